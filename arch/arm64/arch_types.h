@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The arm64 half of kernel/arch.h that must be inline or sized: context structures and leaf operations.
+#ifndef ARCH_TYPES_H
+#define ARCH_TYPES_H
+
+#include "arch/arm64/guest_state.h"
+#include "arch/arm64/sysreg.h"
+#include "kernel/types.h"
+
+struct arch_cpu {
+    struct regs thread;       // the hypervisor thread's frame (EL2t), see entry.S
+    struct regs *resume;      // the frame that the way out restores
+    uint64_t mpidr;           // affinity fields
+    void *gicr;               // v3: this core's redistributor
+    uint64_t window_slots[2]; // guest-memory windows: physical address each maps, ~0: none
+    uint64_t enter_clock;     // when this stay in the hypervisor began
+};
+
+static inline struct cpu *arch_this_cpu(void)
+{
+    struct cpu *cpu; // constant on a core: not volatile, so that the compiler may keep it
+    __asm__("mrs %0, tpidr_el2" : "=r"(cpu));
+    return cpu;
+}
+
+static inline uint64_t arch_clock(void)
+{
+    return read_sysreg(cntpct_el0);
+}
+
+static inline unsigned long arch_irq_save(void)
+{
+    unsigned long flags = read_sysreg(daif);
+    __asm__ volatile("msr daifset, #2" ::: "memory");
+    return flags;
+}
+
+static inline void arch_irq_restore(unsigned long flags)
+{
+    __asm__ volatile("msr daif, %0" ::"r"(flags) : "memory");
+}
+
+static inline void arch_relax(void)
+{
+    __asm__ volatile("yield" ::: "memory");
+}
+
+static inline void arch_idle(void)
+{
+    __asm__ volatile("dsb sy; wfi" ::: "memory");
+}
+
+#endif

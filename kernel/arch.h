@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an architecture supplies to kernel/. Resolved at link time, one architecture per image; arch_types.h, found by
+// the include path, adds the context structures (struct arch_cpu, arch_vcpu, arch_vm) and the leaf inlines:
+//   arch_this_cpu()        the core's struct cpu
+//   arch_clock()           the counter, ticks
+//   arch_irq_save/restore  mask interrupts, restore the mask
+//   arch_relax()           in a spin loop
+//   arch_idle()            wait for an interrupt, interrupts open (thread context)
+#ifndef KERNEL_ARCH_H
+#define KERNEL_ARCH_H
+
+#include "kernel/cpu.h"
+#include "kernel/types.h"
+#include "kernel/vm.h"
+
+struct board;
+
+// ---- cores ------------------------------------------------------------------------------------------------
+// Sets up traps, interrupt controller and one-shot timer of the calling core. Each core, once, interrupts masked.
+void arch_cpu_init(struct cpu *cpu);
+// Starts core `cpu` (firmware call); it will call cpu_main(cpu). ERR_UNSUPPORTED, ERR_NOT_FOUND.
+int arch_cpu_start(struct cpu *cpu);
+// Interrupts another core: it will run its `todo`. Any context.
+void arch_ipi(struct cpu *target);
+// Leaves boot and enters what dispatch chose, on this core. Never returns.
+void arch_enter(struct cpu *cpu) __attribute__((noreturn));
+// The thread gives the core away: a handler runs and dispatches. Thread context.
+void arch_thread_yield(void);
+// Powers the machine off or resets it. Never return.
+void arch_system_off(void) __attribute__((noreturn));
+void arch_system_reset(void) __attribute__((noreturn));
+
+// ---- time -------------------------------------------------------------------------------------------------
+// Frequency of arch_clock(), Hz. Constant after boot.
+uint64_t arch_clock_hz(void);
+// Programs this core's one-shot timer to the absolute counter value `when`; UINT64_MAX stops it. A value in the past
+// fires at once. Its interrupt calls cpu_timer_expired().
+void arch_timer_arm(uint64_t when);
+
+// ---- VCPUs ------------------------------------------------------------------------------------------------
+// Allocates nothing; makes the power-on state of `vcpu` (all registers, virtual interrupts and timers). It is off.
+void arch_vcpu_reset(struct vcpu *vcpu);
+// Sets where it starts, `arg` in the first argument register.
+void arch_vcpu_set_entry(struct vcpu *vcpu, gpa_t entry, uint64_t arg);
+// The guest's registers leave / enter the hardware of this core. Handler context.
+void arch_vcpu_save(struct vcpu *vcpu);
+void arch_vcpu_load(struct vcpu *vcpu);
+// Stops / resumes what of a loaded VCPU would act by itself (its virtual timer, its interrupt interface) while
+// something else runs on the core. pause is called whenever a VCPU stops being current, resume when it becomes so.
+void arch_vcpu_pause(struct vcpu *vcpu);
+void arch_vcpu_resume(struct vcpu *vcpu);
+// Absolute counter value at which the paused VCPU's own virtual timer wants to interrupt it; UINT64_MAX: never.
+uint64_t arch_vcpu_timer_deadline(const struct vcpu *vcpu);
+// That moment came while it was paused: its timer interrupt becomes pending in its virtual interrupt controller.
+void arch_vcpu_timer_expire(struct vcpu *vcpu);
+// An interrupt that would end a wait is pending for it. Its own core.
+bool arch_vcpu_has_interrupt(struct vcpu *vcpu);
+// Moves pending virtual interrupts of the current VCPU into hardware (TODO_INTERRUPTS).
+void arch_vcpu_sync_interrupts(struct vcpu *vcpu);
+// Whether WFI of this VCPU traps. Takes effect at its next resume.
+void arch_vcpu_trap_wfi(struct vcpu *vcpu, bool trap);
+// Makes interrupt `id` of this VCPU pending (edge). Any core. Interrupt numbers are the guest controller's own.
+void arch_vcpu_inject(struct vcpu *vcpu, unsigned id);
+
+// ---- VMs --------------------------------------------------------------------------------------------------
+// Builds the arch part: translation tables (empty), virtual interrupt controller and its MMIO regions, the
+// architecture's fixed devices. Boot. ERR_NO_MEMORY, ERR_INVALID.
+int arch_vm_init(struct vm *vm);
+// Power-on state of everything arch-owned except VCPU registers. All VCPUs are off.
+void arch_vm_reset(struct vm *vm);
+// Maps guest-physical [gpa, gpa+size) to pa with the largest blocks that fit. ERR_NO_MEMORY leaves it unmapped.
+enum stage2_kind { STAGE2_RAM, STAGE2_DEVICE };
+int arch_vm_map(struct vm *vm, gpa_t gpa, paddr_t pa, uint64_t size, enum stage2_kind kind);
+// Cleans [pa, pa + size) to the point of coherency and invalidates instruction caches for it: what was written there
+// is what a guest with its caches off sees.
+void arch_cache_publish(const void *address, uint64_t size);
+// Adds the architecture's nodes (interrupt controller, timer, PSCI, cpus' enable method, virtual console UART) to the
+// guest's device tree. See kernel/guest_fdt.h.
+int arch_guest_fdt(void *fdt, struct vm *vm);
+
+// ---- the machine ------------------------------------------------------------------------------------------
+// Maps for the hypervisor; see kernel/memory.h.
+void *arch_map_device(paddr_t pa, uint64_t size); // boot
+void *arch_map_image(paddr_t pa, uint64_t size);  // read-only, boot
+void *arch_window_map(unsigned slot,
+                      paddr_t pa);     // 2 MiB aligned window of the calling core, handler
+void arch_window_unmap(unsigned slot); //   or thread context, interrupts as they are
+// 64 bits from the firmware's TRNG; ERR_UNSUPPORTED where there is none or no entropy now.
+int arch_trng(uint64_t *value);
+
+#endif

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the machine has, read from its device tree: nothing about a board is compiled in.
+#ifndef KERNEL_BOARD_H
+#define KERNEL_BOARD_H
+
+#include "kernel/types.h"
+
+enum { MAX_BOARD_MEMORY = 8, MAX_BOARD_RESERVED = 16 };
+
+struct range {
+    paddr_t base;
+    uint64_t size;
+};
+
+struct board {
+    const void *fdt; // mapped copy of the firmware's tree, valid for ever
+    const char *model;
+    unsigned cpu_count;           // usable cores, capped at MAX_CORES
+    unsigned cpu_total;           // cores the tree lists
+    uint64_t cpu_hwid[MAX_CORES]; // `reg` of /cpus/cpu@*
+    unsigned memory_count;
+    struct range memory[MAX_BOARD_MEMORY];
+    unsigned reserved_count; // /memreserve/, /reserved-memory
+    struct range reserved[MAX_BOARD_RESERVED];
+    struct range initrd; // the system image as the boot loader left it; size 0: none
+    uint64_t seed[4];    // from /chosen/rng-seed and kaslr-seed, zero when the firmware gave none
+    bool has_seed;
+    const char *bootargs; // the hypervisor's own command line, "" when none
+};
+
+// Parses and checks `fdt` (size already checked against the mapping). On an error writes one line to the log that names
+// node and property and what to do, and returns a negative status. Pure: also runs on the host in takt-check.
+int board_parse(const void *fdt, struct board *board);
+
+// Reads entry `index` of the node's `reg` as (address, size), translated through `ranges` of its parents.
+int board_reg(const void *fdt, int node, unsigned index, struct range *out);
+
+// The first node that is compatible with any of the NULL-terminated list, or negative.
+int board_find_compatible(const void *fdt, const char *const *list, int after);
+
+#endif

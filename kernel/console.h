@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// One console for all: output rings of the VMs and of the log, multiplexed line by line onto the machine's UART by a
+// best-effort job; input goes to the VM in focus or to the monitor. Nothing here ever waits for the UART except panic.
+#ifndef KERNEL_CONSOLE_H
+#define KERNEL_CONSOLE_H
+
+#include "kernel/types.h"
+
+struct vm;
+
+// The machine's UART, filled in by a driver at boot.
+struct uart_ops {
+    const char *name;
+    void (*put_now)(char c);       // waits for room; boot and panic only
+    bool (*put)(char c);           // false: no room now
+    int (*get)(void);              // a character or -1
+    void (*rx_interrupt)(bool on); // masks or unmasks its receive interrupt at the device
+    unsigned irq;                  // the machine's interrupt number
+};
+extern const struct uart_ops *console_uart; // NULL before the driver registered
+
+// A channel of a VM: its vPL011 and its virtio console are two.
+enum console_channel { CONSOLE_UART, CONSOLE_VIRTIO, CONSOLE_CHANNELS };
+
+// Appends guest output; returns how many bytes were taken: less than `size` when the ring is full, the rest is offered
+// again by the device when console_drained() says so (nothing is lost). Handler context of the VM's VCPU.
+size_t console_vm_write(struct vm *vm, enum console_channel channel, const char *data, size_t size);
+// Free bytes of the channel's ring.
+size_t console_vm_room(struct vm *vm, enum console_channel channel);
+
+// A virtual device that can take input and wants to hear of room for output. Called in thread context of the console
+// core; must only take its device lock and kick VCPUs.
+struct console_device {
+    size_t (*input)(void *device, const char *data,
+                    size_t size);  // returns bytes taken; the rest waits
+    void (*drained)(void *device); // there is room again
+    void *device;
+};
+void console_vm_attach(struct vm *vm, enum console_channel channel,
+                       const struct console_device *device);
+// The channel on which the guest last sent something gets the input.
+
+int console_init(void);            // boot: rings for every VM, the job, the UART's interrupt
+void console_uart_interrupt(void); // handler: masks it at the device and wakes the job
+void console_log_write(const char *line, size_t size); // log.c
+
+#endif

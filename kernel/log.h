@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The hypervisor's own messages. A line goes to a ring and from there to the console by a best-effort job; before that
+// job exists (boot) and after a panic, straight to the UART. Writing is bounded and never waits for the UART.
+#ifndef KERNEL_LOG_H
+#define KERNEL_LOG_H
+
+#include <stdarg.h>
+
+#include "kernel/types.h"
+
+// printf-like, with: %s %c %d %u %x %lu %ld %lx %llu %lld %llx %zu %p %%, width, '-', '0', precision for %s.
+void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int format_string(char *out, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+int format_string_v(char *out, size_t size, const char *format, va_list args);
+
+// Stops this core for good: prints registers, backtrace, core and VM. For the hypervisor's own broken invariants only,
+// never for anything that comes from outside. Any context.
+void panic(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+#define ASSERT(c)                                       \
+    do {                                                \
+        if (unlikely(!(c))) {                           \
+            panic("%s:%d: %s", __FILE__, __LINE__, #c); \
+        }                                               \
+    } while (0)
+
+#endif

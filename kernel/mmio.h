@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Emulated MMIO of one VM: a sorted table, filled before the VM first runs, read on traps without a lock.
+#ifndef KERNEL_MMIO_H
+#define KERNEL_MMIO_H
+
+#include "kernel/types.h"
+
+struct vcpu;
+
+// One access, decoded. On a read the handler leaves the value in `value`; the caller masks and extends it.
+struct mmio_access {
+    uint64_t offset; // from the region's start
+    uint64_t value;
+    uint8_t size; // 1, 2, 4 or 8 bytes, naturally aligned (checked by the caller)
+    bool write;
+};
+
+// Handles one access by the current VCPU. Handler context. Returns OK, or a negative status: then the guest gets a
+// synchronous external abort.
+typedef int (*mmio_handler_t)(struct vcpu *vcpu, void *device, struct mmio_access *access);
+
+struct mmio_region {
+    gpa_t base;
+    uint64_t size;
+    mmio_handler_t handler;
+    void *device;
+    const char *name;
+};
+
+enum { MAX_MMIO_REGIONS = 24 };
+
+struct mmio_map {
+    unsigned count;
+    struct mmio_region regions[MAX_MMIO_REGIONS];
+};
+
+// Adds a region. ERR_BUSY: it overlaps one that is there; ERR_NO_MEMORY: the table is full. VM creation only.
+int mmio_add(struct mmio_map *map, const struct mmio_region *region);
+
+// The region that holds [gpa, gpa + size), or NULL. Binary search, no lock.
+const struct mmio_region *mmio_find(const struct mmio_map *map, gpa_t gpa, unsigned size);
+
+#endif

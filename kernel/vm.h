@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// VMs and their VCPUs: structure, life cycle, and what other rooms may ask of them.
+//
+// A VM is created once, at boot, from its description and never freed; stop, start and restart re-use its memory.
+//   VM_STOPPED -> VM_LOADING (a job copies, scrubs, generates) -> VM_RUNNING -> VM_STOPPING (VCPUs leave their
+//   cores, devices are quiesced) -> VM_STOPPED, and from there by restart policy back to VM_LOADING.
+#ifndef KERNEL_VM_H
+#define KERNEL_VM_H
+
+#include "arch_types.h"
+#include "kernel/job.h"
+#include "kernel/lock.h"
+#include "kernel/mmio.h"
+#include "kernel/stats.h"
+#include "kernel/sysdesc.h"
+#include "kernel/types.h"
+#include "sched/sched.h"
+#include "timer/timer_queue.h"
+
+struct cpu;
+struct vm;
+
+enum vcpu_state {
+    VCPU_OFF,     // not started by the guest yet, or ended; not known to the dispatcher as runnable
+    VCPU_READY,   // wants the core
+    VCPU_BLOCKED, // waits for an interrupt (WFI, PSCI suspend)
+};
+
+struct vcpu {
+    struct arch_vcpu arch; // first: the exception vectors find the register frame at offset 0
+    struct vm *vm;
+    struct cpu *cpu;       // the core that admission gave it; constant after placement
+    uint8_t index;         // in its VM
+    uint8_t state;         // enum vcpu_state; written on its own core only
+    uint8_t start_pending; // another VCPU asked to start it; under vm->lock
+    bool stop;             // published: its VM ends; it must not run guest code any more
+    struct sched_entity entity;
+    struct timer_event guest_timer; // its virtual timer's deadline while it does not run
+    struct timer_event call_timer;  // hypercall timer (include/takt/hypercall.h)
+    struct vcpu *inbox_next;
+    bool in_inbox;
+    gpa_t start_entry;
+    uint64_t start_arg;
+    struct vcpu_stats stats;
+};
+
+enum vm_state { VM_STOPPED, VM_LOADING, VM_RUNNING, VM_STOPPING };
+
+enum vm_end { // why a VM ended; its text is in vm->reason
+    VM_END_NONE,
+    VM_END_OFF,    // the guest asked: PSCI SYSTEM_OFF
+    VM_END_RESET,  // the guest asked: PSCI SYSTEM_RESET; boots again without counting as a failure
+    VM_END_FAULT,  // the guest did what it must not
+    VM_END_STOP,   // the operator asked
+    VM_END_RESTART // the operator asked
+};
+
+struct vm_memory {
+    gpa_t gpa;
+    paddr_t pa;
+    uint64_t size;
+};
+
+struct vm {
+    const char *name;
+    uint8_t id;    // index in vms[]
+    uint8_t state; // enum vm_state; under lock
+    uint8_t end;   // enum vm_end
+    uint8_t vcpu_count;
+    uint8_t running_vcpus; // that still are on a core; under lock
+    uint8_t memory_count;
+    bool paused_restart;
+    unsigned restarts; // by policy, since the operator last started it
+    char reason[96];   // how it ended last, for people
+    struct spinlock lock;
+    const struct vm_desc *desc;
+    struct arch_vm arch; // stage 2, virtual interrupt controller
+    struct mmio_map mmio;
+    struct vm_memory memory[MAX_VM_MEMORY];
+    struct vcpu *vcpus[MAX_VCPUS];
+    struct job job;             // load, tear down
+    struct vm_devices *devices; // virtual devices with state: see kernel/devices.h
+    void *load;                 // progress of the load job, private to vm_load.c
+    struct vm_stats stats;
+};
+
+extern struct vm *vms[MAX_VMS];
+extern unsigned vm_count;
+
+// Creates every VM of the description, stopped. Boot core, before the other cores run guests.
+int vm_create_all(const struct system_desc *desc);
+
+// Starts, stops, restarts. Any core, thread context; they return at once, work goes on as the VM's job.
+// ERR_BUSY while the VM is in between.
+int vm_start(struct vm *vm);
+int vm_stop(struct vm *vm);
+int vm_restart(struct vm *vm);
+
+// Ends the VM of the VCPU that traps, or any VM, with a reason (printf-like, see log.h for the conversions). Any core,
+// handler context; returns, and the caller resumes normally: the VCPU will not run again.
+void vm_end(struct vm *vm, enum vm_end end, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+struct vm *vm_find(const char *name);
+
+// ---- VCPUs ------------------------------------------------------------------------------------------------
+
+// Something changed that the VCPU must see (an interrupt became pending, it was started, its VM ends): wakes it if
+// it is blocked, makes it take its interrupts if it runs, by IPI where it runs on another core and would run at
+// once. Any core, handler or thread context with interrupts masked; takes the target core's inbox lock.
+void vcpu_kick(struct vcpu *vcpu);
+
+// The current VCPU waits until vcpu_kick. Handler context, its own core.
+void vcpu_block(struct vcpu *vcpu);
+
+// PSCI CPU_ON: starts `vcpu` at `entry` with `arg` in its first register. Any VCPU of the same VM.
+// ERR_BUSY: already on or starting.
+int vcpu_start(struct vcpu *vcpu, gpa_t entry, uint64_t arg);
+
+// PSCI CPU_OFF: the current VCPU leaves. Handler context, its own core. When it was the last one its VM ends.
+void vcpu_off(struct vcpu *vcpu);
+
+#endif
