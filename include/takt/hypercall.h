@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// The hypercalls that a Takt guest may make: the whole contract, for C and for assembly.
+//
+// Calling convention: SMCCC 1.2 (Arm DEN0028), instruction `HVC #0` at EL1, AArch64 only. x0 holds
+// the function id, x1.. the arguments. Results come back in x0..x3; x4..x17 and everything from
+// x18 up are preserved. Fast calls: none of them blocks, the caller may hold interrupts masked.
+// A guest's time in a hypercall is its own budget.
+//
+// Two groups of function ids:
+//   * the standard queries of the vendor specific hypervisor service (owner 6, 32-bit ids). They
+//     are answered by every hypervisor, so a guest first compares the UID;
+//   * Takt's own calls, 64-bit ids from TAKT_HC_BASE. On anything but Takt they answer
+//     TAKT_HC_NOT_SUPPORTED, or, where there is no hypervisor that follows SMCCC, an undefined
+//     instruction: ask for the UID first.
+//
+// Results in x0 are signed 64-bit: 0 is success, negative an error of the list below. An id in
+// owner 6 that is not listed here answers TAKT_HC_NOT_SUPPORTED and changes nothing. Argument
+// bits that a contract does not use are ignored only where it says so; otherwise a value outside
+// the stated range answers TAKT_HC_INVALID and changes nothing.
+//
+// Time: counter values are ticks of the generic timer, CNTFRQ_EL0 per second. "The guest's virtual
+// clock" is what the guest reads in CNTVCT_EL0.
+#ifndef TAKT_HYPERCALL_H
+#define TAKT_HYPERCALL_H
+
+// Version of this contract. The major number changes when an existing call changes its meaning,
+// the minor one when a call or a statistic is added.
+#define TAKT_HC_VERSION_MAJOR 1
+#define TAKT_HC_VERSION_MINOR 0
+
+// ---- standard queries (SMCCC 1.2, section 6.2; 32-bit ids) -------------------------------------
+
+// Number of calls. x0: at least 1.
+#define SMCCC_VENDOR_HYP_COUNT 0x8600FF00
+
+// UID. w0..w3: the identity b9a783c1-ad1e-4e34-9ed4-864a756346a2, four bytes in each register,
+// least significant byte first, as SMCCC lays it out.
+#define SMCCC_VENDOR_HYP_UID 0x8600FF01
+#define TAKT_HC_UID_0        0xC183A7B9
+#define TAKT_HC_UID_1        0x344E1EAD
+#define TAKT_HC_UID_2        0x4A86D49E
+#define TAKT_HC_UID_3        0xA2466375
+
+// Revision. w0: TAKT_HC_VERSION_MAJOR, w1: TAKT_HC_VERSION_MINOR.
+#define SMCCC_VENDOR_HYP_REVISION 0x8600FF03
+
+// ---- errors ------------------------------------------------------------------------------------
+
+#define TAKT_HC_OK            0
+#define TAKT_HC_NOT_SUPPORTED (-1) // no such call here (the value that SMCCC prescribes)
+#define TAKT_HC_INVALID       (-3) // an argument is out of range (SMCCC's INVALID_PARAMETER)
+#define TAKT_HC_DENIED        (-4) // the system description does not allow this VM this call
+
+// ---- Takt's calls ------------------------------------------------------------------------------
+
+#define TAKT_HC_BASE 0xC6000000
+
+// VERSION ()
+//   x0: major << 16 | minor of the contract that the hypervisor implements.
+#define TAKT_HC_VERSION (TAKT_HC_BASE + 0x01)
+
+// TIMER_SET (x1: slot, x2: expiry, x3: intid)
+//   Arms the calling VCPU's one-shot timer in `slot`, which must be below TAKT_HC_TIMER_SLOTS. At
+//   `expiry`, an absolute value of the guest's virtual clock, the interrupt `intid` is made
+//   pending for this VCPU, once, edge-triggered, whatever the VCPU is doing, and a VCPU that waits
+//   is woken. `intid` 0 stands for TAKT_HC_TIMER_INTID; otherwise it is a PPI, 16..31, that no
+//   device of this VM uses.
+//   Arming an armed slot replaces its expiry and interrupt; the earlier one will not come any more.
+//   Never early. An expiry in the past, or nearer than the least distance that the system
+//   description sets between two expiries of this timer, is moved later to that distance.
+//   x0: 0, TAKT_HC_INVALID (slot or intid). x1: the expiry that was armed.
+//   Powering the VCPU off cancels it.
+#define TAKT_HC_TIMER_SET (TAKT_HC_BASE + 0x10)
+
+// TIMER_CANCEL (x1: slot)
+//   Disarms the slot. An interrupt that is already pending stays pending.
+//   x0: 0, TAKT_HC_INVALID (slot). x1: 1 if the slot was armed, else 0.
+#define TAKT_HC_TIMER_CANCEL (TAKT_HC_BASE + 0x11)
+
+#define TAKT_HC_TIMER_SLOTS 1
+#define TAKT_HC_TIMER_INTID 20
+
+// STATS (x1: index)
+//   One number of the hypervisor's account. "Core" is the one that the calling VCPU runs on at the
+//   moment of the call, "VCPU" and "VM" are the caller's.
+//   x0: 0, TAKT_HC_INVALID (no such index), TAKT_HC_DENIED. x1: the value, unsigned.
+//   Figures of the core or of the boot tell a guest about its neighbours; they are denied unless
+//   the VM is described as one that may see them.
+#define TAKT_HC_STATS (TAKT_HC_BASE + 0x20)
+
+#define TAKT_STAT_COUNT           0  // number of indices, this one included; never denied
+#define TAKT_STAT_MASKED_MAX      1  // core: longest section with interrupts masked, ticks
+#define TAKT_STAT_TIMER_EXPIRIES  2  // core: expiries of the hypervisor's timer
+#define TAKT_STAT_TIMER_LATE_MIN  3  // core: ticks from compare value to timer interrupt: least,
+#define TAKT_STAT_TIMER_LATE_MEAN 4  // core: mean,
+#define TAKT_STAT_TIMER_LATE_MAX  5  // core: and greatest
+#define TAKT_STAT_SWITCHES        6  // core: context switches
+#define TAKT_STAT_EXITS           7  // VCPU: exits to the hypervisor, for whatever reason
+#define TAKT_STAT_TIME_USED       8  // VCPU: time charged to it, ticks
+#define TAKT_STAT_MISSES          9  // VCPU: periods in which it wanted its budget and missed it
+#define TAKT_STAT_BOOT_HASH       10 // boot: ticks spent on hashing the system image,
+#define TAKT_STAT_BOOT_COPY       11 // boot: on copying this VM's files to its memory,
+#define TAKT_STAT_BOOT_SCRUB      12 // boot: on clearing this VM's memory
+#define TAKT_STATS                13
+
+// MARK (x1: value)
+//   A point in time that guest and hypervisor agree on. `value` (any 64 bits) goes into the trace
+//   beside the calling VCPU, when tracing is on.
+//   x0: 0. x1: the physical counter, CNTPCT, at the call: ticks since the machine's reset, where
+//   the machine starts the counter at reset. x2: the guest's virtual clock at the same instant.
+#define TAKT_HC_MARK (TAKT_HC_BASE + 0x21)
+
+#endif
