@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+# The one front door. Everything that is built lies below build/; `make help` lists the commands.
+
+BOARD    ?= qemu-arm64
+COMPILER ?= gcc
+BUILD    := build
+
+ifeq ($(wildcard boards/$(BOARD)/board.mk),)
+$(error BOARD=$(BOARD) is not a board; the boards are: $(patsubst boards/%/board.mk,%,$(wildcard boards/*/board.mk)))
+endif
+ifeq ($(filter $(COMPILER),gcc clang),)
+$(error COMPILER=$(COMPILER) is not known; say COMPILER=gcc or COMPILER=clang)
+endif
+
+SYSTEM ?= boards/$(BOARD)/default.dts
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+ifeq ($(V),1)
+Q    :=
+say   = @:
+else
+Q    := @
+say   = @printf '  %-8s %s\n' '$(1)' '$(2)'
+endif
+PYTHON := PYTHONDONTWRITEBYTECODE=1 python3
+
+include boards/$(BOARD)/board.mk
+include scripts/common.mk
+include scripts/hypervisor.mk
+include scripts/host.mk
+include scripts/fuzz.mk
+-include guests/guests.mk
+
+.PHONY: help setup all hypervisor guests image check run test bench lint fuzz clean distclean FORCE
+
+help:
+	@printf '%s\n' \
+	  'make run                    build and start the default system (HEADLESS=1: check it and end)' \
+	  'make run SYSTEM=my.dts      the same with your own system description' \
+	  'make test                   every test: units, sanitizers, fuzzers, lint, QEMU (ONLY=unit,fuzz,lint,system)' \
+	  'make bench                  the latency and size table, with its bounds' \
+	  'make check SYSTEM=my.dts    say every mistake of a system description, without starting it' \
+	  'make image SYSTEM=my.dts    pack a system into one bootable .itb' \
+	  'make lint                   format, clang-tidy, cppcheck, and the rules of the house' \
+	  'make fuzz                   long fuzzing (SECONDS=600 for each target)' \
+	  'make setup                  install what the other commands need (they call it themselves)' \
+	  'make all                    compile everything, run nothing' \
+	  'make clean | distclean      remove what was built | and what was downloaded' \
+	  '' \
+	  'BOARD=$(BOARD)  COMPILER=$(COMPILER)  SYSTEM=$(SYSTEM)  V=1 shows the commands' \
+	  'For run and check: CORES=4 CPU=cortex-a53 GIC=3 MEMORY=1024 BOOT=kernel|uboot-bootm|uboot-booti'
+
+# Every rule that compiles or runs something asks for this first; when all is there it costs a few milliseconds.
+setup:
+	@scripts/setup.sh --build $(BUILD)
+
+all: hypervisor host-programs units guests
+
+guests: $(GUESTS)
+
+# ---- one system image ------------------------------------------------------------------------------------------------
+SYSTEM_NAME := $(basename $(notdir $(SYSTEM)))
+ITB         := $(OUT)/$(SYSTEM_NAME).itb
+SYSTEM_ITB  := $(OUT)/$(SYSTEM_NAME).system.itb
+MACHINE_ARGS := --board $(BOARD) $(if $(CORES),--cores $(CORES)) $(if $(CPU),--cpu $(CPU)) $(if $(GIC),--gic $(GIC)) \
+                $(if $(MEMORY),--memory $(MEMORY))
+
+image: $(ITB)
+
+# Packed anew each time: what a description names (kernels, initrds) is not known to make.
+$(ITB): $(HYPERVISOR_IMAGE) guests FORCE | setup
+	@test -f '$(SYSTEM)' || { echo "make: SYSTEM=$(SYSTEM) does not exist; give the path of a system description (.dts)" >&2; exit 1; }
+	$(call say,PACK,$@)
+	$(Q)$(PYTHON) scripts/mkimage.py --board $(BOARD) --hypervisor $(HYPERVISOR_IMAGE) --out $@ $(SYSTEM)
+
+check: $(ITB) $(BUILD)/host/takt-check | setup
+	$(Q)$(PYTHON) scripts/run.py --dump-dtb $(OUT)/board.dtb $(MACHINE_ARGS)
+	$(Q)$(BUILD)/host/takt-check $(SYSTEM_ITB) $(OUT)/board.dtb
+
+run: $(ITB)
+	$(Q)$(PYTHON) scripts/run.py $(MACHINE_ARGS) --boot $(or $(BOOT),kernel) $(if $(filter-out 0,$(HEADLESS)),--headless) \
+	  $(if $(TIMEOUT),--timeout $(TIMEOUT)) --hypervisor $(HYPERVISOR_IMAGE) $(ITB)
+
+# ---- tests and measurements ------------------------------------------------------------------------------------------
+test: setup
+	+@$(PYTHON) scripts/test.py --build $(BUILD) --board $(BOARD) $(if $(ONLY),--only $(ONLY)) $(if $(K),-k '$(K)')
+
+bench: hypervisor guests | setup
+	$(Q)$(PYTHON) scripts/bench.py --build $(BUILD) --board $(BOARD) --hypervisor $(HYPERVISOR_IMAGE) \
+	  --compiler '$(shell $(CC) --version | head -n 1)' $(if $(K),-k '$(K)')
+
+lint: setup
+	+@scripts/lint.sh
+
+# ---- clean -----------------------------------------------------------------------------------------------------------
+DOWNLOADS := apt packages libfdt-src setup.stamp
+
+clean:
+	@if [ -d $(BUILD) ]; then find $(BUILD) -mindepth 1 -maxdepth 1 $(foreach d,$(DOWNLOADS),! -name $(d)) -exec rm -rf {} +; fi
+
+distclean:
+	@rm -rf $(BUILD)

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+# Build settings of the board qemu-arm64: QEMU's `virt` machine. What QEMU is started with stands in machine.toml.
+ARCH          := arm64
+CROSS         := aarch64-linux-gnu-
+TARGET_TRIPLE := aarch64-linux-gnu
+BOARD_CFLAGS  := -march=armv8-a -mgeneral-regs-only -mstrict-align -mno-outline-atomics
+LINKER_SCRIPT := linker/arm64.ld

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Proves on the linked hypervisor what no compiler option promises, and prints its sizes.
+
+    check_image.py [--cross aarch64-linux-gnu-] [--json FILE] takt.elf
+
+* No instruction names a floating-point or SIMD register, except in the two functions that switch a guest's.
+* No segment and no section is both writable and executable.
+"""
+import argparse
+import json
+import re
+import subprocess
+import sys
+
+# The only functions that may touch a guest's floating-point registers: they save and restore them.
+FPSIMD_SWITCH = {"fpsimd_save", "fpsimd_restore"}
+FPSIMD_REGISTER = re.compile(r"(?<![\w.#$])(?:[vz](?:[12]?\d|3[01])(?:\.\w+)?|[bhsdq](?:[12]?\d|3[01]))(?!\w)")
+FUNCTION = re.compile(r"^[0-9a-f]+ <([^>]+)>:$")
+INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\t(\S+)\t?(.*)$")
+
+
+def fpsimd_uses(disassembly):
+    """Yields (function, address, instruction) for each use outside of FPSIMD_SWITCH."""
+    function = "?"
+    for line in disassembly.splitlines():
+        if match := FUNCTION.match(line):
+            function = match.group(1)
+        elif (match := INSTRUCTION.match(line)) and function not in FPSIMD_SWITCH:
+            address, mnemonic, operands = match.groups()
+            operands = re.sub(r"<[^>]*>|//.*", "", operands)
+            if not mnemonic.startswith(".") and FPSIMD_REGISTER.search(operands):
+                yield function, address, f"{mnemonic} {operands.strip()}"
+
+
+def writable_and_executable(program_headers, sections):
+    for line in program_headers.splitlines():
+        fields = line.split()
+        if fields and fields[0] == "LOAD" and {"W", "E"} <= set("".join(fields[6:-1])):
+            yield f"the segment at {fields[2]}"
+    for name, _size, flags, _kind in sections:
+        if "W" in flags and "X" in flags:
+            yield f"the section {name}"
+
+
+def read_sections(listing):
+    """(name, size, flags, type) of each section that occupies memory, from `readelf -SW`."""
+    rows = []
+    for line in listing.splitlines():
+        match = re.match(r"\s*\[\s*\d+\]\s+(\S+)\s+(\S+)\s+[0-9a-f]+\s+[0-9a-f]+\s+([0-9a-f]+)\s+\d+\s+([A-Zxop]*)\s", line)
+        if match and "A" in match.group(4):
+            rows.append((match.group(1), int(match.group(3), 16), match.group(4), match.group(2)))
+    return rows
+
+
+def sizes(sections):
+    total = {"text": 0, "rodata": 0, "data": 0, "bss": 0}
+    for _name, size, flags, kind in sections:
+        if kind == "NOBITS":
+            total["bss"] += size
+        elif "X" in flags:
+            total["text"] += size
+        elif "W" in flags:
+            total["data"] += size
+        else:
+            total["rodata"] += size
+    total["image"] = total["text"] + total["rodata"] + total["data"]
+    return total
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cross", default="aarch64-linux-gnu-", help="prefix of objdump and readelf")
+    parser.add_argument("--json", help="write the sizes there too")
+    parser.add_argument("elf")
+    args = parser.parse_args()
+
+    def tool(name, *options):
+        return subprocess.run([args.cross + name, *options, args.elf], check=True, capture_output=True, text=True).stdout
+
+    sections = read_sections(tool("readelf", "-SW"))
+    faults = [f"{function} at {address}: `{text}` uses a floating-point or SIMD register; they belong to the guests. "
+              f"Only {' and '.join(sorted(FPSIMD_SWITCH))} may."
+              for function, address, text in fpsimd_uses(tool("objdump", "-d", "--no-show-raw-insn"))]
+    faults += [f"{what} is writable and executable; give code and data segments of their own (PHDRS in the linker script)"
+               for what in writable_and_executable(tool("readelf", "-lW"), sections)]
+    total = sizes(sections)
+    print("  SIZE     " + "  ".join(f"{name} {value}" for name, value in total.items()))
+    if args.json:
+        with open(args.json, "w", encoding="utf-8") as file:
+            json.dump(total, file)
+    for fault in faults[:20]:
+        print(f"{args.elf}: {fault}", file=sys.stderr)
+    if len(faults) > 20:
+        print(f"{args.elf}: and {len(faults) - 20} more of this kind", file=sys.stderr)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

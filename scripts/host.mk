@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+# The same sources for this machine: libtakt.a on the fake architecture arch/host, plain and under sanitizers; the host
+# programs of tools/; the unit tests. Each variant has its own folder: build/host, build/asan, build/fuzz, build/cov.
+
+HOST_COMPILER ?= gcc
+
+-include arch/host/arm64_sources.mk
+
+# kernel/string.c is what a freestanding image has in place of the C library; on the host there is one.
+HOST_LIB_SRCS := $(filter-out kernel/string.c,$(wildcard $(addsuffix /*.c,sched timer kernel drivers iommu arch/host))) \
+                 $(addprefix arch/arm64/,$(HOST_ARM64))
+UNIT_SRCS     := $(wildcard tests/unit/test_*.c tests/unit/*/test_*.c)
+UNIT_HELPERS  := $(wildcard tests/unit/helpers/*.c)
+TOOL_SRCS     := $(wildcard tools/*.c)
+
+HOST_INCLUDE := -Iarch/host -I. -Iinclude $(LIBFDT_INCLUDE)
+HOST_CFLAGS  := -std=c17 -g -fno-common -fno-omit-frame-pointer $(REPRODUCIBLE) $(HOST_INCLUDE)
+SANITIZE     := -fsanitize=address,undefined -fno-sanitize-recover=all
+
+HOST_CC_host := $(HOST_COMPILER)
+HOST_CC_asan := $(HOST_COMPILER)
+HOST_CC_fuzz := clang
+HOST_CC_cov  := clang
+VARIANT_FLAGS_host := -O2
+VARIANT_FLAGS_asan := -O1 $(SANITIZE)
+VARIANT_FLAGS_fuzz := -O1 $(SANITIZE) -fsanitize=fuzzer-no-link
+VARIANT_FLAGS_cov  := -O1 -fsanitize=fuzzer-no-link -fprofile-instr-generate -fcoverage-mapping
+
+define host_variant
+$$(call remember,$(BUILD)/$(1)/flags,$(HOST_CC_$(1)) $(HOST_CFLAGS) $(WARNINGS) $(VARIANT_FLAGS_$(1)))
+
+LIB_OBJS_$(1) := $(addprefix $(BUILD)/$(1)/obj/,$(HOST_LIB_SRCS:.c=.o)) \
+                 $(addprefix $(BUILD)/$(1)/obj/libfdt/,$(LIBFDT_FILES:.c=.o))
+
+$$(call remember,$(BUILD)/$(1)/objects,$$(LIB_OBJS_$(1)))
+
+$(BUILD)/$(1)/obj/libfdt/%.o: $(LIBFDT_SRC)/%.c $(BUILD)/$(1)/flags | setup
+	@mkdir -p $$(@D)
+	$(Q)$(HOST_CC_$(1)) $(HOST_CFLAGS) $(VARIANT_FLAGS_$(1)) -w -MMD -MP -c -o $$@ $$<
+
+$(BUILD)/$(1)/obj/%.o: %.c $(BUILD)/$(1)/flags | setup
+	@mkdir -p $$(@D)
+	$$(call say,CC $(1),$$<)
+	$(Q)$(HOST_CC_$(1)) $(HOST_CFLAGS) $(WARNINGS) $(VARIANT_FLAGS_$(1)) -MMD -MP -c -o $$@ $$<
+
+$(BUILD)/$(1)/libtakt.a: $$(LIB_OBJS_$(1)) $(BUILD)/$(1)/objects
+	@rm -f $$@
+	$(Q)ar rcs $$@ $$(LIB_OBJS_$(1))
+
+-include $$(LIB_OBJS_$(1):.o=.d)
+endef
+$(foreach v,host asan fuzz cov,$(eval $(call host_variant,$(v))))
+
+# ---- host programs ---------------------------------------------------------------------------------------------------
+TOOLS := $(addprefix $(BUILD)/host/,$(notdir $(TOOL_SRCS:.c=)))
+.PHONY: host-programs
+host-programs: $(TOOLS)
+
+$(TOOLS): $(BUILD)/host/%: $(BUILD)/host/obj/tools/%.o $(BUILD)/host/libtakt.a
+	$(call say,LD host,$@)
+	$(Q)$(HOST_CC_host) -o $@ $< $(BUILD)/host/libtakt.a
+-include $(addprefix $(BUILD)/host/obj/,$(TOOL_SRCS:.c=.d))
+
+# ---- unit tests ------------------------------------------------------------------------------------------------------
+.PHONY: units
+define unit_variant
+UNITS_$(1)       := $(addprefix $(BUILD)/$(1)/,$(UNIT_SRCS:.c=))
+UNIT_HELPERS_$(1) := $(addprefix $(BUILD)/$(1)/obj/,$(UNIT_HELPERS:.c=.o))
+
+$$(UNITS_$(1)): $(BUILD)/$(1)/%: $(BUILD)/$(1)/obj/%.o $$(UNIT_HELPERS_$(1)) $(BUILD)/$(1)/libtakt.a
+	@mkdir -p $$(@D)
+	$$(call say,LD $(1),$$@)
+	$(Q)$(HOST_CC_$(1)) $(VARIANT_FLAGS_$(1)) -o $$@ $$(filter-out %.a,$$^) $(BUILD)/$(1)/libtakt.a -lcmocka
+
+units: $$(UNITS_$(1))
+-include $(addprefix $(BUILD)/$(1)/obj/,$(UNIT_SRCS:.c=.d) $(UNIT_HELPERS:.c=.d))
+endef
+$(foreach v,host asan,$(eval $(call unit_variant,$(v))))

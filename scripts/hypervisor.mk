@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+# The hypervisor for one board: build/BOARD/takt.elf and takt.Image (COMPILER=clang: build/BOARD-clang).
+
+OUT := $(BUILD)/$(BOARD)$(if $(filter clang,$(COMPILER)),-clang)
+
+HYPERVISOR_ELF   := $(OUT)/takt.elf
+HYPERVISOR_IMAGE := $(OUT)/takt.Image
+
+ifeq ($(COMPILER),clang)
+CC     := clang --target=$(TARGET_TRIPLE)
+LINK   := -fuse-ld=lld
+else
+CC     := $(CROSS)gcc
+LINK   :=
+endif
+
+HYPERVISOR_DIRS := arch/$(ARCH) kernel sched timer drivers iommu
+HYPERVISOR_SRCS := $(wildcard $(addsuffix /*.c,$(HYPERVISOR_DIRS))) $(wildcard arch/$(ARCH)/*.S)
+HYPERVISOR_OBJS := $(addprefix $(OUT)/obj/,$(addsuffix .o,$(basename $(HYPERVISOR_SRCS)))) \
+                   $(addprefix $(OUT)/obj/libfdt/,$(LIBFDT_FILES:.c=.o))
+
+FREESTANDING := -std=c17 -O2 -g -ffreestanding -fno-common -fno-stack-protector -fno-pic -fno-pie -ffunction-sections \
+                -fdata-sections -fno-asynchronous-unwind-tables -fno-omit-frame-pointer $(BOARD_CFLAGS) $(REPRODUCIBLE)
+HYPERVISOR_CFLAGS := $(FREESTANDING) $(WARNINGS) -I. -Iarch/$(ARCH) -Iinclude $(LIBFDT_INCLUDE)
+HYPERVISOR_LDFLAGS := $(LINK) -nostdlib -static -Wl,--gc-sections,--build-id=none,-z,noexecstack,--fatal-warnings \
+                      -Wl,-z,max-page-size=4096
+
+$(call remember,$(OUT)/flags,$(CC) $(HYPERVISOR_CFLAGS) $(HYPERVISOR_LDFLAGS))
+
+hypervisor: $(HYPERVISOR_IMAGE)
+
+$(OUT)/obj/libfdt/%.o: $(LIBFDT_SRC)/%.c $(OUT)/flags | setup
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(FREESTANDING) $(LIBFDT_INCLUDE) -w -MMD -MP -c -o $@ $<
+
+$(OUT)/obj/%.o: %.c $(OUT)/flags | setup
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(HYPERVISOR_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(OUT)/obj/%.o: %.S $(OUT)/flags | setup
+	@mkdir -p $(@D)
+	$(call say,AS,$<)
+	$(Q)$(CC) $(HYPERVISOR_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The objects' list is remembered too: a removed source must not stay in the image.
+$(call remember,$(OUT)/objects,$(HYPERVISOR_OBJS))
+
+$(HYPERVISOR_ELF): $(HYPERVISOR_OBJS) $(OUT)/objects $(LINKER_SCRIPT) scripts/check_image.py
+	$(call say,LD,$@)
+	$(Q)$(CC) $(BOARD_CFLAGS) $(HYPERVISOR_LDFLAGS) -T $(LINKER_SCRIPT) -Wl,-Map=$(OUT)/takt.map -o $@ $(HYPERVISOR_OBJS)
+	$(Q)$(PYTHON) scripts/check_image.py --cross $(CROSS) $@
+
+$(HYPERVISOR_IMAGE): $(HYPERVISOR_ELF)
+	$(Q)$(CROSS)objcopy -O binary $< $@
+
+-include $(HYPERVISOR_OBJS:.o=.d)
