@@ -26,7 +26,8 @@ else
 Q    := @
 say   = @printf '  %-8s %s\n' '$(1)' '$(2)'
 endif
-PYTHON := PYTHONDONTWRITEBYTECODE=1 python3
+# The system's own interpreter: the packages of setup are installed for that one.
+PYTHON := PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3
 
 include boards/$(BOARD)/board.mk
 include scripts/common.mk

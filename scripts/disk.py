@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Makes a disk image from which U-Boot starts the hypervisor with nothing typed.
+
+    disk.py --boot uboot-bootm|uboot-booti --hypervisor takt.Image --out DISK NAME.itb
+
+The disk has an MBR with one FAT partition, on it boot.scr (found by U-Boot's standard boot order) and what it loads.
+"""
+import argparse
+import os
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+
+SECTOR = 512
+PARTITION_START = 1 << 20
+FAT_LBA = 0x0C
+SPARE = 8 << 20  # room for the FAT itself and the script
+
+# bootm: the one FIT holds hypervisor and system. It is loaded well above the place the hypervisor is moved to; naming
+# it again as ramdisk selects its system part; the machine's own tree is what the firmware was started with.
+BOOTM = """\
+load ${devtype} ${devnum}:${distro_bootpart} 0x48000000 system.itb
+bootm 0x48000000 0x48000000 ${fdtcontroladdr}
+"""
+BOOTI = """\
+load ${devtype} ${devnum}:${distro_bootpart} ${kernel_addr_r} takt.Image
+load ${devtype} ${devnum}:${distro_bootpart} ${ramdisk_addr_r} system.itb
+booti ${kernel_addr_r} ${ramdisk_addr_r}:${filesize} ${fdtcontroladdr}
+"""
+SCRIPTS = {"uboot-bootm": BOOTM, "uboot-booti": BOOTI}
+
+
+def master_boot_record(sectors):
+    """One active partition from PARTITION_START to the end. CHS fields hold the 'use LBA' value."""
+    beyond_chs = b"\xfe\xff\xff"
+    entry = b"\x80" + beyond_chs + bytes([FAT_LBA]) + beyond_chs
+    first = PARTITION_START // SECTOR
+    entry += struct.pack("<II", first, sectors - first)
+    return bytes(446) + entry + bytes(48) + b"\x55\xaa"
+
+
+def run(*command):
+    environment = dict(os.environ, MTOOLS_SKIP_CHECK="1", SOURCE_DATE_EPOCH="0")
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if result.returncode:
+        raise RuntimeError(f"'{command[0]}' failed: {result.stderr.strip() or result.stdout.strip()}")
+
+
+def boot_disk(out, boot, hypervisor, itb):
+    out = pathlib.Path(out)
+    files = {"system.itb": pathlib.Path(itb)}
+    if boot == "uboot-booti":
+        files["takt.Image"] = pathlib.Path(hypervisor)
+    size = PARTITION_START + SPARE + sum(path.stat().st_size for path in files.values())
+    sectors = -(-size // PARTITION_START) * PARTITION_START // SECTOR
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with open(out, "wb") as file:
+        file.write(master_boot_record(sectors))
+        file.truncate(sectors * SECTOR)
+    partition = f"{out}@@{PARTITION_START}"
+    run("mformat", "-i", partition, "-T", str(sectors - PARTITION_START // SECTOR), "-h", "16", "-s", "63", "::")
+    with tempfile.TemporaryDirectory() as folder:
+        source, script = pathlib.Path(folder, "boot.cmd"), pathlib.Path(folder, "boot.scr")
+        source.write_text(SCRIPTS[boot], encoding="ascii")
+        run("mkimage", "-A", "arm64", "-T", "script", "-C", "none", "-d", str(source), str(script))
+        run("mcopy", "-i", partition, str(script), "::boot.scr")
+    for name, path in files.items():
+        run("mcopy", "-i", partition, str(path), f"::{name}")
+    return out
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--boot", choices=sorted(SCRIPTS), required=True)
+    parser.add_argument("--hypervisor", required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("itb")
+    args = parser.parse_args()
+    try:
+        boot_disk(args.out, args.boot, args.hypervisor, args.itb)
+    except (OSError, RuntimeError) as error:
+        print(f"disk: cannot make {args.out}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
