@@ -40,6 +40,7 @@ struct timer_event {
     uint64_t when;
     uint64_t slack;
     void (*fire)(struct timer_event *event, uint64_t now); /* called by whoever pops it, never by the queue */
+    void *owner;                                           /* who pays for handling it; not read by the queue */
     uint32_t position;                                     /* heap index + 1; 0: not queued */
 };
 
