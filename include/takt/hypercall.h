@@ -25,39 +25,39 @@
 
 // Version of this contract. The major number changes when an existing call changes its meaning,
 // the minor one when a call or a statistic is added.
-#define TAKT_HC_VERSION_MAJOR 1
-#define TAKT_HC_VERSION_MINOR 0
+#define TAKT_HC_VERSION_MAJOR     1
+#define TAKT_HC_VERSION_MINOR     0
 
 // ---- standard queries (SMCCC 1.2, section 6.2; 32-bit ids) -------------------------------------
 
 // Number of calls. x0: at least 1.
-#define SMCCC_VENDOR_HYP_COUNT 0x8600FF00
+#define SMCCC_VENDOR_HYP_COUNT    0x8600FF00
 
 // UID. w0..w3: the identity b9a783c1-ad1e-4e34-9ed4-864a756346a2, four bytes in each register,
 // least significant byte first, as SMCCC lays it out.
-#define SMCCC_VENDOR_HYP_UID 0x8600FF01
-#define TAKT_HC_UID_0        0xC183A7B9
-#define TAKT_HC_UID_1        0x344E1EAD
-#define TAKT_HC_UID_2        0x4A86D49E
-#define TAKT_HC_UID_3        0xA2466375
+#define SMCCC_VENDOR_HYP_UID      0x8600FF01
+#define TAKT_HC_UID_0             0xC183A7B9
+#define TAKT_HC_UID_1             0x344E1EAD
+#define TAKT_HC_UID_2             0x4A86D49E
+#define TAKT_HC_UID_3             0xA2466375
 
 // Revision. w0: TAKT_HC_VERSION_MAJOR, w1: TAKT_HC_VERSION_MINOR.
 #define SMCCC_VENDOR_HYP_REVISION 0x8600FF03
 
 // ---- errors ------------------------------------------------------------------------------------
 
-#define TAKT_HC_OK            0
-#define TAKT_HC_NOT_SUPPORTED (-1) // no such call here (the value that SMCCC prescribes)
-#define TAKT_HC_INVALID       (-3) // an argument is out of range (SMCCC's INVALID_PARAMETER)
-#define TAKT_HC_DENIED        (-4) // the system description does not allow this VM this call
+#define TAKT_HC_OK                0
+#define TAKT_HC_NOT_SUPPORTED     (-1) // no such call here (the value that SMCCC prescribes)
+#define TAKT_HC_INVALID           (-3) // an argument is out of range (SMCCC's INVALID_PARAMETER)
+#define TAKT_HC_DENIED            (-4) // the system description does not allow this VM this call
 
 // ---- Takt's calls ------------------------------------------------------------------------------
 
-#define TAKT_HC_BASE 0xC6000000
+#define TAKT_HC_BASE              0xC6000000
 
 // VERSION ()
 //   x0: major << 16 | minor of the contract that the hypervisor implements.
-#define TAKT_HC_VERSION (TAKT_HC_BASE + 0x01)
+#define TAKT_HC_VERSION           (TAKT_HC_BASE + 0x01)
 
 // TIMER_SET (x1: slot, x2: expiry, x3: intid)
 //   Arms the calling VCPU's one-shot timer in `slot`, which must be below TAKT_HC_TIMER_SLOTS. At
@@ -70,15 +70,15 @@
 //   description sets between two expiries of this timer, is moved later to that distance.
 //   x0: 0, TAKT_HC_INVALID (slot or intid). x1: the expiry that was armed.
 //   Powering the VCPU off cancels it.
-#define TAKT_HC_TIMER_SET (TAKT_HC_BASE + 0x10)
+#define TAKT_HC_TIMER_SET         (TAKT_HC_BASE + 0x10)
 
 // TIMER_CANCEL (x1: slot)
 //   Disarms the slot. An interrupt that is already pending stays pending.
 //   x0: 0, TAKT_HC_INVALID (slot). x1: 1 if the slot was armed, else 0.
-#define TAKT_HC_TIMER_CANCEL (TAKT_HC_BASE + 0x11)
+#define TAKT_HC_TIMER_CANCEL      (TAKT_HC_BASE + 0x11)
 
-#define TAKT_HC_TIMER_SLOTS 1
-#define TAKT_HC_TIMER_INTID 20
+#define TAKT_HC_TIMER_SLOTS       1
+#define TAKT_HC_TIMER_INTID       20
 
 // STATS (x1: index)
 //   One number of the hypervisor's account. "Core" is the one that the calling VCPU runs on at the
@@ -86,7 +86,7 @@
 //   x0: 0, TAKT_HC_INVALID (no such index), TAKT_HC_DENIED. x1: the value, unsigned.
 //   Figures of the core or of the boot tell a guest about its neighbours; they are denied unless
 //   the VM is described as one that may see them.
-#define TAKT_HC_STATS (TAKT_HC_BASE + 0x20)
+#define TAKT_HC_STATS             (TAKT_HC_BASE + 0x20)
 
 #define TAKT_STAT_COUNT           0  // number of indices, this one included; never denied
 #define TAKT_STAT_MASKED_MAX      1  // core: longest section with interrupts masked, ticks
@@ -108,6 +108,6 @@
 //   beside the calling VCPU, when tracing is on.
 //   x0: 0. x1: the physical counter, CNTPCT, at the call: ticks since the machine's reset, where
 //   the machine starts the counter at reset. x2: the guest's virtual clock at the same instant.
-#define TAKT_HC_MARK (TAKT_HC_BASE + 0x21)
+#define TAKT_HC_MARK              (TAKT_HC_BASE + 0x21)
 
 #endif

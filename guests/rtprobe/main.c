@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rtprobe.h"
+
+#include <string.h>
+
+#define BENCH_PREFIX "bench-"
+
+void guest_main(void)
+{
+    const char *mode = arg_text("mode", "probe");
+    sleeper_init();
+    say("rtprobe: %u VCPU, counter %llu Hz, %s, mode %s\n", vcpu_count(),
+        (unsigned long long)clock_hz, takt_present() ? "on Takt" : "not on Takt", mode);
+    if (strncmp(mode, BENCH_PREFIX, strlen(BENCH_PREFIX)) == 0)
+        bench_run(mode + strlen(BENCH_PREFIX));
+    else if (strcmp(mode, "period") == 0)
+        bench_run("p");
+    else if (strcmp(mode, "boot") == 0)
+        bench_boot();
+    else if (strcmp(mode, "probe") == 0)
+        probe_run();
+    else
+        say("rtprobe: no such mode\n");
+}
