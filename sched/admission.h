@@ -2,25 +2,26 @@
 /*
  * Admission: can one core keep every promise made on it? Exact and bounded.
  *
- * Tasks are servers (Q, D, T); sources are interrupts that run above EDF, at most one `cost` per `distance`.
- * A core is feasible iff the utilisation, sources included, is at most 1 and at every deadline t
- *     h(t) = sum max(0, floor((t-D)/T)+1) * Q  +  sum (floor(t/distance)+1) * cost   <=   t
- * (Baruah, Rosier & Howell 1990; Jeffay & Stone 1993). Decided by the density shortcut, else by QPA (Zhang & Burns
- * 2009) from the smaller of the two known bounds on the last instant that can fail. Every comparison is exact:
- * sums of fractions are compared by cross-multiplication in as many bits as they need.
- * Budgets are passed as they have to be supplied: already inflated by the measured overheads.
+ * Tasks are servers (Q, D, T); sources are interrupts that run above EDF, at most one `cost` per
+ * `distance`. A core is feasible iff the utilisation, sources included, is at most 1 and at every
+ * deadline t h(t) = sum max(0, floor((t-D)/T)+1) * Q  +  sum (floor(t/distance)+1) * cost   <=   t
+ * (Baruah, Rosier & Howell 1990; Jeffay & Stone 1993). Decided by the density shortcut, else by QPA
+ * (Zhang & Burns 2009) from the smaller of the two known bounds on the last instant that can fail.
+ * Every comparison is exact: sums of fractions are compared by cross-multiplication in as many bits
+ * as they need. Budgets are passed as they have to be supplied: already inflated by the measured
+ * overheads.
  *
- * Context: any; pure functions, about 1.2 KB of stack; at most SCHED_QPA_STEPS_MAX steps of O(n + m) divisions: not for
- * a trap or interrupt path.
+ * Context: any; pure functions, about 1.2 KB of stack; at most SCHED_QPA_STEPS_MAX steps of O(n +
+ * m) divisions: not for a trap or interrupt path.
  */
 #ifndef SCHED_ADMISSION_H
 #define SCHED_ADMISSION_H
 
 #include <stdint.h>
 
-#define SCHED_TASKS_MAX      32u
-#define SCHED_SOURCES_MAX    32u
-#define SCHED_QPA_STEPS_MAX  1024u
+#define SCHED_TASKS_MAX     32u
+#define SCHED_SOURCES_MAX   32u
+#define SCHED_QPA_STEPS_MAX 1024u
 
 struct sched_task {
     uint64_t budget;   /* Q > 0 */
@@ -36,29 +37,31 @@ struct sched_source {
 enum sched_outcome {
     SCHED_ADMITTED = 0,
     SCHED_REFUSED = 1,
-    SCHED_UNDECIDED = 2, /* not decided within SCHED_QPA_STEPS_MAX steps: treat as refused, say so */
+    SCHED_UNDECIDED =
+        2, /* not decided within SCHED_QPA_STEPS_MAX steps: treat as refused, say so */
     SCHED_MALFORMED = -1 /* a value or count out of its range */
 };
 
 struct sched_verdict {
     enum sched_outcome outcome;
-    uint64_t at;     /* refused: an instant whose demand exceeds it; 0 when utilisation exceeds 1 by so little that no
-                        instant below 2^62 shows it */
+    uint64_t at; /* refused: an instant whose demand exceeds it; 0 when utilisation exceeds 1 by so
+                    little that no instant below 2^62 shows it */
     uint64_t demand; /* h(at) */
     uint64_t excess; /* demand - at */
     uint32_t steps;  /* evaluations of h */
 };
 
 /* Decides; fills *verdict and returns its outcome. No task at all: only utilisation counts. */
-enum sched_outcome sched_admit(const struct sched_task *tasks, uint32_t task_count, const struct sched_source *sources,
-                               uint32_t source_count, struct sched_verdict *verdict);
+enum sched_outcome sched_admit(const struct sched_task *tasks, uint32_t task_count,
+                               const struct sched_source *sources, uint32_t source_count,
+                               struct sched_verdict *verdict);
 
 /* h(t), saturating at UINT64_MAX. */
-uint64_t sched_demand(const struct sched_task *tasks, uint32_t task_count, const struct sched_source *sources,
-                      uint32_t source_count, uint64_t t);
+uint64_t sched_demand(const struct sched_task *tasks, uint32_t task_count,
+                      const struct sched_source *sources, uint32_t source_count, uint64_t t);
 
-/* Longest time that a runnable VCPU can be without supply: T + D - 2Q (Shin & Lee 2003 for D = T: 2(T - Q);
- * Easwaran, Anand & Lee 2007 for D < T). */
+/* Longest time that a runnable VCPU can be without supply: T + D - 2Q (Shin & Lee 2003 for D = T:
+ * 2(T - Q); Easwaran, Anand & Lee 2007 for D < T). */
 static inline uint64_t sched_blackout(const struct sched_task *task)
 {
     return (task->period - task->budget) + (task->deadline - task->budget);

@@ -2,13 +2,15 @@
 /*
  * Placement: which core does a VCPU without a fixed core live on?
  *
- * A reservation goes to the core with the least requested utilisation on which the exact test passes, else by best
- * fit (the fullest core that passes). A whole set is placed at boot: fixed cores first, then by decreasing
- * utilisation; when the first policy leaves somebody out, the whole set is tried again with the next one. Best effort
- * follows the reservations: away from VCPUs of the same VM, then where the free time per weight is largest.
- * Ties go to the lowest core index. The steps are rows of one table in placement.c.
+ * A reservation goes to the core with the least requested utilisation on which the exact test
+ * passes, else by best fit (the fullest core that passes). A whole set is placed at boot: fixed
+ * cores first, then by decreasing utilisation; when the first policy leaves somebody out, the whole
+ * set is tried again with the next one. Best effort follows the reservations: away from VCPUs of
+ * the same VM, then where the free time per weight is largest. Ties go to the lowest core index.
+ * The steps are rows of one table in placement.c.
  *
- * Context: any; deterministic; no allocation. A refusal costs about 130 exact tests per core: not for a trap path.
+ * Context: any; deterministic; no allocation. A refusal costs about 130 exact tests per core: not
+ * for a trap path.
  */
 #ifndef SCHED_PLACEMENT_H
 #define SCHED_PLACEMENT_H
@@ -17,12 +19,13 @@
 
 #include <stdint.h>
 
-#define SCHED_CORES_MAX    64u
-#define SCHED_MEMBERS_MAX  32u  /* VCPUs on one core, SCHED_ENTITIES_MAX */
-#define SCHED_CORE_AUTO    (-1)
-#define SCHED_UTILISATION_ONE  (UINT64_C(1) << 32) /* fixed point of sched_utilisation() */
+#define SCHED_CORES_MAX       64u
+#define SCHED_MEMBERS_MAX     32u /* VCPUs on one core, SCHED_ENTITIES_MAX */
+#define SCHED_CORE_AUTO       (-1)
+#define SCHED_UTILISATION_ONE (UINT64_C(1) << 32) /* fixed point of sched_utilisation() */
 
-/* What lives on a core. Zero-initialised: nothing. The caller may put sources (and tasks of its own) in before. */
+/* What lives on a core. Zero-initialised: nothing. The caller may put sources (and tasks of its
+ * own) in before. */
 struct sched_core_load {
     struct sched_task tasks[SCHED_TASKS_MAX];
     uint32_t task_count;
@@ -30,7 +33,7 @@ struct sched_core_load {
     uint32_t source_count;
     uint32_t vm[SCHED_MEMBERS_MAX]; /* VM of each VCPU placed here, reserved or not */
     uint32_t member_count;
-    uint32_t weight;                /* sum over its best-effort VCPUs */
+    uint32_t weight; /* sum over its best-effort VCPUs */
 };
 
 struct sched_machine {
@@ -47,7 +50,7 @@ struct sched_request {
 };
 
 enum sched_step {
-    SCHED_STEP_FIXED,       /* the core was given */
+    SCHED_STEP_FIXED, /* the core was given */
     SCHED_STEP_LEAST_USED,
     SCHED_STEP_BEST_FIT,
     SCHED_STEP_BEST_EFFORT,
@@ -56,26 +59,29 @@ enum sched_step {
 
 struct sched_placement {
     enum sched_step step;
-    int32_t core; /* where it lives; refused: the core that came closest (least excess), -1 when no core could be tried */
+    int32_t core; /* where it lives; refused: the core that came closest (least excess), -1 when no
+                     core could be tried */
     struct sched_verdict verdict; /* of the exact test with it on that core */
-    uint64_t largest_budget;      /* refused: largest admissible Q for these D and T on any allowed core; 0: none */
-    uint64_t smallest_period;     /* refused: smallest admissible T for this Q (D = T stays so, a shorter D stays as
-                                     it is); 0: none up to 2^20 times the requested one */
-    uint32_t order;               /* used inside: processing order */
+    uint64_t largest_budget; /* refused: largest admissible Q for these D and T on any allowed core;
+                                0: none */
+    uint64_t
+        smallest_period; /* refused: smallest admissible T for this Q (D = T stays so, a shorter D
+                            stays as it is); 0: none up to 2^20 times the requested one */
+    uint32_t order;      /* used inside: processing order */
 };
 
-/* Places one VCPU and enters it in the core's load. Returns SCHED_ADMITTED, or SCHED_REFUSED / SCHED_UNDECIDED /
- * SCHED_MALFORMED with the machine unchanged. */
+/* Places one VCPU and enters it in the core's load. Returns SCHED_ADMITTED, or SCHED_REFUSED /
+ * SCHED_UNDECIDED / SCHED_MALFORMED with the machine unchanged. */
 enum sched_outcome sched_place(struct sched_machine *machine, const struct sched_request *request,
                                struct sched_placement *placement);
 
-/* Places a whole set, placements[i] for requests[i]. Returns the number of VCPUs that found no place; those that did
- * are entered in the loads. */
+/* Places a whole set, placements[i] for requests[i]. Returns the number of VCPUs that found no
+ * place; those that did are entered in the loads. */
 uint32_t sched_place_all(struct sched_machine *machine, const struct sched_request *requests,
                          struct sched_placement *placements, uint32_t count);
 
-/* Q/T rounded up, and a core's sum over tasks and sources, in units of 1/SCHED_UTILISATION_ONE. For ordering and
- * reports; admission itself never rounds. */
+/* Q/T rounded up, and a core's sum over tasks and sources, in units of 1/SCHED_UTILISATION_ONE. For
+ * ordering and reports; admission itself never rounds. */
 uint64_t sched_utilisation(const struct sched_task *task);
 uint64_t sched_core_utilisation(const struct sched_core_load *load);
 

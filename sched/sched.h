@@ -2,23 +2,28 @@
 /*
  * The dispatcher of one core: an EDF queue of sporadic servers, best effort behind them.
  *
- * Model (docs/scheduling.md). A reservation promises budget Q in every period T by relative deadline D,
- * Q <= D <= T. Each is an EDF sporadic server (Sprunt, Sha & Lehoczky 1989; Spuri & Buttazzo 1996) whose budget is a
- * short ordered list of refills (time, amount) that always sums up to Q:
- *   - a wake-up at t opens an activation: release t, deadline t + D, with all refills eligible at t;
- *   - a refill that becomes eligible at r while the VCPU is runnable opens one of its own, release r, deadline
- *     r + D, behind those with budget left;
- *   - what an activation consumed returns at its release + T; what it left at a block stays eligible and takes its
- *     release from the next wake-up (no premature replenishment, Stanovich et al. 2010);
- *   - no eligible refill: throttled until the next one. A full list merges neighbours by postponing.
- * So each tick of budget is a sporadic job (D, T), and the demand test of sched/admission.h holds for every pattern
- * of blocking. Best effort shares by weight, in order of virtual time, the time that no reservation wants.
+ * Model (docs/scheduling.md). A reservation promises budget Q in every period T by relative
+ * deadline D, Q <= D <= T. Each is an EDF sporadic server (Sprunt, Sha & Lehoczky 1989; Spuri &
+ * Buttazzo 1996) whose budget is a short ordered list of refills (time, amount) that always sums up
+ * to Q:
+ *   - a wake-up at t opens an activation: release t, deadline t + D, with all refills eligible at
+ * t;
+ *   - a refill that becomes eligible at r while the VCPU is runnable opens one of its own, release
+ * r, deadline r + D, behind those with budget left;
+ *   - what an activation consumed returns at its release + T; what it left at a block stays
+ * eligible and takes its release from the next wake-up (no premature replenishment, Stanovich et
+ * al. 2010);
+ *   - no eligible refill: throttled until the next one. A full list merges neighbours by
+ * postponing. So each tick of budget is a sporadic job (D, T), and the demand test of
+ * sched/admission.h holds for every pattern of blocking. Best effort shares by weight, in order of
+ * virtual time, the time that no reservation wants.
  *
- * Units and ranges: every time is absolute counter ticks, every length ticks; both below SCHED_TICKS_MAX.
- * `now` never decreases over the calls for one core.
- * Context: a sched_core and its entities belong to one core and are used on that core with interrupts masked, except
- * sched_remote_preempts(). Nothing blocks, allocates or takes a lock. n entities on the core: wake, block and charge
- * cost O(log n); pick costs O(log n) per refill that became eligible since the last one plus a bounded search.
+ * Units and ranges: every time is absolute counter ticks, every length ticks; both below
+ * SCHED_TICKS_MAX. `now` never decreases over the calls for one core. Context: a sched_core and its
+ * entities belong to one core and are used on that core with interrupts masked, except
+ * sched_remote_preempts(). Nothing blocks, allocates or takes a lock. n entities on the core: wake,
+ * block and charge cost O(log n); pick costs O(log n) per refill that became eligible since the
+ * last one plus a bounded search.
  */
 #ifndef SCHED_SCHED_H
 #define SCHED_SCHED_H
@@ -26,11 +31,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SCHED_ENTITIES_MAX  32u
-#define SCHED_REFILLS_MAX   8u                  /* a power of two */
-#define SCHED_TICKS_MAX     (UINT64_C(1) << 62)
-#define SCHED_WEIGHT_MAX    1024u               /* weights are 1 .. SCHED_WEIGHT_MAX */
-#define SCHED_NEVER         UINT64_MAX
+#define SCHED_ENTITIES_MAX 32u
+#define SCHED_REFILLS_MAX  8u /* a power of two */
+#define SCHED_TICKS_MAX    (UINT64_C(1) << 62)
+#define SCHED_WEIGHT_MAX   1024u /* weights are 1 .. SCHED_WEIGHT_MAX */
+#define SCHED_NEVER        UINT64_MAX
 
 enum sched_error { SCHED_OK = 0, SCHED_EINVAL = -1, SCHED_EFULL = -2 };
 
@@ -45,7 +50,8 @@ enum sched_state {
 
 /* Why an activation got its budget too late. */
 enum sched_miss {
-    SCHED_MISS_DISPATCH, /* nothing excuses it: admission, dispatcher or an unaccounted interrupt is wrong */
+    SCHED_MISS_DISPATCH, /* nothing excuses it: admission, dispatcher or an unaccounted interrupt is
+                            wrong */
     SCHED_MISS_PLATFORM, /* it was open when the machine lost time (sched_distorted) */
     SCHED_MISS_BACKLOG,  /* it opened after that, before the core had caught up once */
     SCHED_MISS_CAUSES,
@@ -57,9 +63,10 @@ struct sched_refill {
 };
 
 struct sched_stats {
-    uint64_t supplied;    /* ticks it ran (interrupts of others not included) */
-    uint64_t charged;     /* ticks of interrupt handling taken from its budget */
-    uint64_t forgiven;    /* ticks that no budget could pay: debt beyond Q, or time that the machine lost */
+    uint64_t supplied; /* ticks it ran (interrupts of others not included) */
+    uint64_t charged;  /* ticks of interrupt handling taken from its budget */
+    uint64_t
+        forgiven; /* ticks that no budget could pay: debt beyond Q, or time that the machine lost */
     uint64_t activations; /* opened */
     uint64_t exhaustions; /* activations whose budget ran out */
     uint64_t misses[SCHED_MISS_CAUSES];
@@ -67,7 +74,8 @@ struct sched_stats {
 
 struct sched_core;
 
-/* Owned by the scheduler; embed it in the VCPU. Others read `class` .. `weight`, `state` and `stats`. */
+/* Owned by the scheduler; embed it in the VCPU. Others read `class` .. `weight`, `state` and
+ * `stats`. */
 struct sched_entity {
     enum sched_class class;
     enum sched_state state;
@@ -77,10 +85,11 @@ struct sched_entity {
     uint32_t weight;
 
     uint32_t position; /* index in the heap of its state */
-    uint64_t key;      /* what that heap is ordered by: absolute deadline, refill time or virtual time */
+    uint64_t key; /* what that heap is ordered by: absolute deadline, refill time or virtual time */
     struct sched_core *core;
 
-    /* The open activation: `remaining` is 0 when none is open. Its absolute deadline is release + D. */
+    /* The open activation: `remaining` is 0 when none is open. Its absolute deadline is release +
+     * D. */
     uint64_t release;
     uint64_t remaining;
     uint64_t consumed;
@@ -88,7 +97,8 @@ struct sched_entity {
     uint32_t refill_head;
     uint32_t refill_count;
     struct sched_refill refills[SCHED_REFILLS_MAX]; /* ring, by increasing time */
-    uint64_t wake_hint; /* published: earliest time at which a wake-up finds budget, as of the last block */
+    uint64_t wake_hint; /* published: earliest time at which a wake-up finds budget, as of the last
+                           block */
 
     uint64_t inverse_weight; /* virtual time per tick */
     uint64_t vtime;
@@ -107,88 +117,102 @@ struct sched_core {
     uint64_t run_start; /* what runs is accounted up to here */
     uint64_t clock;     /* latest time seen */
     uint32_t population;
-    bool enforced;      /* budgets count: two or more entities have been here since the last pick */
-    bool behind;        /* the machine lost time and reserved work has not been through since */
-    struct sched_heap ready;       /* by absolute deadline */
-    struct sched_heap throttled;   /* by time of the next refill */
-    struct sched_heap sharing;     /* by virtual time */
-    struct sched_entity *turn_of;  /* best effort that has the turn */
-    uint64_t turn;                 /* length of a turn */
+    bool enforced; /* budgets count: two or more entities have been here since the last pick */
+    bool behind;   /* the machine lost time and reserved work has not been through since */
+    struct sched_heap ready;      /* by absolute deadline */
+    struct sched_heap throttled;  /* by time of the next refill */
+    struct sched_heap sharing;    /* by virtual time */
+    struct sched_entity *turn_of; /* best effort that has the turn */
+    uint64_t turn;                /* length of a turn */
     uint64_t turn_left;
-    uint64_t vtime;                /* virtual time at which a newcomer starts when nobody shares */
-    uint64_t distorted_at;         /* last time of sched_distorted, valid while or after `behind` was set */
+    uint64_t vtime;        /* virtual time at which a newcomer starts when nobody shares */
+    uint64_t distorted_at; /* last time of sched_distorted, valid while or after `behind` was set */
     uint64_t distortions;
     struct sched_entity *member[SCHED_ENTITIES_MAX];
 };
 
 struct sched_decision {
     struct sched_entity *run; /* NULL: idle */
-    uint64_t until;           /* decide again at this time at the latest; SCHED_NEVER: only when something happens */
-    uint64_t deadline;        /* of the chosen activation; SCHED_NEVER for best effort, idle and the sole owner.
-                                 This is the horizon of timer_queue_next() and timer_queue_pop(). */
+    uint64_t until;    /* decide again at this time at the latest; SCHED_NEVER: only when something
+                          happens */
+    uint64_t deadline; /* of the chosen activation; SCHED_NEVER for best effort, idle and the sole
+                          owner. This is the horizon of timer_queue_next() and timer_queue_pop(). */
 };
 
-/* Empties the core. `turn` (> 0): how long one best-effort entity runs before the next, when several want to. */
+/* Empties the core. `turn` (> 0): how long one best-effort entity runs before the next, when
+ * several want to. */
 void sched_core_init(struct sched_core *core, uint64_t turn);
 
-/* Sets up an entity, blocked, with its whole budget eligible. SCHED_EINVAL unless 0 < Q <= D <= T < SCHED_TICKS_MAX,
- * or 1 <= weight <= SCHED_WEIGHT_MAX. A server that ran must not be set up again within T of its last activation (it
- * would get a second budget): to restart a VM, add the same entity again as it is. */
-int sched_entity_init_reserved(struct sched_entity *entity, uint64_t budget, uint64_t deadline, uint64_t period);
+/* Sets up an entity, blocked, with its whole budget eligible. SCHED_EINVAL unless 0 < Q <= D <= T <
+ * SCHED_TICKS_MAX, or 1 <= weight <= SCHED_WEIGHT_MAX. A server that ran must not be set up again
+ * within T of its last activation (it would get a second budget): to restart a VM, add the same
+ * entity again as it is. */
+int sched_entity_init_reserved(struct sched_entity *entity, uint64_t budget, uint64_t deadline,
+                               uint64_t period);
 int sched_entity_init_best_effort(struct sched_entity *entity, uint32_t weight);
 
-/* Puts a blocked entity on the core; SCHED_EFULL beyond SCHED_ENTITIES_MAX, SCHED_EINVAL when it is on a core already.
- * The caller has admitted it. Follow with sched_pick(): the owner of a core that was alone is under its budget again,
- * full from that pick on. */
+/* Puts a blocked entity on the core; SCHED_EFULL beyond SCHED_ENTITIES_MAX, SCHED_EINVAL when it is
+ * on a core already. The caller has admitted it. Follow with sched_pick(): the owner of a core that
+ * was alone is under its budget again, full from that pick on. */
 int sched_add(struct sched_core *core, struct sched_entity *entity);
 
-/* Blocks the entity and takes it off. Returns the time from which its share may be given away: the last refill's
- * time, `now` if it consumed nothing. An entity of this core only. */
+/* Blocks the entity and takes it off. Returns the time from which its share may be given away: the
+ * last refill's time, `now` if it consumed nothing. An entity of this core only. */
 uint64_t sched_remove(struct sched_core *core, struct sched_entity *entity, uint64_t now);
 
-/* The entity becomes runnable; does nothing when it is. `at` is the time of the wake-up and the release of the
- * activation that it opens: pass the expiry of the timer that woke it rather than the time at which the interrupt
- * was handled, so that waiting in the timer queue (horizon rule) does not move its deadline; at <= now. */
+/* The entity becomes runnable; does nothing when it is. `at` is the time of the wake-up and the
+ * release of the activation that it opens: pass the expiry of the timer that woke it rather than
+ * the time at which the interrupt was handled, so that waiting in the timer queue (horizon rule)
+ * does not move its deadline; at <= now. */
 void sched_wake(struct sched_core *core, struct sched_entity *entity, uint64_t at);
 
-/* The entity stops being runnable; what runs is accounted first. Does nothing when it is blocked. */
+/* The entity stops being runnable; what runs is accounted first. Does nothing when it is blocked.
+ */
 void sched_block(struct sched_core *core, struct sched_entity *entity, uint64_t now);
 
-/* Takes `ticks` of interrupt handling from the owner's budget, whatever its state: from the open activation, beyond
- * that as debt from its next refill (at most Q, the rest is counted as forgiven). Call sched_pick() before
- * returning to a guest: the owner may have become throttled. */
+/* Takes `ticks` of interrupt handling from the owner's budget, whatever its state: from the open
+ * activation, beyond that as debt from its next refill (at most Q, the rest is counted as
+ * forgiven). Call sched_pick() before returning to a guest: the owner may have become throttled. */
 void sched_charge(struct sched_core *core, struct sched_entity *owner, uint64_t ticks);
 
 /* What runs does not pay for the last `ticks`. */
 void sched_exempt(struct sched_core *core, uint64_t ticks);
 
-/* Accounts what runs, makes refills eligible, decides. The result is what the core runs from `now` on. */
+/* Accounts what runs, makes refills eligible, decides. The result is what the core runs from `now`
+ * on. */
 struct sched_decision sched_pick(struct sched_core *core, uint64_t now);
 
-/* Deadline that the entity would get if it woke at `now`; SCHED_NEVER for best effort. Owner core only. */
+/* Deadline that the entity would get if it woke at `now`; SCHED_NEVER for best effort. Owner core
+ * only. */
 uint64_t sched_wake_deadline(const struct sched_entity *entity, uint64_t now);
 
 /* Would waking it at `now` change what this core runs? Owner core only. */
-bool sched_would_preempt(const struct sched_core *core, const struct sched_entity *entity, uint64_t now);
+bool sched_would_preempt(const struct sched_core *core, const struct sched_entity *entity,
+                         uint64_t now);
 
-/* The same question from another core: reads current_deadline and wake_hint (relaxed) and the constants class and
- * deadline, nothing else of core or entity may be read there. An answer may be stale: the waker sets its wake bit,
- * then executes a full barrier, then asks; the target picks, then executes a full barrier, then reads the bits.
- * Then at least one of the two sees the other. A needless yes is possible, a lost wake-up is not. */
-bool sched_remote_preempts(const struct sched_core *core, const struct sched_entity *entity, uint64_t now);
+/* The same question from another core: reads current_deadline and wake_hint (relaxed) and the
+ * constants class and deadline, nothing else of core or entity may be read there. An answer may be
+ * stale: the waker sets its wake bit, then executes a full barrier, then asks; the target picks,
+ * then executes a full barrier, then reads the bits. Then at least one of the two sees the other. A
+ * needless yes is possible, a lost wake-up is not. */
+bool sched_remote_preempts(const struct sched_core *core, const struct sched_entity *entity,
+                           uint64_t now);
 
-/* Earliest time >= now at which the entity has budget, or would if it were runnable: a timer of a throttled VCPU is
- * postponed to max(expiry, this). `now` for best effort and for the sole owner. */
+/* Earliest time >= now at which the entity has budget, or would if it were runnable: a timer of a
+ * throttled VCPU is postponed to max(expiry, this). `now` for best effort and for the sole owner.
+ */
 uint64_t sched_eligible_at(const struct sched_entity *entity, uint64_t now);
 
-/* Exactly one entity is on the core: it runs whenever it wants, its budget is accounted but not enforced. */
+/* Exactly one entity is on the core: it runs whenever it wants, its budget is accounted but not
+ * enforced. */
 static inline bool sched_sole(const struct sched_core *core)
 {
     return core->population == 1;
 }
 
-/* The machine itself lost time up to `now` (the timer interrupt came far too late, as under an emulator that its host
- * descheduled). What runs does not pay beyond its budget, and misses that follow are counted by cause. O(1). */
+/* The machine itself lost time up to `now` (the timer interrupt came far too late, as under an
+ * emulator that its host descheduled). What runs does not pay beyond its budget, and misses that
+ * follow are counted by cause. O(1). */
 void sched_distorted(struct sched_core *core, uint64_t now);
 
 #endif

@@ -8,7 +8,8 @@ static uint64_t multiply_high(uint64_t a, uint64_t b)
     return (uint64_t)(((wide)a * b) >> 64);
 }
 
-/* The reciprocal is at most one too small in its last place, so the estimate is the quotient or one below it. */
+/* The reciprocal is at most one too small in its last place, so the estimate is the quotient or one
+ * below it. */
 static uint64_t divide(uint64_t x, const struct clock_ratio *ratio, uint64_t *remainder)
 {
     uint64_t quotient = multiply_high(x, ratio->recip);
@@ -22,8 +23,8 @@ static uint64_t divide(uint64_t x, const struct clock_ratio *ratio, uint64_t *re
     return quotient;
 }
 
-/* x * num / den as (whole quotients) * num + rest * num / den: rest < den <= 10^10 and num <= 10^9, or the other way
- * round, so that the second product fits 64 bits. */
+/* x * num / den as (whole quotients) * num + rest * num / den: rest < den <= 10^10 and num <= 10^9,
+ * or the other way round, so that the second product fits 64 bits. */
 static uint64_t scale(uint64_t x, const struct clock_ratio *ratio, uint64_t round_up)
 {
     uint64_t rest;
@@ -58,8 +59,8 @@ int clock_rate_init(struct clock_rate *rate, uint64_t hz)
     uint64_t ns = CLOCK_NS_PER_S / common;
 
     rate->hz = hz;
-    rate->to_ticks = (struct clock_ratio){ .num = ticks, .den = ns, .recip = UINT64_MAX / ns };
-    rate->to_ns = (struct clock_ratio){ .num = ns, .den = ticks, .recip = UINT64_MAX / ticks };
+    rate->to_ticks = (struct clock_ratio){.num = ticks, .den = ns, .recip = UINT64_MAX / ns};
+    rate->to_ns = (struct clock_ratio){.num = ns, .den = ticks, .recip = UINT64_MAX / ticks};
     return CLOCK_OK;
 }
 

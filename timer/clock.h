@@ -2,24 +2,25 @@
 /*
  * Clock arithmetic: raw counter ticks <-> nanoseconds.
  *
- * The hypervisor computes in raw ticks of one free-running counter; nanoseconds exist at interfaces only
- * (descriptions, hypercalls, reports). Conversions are exact for every 64-bit input and every rate from 1 Hz
- * to 10 GHz; the name of a function states its rounding, and a result beyond 64 bits saturates to UINT64_MAX.
+ * The hypervisor computes in raw ticks of one free-running counter; nanoseconds exist at interfaces
+ * only (descriptions, hypercalls, reports). Conversions are exact for every 64-bit input and every
+ * rate from 1 Hz to 10 GHz; the name of a function states its rounding, and a result beyond 64 bits
+ * saturates to UINT64_MAX.
  *
  *   up    for costs and expiries: a converted time is never early, a converted cost never too small
  *   down  for promises and for "how much has passed"
  *
- * Each conversion costs two 64x64 high multiplications and no division (reciprocals with one correction step;
- * Granlund & Montgomery, "Division by invariant integers using multiplication", PLDI 1994).
- * Context: any core, any interrupt state; pure functions of their arguments.
+ * Each conversion costs two 64x64 high multiplications and no division (reciprocals with one
+ * correction step; Granlund & Montgomery, "Division by invariant integers using multiplication",
+ * PLDI 1994). Context: any core, any interrupt state; pure functions of their arguments.
  */
 #ifndef TIMER_CLOCK_H
 #define TIMER_CLOCK_H
 
 #include <stdint.h>
 
-#define CLOCK_NS_PER_S  UINT64_C(1000000000)
-#define CLOCK_HZ_MAX    UINT64_C(10000000000)
+#define CLOCK_NS_PER_S UINT64_C(1000000000)
+#define CLOCK_HZ_MAX   UINT64_C(10000000000)
 
 enum clock_error { CLOCK_OK = 0, CLOCK_BAD_RATE = -1 };
 
@@ -36,8 +37,8 @@ struct clock_rate {
     struct clock_ratio to_ns;    /* ticks -> nanoseconds */
 };
 
-/* Prepares the conversions for a counter of `hz` (1 .. CLOCK_HZ_MAX). The only function here that divides: call
- * it once at boot. Returns CLOCK_OK, or CLOCK_BAD_RATE and leaves *rate untouched. */
+/* Prepares the conversions for a counter of `hz` (1 .. CLOCK_HZ_MAX). The only function here that
+ * divides: call it once at boot. Returns CLOCK_OK, or CLOCK_BAD_RATE and leaves *rate untouched. */
 int clock_rate_init(struct clock_rate *rate, uint64_t hz);
 
 uint64_t clock_ns_to_ticks_up(const struct clock_rate *rate, uint64_t ns);

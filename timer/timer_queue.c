@@ -3,10 +3,12 @@
 
 #include <stddef.h>
 
-/* A node that is passed over leaves at most one sibling waiting per level; TIMER_QUEUE_MAX nodes have 7 levels. */
+/* A node that is passed over leaves at most one sibling waiting per level; TIMER_QUEUE_MAX nodes
+ * have 7 levels. */
 #define PENDING_MAX 8u
 
-_Static_assert(TIMER_QUEUE_MAX < (1u << (PENDING_MAX - 1)), "the search stack holds one node per level");
+_Static_assert(TIMER_QUEUE_MAX < (1u << (PENDING_MAX - 1)),
+               "the search stack holds one node per level");
 
 static void place(struct timer_queue *queue, uint32_t index, struct timer_event *event)
 {
@@ -103,8 +105,9 @@ static bool matters(const struct timer_event *event, uint64_t horizon)
     return deadline < horizon || horizon == UINT64_MAX;
 }
 
-/* The earliest event before `limit` that matters, the head having been passed over. No descendant of a node is
- * earlier than the node: a subtree that starts at or behind the best found so far, or behind the horizon, is skipped. */
+/* The earliest event before `limit` that matters, the head having been passed over. No descendant
+ * of a node is earlier than the node: a subtree that starts at or behind the best found so far, or
+ * behind the horizon, is skipped. */
 static struct timer_event *search(const struct timer_queue *queue, uint64_t limit, uint64_t horizon)
 {
     struct timer_event *best = NULL;
@@ -131,7 +134,8 @@ static struct timer_event *search(const struct timer_queue *queue, uint64_t limi
     }
 }
 
-static struct timer_event *earliest(const struct timer_queue *queue, uint64_t limit, uint64_t horizon)
+static struct timer_event *earliest(const struct timer_queue *queue, uint64_t limit,
+                                    uint64_t horizon)
 {
     if (queue->count == 0 || queue->heap[0]->when >= limit) {
         return NULL;

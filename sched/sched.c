@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sched/sched.h"
+
+#include "sched/entity_heap.h"
+#include "sched/server.h"
+#include "sched/share.h"
+
+#include <stddef.h>
+
+static inline void publish(uint64_t *word, uint64_t value)
+{
+    __atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+
+/* Counts the activation as missed when its budget came, or has still to come, after its deadline.
+ */
+static inline void check_deadline(const struct sched_core *core, struct sched_entity *entity,
+                                  uint64_t supplied_at)
+{
+    if (!sched_before(server_deadline(entity), supplied_at)) {
+        return;
+    }
+    if (!core->behind) {
+        entity->stats.misses[SCHED_MISS_DISPATCH]++;
+    } else if (!sched_before(core->distorted_at, entity->release)) {
+        entity->stats.misses[SCHED_MISS_PLATFORM]++;
+    } else {
+        entity->stats.misses[SCHED_MISS_BACKLOG]++;
+    }
+}
+
+static inline void throttle(struct sched_core *core, struct sched_entity *entity)
+{
+    entity->state = SCHED_THROTTLED;
+    heap_push(&core->throttled, entity, server_next_refill(entity));
+}
+
+static inline void make_ready(struct sched_core *core, struct sched_entity *entity)
+{
+    entity->state = SCHED_READY;
+    heap_push(&core->ready, entity, server_deadline(entity));
+}
+
+/* Takes ticks that ended at `now` from a server's budget. */
+static inline void consume(struct sched_core *core, struct sched_entity *entity, uint64_t ticks,
+                           uint64_t now)
+{
+    if (ticks < entity->remaining) {
+        entity->remaining -= ticks;
+        entity->consumed += ticks;
+        return;
+    }
+
+    uint64_t over = ticks - entity->remaining;
+
+    if (entity->state == SCHED_READY) {
+        check_deadline(core, entity, now - over);
+        entity->consumed += entity->remaining;
+        entity->remaining = 0;
+        server_exhaust(entity);
+        heap_remove(&core->ready, entity);
+        throttle(core, entity);
+    }
+    if (over != 0) {
+        server_owe(entity, over);
+    }
+}
+
+static inline void account(struct sched_core *core, uint64_t now)
+{
+    struct sched_entity *entity = core->running;
+    uint64_t ran = now - core->run_start;
+
+    /* Negative where ticks were exempted that are still to come, or for a wake-up dated back. */
+    if (entity == NULL || (int64_t)ran <= 0) {
+        return;
+    }
+    core->run_start = now;
+    core->clock = now;
+    entity->stats.supplied += ran;
+    if (entity->class == SCHED_BEST_EFFORT) {
+        share_consume(core, entity, ran);
+    } else if (core->enforced) {
+        consume(core, entity, ran, now);
+    }
+}
+
+void sched_core_init(struct sched_core *core, uint64_t turn)
+{
+    *core = (struct sched_core){
+        .current_deadline = SCHED_NEVER,
+        .turn = turn == 0               ? 1
+                : turn < SHARE_TURN_MAX ? turn
+                                        : SHARE_TURN_MAX,
+    };
+}
+
+int sched_entity_init_reserved(struct sched_entity *entity, uint64_t budget, uint64_t deadline,
+                               uint64_t period)
+{
+    if (budget == 0 || budget > deadline || deadline > period || period >= SCHED_TICKS_MAX) {
+        return SCHED_EINVAL;
+    }
+    *entity = (struct sched_entity){
+        .class = SCHED_RESERVED,
+        .state = SCHED_BLOCKED,
+        .budget = budget,
+        .deadline = deadline,
+        .period = period,
+    };
+    server_reset(entity, 0);
+    return SCHED_OK;
+}
+
+int sched_entity_init_best_effort(struct sched_entity *entity, uint32_t weight)
+{
+    if (weight == 0 || weight > SCHED_WEIGHT_MAX) {
+        return SCHED_EINVAL;
+    }
+    *entity = (struct sched_entity){
+        .class = SCHED_BEST_EFFORT,
+        .state = SCHED_BLOCKED,
+        .weight = weight,
+        .inverse_weight = SHARE_SCALE / weight,
+    };
+    return SCHED_OK;
+}
+
+int sched_add(struct sched_core *core, struct sched_entity *entity)
+{
+    if (entity->core != NULL) {
+        return SCHED_EINVAL;
+    }
+    if (core->population == SCHED_ENTITIES_MAX) {
+        return SCHED_EFULL;
+    }
+    entity->core = core;
+    core->member[core->population++] = entity;
+    return SCHED_OK;
+}
+
+uint64_t sched_remove(struct sched_core *core, struct sched_entity *entity, uint64_t now)
+{
+    uint64_t free_from = now;
+
+    sched_block(core, entity, now);
+    for (uint32_t i = 0; i < core->population; i++) {
+        if (core->member[i] == entity) {
+            core->member[i] = core->member[--core->population];
+            entity->core = NULL;
+            break;
+        }
+    }
+    if (core->population <= 1) {
+        core->enforced = false;
+    }
+    if (entity->class == SCHED_RESERVED) {
+        uint64_t last = server_refill(entity, entity->refill_count - 1)->time;
+
+        last += entity->debt != 0 ? entity->period : 0;
+        free_from = sched_before(now, last) ? last : now;
+    }
+    return free_from;
+}
+
+void sched_wake(struct sched_core *core, struct sched_entity *entity, uint64_t at)
+{
+    if (entity->state != SCHED_BLOCKED) {
+        return;
+    }
+    if (entity->class == SCHED_BEST_EFFORT) {
+        account(core, at); /* the virtual time at which it starts must be that of now */
+        share_enter(core, entity);
+    } else if (server_open(entity, at)) {
+        make_ready(core, entity);
+    } else {
+        throttle(core, entity);
+    }
+}
+
+void sched_block(struct sched_core *core, struct sched_entity *entity, uint64_t now)
+{
+    if (entity->state == SCHED_BLOCKED) {
+        return;
+    }
+    account(core, now);
+    if (core->running == entity) {
+        core->running = NULL;
+    }
+    switch (entity->state) {
+    case SCHED_READY:
+        if (core->enforced) {
+            check_deadline(core, entity, now);
+        }
+        heap_remove(&core->ready, entity);
+        server_close(entity, now);
+        break;
+    case SCHED_THROTTLED: heap_remove(&core->throttled, entity); break;
+    default: share_leave(core, entity); break;
+    }
+    entity->state = SCHED_BLOCKED;
+    publish(&entity->wake_hint, sched_eligible_at(entity, 0));
+}
+
+void sched_charge(struct sched_core *core, struct sched_entity *owner, uint64_t ticks)
+{
+    owner->stats.charged += ticks;
+    if (owner->class == SCHED_BEST_EFFORT) {
+        share_consume(core, owner, ticks);
+    } else if (core->enforced) {
+        consume(core, owner, ticks, core->clock);
+    }
+}
+
+void sched_exempt(struct sched_core *core, uint64_t ticks)
+{
+    core->run_start += ticks;
+}
+
+/* The core is no longer one entity's own. Until now nobody was held to a budget, so all start
+ * afresh: the demand test covers servers that begin full and together. */
+static void begin_enforcing(struct sched_core *core, uint64_t now)
+{
+    core->enforced = true;
+    for (uint32_t i = 0; i < core->population; i++) {
+        struct sched_entity *entity = core->member[i];
+
+        if (entity->class != SCHED_RESERVED) {
+            continue;
+        }
+        if (entity->state == SCHED_READY) {
+            heap_remove(&core->ready, entity);
+        } else if (entity->state == SCHED_THROTTLED) {
+            heap_remove(&core->throttled, entity);
+        }
+        server_reset(entity, now);
+        if (entity->state != SCHED_BLOCKED) {
+            server_open(entity, now);
+            make_ready(core, entity);
+        }
+    }
+}
+
+static struct sched_decision decide_sole(struct sched_core *core)
+{
+    struct sched_entity *entity = core->population == 0 ? NULL : core->member[0];
+
+    core->behind = false;
+    return (struct sched_decision){
+        .run = entity != NULL && entity->state != SCHED_BLOCKED ? entity : NULL,
+        .until = SCHED_NEVER,
+        .deadline = SCHED_NEVER,
+    };
+}
+
+/* Refills that became eligible open activations with their own release, however late this call is.
+ * The loop ends: a server comes back at once only while it pays debt, and that is at most Q. */
+static void replenish(struct sched_core *core, uint64_t now)
+{
+    do {
+        struct sched_entity *entity = core->throttled.slot[0];
+
+        heap_remove(&core->throttled, entity);
+        if (server_open(entity, entity->key)) {
+            make_ready(core, entity);
+        } else {
+            throttle(core, entity);
+        }
+    } while (core->throttled.count > 0 && !sched_before(now, core->throttled.slot[0]->key));
+}
+
+#define PENDING_MAX 7u
+
+_Static_assert(SCHED_ENTITIES_MAX < (1u << (PENDING_MAX - 1)),
+               "the search stack holds one node per level");
+
+/* Earliest refill before `until` whose activation would preempt one with this deadline. Subtrees
+ * that start later than the best found are skipped. */
+static uint64_t next_preemption(const struct sched_heap *throttled, uint64_t deadline,
+                                uint64_t until)
+{
+    uint32_t pending[PENDING_MAX];
+    uint32_t depth = 0;
+    uint32_t index = 0;
+
+    for (;;) {
+        if (index < throttled->count && sched_before(throttled->slot[index]->key, until)) {
+            const struct sched_entity *entity = throttled->slot[index];
+
+            if (sched_before(entity->key + entity->deadline, deadline)) {
+                until = entity->key;
+            } else {
+                pending[depth++] = 2 * index + 2;
+                index = 2 * index + 1;
+                continue;
+            }
+        }
+        if (depth == 0) {
+            return until;
+        }
+        index = pending[--depth];
+    }
+}
+
+static inline struct sched_decision decide(struct sched_core *core, uint64_t now)
+{
+    struct sched_decision decision = {.until = SCHED_NEVER, .deadline = SCHED_NEVER};
+
+    if (core->ready.count > 0) {
+        decision.run = core->ready.slot[0];
+        decision.deadline = decision.run->key;
+        decision.until = now + decision.run->remaining;
+        if (core->throttled.count > 0) {
+            decision.until = next_preemption(&core->throttled, decision.deadline, decision.until);
+        }
+        return decision;
+    }
+    core->behind = false;
+    if (core->throttled.count > 0) {
+        decision.until = core->throttled.slot[0]->key;
+    }
+    decision.run = share_pick(core, now, &decision.until);
+    return decision;
+}
+
+struct sched_decision sched_pick(struct sched_core *core, uint64_t now)
+{
+    struct sched_decision decision;
+
+    account(core, now);
+    if (!core->enforced && core->population > 1) {
+        begin_enforcing(core, now);
+    }
+    if (core->enforced) {
+        if (core->throttled.count > 0 && !sched_before(now, core->throttled.slot[0]->key)) {
+            replenish(core, now);
+        }
+        decision = decide(core, now);
+    } else {
+        decision = decide_sole(core);
+    }
+    core->running = decision.run;
+    core->run_start = now;
+    core->clock = now;
+    publish(&core->current_deadline, decision.deadline);
+    return decision;
+}
+
+void sched_distorted(struct sched_core *core, uint64_t now)
+{
+    struct sched_entity *entity = core->running;
+
+    core->behind = true;
+    core->distorted_at = now;
+    core->distortions++;
+    if (entity != NULL && core->enforced && entity->class == SCHED_RESERVED) {
+        uint64_t ran = now - core->run_start;
+
+        if ((int64_t)ran > 0 && ran > entity->remaining) {
+            entity->stats.forgiven += ran - entity->remaining;
+            core->run_start += ran - entity->remaining;
+        }
+    }
+    account(core, now);
+}
