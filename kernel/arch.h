@@ -5,6 +5,7 @@
 //   arch_clock()           the counter, ticks
 //   arch_irq_save/restore  mask interrupts, restore the mask
 //   arch_relax()           in a spin loop
+//   arch_barrier_full()    orders earlier stores before later loads, all cores
 //   arch_idle()            wait for an interrupt, interrupts open (thread context)
 #ifndef KERNEL_ARCH_H
 #define KERNEL_ARCH_H
@@ -20,6 +21,8 @@ struct board;
 void arch_cpu_init(struct cpu *cpu);
 // Starts core `cpu` (firmware call); it will call cpu_main(cpu). ERR_UNSUPPORTED, ERR_NOT_FOUND.
 int arch_cpu_start(struct cpu *cpu);
+// A stack of `pages` 4 KiB pages between two unmapped guard pages; its top, or NULL. Boot.
+void *arch_alloc_stack(unsigned pages);
 // Interrupts another core: it will run its `todo`. Any context.
 void arch_ipi(struct cpu *target);
 // Leaves boot and enters what dispatch chose, on this core. Never returns.
@@ -34,7 +37,7 @@ void arch_system_reset(void) __attribute__((noreturn));
 // Frequency of arch_clock(), Hz. Constant after boot.
 uint64_t arch_clock_hz(void);
 // Programs this core's one-shot timer to the absolute counter value `when`; UINT64_MAX stops it. A value in the past
-// fires at once. Its interrupt calls cpu_timer_expired().
+// fires at once. Its interrupt calls cpu_timer_expired(); the next arm stops it from firing again.
 void arch_timer_arm(uint64_t when);
 
 // ---- VCPUs ------------------------------------------------------------------------------------------------
@@ -42,6 +45,8 @@ void arch_timer_arm(uint64_t when);
 void arch_vcpu_reset(struct vcpu *vcpu);
 // Sets where it starts, `arg` in the first argument register.
 void arch_vcpu_set_entry(struct vcpu *vcpu, gpa_t entry, uint64_t arg);
+// What the way out of the handler resumes: `vcpu`, or the thread with NULL.
+void arch_resume_set(struct cpu *cpu, struct vcpu *vcpu);
 // The guest's registers leave / enter the hardware of this core. Handler context.
 void arch_vcpu_save(struct vcpu *vcpu);
 void arch_vcpu_load(struct vcpu *vcpu);
@@ -57,7 +62,7 @@ void arch_vcpu_timer_expire(struct vcpu *vcpu);
 bool arch_vcpu_has_interrupt(struct vcpu *vcpu);
 // Moves pending virtual interrupts of the current VCPU into hardware (TODO_INTERRUPTS).
 void arch_vcpu_sync_interrupts(struct vcpu *vcpu);
-// Whether WFI of this VCPU traps. Takes effect at its next resume.
+// Whether WFI of this VCPU traps. Its own core.
 void arch_vcpu_trap_wfi(struct vcpu *vcpu, bool trap);
 // Makes interrupt `id` of this VCPU pending (edge). Any core. Interrupt numbers are the guest controller's own.
 void arch_vcpu_inject(struct vcpu *vcpu, unsigned id);

@@ -16,48 +16,72 @@
 #include "kernel/stats.h"
 #include "kernel/types.h"
 #include "sched/sched.h"
+#include "timer/clock.h"
 #include "timer/timer_queue.h"
 
 struct vcpu;
 
-// Things to do before a guest is resumed; the exit path tests the whole word once.
+// Things to do before a guest is resumed; the way out tests both words at once.
 enum cpu_todo {
-    TODO_DISPATCH = 1u << 0,   // the scheduling decision may have changed
-    TODO_INBOX = 1u << 1,      // another core left something in `inbox`
-    TODO_INTERRUPTS = 1u << 2, // the current VCPU's virtual interrupts must be moved to hardware
+    TODO_DISPATCH = 1u << 0, // the scheduling decision may have changed
+    TODO_INTERRUPTS =
+        1u << 1,           // virtual interrupts of the current VCPU must be moved to the hardware
+    TODO_INBOX = 1u << 2,  // remote word: another core left something in `inbox` or for the thread
+    TODO_KICKED = 1u << 3, // remote word: its IPI is on the way, no second one is needed
 };
 
 struct cpu {
-    // -- read by arch/*/entry.S, keep first and in this order (offsets asserted in arch code) --
+    // -- arch/*/entry.S knows these by offset; arch code asserts them --
     void *stack_top;      // handlers start here
-    struct vcpu *current; // the VCPU that runs or was just interrupted; NULL: the thread
-    uint32_t todo;        // enum cpu_todo; published: others set bits atomically, then send an IPI
+    struct vcpu *current; // the VCPU that runs or was interrupted; NULL: the thread
+    uint32_t todo __attribute__((aligned(8))); // own core only, plain
+    uint32_t todo_remote; // published: others set bits (cpu_notify), this core takes them
+    void *panic_stack;    // top; for exceptions of the hypervisor itself
+    void *thread_stack;   // top
+    // ------------------------------------------------------------------
     uint32_t id; // logical number, 0..cpu_count-1: the order of /cpus in the board's device tree
-    // -------------------------------------------------------------------------------------------
     struct arch_cpu arch; // incl. the thread's register frame
     struct vcpu
         *loaded; // whose guest registers the hardware holds; may differ from current while idle
     struct sched_core sched;
     struct timer_queue timers;
-    struct timer_event decision; // "decide again": budget end, replenishment, turn end
-    uint64_t horizon; // absolute deadline of what runs now; see timer_queue_next; published
-    uint64_t armed;   // what the hardware timer is programmed to, UINT64_MAX: off
+    uint64_t armed;   // what the hardware timer is programmed to; UINT64_MAX: off
+    uint64_t entered; // when the running handler began
     struct job_thread thread;
     struct {
         struct spinlock lock;
-        struct vcpu *wake; // list through vcpu->inbox_next of VCPUs whose state changed elsewhere
+        struct vcpu *head; // VCPUs to look at, linked by vcpu->inbox_next
     } inbox;
     struct cpu_stats stats;
     bool online; // published
 };
 
+extern struct cpu boot_cpu;         // the first; start.S points the core's register at it
 extern struct cpu *cpus[MAX_CORES]; // set once at boot
 extern unsigned cpu_count;
+extern struct clock_rate clock_rate; // of arch_clock(); set once at boot
 
 // The core that executes this. Any context.
 static inline struct cpu *this_cpu(void)
 {
     return arch_this_cpu();
 }
+
+// Makes `cpu` look at its inbox and its jobs: sets the bit, and sends the IPI when `now` and none is on the way.
+// Without `now` the core looks when it next decides. Any core but its own, interrupts masked.
+void cpu_notify(struct cpu *cpu, bool now);
+
+// ---- entered by arch code ---------------------------------------------------------------------------------
+// The boot core, translation on, interrupts masked, on its own stack; `fdt` is the firmware's device tree.
+void kernel_main(paddr_t fdt) __attribute__((noreturn));
+// Every other core, in the same state.
+void cpu_main(struct cpu *cpu) __attribute__((noreturn));
+// This core's one-shot timer fired. Handler context; dispatch follows.
+void cpu_timer_expired(struct cpu *cpu);
+
+// ---- kernel/dispatch.c ------------------------------------------------------------------------------------
+// Before a guest or the thread resumes, when either todo word is set: takes what other cores left, fires timers,
+// decides, switches. Handler context. Bounded: every timer and every VCPU of the core once.
+void dispatch(struct cpu *cpu);
 
 #endif

@@ -29,14 +29,18 @@ enum vcpu_state {
 struct vcpu {
     struct arch_vcpu arch; // first: the exception vectors find the register frame at offset 0
     struct vm *vm;
-    struct cpu *cpu;       // the core that admission gave it; constant after placement
-    uint8_t index;         // in its VM
-    uint8_t state;         // enum vcpu_state; written on its own core only
-    uint8_t start_pending; // another VCPU asked to start it; under vm->lock
-    bool stop;             // published: its VM ends; it must not run guest code any more
+    struct cpu *cpu;    // the core that admission gave it; constant after placement
+    uint8_t index;      // in its VM
+    uint8_t state;      // enum vcpu_state; written on its own core only
+    bool start_pending; // somebody asked to start it; under vm->lock
+    bool wfi_traps;     // what arch_vcpu_trap_wfi was told last
+    bool on;            // started, or about to be; under vm->lock
+    bool stop;          // published: its VM ends; it must not run guest code any more
     struct sched_entity entity;
-    struct timer_event guest_timer; // its virtual timer's deadline while it does not run
-    struct timer_event call_timer;  // hypercall timer (include/takt/hypercall.h)
+    struct timer_event guest_timer;  // its virtual timer's deadline while it waits
+    struct timer_event device_timer; // the architecture's emulated timer device (arm64: CNTP)
+    struct timer_event call_timer;   // hypercall timer (include/takt/hypercall.h)
+    uint64_t timer_due; // expiry that its next entry delivers, for the lateness statistic; 0: none
     struct vcpu *inbox_next;
     bool in_inbox;
     gpa_t start_entry;
@@ -69,7 +73,6 @@ struct vm {
     uint8_t vcpu_count;
     uint8_t running_vcpus; // that still are on a core; under lock
     uint8_t memory_count;
-    bool paused_restart;
     unsigned restarts; // by policy, since the operator last started it
     char reason[96];   // how it ended last, for people
     struct spinlock lock;
@@ -101,6 +104,12 @@ int vm_restart(struct vm *vm);
 void vm_end(struct vm *vm, enum vm_end end, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+// One slice of making a VM ready: devices and controllers reset, memory scrubbed, image, initrd and device tree
+// written. OK: done, JOB-like ERR_BUSY: call again, other: it cannot be loaded (logged). Thread context. vm_load.c.
+int vm_load_slice(struct vm *vm);
+int vm_load_init(struct vm *vm); // boot
+void vm_load_begin(struct vm *vm);
+
 struct vm *vm_find(const char *name);
 
 // ---- VCPUs ------------------------------------------------------------------------------------------------
@@ -116,6 +125,27 @@ void vcpu_block(struct vcpu *vcpu);
 // PSCI CPU_ON: starts `vcpu` at `entry` with `arg` in its first register. Any VCPU of the same VM.
 // ERR_BUSY: already on or starting.
 int vcpu_start(struct vcpu *vcpu, gpa_t entry, uint64_t arg);
+
+// What this VCPU's own timer events must have as slack while it waits: the deadline that a wake-up gives it.
+uint64_t vcpu_timer_slack(const struct vcpu *vcpu);
+
+// Its timers while it does not run, and again when it does (dispatch only). A waiting VCPU keeps them armed, from when
+// it has budget; one that is out of turn needs none: what expired meanwhile is seen when it comes back.
+void vcpu_timers_park(struct vcpu *vcpu, uint64_t now);
+void vcpu_timers_unpark(struct vcpu *vcpu, uint64_t now);
+
+// Does what was asked of it from elsewhere: stop, start, wake for an interrupt. Its own core, handler context.
+void vcpu_attend(struct vcpu *vcpu, uint64_t now);
+
+// A VCPU has left its core; with the last one the VM's end goes on as its job. Handler context, vcpu.c only.
+void vm_vcpu_left(struct vcpu *vcpu);
+
+// Prepares a VCPU that belongs to `vm` and will run on `cpu`. VM creation. ERR_INVALID: the scheduler refuses it.
+int vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, const struct vcpu_desc *desc,
+              struct cpu *cpu, uint64_t overhead_ns);
+
+// The VCPU behind what the scheduler chose; NULL: the core's thread, or idle.
+struct vcpu *vcpu_of_entity(const struct cpu *cpu, struct sched_entity *entity);
 
 // PSCI CPU_OFF: the current VCPU leaves. Handler context, its own core. When it was the last one its VM ends.
 void vcpu_off(struct vcpu *vcpu);

@@ -45,6 +45,11 @@ static inline void arch_relax(void)
     __asm__ volatile("yield" ::: "memory");
 }
 
+static inline void arch_barrier_full(void)
+{
+    __asm__ volatile("dmb ish" ::: "memory");
+}
+
 static inline void arch_idle(void)
 {
     __asm__ volatile("dsb sy; wfi" ::: "memory");

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// What of a VCPU moves between memory and the core. The general registers are in its frame since the exception; the
+// rest stays in the hardware until another VCPU takes the core (kernel/dispatch.c), so that a VCPU that waits on an
+// otherwise idle core costs nothing to bring back.
+#include "arch/arm64/entry_offsets.h"
+#include "arch/arm64/gic.h"
+#include "arch/arm64/ptimer.h"
+#include "arch/arm64/sysreg_trap.h"
+#include "arch/arm64/trap.h"
+#include "arch/arm64/vgic.h"
+#include "kernel/arch.h"
+#include "kernel/log.h"
+#include "kernel/string.h"
+#include "timer/clock.h"
+
+_Static_assert(offsetof(struct cpu, stack_top) == CPU_STACK_TOP, "entry.S");
+_Static_assert(offsetof(struct cpu, current) == CPU_CURRENT, "entry.S");
+_Static_assert(offsetof(struct cpu, todo) == CPU_TODO, "entry.S");
+_Static_assert(offsetof(struct cpu, panic_stack) == CPU_PANIC_STACK, "entry.S");
+_Static_assert(sizeof(struct regs) == REGS_SIZE, "entry.S");
+_Static_assert(offsetof(struct vcpu, arch.regs) == 0, "entry.S: a frame is its VCPU");
+
+void fpsimd_save(struct fpsimd_state *state);
+void fpsimd_restore(const struct fpsimd_state *state);
+
+// PSTATE at reset of a VCPU (PSCI 1.1, 6.4.3): EL1h, D A I F masked.
+#define SPSR_EL1H_MASKED 0x3c5
+// The thread: EL2t, D A F masked, I open.
+#define SPSR_EL2T_OPEN   0x348
+#define SCTLR_EL1_RES1   0x30d00800ull // MMU and caches off
+#define HCR_TWI          BIT(13)
+#define TIMER_ENABLE     1u
+#define TIMER_IMASK      2u
+
+// Every register of struct el1_state with its name; the same list saves, loads and resets.
+#define EL1_REGISTERS(X)                                                                          \
+    X(sctlr, sctlr_el1)                                                                           \
+    X(actlr, actlr_el1) X(cpacr, cpacr_el1) X(ttbr0, ttbr0_el1) X(ttbr1, ttbr1_el1)               \
+        X(tcr, tcr_el1) X(esr, esr_el1) X(far, far_el1) X(afsr0, afsr0_el1) X(afsr1, afsr1_el1)   \
+            X(mair, mair_el1) X(amair, amair_el1) X(vbar, vbar_el1) X(contextidr, contextidr_el1) \
+                X(tpidr_el0, tpidr_el0) X(tpidrro_el0, tpidrro_el0) X(tpidr_el1, tpidr_el1)       \
+                    X(sp_el1, sp_el1) X(elr_el1, elr_el1) X(spsr_el1, spsr_el1) X(par, par_el1)   \
+                        X(cntkctl, cntkctl_el1) X(csselr, csselr_el1) X(mdscr, mdscr_el1)
+
+void arch_vcpu_save(struct vcpu *vcpu)
+{
+    struct el1_state *s = &vcpu->arch.el1;
+
+#define SAVE(field, name) s->field = read_sysreg(name);
+    EL1_REGISTERS(SAVE)
+#undef SAVE
+    fpsimd_save(&vcpu->arch.fp);
+    vgic_save(vcpu);
+}
+
+void arch_vcpu_load(struct vcpu *vcpu)
+{
+    const struct el1_state *s = &vcpu->arch.el1;
+
+#define LOAD(field, name) write_sysreg(name, s->field);
+    EL1_REGISTERS(LOAD)
+#undef LOAD
+    write_sysreg(vmpidr_el2, vcpu->arch.vmpidr);
+    write_sysreg(vtcr_el2, vcpu->vm->arch.vtcr);
+    write_sysreg(vttbr_el2, vcpu->vm->arch.vttbr);
+    write_sysreg(cntvoff_el2, vcpu->vm->arch.cntvoff);
+    fpsimd_restore(&vcpu->arch.fp);
+    vgic_load(vcpu);
+}
+
+void arch_resume_set(struct cpu *cpu, struct vcpu *vcpu)
+{
+    cpu->arch.resume = vcpu != NULL ? &vcpu->arch.regs : &cpu->arch.thread;
+}
+
+void arch_vcpu_pause(struct vcpu *vcpu)
+{
+    struct guest_timer *timer = &vcpu->arch.vtimer;
+
+    timer->ctl = (uint32_t)read_sysreg(cntv_ctl_el0) & (TIMER_ENABLE | TIMER_IMASK);
+    timer->cval = read_sysreg(cntv_cval_el0);
+    write_sysreg(cntv_ctl_el0, 0);
+    isb();
+}
+
+void arch_vcpu_resume(struct vcpu *vcpu)
+{
+    const struct guest_timer *timer = &vcpu->arch.vtimer;
+
+    write_sysreg(hcr_el2, vcpu->arch.hcr);
+    write_sysreg(cntv_cval_el0, timer->cval);
+    write_sysreg(cntv_ctl_el0, timer->ctl);
+}
+
+void arch_vcpu_trap_wfi(struct vcpu *vcpu, bool trap)
+{
+    vcpu->arch.hcr = trap ? vcpu->arch.hcr | HCR_TWI : vcpu->arch.hcr & ~HCR_TWI;
+    if (this_cpu()->current == vcpu) {
+        write_sysreg(hcr_el2, vcpu->arch.hcr);
+    }
+}
+
+uint64_t arch_vcpu_timer_deadline(const struct vcpu *vcpu)
+{
+    const struct guest_timer *timer = &vcpu->arch.vtimer;
+
+    if ((timer->ctl & (TIMER_ENABLE | TIMER_IMASK)) != TIMER_ENABLE) {
+        return UINT64_MAX;
+    }
+    return clock_add_saturating(timer->cval, vcpu->vm->arch.cntvoff);
+}
+
+void arch_vcpu_timer_expire(struct vcpu *vcpu)
+{
+    vgic_inject_hw(vcpu, GIC_PPI_VTIMER, GIC_PPI_VTIMER);
+}
+
+bool arch_vcpu_has_interrupt(struct vcpu *vcpu)
+{
+    return vgic_has_pending(vcpu);
+}
+
+void arch_vcpu_sync_interrupts(struct vcpu *vcpu)
+{
+    vgic_flush(vcpu);
+}
+
+void arch_vcpu_inject(struct vcpu *vcpu, unsigned id)
+{
+    vgic_pulse(vcpu, id);
+}
+
+void arch_vcpu_reset(struct vcpu *vcpu)
+{
+    struct arch_vcpu *arch = &vcpu->arch;
+
+    arch->regs = (struct regs){.spsr = SPSR_EL1H_MASKED};
+    arch->el1 = (struct el1_state){.sctlr = SCTLR_EL1_RES1};
+    memset(&arch->fp, 0, sizeof(arch->fp));
+    arch->vtimer = (struct guest_timer){0};
+    arch->hcr = HCR_GUEST | HCR_TWI;
+    arch->vmpidr = BIT(31) | vcpu->index; // RES1; affinity 0 is the index: at most 8 VCPUs
+    ptimer_reset(vcpu);
+    vgic_vcpu_reset(vcpu);
+}
+
+void arch_vcpu_set_entry(struct vcpu *vcpu, gpa_t entry, uint64_t arg)
+{
+    vcpu->arch.regs.elr = entry;
+    vcpu->arch.regs.x[0] = arg;
+}
+
+void arch_timer_arm(uint64_t when)
+{
+    if (when == UINT64_MAX) {
+        write_sysreg(cnthp_ctl_el2, 0);
+    } else {
+        write_sysreg(cnthp_cval_el2, when);
+        write_sysreg(cnthp_ctl_el2, TIMER_ENABLE);
+    }
+    isb();
+}
+
+void arch_ipi(struct cpu *target)
+{
+    gic->send_kick(target);
+}
+
+uint64_t arch_clock_hz(void)
+{
+    return read_sysreg(cntfrq_el0);
+}
+
+void arch_cpu_init(struct cpu *cpu)
+{
+    cpu->arch.thread = (struct regs){
+        .sp_el0 = (uint64_t)cpu->thread_stack,
+        .elr = (uint64_t)job_loop,
+        .spsr = SPSR_EL2T_OPEN,
+    };
+    cpu->arch.resume = &cpu->arch.thread;
+    sysreg_trap_init();
+    if (gic->cpu_init(cpu) != OK) {
+        panic("core %u: its interrupt controller interface cannot be used", cpu->id);
+    }
+    gic->enable(GIC_PPI_MAINTENANCE, true);
+    gic->enable(GIC_PPI_HYP_TIMER, true);
+    gic->enable(GIC_PPI_VTIMER, true);
+    gic->enable(GIC_SGI_KICK, true);
+}
+
+void arch_enter(struct cpu *cpu)
+{
+    cpu->entered = arch_clock();
+    cpu->todo |= TODO_DISPATCH;
+    resume_frame(trap_leave(cpu));
+}

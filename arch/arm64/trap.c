@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// Synchronous exceptions: one table by exception class (DDI 0487, ESR_EL2.EC); each row counts and handles.
+#include "arch/arm64/trap.h"
+
+#include "arch/arm64/inject.h"
+#include "arch/arm64/mmio_trap.h"
+#include "arch/arm64/psci.h"
+#include "arch/arm64/sysreg_trap.h"
+#include "kernel/arch.h"
+#include "kernel/log.h"
+
+#define ESR_EC_SHIFT 26
+#define ESR_IL       BIT(25)
+#define ESR_WFX_TI   1u // WFE rather than WFI
+#define ESR_ISS(esr) ((uint32_t)((esr)&0x1ffffff))
+
+struct trap_row {
+    void (*handle)(struct vcpu *vcpu, uint64_t esr);
+    enum exit_reason reason;
+};
+
+// The trapped instruction was done on the guest's behalf; AArch32 code at EL0 has 16-bit instructions too.
+static void skip_instruction(struct vcpu *vcpu, uint64_t esr)
+{
+    vcpu->arch.regs.elr += (esr & ESR_IL) != 0 ? 4 : 2;
+}
+
+static void trap_wait(struct vcpu *vcpu, uint64_t esr)
+{
+    skip_instruction(vcpu, esr);
+    if ((esr & ESR_WFX_TI) == 0) {
+        vcpu_block(vcpu);
+    }
+}
+
+static void trap_hvc(struct vcpu *vcpu, uint64_t esr)
+{
+    if (unlikely((esr & 0xffff) != 0)) { // SMCCC 1.2: only immediate 0 is a call
+        inject_undefined(vcpu);
+        return;
+    }
+    smccc_call(vcpu);
+}
+
+static void trap_smc(struct vcpu *vcpu, uint64_t esr)
+{
+    skip_instruction(vcpu, esr); // an SMC that traps returns to itself (unlike HVC)
+    trap_hvc(vcpu, esr);
+}
+
+static void trap_sysreg(struct vcpu *vcpu, uint64_t esr)
+{
+    if (likely(sysreg_access(vcpu, ESR_ISS(esr)))) {
+        skip_instruction(vcpu, esr);
+    } else {
+        inject_undefined(vcpu);
+    }
+}
+
+static void trap_undefined(struct vcpu *vcpu, uint64_t esr)
+{
+    (void)esr;
+    inject_undefined(vcpu);
+}
+
+static void trap_unknown(struct vcpu *vcpu, uint64_t esr)
+{
+    vm_end(vcpu->vm, VM_END_FAULT,
+           "VCPU %u: exception class 0x%x is not one that a guest can take (ESR 0x%llx, PC 0x%llx)",
+           vcpu->index, (unsigned)(esr >> ESR_EC_SHIFT), (unsigned long long)esr,
+           (unsigned long long)vcpu->arch.regs.elr);
+}
+
+static const struct trap_row trap_table[64] = {
+    [0x00] = {trap_undefined, EXIT_UNDEFINED}, // unknown reason
+    [0x01] = {trap_wait, EXIT_WAIT},           // WFI, WFE
+    [0x03] = {trap_undefined, EXIT_SYSREG},    // MCR/MRC cp15 at EL0 AArch32
+    [0x04] = {trap_undefined, EXIT_SYSREG},    // MCRR/MRRC cp15
+    [0x05] = {trap_undefined, EXIT_SYSREG},    // MCR/MRC cp14
+    [0x06] = {trap_undefined, EXIT_SYSREG},    // LDC/STC
+    [0x07] = {trap_undefined, EXIT_UNDEFINED}, // SVE, SME, FP trapped by CPTR_EL2: what is not switched is hidden
+    [0x08] = {trap_undefined, EXIT_UNDEFINED}, // VMRS of an ID register
+    [0x09] = {trap_undefined, EXIT_UNDEFINED}, // pointer authentication
+    [0x0a] = {trap_undefined, EXIT_UNDEFINED}, // LD64B and friends
+    [0x0c] = {trap_undefined, EXIT_SYSREG},    // MRRC cp14
+    [0x12] = {trap_undefined, EXIT_UNDEFINED}, // HVC of AArch32: EL1 is never AArch32
+    [0x13] = {trap_undefined, EXIT_UNDEFINED}, [0x16] = {trap_hvc, EXIT_HYPERCALL},
+    [0x17] = {trap_smc, EXIT_FIRMWARE},        [0x18] = {trap_sysreg, EXIT_SYSREG},
+    [0x19] = {trap_undefined, EXIT_UNDEFINED}, // SVE
+    [0x1d] = {trap_undefined, EXIT_UNDEFINED}, // SME
+    [0x20] = {mmio_fetch_trap, EXIT_ABORT},    // instruction abort
+    [0x24] = {mmio_trap, EXIT_MMIO},           // data abort
+};
+
+struct regs *trap_sync(struct regs *regs, struct cpu *cpu)
+{
+    struct vcpu *vcpu = (struct vcpu *)(void *)regs;
+    uint64_t esr = read_sysreg(esr_el2);
+    const struct trap_row *row = &trap_table[esr >> ESR_EC_SHIFT & 0x3f];
+
+    cpu->entered = arch_clock();
+    if (unlikely(row->handle == NULL)) {
+        vcpu->stats.exits[EXIT_OTHER]++;
+        trap_unknown(vcpu, esr);
+    } else {
+        vcpu->stats.exits[row->reason]++;
+        row->handle(vcpu, esr);
+    }
+    return trap_leave(cpu);
+}
+
+// An asynchronous external abort while a guest ran: an assigned device answered with an error.
+struct regs *trap_serror(struct regs *regs, struct cpu *cpu)
+{
+    cpu->entered = arch_clock();
+    if (cpu->current != NULL) {
+        struct vcpu *vcpu = cpu->current;
+        vcpu->stats.exits[EXIT_ABORT]++;
+        vm_end(vcpu->vm, VM_END_FAULT,
+               "VCPU %u: asynchronous external abort (ESR 0x%llx) at PC 0x%llx", vcpu->index,
+               (unsigned long long)read_sysreg(esr_el2), (unsigned long long)regs->elr);
+    }
+    return trap_leave(cpu);
+}
+
+// The thread gives the core away (arch_thread_yield). Anything else from it is a bug of ours.
+struct regs *trap_thread(struct regs *regs, struct cpu *cpu)
+{
+    uint64_t esr = read_sysreg(esr_el2);
+
+    cpu->entered = arch_clock();
+    if (esr >> ESR_EC_SHIFT != 0x16) {
+        arch_panic_exception(regs, 0);
+    }
+    cpu->todo |= TODO_DISPATCH;
+    return trap_leave(cpu);
+}
+
+void arch_thread_yield(void)
+{
+    __asm__ volatile("hvc #0" ::: "memory");
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bring-up of the cores.
+#include "kernel/cpu.h"
+
+#include "kernel/arch.h"
+#include "kernel/board.h"
+#include "kernel/boot.h"
+#include "kernel/log.h"
+#include "kernel/memory.h"
+
+struct cpu boot_cpu;
+struct cpu *cpus[MAX_CORES];
+unsigned cpu_count;
+struct clock_rate clock_rate;
+
+// How long one best-effort VCPU runs before the next; short enough for a shell, long against a switch.
+#define TURN_NS          2000000
+// A core that firmware promised to start answers long before this.
+#define START_TIMEOUT_NS 1000000000ull
+
+static int cpu_prepare(struct cpu *cpu, unsigned id)
+{
+    cpu->id = id;
+    cpu->armed = UINT64_MAX;
+    if (cpu->stack_top == NULL) { // the boot core runs on its own already
+        cpu->stack_top = arch_alloc_stack(4);
+    }
+    cpu->panic_stack = arch_alloc_stack(2);
+    cpu->thread_stack = arch_alloc_stack(4);
+    if (cpu->stack_top == NULL || cpu->panic_stack == NULL || cpu->thread_stack == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    sched_core_init(&cpu->sched, clock_ns_to_ticks_up(&clock_rate, TURN_NS));
+    timer_queue_init(&cpu->timers);
+    job_thread_init(cpu);
+    return OK;
+}
+
+int cpus_create(const struct board *board)
+{
+    for (unsigned i = 0; i < board->cpu_count; i++) {
+        struct cpu *cpu =
+            board->cpu_hwid[i] == arch_hwid() ? &boot_cpu : memory_alloc(sizeof(*cpu));
+        if (cpu == NULL || cpu_prepare(cpu, i) != OK) {
+            return ERR_NO_MEMORY;
+        }
+        cpu->arch.hwid = board->cpu_hwid[i];
+        cpus[i] = cpu;
+    }
+    cpu_count = board->cpu_count;
+    return OK;
+}
+
+int cpus_start(void)
+{
+    uint64_t limit = arch_clock() + clock_ns_to_ticks_up(&clock_rate, START_TIMEOUT_NS);
+
+    for (unsigned i = 0; i < cpu_count; i++) {
+        if (cpus[i] == &boot_cpu) {
+            continue;
+        }
+        int status = arch_cpu_start(cpus[i]);
+        if (status != OK) {
+            log_line("core %u: the firmware does not start it (%d)", i, status);
+            return status;
+        }
+    }
+    for (unsigned i = 0; i < cpu_count; i++) {
+        while (cpus[i] != &boot_cpu && !__atomic_load_n(&cpus[i]->online, __ATOMIC_ACQUIRE)) {
+            if (arch_clock() > limit) {
+                log_line("core %u: started by the firmware but never came up", i);
+                return ERR_NOT_FOUND;
+            }
+            arch_relax();
+        }
+    }
+    return OK;
+}
+
+void cpu_main(struct cpu *cpu)
+{
+    arch_cpu_init(cpu);
+    __atomic_store_n(&cpu->online, true, __ATOMIC_RELEASE);
+    arch_enter(cpu);
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+// VCPUs: waiting and waking, starting and leaving. Everything that changes a VCPU's state happens on its own core; other
+// cores ask through the inbox of that core.
+#include "kernel/arch.h"
+#include "kernel/cpu.h"
+#include "kernel/log.h"
+#include "kernel/vm.h"
+
+static bool is_reserved(const struct vcpu *vcpu)
+{
+    return vcpu->entity.class == SCHED_RESERVED;
+}
+
+struct vcpu *vcpu_of_entity(const struct cpu *cpu, struct sched_entity *entity)
+{
+    if (entity == NULL || entity == &cpu->thread.entity) {
+        return NULL;
+    }
+    return container_of(entity, struct vcpu, entity);
+}
+
+uint64_t vcpu_timer_slack(const struct vcpu *vcpu)
+{
+    return is_reserved(vcpu) ? vcpu->entity.deadline : TIMER_SLACK_BEST_EFFORT;
+}
+
+// ---- waiting and waking -----------------------------------------------------------------------------------
+
+static void wake(struct vcpu *vcpu, uint64_t at)
+{
+    struct cpu *cpu = vcpu->cpu;
+
+    vcpu->state = VCPU_READY;
+    vcpu->stats.wakeups++;
+    timer_queue_remove(&cpu->timers, &vcpu->guest_timer);
+    sched_wake(&cpu->sched, &vcpu->entity, at);
+    cpu->todo |= TODO_DISPATCH;
+}
+
+void vcpu_block(struct vcpu *vcpu)
+{
+    struct cpu *cpu = vcpu->cpu;
+
+    if (arch_vcpu_has_interrupt(vcpu)) {
+        return;
+    }
+    vcpu->state = VCPU_BLOCKED;
+    sched_block(&cpu->sched, &vcpu->entity, cpu->entered);
+    cpu->todo |= TODO_DISPATCH;
+}
+
+// The virtual timer of a VCPU that waits, or comes back into its turn, has expired at `expiry`.
+static void deliver_timer(struct vcpu *vcpu, uint64_t expiry)
+{
+    vcpu->timer_due = expiry;
+    arch_vcpu_timer_expire(vcpu);
+}
+
+static void guest_timer_fired(struct timer_event *event, uint64_t now)
+{
+    struct vcpu *vcpu = container_of(event, struct vcpu, guest_timer);
+
+    (void)now;
+    deliver_timer(vcpu, arch_vcpu_timer_deadline(vcpu));
+    if (vcpu->state == VCPU_BLOCKED) {
+        wake(vcpu, event->when);
+    }
+}
+
+// A waiting VCPU's timers count from the moment at which it has budget to act on them.
+static void park(struct vcpu *vcpu, struct timer_event *event, uint64_t when, uint64_t eligible)
+{
+    event->slack = vcpu_timer_slack(vcpu);
+    if (when != UINT64_MAX &&
+        timer_queue_add(&vcpu->cpu->timers, event, MAX(when, eligible)) != TIMER_QUEUE_OK) {
+        panic("core %u: more timers than its VCPUs can have", vcpu->cpu->id);
+    }
+}
+
+void vcpu_timers_park(struct vcpu *vcpu, uint64_t now)
+{
+    struct timer_event *const others[] = {&vcpu->device_timer, &vcpu->call_timer};
+
+    if (vcpu->state != VCPU_BLOCKED) {
+        for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
+            others[i]->slack = TIMER_SLACK_BEST_EFFORT;
+        }
+        return;
+    }
+    uint64_t eligible = sched_eligible_at(&vcpu->entity, now);
+    park(vcpu, &vcpu->guest_timer, arch_vcpu_timer_deadline(vcpu), eligible);
+    for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
+        park(vcpu, others[i], timer_queue_queued(others[i]) ? others[i]->when : UINT64_MAX,
+             eligible);
+    }
+}
+
+void vcpu_timers_unpark(struct vcpu *vcpu, uint64_t now)
+{
+    uint64_t deadline = arch_vcpu_timer_deadline(vcpu);
+
+    vcpu->device_timer.slack = 0;
+    vcpu->call_timer.slack = 0;
+    if (deadline <= now && vcpu->timer_due == 0) { // expired while it was out of turn
+        deliver_timer(vcpu, deadline);
+    }
+    if (vcpu->timer_due != 0) {
+        histogram_add(&vcpu->stats.lateness, arch_clock() - vcpu->timer_due);
+        vcpu->timer_due = 0;
+    }
+}
+
+void vcpu_kick(struct vcpu *vcpu)
+{
+    struct cpu *cpu = vcpu->cpu;
+
+    if (cpu == this_cpu()) {
+        vcpu_attend(vcpu, arch_clock());
+        return;
+    }
+    unsigned long flags = spin_lock(&cpu->inbox.lock);
+    if (!vcpu->in_inbox) {
+        vcpu->in_inbox = true;
+        vcpu->inbox_next = cpu->inbox.head;
+        cpu->inbox.head = vcpu;
+    }
+    spin_unlock(&cpu->inbox.lock, flags);
+    // The order that sched_remote_preempts asks for: bit, full barrier (cpu_notify's is one), question.
+    cpu_notify(cpu, false);
+    if (__atomic_load_n(&cpu->current, __ATOMIC_RELAXED) == vcpu ||
+        sched_remote_preempts(&cpu->sched, &vcpu->entity, arch_clock())) {
+        cpu_notify(cpu, true);
+    }
+}
+
+// ---- starting and leaving ---------------------------------------------------------------------------------
+
+int vcpu_start(struct vcpu *vcpu, gpa_t entry, uint64_t arg)
+{
+    unsigned long flags = spin_lock(&vcpu->vm->lock);
+    int status = ERR_BUSY;
+
+    if (!vcpu->on && !vcpu->stop) {
+        vcpu->on = true;
+        vcpu->start_pending = true;
+        vcpu->start_entry = entry;
+        vcpu->start_arg = arg;
+        vcpu->vm->running_vcpus++;
+        status = OK;
+    }
+    spin_unlock(&vcpu->vm->lock, flags);
+    if (status == OK) {
+        vcpu_kick(vcpu);
+    }
+    return status;
+}
+
+static void begin(struct vcpu *vcpu, uint64_t now)
+{
+    struct cpu *cpu = vcpu->cpu;
+
+    arch_vcpu_reset(vcpu);
+    arch_vcpu_set_entry(vcpu, vcpu->start_entry, vcpu->start_arg);
+    vcpu->timer_due = 0;
+    vcpu->wfi_traps = true;
+    if (sched_add(&cpu->sched, &vcpu->entity) != SCHED_OK) {
+        panic("core %u: more VCPUs than admission let in", cpu->id);
+    }
+    vcpu->state = VCPU_READY;
+    sched_wake(&cpu->sched, &vcpu->entity, now);
+    cpu->todo |= TODO_DISPATCH;
+}
+
+// Nothing of it stays in the hardware: it may start again, elsewhere in time, from a clean state.
+static void vacate(struct cpu *cpu, struct vcpu *vcpu)
+{
+    if (cpu->current == vcpu) {
+        arch_vcpu_pause(vcpu);
+        cpu->current = NULL;
+        arch_resume_set(cpu, NULL);
+    }
+    if (cpu->loaded == vcpu) {
+        arch_vcpu_save(vcpu);
+        cpu->loaded = NULL;
+    }
+}
+
+// Leaves its core; the last one of a VM hands over to the VM's job.
+static void leave(struct vcpu *vcpu, uint64_t now)
+{
+    struct cpu *cpu = vcpu->cpu;
+
+    if (vcpu->state != VCPU_OFF) {
+        sched_remove(&cpu->sched, &vcpu->entity, now);
+        timer_queue_remove(&cpu->timers, &vcpu->guest_timer);
+        timer_queue_remove(&cpu->timers, &vcpu->device_timer);
+        timer_queue_remove(&cpu->timers, &vcpu->call_timer);
+        vcpu->state = VCPU_OFF;
+        cpu->todo |= TODO_DISPATCH;
+        vacate(cpu, vcpu);
+    }
+    vm_vcpu_left(vcpu);
+}
+
+void vcpu_off(struct vcpu *vcpu)
+{
+    leave(vcpu, vcpu->cpu->entered);
+}
+
+void vcpu_attend(struct vcpu *vcpu, uint64_t now)
+{
+    bool start = false, stop;
+    unsigned long flags = spin_lock(&vcpu->vm->lock);
+
+    stop = vcpu->stop && vcpu->on;
+    if (vcpu->start_pending) {
+        vcpu->start_pending = false;
+        start = !stop;
+    }
+    spin_unlock(&vcpu->vm->lock, flags);
+    if (unlikely(stop)) {
+        leave(vcpu, now);
+    } else if (unlikely(start)) {
+        begin(vcpu, now);
+    } else if (vcpu->state == VCPU_BLOCKED) {
+        if (arch_vcpu_has_interrupt(vcpu)) {
+            wake(vcpu, now);
+        }
+    } else if (vcpu == vcpu->cpu->current) {
+        vcpu->cpu->todo |= TODO_INTERRUPTS;
+    }
+}
+
+int vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, const struct vcpu_desc *desc,
+              struct cpu *cpu, uint64_t overhead_ns)
+{
+    int status;
+
+    vcpu->vm = vm;
+    vcpu->cpu = cpu;
+    vcpu->index = (uint8_t)index;
+    if (desc->reserved) {
+        // What is enforced is what admission counted: the budget asked for and the cost of getting to it.
+        uint64_t budget_ns = desc->budget_us * 1000ull + overhead_ns;
+        status = sched_entity_init_reserved(
+            &vcpu->entity, clock_ns_to_ticks_up(&clock_rate, budget_ns),
+            clock_ns_to_ticks_down(&clock_rate, desc->deadline_us * 1000ull),
+            clock_ns_to_ticks_down(&clock_rate, desc->period_us * 1000ull));
+    } else {
+        status = sched_entity_init_best_effort(&vcpu->entity, desc->weight);
+    }
+    vcpu->guest_timer = (struct timer_event){.fire = guest_timer_fired, .owner = &vcpu->entity};
+    vcpu->device_timer.owner = &vcpu->entity;
+    vcpu->call_timer.owner = &vcpu->entity;
+    return status == SCHED_OK ? OK : ERR_INVALID;
+}
