@@ -20,15 +20,16 @@ FAT_LBA = 0x0C
 SPARE = 8 << 20  # room for the FAT itself and the script
 
 # bootm: the one FIT holds hypervisor and system. It is loaded well above the place the hypervisor is moved to; naming
-# it again as ramdisk selects its system part; the machine's own tree is what the firmware was started with.
+# it again as ramdisk selects its system part; the machine's own tree is what the firmware was started with. The
+# configuration is named because U-Boot would otherwise look for one whose own device tree suits the machine.
 BOOTM = """\
 load ${devtype} ${devnum}:${distro_bootpart} 0x48000000 system.itb
-bootm 0x48000000 0x48000000 ${fdtcontroladdr}
+bootm 0x48000000#CONFIGURATION 0x48000000#CONFIGURATION ${fdtcontroladdr}
 """
 BOOTI = """\
 load ${devtype} ${devnum}:${distro_bootpart} ${kernel_addr_r} takt.Image
 load ${devtype} ${devnum}:${distro_bootpart} ${ramdisk_addr_r} system.itb
-booti ${kernel_addr_r} ${ramdisk_addr_r}:${filesize} ${fdtcontroladdr}
+booti ${kernel_addr_r} ${ramdisk_addr_r}#CONFIGURATION ${fdtcontroladdr}
 """
 SCRIPTS = {"uboot-bootm": BOOTM, "uboot-booti": BOOTI}
 
@@ -47,6 +48,7 @@ def run(*command):
     result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if result.returncode:
         raise RuntimeError(f"'{command[0]}' failed: {result.stderr.strip() or result.stdout.strip()}")
+    return result.stdout.strip()
 
 
 def boot_disk(out, boot, hypervisor, itb):
@@ -64,7 +66,8 @@ def boot_disk(out, boot, hypervisor, itb):
     run("mformat", "-i", partition, "-T", str(sectors - PARTITION_START // SECTOR), "-h", "16", "-s", "63", "::")
     with tempfile.TemporaryDirectory() as folder:
         source, script = pathlib.Path(folder, "boot.cmd"), pathlib.Path(folder, "boot.scr")
-        source.write_text(SCRIPTS[boot], encoding="ascii")
+        configuration = run("fdtget", str(itb), "/configurations", "default")
+        source.write_text(SCRIPTS[boot].replace("CONFIGURATION", configuration), encoding="ascii")
         run("mkimage", "-A", "arm64", "-T", "script", "-C", "none", "-d", str(source), str(script))
         run("mcopy", "-i", partition, str(script), "::boot.scr")
     for name, path in files.items():
