@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The exact test of one more VCPU on a core, and what to ask for after a refusal. Private to sched/. */
+#ifndef SCHED_ADVICE_H
+#define SCHED_ADVICE_H
+
+#include "sched/placement.h"
+
+#include <stdbool.h>
+
+static inline bool placement_allows(const struct sched_request *request, uint32_t core)
+{
+    return request->core == SCHED_CORE_AUTO || request->core == (int32_t)core;
+}
+
+/* Tests a core with one more task. Uses the slot behind its last task; the load stays the same. A
+ * full core is a refusal without an instant. */
+enum sched_outcome placement_test(struct sched_core_load *load, const struct sched_task *task,
+                                  struct sched_verdict *verdict);
+
+/* Fills largest_budget and smallest_period of a refused reservation, over all cores that it may
+ * use. */
+void placement_advise(struct sched_machine *machine, const struct sched_request *request,
+                      struct sched_placement *placement);
+
+#endif

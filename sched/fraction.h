@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * An exact sum of fractions that is compared with one. Private to sched/.
+ *
+ * Numerator and denominator grow by one 64-bit limb per term, so no comparison rounds however long
+ * the periods' common multiple is. Adding costs O(terms so far).
+ */
+#ifndef SCHED_FRACTION_H
+#define SCHED_FRACTION_H
+
+#include "sched/admission.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FRACTION_TERMS_MAX (SCHED_TASKS_MAX + SCHED_SOURCES_MAX + 1)
+
+struct fraction {
+    uint32_t limbs;
+    uint64_t numerator[FRACTION_TERMS_MAX + 2];
+    uint64_t denominator[FRACTION_TERMS_MAX + 2];
+};
+
+void fraction_zero(struct fraction *sum);
+
+/* sum += numerator / denominator, both below 2^63, denominator > 0. Returns whether the sum is
+ * still at most one; once it is not, the sum may not be added to any more. */
+bool fraction_add(struct fraction *sum, uint64_t numerator, uint64_t denominator);
+
+#endif
