@@ -16,6 +16,13 @@
 
 struct board;
 
+// ---- boot -------------------------------------------------------------------------------------------------
+// Finds what the architecture itself drives in the board's tree: interrupt controller, firmware conduit, timer. Boot
+// core, once, after memory_init. Negative: the machine cannot be used; the log says why and what would help.
+int arch_init(const struct board *board);
+// The hardware identity of the calling core, as /cpus lists it.
+uint64_t arch_hwid(void);
+
 // ---- cores ------------------------------------------------------------------------------------------------
 // Sets up traps, interrupt controller and one-shot timer of the calling core. Each core, once, interrupts masked.
 void arch_cpu_init(struct cpu *cpu);

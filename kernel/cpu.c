@@ -44,7 +44,7 @@ int cpus_create(const struct board *board)
         if (cpu == NULL || cpu_prepare(cpu, i) != OK) {
             return ERR_NO_MEMORY;
         }
-        cpu->arch.hwid = board->cpu_hwid[i];
+        cpu->hwid = board->cpu_hwid[i];
         cpus[i] = cpu;
     }
     cpu_count = board->cpu_count;

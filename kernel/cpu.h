@@ -40,6 +40,7 @@ struct cpu {
     void *thread_stack;   // top
     // ------------------------------------------------------------------
     uint32_t id; // logical number, 0..cpu_count-1: the order of /cpus in the board's device tree
+    uint64_t hwid;       // as in /cpus
     struct arch_cpu arch; // incl. the thread's register frame
     struct vcpu
         *loaded; // whose guest registers the hardware holds; may differ from current while idle

@@ -10,6 +10,8 @@
 
 struct cpu;
 
+enum { JOB_THREAD_WEIGHT = 100 }; // best-effort share of a core's jobs: that of a VCPU by default
+
 enum job_result { JOB_DONE, JOB_AGAIN, JOB_SLEEP };
 
 // Work that can be cut. `run` does at most about 10 us of work (10,000 instructions) per call, keeps its place in
@@ -22,21 +24,29 @@ struct job {
     uint64_t wake_at; // counter ticks, with JOB_SLEEP; UINT64_MAX: only job_submit wakes it
     struct job *next; // private to job.c from here
     struct timer_event timer;
-    uint8_t state;
+    uint8_t state; // zero-initialised: idle
     uint8_t cpu;
 };
 
 struct job_thread {
-    struct sched_entity entity;
+    struct spinlock lock; // the queue and the state of this core's jobs; nothing is locked inside
     struct job *head, *tail;
+    struct sched_entity entity; // a member of the core only while there are jobs: an idle thread shares with nobody
+    bool awake;                 // it is one now; own core, interrupts masked
 };
 
-// Queues `job` on `cpu`, waking its thread. Any context, any core; queueing a queued job marks it to run once more
-// (no wake-up is lost). The job structure stays with the caller and must outlive the run. A job keeps its core.
+// Queues `job` on `cpu`, waking its thread. Any context, any core; submitting a job that runs marks it to run once more
+// (no wake-up is lost). The job structure stays with the caller and must outlive the run. A job that is not done keeps
+// its core.
 void job_submit(struct cpu *cpu, struct job *job);
 
+// Makes the thread runnable when jobs wait (TODO_INBOX). Own core, interrupts masked; follow with a dispatch.
+void job_poll(struct cpu *cpu);
+
 // The thread's endless loop; arch code enters it once per core. Never returns.
-void job_loop(void);
+void job_loop(void) __attribute__((noreturn));
+// One turn of it: a slice of one job, or a wait. Thread context, interrupts open.
+void job_step(struct cpu *cpu);
 
 // Initialises the thread's scheduling entity. Boot only.
 void job_thread_init(struct cpu *cpu);
