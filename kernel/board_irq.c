@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Devicetree Specification 0.4, chapter 2.4; the three cells of an entry: Linux binding
+// interrupt-controller/arm,gic-v3.yaml (type, number, flags).
+#include "kernel/board_irq.h"
+
+#include <libfdt.h>
+
+static const char *const controllers[] = {
+    "arm,gic-v3",
+    "arm,cortex-a15-gic",
+    "arm,gic-400",
+    "arm,cortex-a7-gic",
+};
+
+enum {
+    CELL = 4,
+    MIN_CELLS = 3,
+    MAX_CELLS = 8,
+    TYPE_SPI = 0,
+    FLAGS_EDGE = 1 | 2, // rising, falling
+    SPI_INTID = 32,
+    SPIS = 988,
+};
+
+// Cell `index` of a property, whatever the tree's alignment.
+static uint32_t cell(const void *property, unsigned index)
+{
+    const uint8_t *byte = (const uint8_t *)property + (size_t)index * CELL;
+    return (uint32_t)byte[0] << 24 | (uint32_t)byte[1] << 16 | (uint32_t)byte[2] << 8 | byte[3];
+}
+
+// The node that the interrupts of `node` go to: its own interrupt-parent or an inherited one.
+static int interrupt_parent(const void *fdt, int node)
+{
+    for (; node >= 0; node = fdt_parent_offset(fdt, node)) {
+        int length;
+        const void *phandle = fdt_getprop(fdt, node, "interrupt-parent", &length);
+        if (phandle != NULL) {
+            return length == CELL ? fdt_node_offset_by_phandle(fdt, cell(phandle, 0)) : -1;
+        }
+    }
+    return -1;
+}
+
+// Cells of an interrupt specifier of the machine's controller, 0: `node` is something else.
+static unsigned controller_cells(const void *fdt, int node)
+{
+    for (unsigned i = 0; node >= 0 && i < ARRAY_SIZE(controllers); i++) {
+        if (fdt_node_check_compatible(fdt, node, controllers[i]) == 0) {
+            int length;
+            const void *count = fdt_getprop(fdt, node, "#interrupt-cells", &length);
+            return count != NULL && length == CELL ? cell(count, 0) : 0;
+        }
+    }
+    return 0;
+}
+
+int board_irq(const void *fdt, int node, unsigned index, struct board_irq *out)
+{
+    int length;
+    const void *interrupts = fdt_getprop(fdt, node, "interrupts", &length);
+    if (interrupts == NULL) {
+        return ERR_NOT_FOUND;
+    }
+    unsigned cells = controller_cells(fdt, interrupt_parent(fdt, node));
+    if (cells < MIN_CELLS || cells > MAX_CELLS) {
+        return ERR_UNSUPPORTED;
+    }
+    if (index >= (unsigned)length / (cells * CELL)) {
+        return ERR_NOT_FOUND;
+    }
+    uint32_t number = cell(interrupts, index * cells + 1);
+    if (cell(interrupts, index * cells) != TYPE_SPI || number >= SPIS) {
+        return ERR_RANGE;
+    }
+    out->intid = (uint16_t)(SPI_INTID + number);
+    out->edge = (cell(interrupts, index * cells + 2) & FLAGS_EDGE) != 0;
+    return OK;
+}
