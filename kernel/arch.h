@@ -7,6 +7,7 @@
 //   arch_relax()           in a spin loop
 //   arch_barrier_full()    orders earlier stores before later loads, all cores
 //   arch_idle()            wait for an interrupt, interrupts open (thread context)
+//   arch_in_handler()      handler context or boot, not the thread
 #ifndef KERNEL_ARCH_H
 #define KERNEL_ARCH_H
 
@@ -15,6 +16,7 @@
 #include "kernel/vm.h"
 
 struct board;
+struct range;
 
 // ---- boot -------------------------------------------------------------------------------------------------
 // Finds what the architecture itself drives in the board's tree: interrupt controller, firmware conduit, timer. Boot
@@ -91,12 +93,30 @@ void arch_cache_publish(const void *address, uint64_t size);
 int arch_guest_fdt(void *fdt, struct vm *vm);
 
 // ---- the machine ------------------------------------------------------------------------------------------
-// Maps for the hypervisor; see kernel/memory.h.
-void *arch_map_device(paddr_t pa, uint64_t size); // boot
-void *arch_map_image(paddr_t pa, uint64_t size);  // read-only, boot
-void *arch_window_map(unsigned slot,
-                      paddr_t pa);     // 2 MiB aligned window of the calling core, handler
-void arch_window_unmap(unsigned slot); //   or thread context, interrupts as they are
+// The firmware's device tree at `pa`, mapped read-only for ever; NULL: there is none, or none of a sane size. Once, before
+// memory_init.
+const void *arch_map_fdt(paddr_t pa);
+// Linear map, read-write, of [pa, pa + size), both multiples of 2 MiB: the hypervisor's memory. Once, by memory_init.
+void *arch_map_pool(paddr_t pa, uint64_t size);
+// What boot itself occupies: the hypervisor's image and, mapped, the device tree.
+void arch_boot_ranges(struct range *image, struct range *fdt);
+// Between addresses inside the hypervisor's image and physical ones.
+paddr_t arch_image_pa(const void *address);
+void *arch_image_va(paddr_t pa);
+// Maps of devices and, read-only, of the system image; any alignment. NULL: no room. Boot, after memory_init; one small
+// device (the console's UART) may come before.
+void *arch_map_device(paddr_t pa, uint64_t size);
+void *arch_map_image(paddr_t pa, uint64_t size);
+// The calling core's windows to guest memory: 2 MiB each, `pa` 2 MiB aligned. Slot ARCH_WINDOW_THREAD belongs to the
+// thread, ARCH_WINDOW_HANDLER to handlers (and boot), which may interrupt the thread's use of its own.
+enum { ARCH_WINDOW_THREAD, ARCH_WINDOW_HANDLER, ARCH_WINDOW_SLOTS };
+#define ARCH_WINDOW_SIZE (2ull << 20)
+void *arch_window_map(unsigned slot, paddr_t pa);
+void arch_window_unmap(unsigned slot);
+// After panic() printed its reason: registers, backtrace, core. Prints with panic_print.
+void arch_panic_dump(void);
+// Stops this core for good, interrupts masked.
+void arch_park(void) __attribute__((noreturn));
 // 64 bits from the firmware's TRNG; ERR_UNSUPPORTED where there is none or no entropy now.
 int arch_trng(uint64_t *value);
 

@@ -55,4 +55,9 @@ static inline void arch_idle(void)
     __asm__ volatile("dsb sy; wfi" ::: "memory");
 }
 
+static inline bool arch_in_handler(void)
+{
+    return read_sysreg(spsel) != 0; // the thread runs at EL2t
+}
+
 #endif
