@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-# The bare-metal guests, always for arm64 and always with the same compiler as the hypervisor:
-# build/guests/NAME.Image (and NAME.elf with its symbols). Included by the Makefile.
+# The guests, included by the Makefile. Bare metal, compiled as the hypervisor is: build/guests/NAME.Image, and NAME.elf
+# with its symbols. Linux, assembled from Debian's packages: build/guests/linux/{Image-cloud,Image-rt,initramfs.cpio.gz}.
 
 GUEST_NAMES := rtprobe matmul hostile
 GUEST_OUT   := $(BUILD)/guests
-GUESTS      := $(GUEST_NAMES:%=$(GUEST_OUT)/%.Image)
+LINUX_GUEST := $(GUEST_OUT)/linux/assembled
+GUESTS      := $(GUEST_NAMES:%=$(GUEST_OUT)/%.Image) $(LINUX_GUEST)
 
 NEWLIB     := $(BUILD)/newlib
 NEWLIB_LIB := $(NEWLIB)/aarch64-none-elf/lib/libc.a
@@ -56,5 +57,11 @@ $$(GUEST_OUT)/$(1).Image: $$(GUEST_OUT)/$(1).elf
 	$$(Q)$$(CROSS)objcopy -O binary $$< $$@
 endef
 $(foreach guest,$(GUEST_NAMES),$(eval $(call guest_rules,$(guest))))
+
+# The packages come with setup; a new set of them counts as a change.
+$(LINUX_GUEST): guests/linux/assemble.py guests/linux/init $(wildcard $(BUILD)/packages/*.deb) | setup
+	$(call say,LINUX,$(@D))
+	$(Q)$(PYTHON) guests/linux/assemble.py --packages $(BUILD)/packages --out $(@D)
+	@touch $@
 
 -include $(foreach guest,lib $(GUEST_NAMES),$(patsubst %.o,%.d,$(call guest_objects,$(guest))))
