@@ -36,7 +36,7 @@ include scripts/host.mk
 include scripts/fuzz.mk
 -include guests/guests.mk
 
-.PHONY: help setup all hypervisor guests image check run test bench lint fuzz clean distclean FORCE
+.PHONY: help setup all hypervisor guests image check run test bench lint format fuzz clean distclean FORCE
 
 help:
 	@printf '%s\n' \
@@ -47,6 +47,7 @@ help:
 	  'make check SYSTEM=my.dts    say every mistake of a system description, without starting it' \
 	  'make image SYSTEM=my.dts    pack a system into one bootable .itb' \
 	  'make lint                   format, clang-tidy, cppcheck, and the rules of the house' \
+	  'make format                 write every C file as the format wants it' \
 	  'make fuzz                   long fuzzing (SECONDS=600 for each target)' \
 	  'make setup                  install what the other commands need (they call it themselves)' \
 	  'make all                    compile everything, run nothing' \
@@ -83,7 +84,7 @@ check: $(ITB) $(BUILD)/host/takt-check | setup
 	$(Q)$(BUILD)/host/takt-check $(SYSTEM_ITB) $(OUT)/board.dtb
 
 run: $(ITB)
-	$(Q)$(PYTHON) scripts/run.py $(MACHINE_ARGS) --boot $(or $(BOOT),kernel) $(if $(filter-out 0,$(HEADLESS)),--headless) \
+	$(Q)$(PYTHON) scripts/run.py $(MACHINE_ARGS) --boot $(or $(BOOT),kernel) $(if $(filter-out 0,$(HEADLESS)),--headless --facts $(SYSTEM:.dts=.facts.toml)) \
 	  $(if $(TIMEOUT),--timeout $(TIMEOUT)) --hypervisor $(HYPERVISOR_IMAGE) $(ITB)
 
 # ---- tests and measurements ------------------------------------------------------------------------------------------
@@ -95,7 +96,14 @@ bench: hypervisor guests | setup
 	  --compiler '$(shell $(CC) --version | head -n 1)' $(if $(K),-k '$(K)')
 
 lint: setup
-	+@scripts/lint.sh
+	+@scripts/lint.sh --build $(BUILD)
+
+format: setup
+	@git ls-files '*.c' '*.h' | xargs -r clang-format-19 -i
+
+# What scripts/lint.sh compiles with.
+print-%:
+	@printf '%s\n' '$($*)'
 
 # ---- clean -----------------------------------------------------------------------------------------------------------
 DOWNLOADS := apt packages libfdt-src setup.stamp

@@ -17,7 +17,8 @@ done
 compile='gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross clang lld llvm device-tree-compiler libfdt-dev
     libcmocka-dev newlib-source dpkg-dev xz-utils cpio kmod'
 run='qemu-system-arm u-boot-qemu u-boot-tools mtools python3 python3-pytest python3-pytest-xdist python3-pexpect'
-lint='clang-format clang-tidy cppcheck'
+# The same version on both releases, so that one format and one set of checks holds.
+lint='clang-format-19 clang-tidy-19 cppcheck'
 
 fail() { echo "setup: $*" >&2; exit 1; }
 

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The console of a running Takt, driven by a program: keys, monitor commands and what is printed, in one place.
+
+Everything that kernel/console.c and kernel/monitor.c define and that a script must know stands in the constants here.
+"""
+import collections
+import pathlib
+import random
+import re
+import time
+
+import pexpect
+
+ESCAPE = "\x1d"  # Ctrl-]
+KEY_MONITOR = "m"
+KEY_HELP = "?"
+MONITOR_PROMPT = "takt> "
+ENTER = "\r"
+
+VM_LINE = re.compile(r"\[[\w.-]+\] ")
+# A row of the monitor's `vms`: number (the focus key), name, state ...
+VM_ROW = re.compile(r"^\s*(\d+)\s+([\w.-]+)\s+(running|stopped|failed|off|loading)\b", re.MULTILINE)
+# A row of the monitor's `misses`: VCPU, activations, misses of the hypervisor's own making ...
+BUDGET_ROW = re.compile(r"^\s*([\w.-]+/\d+)\s+(\d+)\s+(\d+)\b", re.MULTILINE)
+BudgetRow = collections.namedtuple("BudgetRow", "vcpu activations own")
+
+
+class ConsoleError(AssertionError):
+    """What was waited for, how long, and the last that was seen."""
+
+
+def prefix(vm):
+    """Matches the start of a line that the VM printed."""
+    return rf"(?m:^)\[{re.escape(vm)}\] "
+
+
+def budget_rows(answer):
+    """The rows of the monitor's `misses`."""
+    return [BudgetRow(vcpu, int(activations), int(own)) for vcpu, activations, own in BUDGET_ROW.findall(answer)]
+
+
+class Console:
+    """One QEMU with Takt on its serial line. Every wait is bounded, and all of them together by `budget` seconds.
+
+    `text` is everything that was printed, line ends made \\n; `position` is how far expect() has come in it.
+    """
+
+    def __init__(self, command, log_path, budget=120):
+        self.text = ""
+        self.position = 0
+        self.status = None  # QEMU's exit status, once it has ended
+        self.log_path = pathlib.Path(log_path)
+        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        self._log = open(self.log_path, "w", encoding="utf-8", errors="replace")
+        self._end = time.monotonic() + budget
+        self._budget = budget
+        self.process = pexpect.spawn(command[0], command[1:], encoding="utf-8", codec_errors="replace", echo=False)
+        self.process.delaybeforesend = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        self.close()
+
+    # ---- reading -----------------------------------------------------------------------------------------------------
+    def _read_more(self, seconds):
+        """Reads what there is; False when QEMU has ended."""
+        try:
+            new = self.process.read_nonblocking(65536, timeout=max(seconds, 0))
+        except pexpect.TIMEOUT:
+            return True
+        except pexpect.EOF:
+            if self.status is None:
+                self.process.wait()
+                self.status = self.process.exitstatus if self.process.exitstatus is not None else -1
+            return False
+        new = new.replace("\r", "")
+        self._log.write(new)
+        self._log.flush()
+        self.text += new
+        return True
+
+    def _wait(self, start, pattern, timeout, what):
+        compiled = re.compile(pattern)
+        now = time.monotonic()
+        until = min(now + timeout, self._end)
+        alive = True
+        while True:
+            match = compiled.search(self.text, start)
+            if match:
+                return match
+            left = until - time.monotonic()
+            if not alive or left <= 0:
+                why = f"QEMU ended with status {self.status}" if not alive else f"nothing within {until - now:.0f} s"
+                if until == self._end and alive:
+                    why += f" (the run's {self._budget} s are used up)"
+                raise ConsoleError(f"waited for {what or repr(pattern)}: {why}. Last lines ({self.log_path}):\n"
+                                   + self.tail())
+            alive = self._read_more(left)
+
+    def expect(self, pattern, timeout=30, what=None):
+        """Waits for a regular expression after what earlier calls matched; returns its match."""
+        match = self._wait(self.position, pattern, timeout, what)
+        self.position = match.end()
+        return match
+
+    def expect_vm(self, vm, pattern, timeout=30, what=None):
+        """As expect, for a whole line of the VM that contains the pattern."""
+        return self.expect(prefix(vm) + rf"[^\n]*?{pattern}[^\n]*\n", timeout, what or f"{vm} to print {pattern!r}")
+
+    def seen(self, pattern, timeout=30, what=None):
+        """Waits until the pattern stands anywhere in what was printed since the start; position stays."""
+        return self._wait(0, pattern, timeout, what)
+
+    def seen_vm(self, vm, pattern, timeout=30):
+        """As seen, for a whole line of the VM."""
+        return self.seen(prefix(vm) + rf"[^\n]*?{pattern}[^\n]*\n", timeout, f"{vm} to print {pattern!r}")
+
+    def expect_end(self, timeout=30):
+        """Waits for the machine to be switched off; returns QEMU's exit status."""
+        until = min(time.monotonic() + timeout, self._end)
+        while self._read_more(until - time.monotonic()):
+            if time.monotonic() >= until:
+                raise ConsoleError(f"the machine did not switch off within {timeout} s. Last lines:\n" + self.tail())
+        return self.status
+
+    def tail(self, lines=25):
+        return "\n".join("    " + line for line in self.text.splitlines()[-lines:])
+
+    # ---- typing ------------------------------------------------------------------------------------------------------
+    def focus(self, number):
+        """Gives the input to the VM with this number."""
+        self.process.send(f"{ESCAPE}{number}")
+
+    def type_line(self, text):
+        self.process.send(text + ENTER)
+
+    def open_monitor(self, timeout=30):
+        self.process.send(ESCAPE + KEY_MONITOR)
+        self.expect(re.escape(MONITOR_PROMPT), timeout, "the monitor's prompt")
+
+    def monitor(self, command, timeout=30):
+        """Opens the monitor, gives one command, returns what the monitor printed (VM output taken out)."""
+        self.open_monitor(timeout)
+        self.type_line(command)
+        begin = self.expect(re.escape(command) + r"\n", timeout, f"the monitor to echo '{command}'").end()
+        end = self.expect(re.escape(MONITOR_PROMPT), timeout, f"the end of the monitor's '{command}'").start()
+        return "\n".join(line for line in self.text[begin:end].splitlines() if not VM_LINE.match(line))
+
+    def vm_numbers(self):
+        """{name: focus number} of all VMs, as the monitor lists them."""
+        return {name: int(number) for number, name, _state in VM_ROW.findall(self.monitor("vms"))}
+
+    def challenge(self, vm, number, timeout=30):
+        """Asks the shell of a VM for a product that does not stand in the question."""
+        a, b = random.randint(1000, 9999), random.randint(1000, 9999)
+        self.focus(number)
+        self.type_line(f"echo answer=$(({a}*{b}))")
+        self.expect_vm(vm, rf"answer={a * b}\b", timeout, f"the shell of {vm} to answer {a}*{b}")
+
+    def quit(self, timeout=30):
+        """Switches the machine off through the monitor; returns QEMU's exit status."""
+        self.open_monitor(timeout)
+        self.type_line("quit")
+        return self.expect_end(timeout)
+
+    def close(self):
+        self.process.close(force=True)
+        self._log.close()
