@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What the tests of sched/ and timer/ share: cmocka and reproducible random numbers. */
+#ifndef TEST_SCHED_SUPPORT_H
+#define TEST_SCHED_SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+/* Random rounds are counted for the optimised build; sanitizers get a part of them. */
+#if defined(__SANITIZE_ADDRESS__)
+#define ROUNDS(count) ((count) / 16)
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ROUNDS(count) ((count) / 16)
+#endif
+#endif
+#ifndef ROUNDS
+#define ROUNDS(count) (count)
+#endif
+
+struct random {
+    uint64_t state;
+};
+
+static inline struct random random_start(const char *what, uint64_t seed)
+{
+    printf("             seed 0x%llx: %s\n", (unsigned long long)seed, what);
+    return (struct random){seed};
+}
+
+/* splitmix64 (Steele, Lea & Flood 2014) */
+static inline uint64_t random_next(struct random *random)
+{
+    uint64_t z = random->state += UINT64_C(0x9e3779b97f4a7c15);
+
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+/* Uniform in low .. high. */
+static inline uint64_t random_in(struct random *random, uint64_t low, uint64_t high)
+{
+    return low + random_next(random) % (high - low + 1);
+}
+
+/* Uniform in [0, 1). */
+static inline double random_real(struct random *random)
+{
+    return (double)(random_next(random) >> 11) / 9007199254740992.0;
+}
+
+#endif

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "test_sched_support.h"
+
+#include "timer/timer_queue.h"
+
+#define EVENTS (TIMER_QUEUE_MAX + 8)
+
+static void queue_is_a_heap_that_knows_its_events(const struct timer_queue *queue,
+                                                  const struct timer_event *events, size_t count)
+{
+    uint32_t queued = 0;
+
+    for (uint32_t i = 0; i < queue->count; i++) {
+        assert_int_equal(queue->heap[i]->position, i + 1);
+        assert_true(i == 0 || queue->heap[(i - 1) / 2]->when <= queue->heap[i]->when);
+    }
+    for (size_t i = 0; i < count; i++) {
+        queued += timer_queue_queued(&events[i]) ? 1 : 0;
+    }
+    assert_int_equal(queued, queue->count);
+}
+
+/* The rule in its plainest form, over all events. */
+static uint64_t earliest_that_matters(const struct timer_event *events, size_t count,
+                                      uint64_t horizon)
+{
+    uint64_t best = UINT64_MAX;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct timer_event *event = &events[i];
+        bool overflows = event->slack > UINT64_MAX - event->when;
+        bool matters =
+            horizon == UINT64_MAX || (!overflows && event->when + event->slack < horizon);
+
+        if (timer_queue_queued(event) && matters && event->when < best) {
+            best = event->when;
+        }
+    }
+    return best;
+}
+
+static uint64_t random_slack(struct random *random)
+{
+    switch (random_in(random, 0, 3)) {
+    case 0:
+        return 0;
+    case 1:
+        return TIMER_SLACK_BEST_EFFORT;
+    default:
+        return random_in(random, 1, 400);
+    }
+}
+
+static void pop_and_compare(struct timer_queue *queue, const struct timer_event *events,
+                            uint64_t now, uint64_t horizon)
+{
+    uint64_t expected = earliest_that_matters(events, EVENTS, horizon);
+    const struct timer_event *popped = timer_queue_pop(queue, now, horizon);
+
+    if (expected > now) {
+        assert_null(popped);
+    } else {
+        assert_non_null(popped);
+        assert_int_equal(popped->when, expected);
+        assert_false(timer_queue_queued(popped));
+    }
+}
+
+static void random_use_equals_a_plain_list(void **state)
+{
+    struct random random = random_start("timer queue against a plain list", 0x71e3);
+
+    (void)state;
+    for (uint32_t round = 0; round < ROUNDS(800); round++) {
+        struct timer_queue queue;
+        struct timer_event events[EVENTS] = {0};
+        uint64_t span = random_in(&random, 1, 2000);
+        uint64_t now = 0;
+
+        timer_queue_init(&queue);
+        for (uint32_t step = 0; step < 600; step++) {
+            struct timer_event *event = &events[random_in(&random, 0, EVENTS - 1)];
+            uint64_t when = now + random_in(&random, 0, span);
+            uint64_t horizon =
+                random_in(&random, 0, 4) == 0 ? UINT64_MAX : now + random_in(&random, 0, 800);
+
+            switch (random_in(&random, 0, 5)) {
+            case 0:
+                timer_queue_remove(&queue, event);
+                assert_false(timer_queue_queued(event));
+                break;
+            case 1:
+                now += random_in(&random, 0, 40);
+                pop_and_compare(&queue, events, now, horizon);
+                break;
+            default: {
+                bool room = timer_queue_queued(event) || queue.count < TIMER_QUEUE_MAX;
+
+                event->slack = random_slack(&random);
+                assert_int_equal(timer_queue_add(&queue, event, when),
+                                 room ? TIMER_QUEUE_OK : TIMER_QUEUE_FULL);
+                assert_int_equal(timer_queue_queued(event), room);
+                break;
+            }
+            }
+            queue_is_a_heap_that_knows_its_events(&queue, events, EVENTS);
+            assert_int_equal(timer_queue_next(&queue, horizon),
+                             earliest_that_matters(events, EVENTS, horizon));
+        }
+    }
+}
+
+static void everything_fires_in_order(void **state)
+{
+    struct random random = random_start("firing order", 0x0f1e);
+    struct timer_queue queue;
+    struct timer_event events[TIMER_QUEUE_MAX] = {0};
+    uint64_t last = 0;
+
+    (void)state;
+    timer_queue_init(&queue);
+    for (size_t i = 0; i < TIMER_QUEUE_MAX; i++) {
+        events[i].slack = random_slack(&random);
+        timer_queue_add(&queue, &events[i], random_in(&random, 1, 100));
+    }
+    for (size_t i = 0; i < TIMER_QUEUE_MAX; i++) {
+        const struct timer_event *event = timer_queue_pop(&queue, 1000, UINT64_MAX);
+
+        assert_non_null(event);
+        assert_true(event->when >= last);
+        last = event->when;
+    }
+    assert_null(timer_queue_pop(&queue, UINT64_MAX, UINT64_MAX));
+    assert_int_equal(timer_queue_next(&queue, UINT64_MAX), UINT64_MAX);
+}
+
+static void a_full_queue_refuses_and_keeps_what_it_has(void **state)
+{
+    struct timer_queue queue;
+    struct timer_event events[TIMER_QUEUE_MAX + 1] = {0};
+
+    (void)state;
+    timer_queue_init(&queue);
+    for (uint32_t i = 0; i < TIMER_QUEUE_MAX; i++) {
+        assert_int_equal(timer_queue_add(&queue, &events[i], 100 + i), TIMER_QUEUE_OK);
+    }
+    assert_int_equal(timer_queue_add(&queue, &events[TIMER_QUEUE_MAX], 1), TIMER_QUEUE_FULL);
+    assert_false(timer_queue_queued(&events[TIMER_QUEUE_MAX]));
+    assert_int_equal(timer_queue_next(&queue, UINT64_MAX), 100);
+    assert_int_equal(timer_queue_add(&queue, &events[9], 5), TIMER_QUEUE_OK);
+    assert_int_equal(timer_queue_next(&queue, UINT64_MAX), 5);
+}
+
+/* A reservation runs until 1000 at the latest. What could not take the core from it does not
+ * interrupt it, and is found as soon as something later runs. */
+static void the_horizon_hides_what_cannot_preempt(void **state)
+{
+    struct timer_queue queue;
+    struct timer_event load = {.slack = TIMER_SLACK_BEST_EFFORT};
+    struct timer_event later = {.slack = 900};
+    struct timer_event equal = {.slack = 500};
+    struct timer_event urgent = {.slack = 200};
+    struct timer_event budget_end = {.slack = 0};
+
+    (void)state;
+    timer_queue_init(&queue);
+    timer_queue_add(&queue, &load, 100);
+    timer_queue_add(&queue, &later, 200);
+    timer_queue_add(&queue, &equal, 500);
+    assert_int_equal(timer_queue_next(&queue, 1000), UINT64_MAX);
+    timer_queue_add(&queue, &urgent, 700);
+    assert_int_equal(timer_queue_next(&queue, 1000), 700);
+    timer_queue_add(&queue, &budget_end, 600);
+    assert_int_equal(timer_queue_next(&queue, 1000), 600);
+    assert_int_equal(timer_queue_next(&queue, 600), UINT64_MAX);
+    assert_null(timer_queue_pop(&queue, 599, 1000));
+    assert_ptr_equal(timer_queue_pop(&queue, 700, 1000), &budget_end);
+    assert_ptr_equal(timer_queue_pop(&queue, 700, 1000), &urgent);
+    assert_null(timer_queue_pop(&queue, 700, 1000));
+    assert_ptr_equal(timer_queue_pop(&queue, 700, 1001), &equal);
+    assert_ptr_equal(timer_queue_pop(&queue, 700, UINT64_MAX), &load);
+    assert_ptr_equal(timer_queue_pop(&queue, 700, UINT64_MAX), &later);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_use_equals_a_plain_list),
+        cmocka_unit_test(everything_fires_in_order),
+        cmocka_unit_test(a_full_queue_refuses_and_keeps_what_it_has),
+        cmocka_unit_test(the_horizon_hides_what_cannot_preempt),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
