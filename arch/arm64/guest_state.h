@@ -49,6 +49,13 @@ struct arch_vcpu {
     void *stolen;        // mapped while registered
 };
 
+// What a VM's guests did that is told once.
+struct trap_log {
+    uint32_t sysregs[8]; // unknown system registers, as in ESR_EL2.ISS
+    uint8_t sysreg_count;
+    bool abort;
+};
+
 struct arch_vm {
     struct vgic vgic;
     void *stage2; // root table
@@ -57,6 +64,7 @@ struct arch_vm {
     uint64_t vtcr;
     uint64_t cntvoff;  // virtual count = physical count - cntvoff; set when the VM starts
     gpa_t stolen_base; // where the stolen-time records live, outside the VM's RAM nodes
+    struct trap_log trap_log;
 };
 
 #endif
