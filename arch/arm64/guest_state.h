@@ -47,6 +47,7 @@ struct arch_vcpu {
     struct vgic_cpu vgic;
     uint64_t stolen_gpa; // stolen time record (DEN0057A), 0: none
     void *stolen;        // mapped while registered
+    const struct mmio_region *mmio_last; // the emulated device that it used last
 };
 
 // What a VM's guests did that is told once.
