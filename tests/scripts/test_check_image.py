@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The proof that the linked image holds no SIMD code must itself be able to fail."""
+import check_image
+import pytest
+
+
+def listing(function, *instructions):
+    lines = [f"0000000040200000 <{function}>:"]
+    return "\n".join(lines + [f"    4020{number:04x}:\t{text}" for number, text in enumerate(instructions)])
+
+
+@pytest.mark.parametrize("instruction", [
+    "fmov\td0, x1", "stp\tq0, q1, [sp, #-32]!", "ld1\t{v0.16b}, [x0]", "add\tv31.4s, v1.4s, v2.4s", "ldr\ts5, [x1]",
+    "str\tb9, [x0]", "ldr\th10, [x2]", "ld1d\t{z0.d}, p0/z, [x0]",
+])
+def test_simd_operand_is_found(instruction):
+    uses = list(check_image.fpsimd_uses(listing("work", instruction)))
+    assert len(uses) == 1 and uses[0][0] == "work"
+
+
+@pytest.mark.parametrize("instruction", [
+    "bl\t40200d10 <d1>", "mov\tx0, #0xd1", "mrs\tx0, s3_0_c12_c12_1", "dsb\tsy", "at\ts1e2r, x0", "b.hs\t40200010 <q0+0x4>",
+    ".word\t0x1e670000", "ldr\tx0, 402000d8 <v3>", "tbz\tw0, #3, 402000b0 <b0>", "prfm\tpldl1keep, [x0]",
+])
+def test_other_instructions_are_not(instruction):
+    assert not list(check_image.fpsimd_uses(listing("work", instruction)))
+
+
+def test_the_switch_of_guest_registers_may():
+    text = listing("fpsimd_save", "stp\tq0, q1, [x0]") + "\n\n" + listing("after", "stp\tq0, q1, [x0]")
+    assert [use[0] for use in check_image.fpsimd_uses(text)] == ["after"]
+
+
+def test_writable_code_is_found():
+    headers = "  LOAD           0x001000 0x0000000040200000 0x0000000040200000 0x001000 0x001000 RWE 0x1000\n"
+    assert list(check_image.writable_and_executable(headers, []))
+    assert not list(check_image.writable_and_executable(headers.replace("RWE", "R E"), []))
+    assert list(check_image.writable_and_executable("", [(".text", 16, "WAX", "PROGBITS")]))
+
+
+def test_sizes_by_kind():
+    sections = [(".text", 100, "AX", "PROGBITS"), (".rodata", 20, "A", "PROGBITS"), (".data", 8, "WA", "PROGBITS"),
+                (".bss", 64, "WA", "NOBITS")]
+    assert check_image.sizes(sections) == {"text": 100, "rodata": 20, "data": 8, "bss": 64, "image": 128}

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The disk that U-Boot starts from, read back with the tools of the machine."""
+import struct
+import subprocess
+
+import disk
+import pytest
+
+FIT = """/dts-v1/;
+/ { description = "test"; #address-cells = <1>; images { a { data = "x"; type = "ramdisk"; }; };
+    configurations { default = "main"; main { ramdisk = "a"; }; }; };
+"""
+
+
+@pytest.mark.parametrize("boot, names", [("uboot-bootm", {"boot.scr", "system.itb"}),
+                                         ("uboot-booti", {"boot.scr", "system.itb", "takt.Image"})])
+def test_disk_holds_what_the_script_loads(tmp_path, boot, names):
+    source, itb, image, out = (tmp_path / name for name in ("a.dts", "a.itb", "takt.Image", "disk.img"))
+    source.write_text(FIT, encoding="ascii")
+    subprocess.run(["dtc", "-q", "-O", "dtb", "-o", itb, source], check=True)
+    image.write_bytes(b"image")
+    disk.boot_disk(out, boot, image, itb)
+
+    sector = out.read_bytes()[:512]
+    start, length = struct.unpack_from("<II", sector, 446 + 8)
+    assert sector[510:] == b"\x55\xaa" and sector[446] == 0x80
+    assert (start + length) * 512 == out.stat().st_size
+    listing = subprocess.run(["mdir", "-b", "-i", f"{out}@@{start * 512}", "::"], check=True, capture_output=True, text=True)
+    assert {line.removeprefix("::/") for line in listing.stdout.split()} == names
+    script = subprocess.run(["mtype", "-i", f"{out}@@{start * 512}", "::boot.scr"], check=True, capture_output=True)
+    assert b"#main" in script.stdout and b"CONFIGURATION" not in script.stdout

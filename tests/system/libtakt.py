@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a system test works with: packs descriptions, boots them, checks them on the host.
+
+    def test_something(takt):
+        with takt.boot("boards/qemu-arm64/default.dts", cores=2, gic=2) as console:
+            console.seen_vm("rtprobe", "mode probe")
+
+        result = takt.check(takt.write("bad.dts", TEXT))
+        assert result.returncode == 1
+
+Machine options are those of scripts/machine.py's Machine; the console is scripts/takt_console.py's Console.
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import disk
+import machine
+import takt_console
+
+ROOT = machine.ROOT
+
+
+class Takt:
+    """One test's own folder, and the programs of the tree to use in it."""
+
+    def __init__(self, folder):
+        self.board = os.environ.get("TAKT_BOARD", "qemu-arm64")
+        self.build = (ROOT / os.environ.get("TAKT_BUILD", "build")).resolve()
+        self.hypervisor = self.build / self.board / "takt.Image"
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._boots = 0
+
+    def write(self, name, text):
+        """A file of this test; descriptions name guests' files relative to their own folder, so see guest()."""
+        path = self.folder / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def guest(self, name):
+        """Absolute path of a built guest file, to be named in a description's text."""
+        path = self.build / "guests" / name
+        assert path.exists(), f"{path} is not built; run 'make guests'"
+        return path
+
+    def source(self, system):
+        path = pathlib.Path(system)
+        return path if path.is_absolute() else ROOT / path
+
+    def pack(self, system, hypervisor=None):
+        """The .itb of a description; raises AssertionError with mkimage.py's words when it refuses."""
+        source = self.source(system)
+        itb = self.folder / (source.stem + ".itb")
+        result = self.pack_result(source, itb, hypervisor)
+        assert result.returncode == 0, f"mkimage.py refused {source}:\n{result.stderr}{result.stdout}"
+        return itb
+
+    def pack_result(self, source, itb, hypervisor=None):
+        command = [sys.executable, "scripts/mkimage.py", "--board", self.board, "--hypervisor",
+                   str(hypervisor or self.hypervisor), "--out", str(itb), str(source)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+    def machine(self, **options):
+        return machine.Machine(board=self.board, **options)
+
+    def device_tree(self, **options):
+        path = self.folder / "board.dtb"
+        self.machine(**options).dump_device_tree(path)
+        return path
+
+    def check(self, system, **options):
+        """Runs the host's checker as `make check` does; returns its CompletedProcess (stdout and stderr joined)."""
+        return self.check_image(self.pack(system).with_suffix(".system.itb"), **options)
+
+    def check_image(self, system_itb, **options):
+        command = [str(self.build / "host/takt-check"), str(system_itb), str(self.device_tree(**options))]
+        return subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
+                              check=False)
+
+    def boot(self, system, budget=120, **options):
+        """Packs and boots a description; returns its Console, to be used in a with statement."""
+        return self.boot_image(self.pack(system), budget, **options)
+
+    def boot_image(self, itb, budget=120, **options):
+        """Boots a packed (or deliberately broken) image."""
+        emulated = self.machine(**options)
+        boot_disk = None
+        if emulated.boot != "kernel":
+            boot_disk = disk.boot_disk(self.folder / "disk.img", emulated.boot, self.hypervisor, itb)
+        self._boots += 1
+        log = self.folder / f"console-{self._boots}.log"
+        return takt_console.Console(emulated.command(self.hypervisor, itb, boot_disk), log, budget)
+
+
+def folder_name(node_id):
+    return re.sub(r"[^\w.-]+", "-", node_id.removeprefix("tests/"))[-120:]
