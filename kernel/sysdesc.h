@@ -7,6 +7,7 @@
 
 #include "kernel/board.h"
 #include "kernel/types.h"
+#include "sched/placement.h"
 
 struct blob { // a file inside the system image
     const void *data;
@@ -17,12 +18,30 @@ enum image_type { IMAGE_LINUX, IMAGE_RAW };
 enum restart_policy { RESTART_NEVER, RESTART_ON_FAILURE, RESTART_ALWAYS };
 enum { CORE_AUTO = 0xff };
 
+// Limits of one description; the checker refuses what lies beyond, by name.
+enum {
+    SYSDESC_PARTS = 2 + 4 * MAX_VMS,  // the description, the board's data, four files for each VM
+    SYSDESC_SIZE_MAX = 64 * 1024,     // of the compiled description
+    SYSDESC_MISTAKES = 64,            // told one by one; the rest is counted
+    BUDGET_US_MIN = 10,               // a few times what two context switches cost
+    PERIOD_US_MAX = 10 * 1000 * 1000, // 10 s
+    BOOTARGS_MAX = 2047,              // Linux' COMMAND_LINE_SIZE on arm64, without the terminator
+    SPIS_MAX = 224,
+};
+// Guest memory and assigned devices lie below: what three levels of 4 KiB granule stage-2 tables reach.
+#define GUEST_ADDRESS_MAX (1ull << 39)
+// Guest memory is given out in blocks of this size and alignment, on both sides.
+#define GUEST_BLOCK       (2ull << 20)
+// What the hypervisor keeps for itself of the board's memory: image, tables, stacks, buffers.
+#define HYPERVISOR_SHARE  (16ull << 20)
+
 struct vcpu_desc {
     bool reserved; // has a reservation; else best effort with `weight`
     uint32_t budget_us, period_us, deadline_us;
-    uint32_t weight; // 1..10000, default 100
-    uint8_t core;    // logical core or CORE_AUTO as written
-    uint8_t placed;  // the core that placement chose
+    uint32_t weight;        // 1..10000, default 100; 0 when reserved
+    uint8_t core;           // logical core or CORE_AUTO as written
+    uint8_t placed;         // the core that placement chose
+    struct sched_task task; // reserved: what was admitted, in counter ticks, overhead included
 };
 
 struct device_desc {      // an assigned platform device
@@ -36,13 +55,13 @@ struct device_desc {      // an assigned platform device
     uint16_t irq[MAX_DEVICE_IRQS]; // the board's interrupt numbers (GIC INTID)
     bool irq_edge[MAX_DEVICE_IRQS];
     uint32_t
-        irq_distance_us; // least distance between interrupts; required on a core with reservations when edge
+        irq_distance_us; // least distance between interrupts; 0 only on a core without reservations
 };
 
 struct vm_desc {
     const char *name;
     unsigned memory_count;
-    struct {
+    struct vm_memory_desc {
         gpa_t base;
         uint64_t size;
     } memory[MAX_VM_MEMORY];
@@ -50,39 +69,78 @@ struct vm_desc {
     struct vcpu_desc vcpus[MAX_VCPUS];
     enum image_type type;
     struct blob kernel, initrd, dtb, overlay;
-    gpa_t load, entry; // raw: as given; Linux: chosen by the checker from the Image header
-    const char *bootargs;
+    gpa_t load, entry;    // raw: as given; Linux: chosen by the checker from the Image header
+    gpa_t initrd_gpa;     // where the loader puts the initrd, when there is one
+    gpa_t dtb_gpa;        // and the guest's device tree: GUEST_FDT_MAX bytes
+    const char *bootargs; // "" when none
     enum restart_policy restart;
     uint32_t restart_limit;      // restarts by policy before the VM stays stopped
     bool start;                  // started at boot (default yes)
     bool vpl011, virtio_console; // default: both
+    bool observer;               // may read figures of its cores and of the boot (TAKT_HC_STATS)
+    uint32_t timer_distance_us;  // least distance between two expiries of a hypercall timer
     unsigned spi_count;          // virtual SPIs, 32-step, default 224
     unsigned device_count;
     struct device_desc devices[MAX_VM_DEVICES];
 };
 
+// One file of the system image.
+struct sysdesc_part {
+    const char *name;      // of its node below /images
+    const char *type;      // of the FIT binding: "flat_dt", "firmware" ...
+    const uint8_t *sha256; // NULL: it has none
+    struct blob data;
+    const uint8_t *paths; // the names by which the description calls it, each with its terminator
+    uint32_t paths_size;
+};
+
 struct system_desc {
-    const char *source;   // name of the description's source file, for messages
-    bool deterministic;   // seeds are fixed: bench and tests only
-    uint64_t overhead_ns; // added to every budget: measured by `make bench`, from the board's data
-    uint64_t irq_cost_ns; // of one interrupt at EL2 not charged elsewhere, from the board's data
-    const char *console_focus; // name of the VM that has the input first, or NULL
+    const char *source;    // name of the description's source file, for messages
+    bool deterministic;    // seeds are fixed: bench and tests only
+    uint32_t overhead_ns;  // added to every budget: measured by `make bench`, from the board's data
+    uint32_t irq_cost_ns;  // of one interrupt at EL2 not charged elsewhere, from the board's data
+    uint32_t console_core; // where the board's data says the console's interrupt goes
+    uint32_t console_irq_distance_us; // 0: it never interrupts a core with reservations
+    const char *console_focus;        // name of the VM that has the input first, or NULL
     unsigned vm_count;
     struct vm_desc vms[MAX_VMS];
+    uint64_t memory_total; // of the board, in whole blocks, that guests could have
+    uint64_t memory_guests;
+    struct sched_core_load cores[MAX_CORES]; // what admission accepted on each core
+    unsigned part_count;
+    struct sysdesc_part parts[SYSDESC_PARTS];
+    struct { // working space of placement, of no use afterwards
+        struct sched_request requests[MAX_VMS * MAX_VCPUS];
+        struct sched_placement placements[MAX_VMS * MAX_VCPUS];
+    } scratch;
 };
 
 // Where complaints go: one call per mistake. `place` is file:node:property.
 struct sysdesc_sink {
     void (*mistake)(struct sysdesc_sink *sink, const char *place, const char *wrong,
                     const char *remedy);
-    unsigned count;
+    unsigned count; // mistakes so far; at most SYSDESC_MISTAKES were told
 };
 
-// Finds the description in `image` (the inner FIT, or the outer one, into which it descends), checks everything against
-// the board, places and admits every VCPU. Reports every mistake through `sink`; returns OK only when there was none.
-// `hz`: the board's counter frequency. Reads `image` only inside [image, image + size); any content is safe.
-// Boot, or host.
+// Finds the description in `image` (the inner FIT, or the outer one, into which it descends), checks everything but the
+// guest files' hashes against the board, places and admits every VCPU. Reports every mistake through `sink`; returns OK
+// only when there was none. `hz`: the board's counter frequency. Reads `image` only inside [image, image + size); any
+// content is safe. `out` points into the image, which has to stay. `image` is 8-byte aligned. Boot, or host.
+int sysdesc_parse(const void *image, uint64_t size, const struct board *board, uint64_t hz,
+                  struct system_desc *out, struct sysdesc_sink *sink);
+
+// Compares the guest files with their hashes, about 28 instructions a byte. Nothing of a guest may be used before.
+// After sysdesc_parse, whatever it returned.
+int sysdesc_verify(const struct system_desc *desc, struct sysdesc_sink *sink);
+
+// Both.
 int sysdesc_load(const void *image, uint64_t size, const struct board *board, uint64_t hz,
                  struct system_desc *out, struct sysdesc_sink *sink);
+
+// The longest time that admission lets a runnable VCPU be without supply, of the budget as described. Microseconds.
+static inline uint64_t sysdesc_blackout_us(const struct vcpu_desc *vcpu)
+{
+    return (uint64_t)vcpu->period_us + vcpu->deadline_us - 2ull * vcpu->budget_us;
+}
 
 #endif

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+// Devicetree Specification 0.4, chapters 2.3, 3 and 5.3; Linux' arm64 booting.rst for what a boot loader leaves.
+#include "kernel/board.h"
+
+#include <libfdt.h>
+
+#include "kernel/log.h"
+#include "kernel/tree.h"
+
+enum { CELL = sizeof(fdt32_t) };
+
+// ---- reading reg ------------------------------------------------------------------------------------------
+
+// What a node says about its children's addresses.
+struct bus {
+    uint32_t address_cells, size_cells;
+    const uint8_t *ranges;
+    uint32_t ranges_size;
+    bool has_ranges;
+};
+
+static const struct bus default_bus = {.address_cells = 2, .size_cells = 1};
+
+static void bus_property(struct bus *bus, const struct tree *tree)
+{
+    if (tree_name_is(tree, "#address-cells") && tree->size == CELL) {
+        bus->address_cells = tree_u32(tree->data);
+    } else if (tree_name_is(tree, "#size-cells") && tree->size == CELL) {
+        bus->size_cells = tree_u32(tree->data);
+    } else if (tree_name_is(tree, "ranges")) {
+        bus->ranges = tree->data;
+        bus->ranges_size = tree->size;
+        bus->has_ranges = true;
+    }
+}
+
+// `cells` cells as one number. A PCI-like third cell has no place in an address: such entries are not translated.
+static uint64_t number(const uint8_t *p, uint32_t cells)
+{
+    return cells == 0 ? 0 : cells == 1 ? tree_u32(p) : tree_u64(p);
+}
+
+static int reg_entry(const struct bus *bus, const uint8_t *reg, uint32_t size, unsigned index,
+                     struct range *out)
+{
+    if (bus->address_cells == 0 || bus->address_cells > 2 || bus->size_cells > 2) {
+        return ERR_UNSUPPORTED;
+    }
+    uint32_t entry = (bus->address_cells + bus->size_cells) * CELL;
+    if (index >= size / entry) {
+        return ERR_NOT_FOUND;
+    }
+    reg += index * entry;
+    out->base = number(reg, bus->address_cells);
+    out->size = number(reg + bus->address_cells * CELL, bus->size_cells);
+    return OK;
+}
+
+// From addresses of `bus` to those of its parent (2.3.8): no ranges, no way up; empty ranges, the same addresses.
+static int translate(const struct bus *bus, const struct bus *parent, struct range *range)
+{
+    if (!bus->has_ranges || parent->address_cells > 2) {
+        return ERR_NOT_FOUND;
+    }
+    if (bus->ranges_size == 0) {
+        return OK;
+    }
+    uint32_t entry = (bus->address_cells + parent->address_cells + bus->size_cells) * CELL;
+    for (uint32_t at = 0; bus->ranges_size - at >= entry; at += entry) {
+        const uint8_t *p = bus->ranges + at;
+        uint64_t child = number(p, bus->address_cells);
+        p += bus->address_cells * CELL;
+        uint64_t base = number(p, parent->address_cells);
+        uint64_t size = number(p + parent->address_cells * CELL, bus->size_cells);
+        uint64_t offset = range->base - child;
+        if (range->base >= child && offset < size && range->size <= size - offset) {
+            range->base = base + offset;
+            return OK;
+        }
+    }
+    return ERR_NOT_FOUND;
+}
+
+// `tree` has just entered the node; path[d] is the bus at depth d, path[0] above the root. A bus with cells out of range
+// fails in reg_entry(), or here on the way up.
+static int read_reg(struct tree *tree, const struct bus *path, unsigned index, struct range *out)
+{
+    unsigned depth = tree->depth - 1;
+
+    while (tree_next(tree) == TREE_PROPERTY && !tree_name_is(tree, "reg")) {
+    }
+    if (tree->event != TREE_PROPERTY) {
+        return ERR_NOT_FOUND;
+    }
+    int status = reg_entry(&path[depth], tree->data, tree->size, index, out);
+    for (; depth > 1 && status == OK; depth--) {
+        status = path[depth - 1].address_cells > 2 || path[depth].size_cells > 2
+                     ? ERR_UNSUPPORTED
+                     : translate(&path[depth], &path[depth - 1], out);
+    }
+    return status;
+}
+
+int board_reg(const void *fdt, int node, unsigned index, struct range *out)
+{
+    struct bus path[TREE_DEPTH + 1];
+    struct tree tree;
+
+    if (tree_open(&tree, fdt, INT32_MAX) != OK) {
+        return ERR_CORRUPT;
+    }
+    while (tree_next(&tree) > TREE_END) {
+        if (tree.event == TREE_NODE) {
+            if (tree.node == node) {
+                return read_reg(&tree, path, index, out);
+            }
+            path[tree.depth] = default_bus;
+        } else if (tree.event == TREE_PROPERTY) {
+            bus_property(&path[tree.depth], &tree);
+        }
+    }
+    return ERR_NOT_FOUND;
+}
+
+// ---- finding ----------------------------------------------------------------------------------------------
+
+static bool compatible_with(const struct tree *tree, const char *const *list)
+{
+    while (*list != NULL && !tree_lists(tree->data, tree->size, *list)) {
+        list++;
+    }
+    return *list != NULL;
+}
+
+static bool says_disabled(const struct tree *tree)
+{
+    return tree_name_is(tree, "status") && !tree_lists(tree->data, tree->size, "okay") &&
+           !tree_lists(tree->data, tree->size, "ok");
+}
+
+int board_find_compatible(const void *fdt, const char *const *list, int after)
+{
+    struct tree tree;
+    int node = -1;
+    bool match = false;
+
+    if (tree_open(&tree, fdt, INT32_MAX) != OK) {
+        return ERR_CORRUPT;
+    }
+    // A node is judged when its properties are over: status may stand before or after compatible.
+    while (tree_next(&tree) > TREE_END) {
+        if (tree.event != TREE_PROPERTY) {
+            if (match) {
+                return node;
+            }
+            node = tree.node;
+            match = false;
+        } else if (node > after && tree_name_is(&tree, "compatible")) {
+            match = compatible_with(&tree, list);
+        } else if (says_disabled(&tree)) {
+            match = false;
+            node = -1; // and its compatible, if it comes later, does not count
+        }
+    }
+    return ERR_NOT_FOUND;
+}
+
+// ---- the whole board --------------------------------------------------------------------------------------
+
+// The node that is being read: what decides about it once its properties are over.
+struct node {
+    char kind; // 'c' core, 'm' perhaps memory, 'r' reserved memory, 0 nothing we ask about
+    bool disabled;
+    bool is_memory; // device_type
+    const uint8_t *reg;
+    uint32_t reg_size;
+};
+
+struct parse {
+    struct board *board;
+    struct bus bus[3]; // of the root's depth and below
+    char section; // which child of the root we are in: 'c' /cpus, 'r' /reserved-memory, 'h' /chosen
+    struct node node;
+    const char *problem, *at, *remedy;
+    uint64_t initrd_start, initrd_end;
+};
+
+static void fail(struct parse *p, const char *at, const char *problem, const char *remedy)
+{
+    if (p->problem == NULL) {
+        p->at = at;
+        p->problem = problem;
+        p->remedy = remedy;
+    }
+}
+
+static void add_core(struct parse *p)
+{
+    struct board *board = p->board;
+    struct range id;
+
+    // A core's reg is an id; the size cells of /cpus are 0.
+    if (reg_entry(&p->bus[2], p->node.reg, p->node.reg_size, 0, &id) != OK) {
+        fail(p, "/cpus/cpu:reg", "a core has no id", "give each cpu node a reg of #address-cells");
+        return;
+    }
+    board->cpu_total++;
+    if (board->cpu_count < MAX_CORES) {
+        board->cpu_hwid[board->cpu_count++] = id.base;
+    }
+}
+
+static void add_ranges(struct parse *p, const struct bus *bus, struct range *list, unsigned max,
+                       unsigned *count, const char *at)
+{
+    struct range range;
+
+    for (unsigned i = 0; reg_entry(bus, p->node.reg, p->node.reg_size, i, &range) == OK; i++) {
+        if (range.size == 0) {
+            continue;
+        }
+        if (range.base + (range.size - 1) < range.base) {
+            fail(p, at, "a range ends beyond 2^64", "mend the firmware's device tree");
+        } else if (*count == max) {
+            fail(p, at, "more ranges than this hypervisor keeps",
+                 "raise MAX_BOARD_MEMORY or MAX_BOARD_RESERVED in kernel/board.h");
+        } else {
+            list[(*count)++] = range;
+        }
+    }
+}
+
+static void end_properties(struct parse *p)
+{
+    struct node *node = &p->node;
+    struct board *board = p->board;
+
+    if (!node->disabled && node->reg != NULL) {
+        if (node->kind == 'c') {
+            add_core(p);
+        } else if (node->kind == 'm' && node->is_memory) {
+            add_ranges(p, &p->bus[1], board->memory, MAX_BOARD_MEMORY, &board->memory_count,
+                       "/memory:reg");
+        } else if (node->kind == 'r') {
+            add_ranges(p, &p->bus[2], board->reserved, MAX_BOARD_RESERVED, &board->reserved_count,
+                       "/reserved-memory:reg");
+        }
+    }
+    *node = (struct node){0};
+}
+
+static void begin_node(struct parse *p, const struct tree *tree)
+{
+    end_properties(p);
+    if (tree->depth < ARRAY_SIZE(p->bus)) {
+        p->bus[tree->depth] = default_bus;
+    }
+    if (tree->depth == 2) {
+        p->section = tree_name_is(tree, "cpus")              ? 'c'
+                     : tree_name_is(tree, "reserved-memory") ? 'r'
+                     : tree_name_is(tree, "chosen")          ? 'h'
+                                                             : 0;
+        p->node.kind = 'm';
+    } else if (tree->depth == 3 && p->section == 'r') {
+        p->node.kind = 'r';
+    } else if (tree->depth == 3 && p->section == 'c' && tree_name_starts(tree, "cpu@")) {
+        p->node.kind = 'c';
+    }
+}
+
+// Up to 32 bytes of entropy. What a boot loader gave twice is mixed, not chosen.
+static void take_seed(struct board *board, const struct tree *tree)
+{
+    for (uint32_t i = 0; i < MIN(tree->size, (uint32_t)sizeof(board->seed)); i++) {
+        board->seed[i / 8] ^= (uint64_t)tree->data[i] << (8 * (i % 8));
+        board->has_seed = true;
+    }
+}
+
+static void chosen_property(struct parse *p, const struct tree *tree)
+{
+    if (tree_name_is(tree, "linux,initrd-start")) {
+        p->initrd_start = tree->size == 2 * CELL ? tree_u64(tree->data)
+                          : tree->size == CELL   ? tree_u32(tree->data)
+                                                 : 0;
+    } else if (tree_name_is(tree, "linux,initrd-end")) {
+        p->initrd_end = tree->size == 2 * CELL ? tree_u64(tree->data)
+                        : tree->size == CELL   ? tree_u32(tree->data)
+                                               : 0;
+    } else if (tree_name_is(tree, "bootargs") && tree_text(tree) != NULL) {
+        p->board->bootargs = tree_text(tree);
+    } else if (tree_name_is(tree, "rng-seed") || tree_name_is(tree, "kaslr-seed")) {
+        take_seed(p->board, tree);
+    }
+}
+
+static void property(struct parse *p, const struct tree *tree)
+{
+    if (tree->depth < ARRAY_SIZE(p->bus)) {
+        bus_property(&p->bus[tree->depth], tree);
+    }
+    if (tree->depth == 1 && tree_name_is(tree, "model") && tree_text(tree) != NULL) {
+        p->board->model = tree_text(tree);
+    } else if (tree->depth == 2 && p->section == 'h') {
+        chosen_property(p, tree);
+    } else if (p->node.kind != 0) {
+        if (tree_name_is(tree, "reg")) {
+            p->node.reg = tree->data;
+            p->node.reg_size = tree->size;
+        } else if (says_disabled(tree)) {
+            p->node.disabled = true;
+        } else if (tree_name_is(tree, "device_type")) {
+            p->node.is_memory = tree_lists(tree->data, tree->size, "memory");
+        }
+    }
+}
+
+// The /memreserve/ entries: pairs of 64-bit numbers up to an empty one (5.3).
+static void reserved_map(struct parse *p, const void *fdt)
+{
+    const struct fdt_header *header = fdt;
+    uint32_t total = tree_u32(&header->totalsize);
+    uint32_t at = tree_u32(&header->off_mem_rsvmap);
+    struct board *board = p->board;
+
+    while ((at & 7) == 0 && at <= total && total - at >= 16) {
+        const uint8_t *entry = (const uint8_t *)fdt + at;
+        struct range range = {.base = tree_u64(entry), .size = tree_u64(entry + 8)};
+        if (range.size == 0) {
+            return;
+        }
+        if (board->reserved_count == MAX_BOARD_RESERVED ||
+            range.base + (range.size - 1) < range.base) {
+            break;
+        }
+        board->reserved[board->reserved_count++] = range;
+        at += 16;
+    }
+    fail(p, "/memreserve/", "the list is malformed or too long", "mend the firmware's device tree");
+}
+
+static void conclude(struct parse *p)
+{
+    struct board *board = p->board;
+
+    if (p->initrd_end > p->initrd_start) {
+        board->initrd.base = p->initrd_start;
+        board->initrd.size = p->initrd_end - p->initrd_start;
+    }
+    if (board->cpu_count == 0) {
+        fail(p, "/cpus", "no usable core", "the firmware's device tree must list the cores");
+    }
+    if (board->memory_count == 0) {
+        fail(p, "/memory:reg", "no memory", "the firmware's device tree must list the memory");
+    }
+}
+
+int board_parse(const void *fdt, struct board *board)
+{
+    struct parse p = {.board = board, .bus = {default_bus, default_bus, default_bus}};
+    struct tree tree;
+
+    *board = (struct board){.fdt = fdt, .model = "", .bootargs = ""};
+    if (tree_open(&tree, fdt, INT32_MAX) == OK) {
+        reserved_map(&p, fdt);
+        while (tree_next(&tree) > TREE_END) {
+            if (tree.event == TREE_NODE) {
+                begin_node(&p, &tree);
+            } else if (tree.event == TREE_PROPERTY) {
+                property(&p, &tree);
+            } else {
+                end_properties(&p);
+            }
+        }
+        conclude(&p);
+    }
+    if (tree.event != TREE_END) {
+        p.problem = NULL;
+        fail(&p, "/", "the tree is malformed", "pass the board's own device tree (.dtb)");
+    }
+    if (p.problem != NULL) {
+        log_line("board device tree:%s: %s; %s", p.at, p.problem, p.remedy);
+        return ERR_CORRUPT;
+    }
+    return OK;
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the binding is written down: tables of properties and nodes, read by sysdesc_schema.c.
+#ifndef KERNEL_SYSDESC_SCHEMA_H
+#define KERNEL_SYSDESC_SCHEMA_H
+
+#include "kernel/sysdesc_check.h"
+
+enum property_kind {
+    FLAG,       // no value; stores (bool)max
+    CELL,       // one 32-bit cell in min..max -> uint32_t
+    ADDRESS,    // two cells, one 64-bit number -> uint64_t
+    TEXT,       // one string of at most max bytes -> const char *
+    CHOICE,     // one of `choices` -> uint32_t, its index
+    PATH,       // a file of the image -> struct blob
+    CORE,       // "auto", or one cell -> uint8_t
+    MEMORY,     // (address, size) pairs of 64 bits -> the memory of the current VM
+    ADDRESSES,  // 64-bit numbers -> the guest addresses of the current device
+    COMPATIBLE, // the string choices[0] -> nothing
+    PROPERTY_KINDS
+};
+
+struct property {
+    const char *name;
+    enum property_kind kind;
+    bool required;
+    uint32_t min, max;
+    const char *const *choices; // NULL-terminated
+    size_t offset;              // of the field in the node's object
+};
+
+struct child {
+    const char *name; // NULL: any; one that ends in '@': any unit address
+    bool required;
+    // Returns the object to fill, or NULL: the node is reported and passed over.
+    void *(*enter)(struct sysdesc_check *c, void *object, const char *name);
+    const struct schema *schema;
+};
+
+struct schema {
+    const struct property *properties;
+    unsigned property_count; // at most 32
+    const struct child *children;
+    unsigned child_count; // at most 32
+    // The node is over; bit i of `seen`: property i was given. May be NULL.
+    void (*leave)(struct sysdesc_check *c, void *object, uint32_t seen);
+};
+
+#endif
