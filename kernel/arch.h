@@ -75,6 +75,13 @@ void arch_vcpu_sync_interrupts(struct vcpu *vcpu);
 void arch_vcpu_trap_wfi(struct vcpu *vcpu, bool trap);
 // Makes interrupt `id` of this VCPU pending (edge). Any core. Interrupt numbers are the guest controller's own.
 void arch_vcpu_inject(struct vcpu *vcpu, unsigned id);
+// The level of input `id` of the VM's interrupt controller, one that all VCPUs share, changes. Any core, interrupts
+// masked.
+void arch_vm_set_line(struct vm *vm, unsigned id, bool level);
+// May a hypercall timer use interrupt `id` of this VCPU: private, and of no device?
+bool arch_vcpu_interrupt_free(const struct vcpu *vcpu, unsigned id);
+// What the guest's virtual clock is behind arch_clock(), ticks.
+uint64_t arch_vcpu_clock_offset(const struct vcpu *vcpu);
 
 // ---- VMs --------------------------------------------------------------------------------------------------
 // Builds the arch part: translation tables (empty), virtual interrupt controller and its MMIO regions, the
@@ -83,7 +90,8 @@ int arch_vm_init(struct vm *vm);
 // Power-on state of everything arch-owned except VCPU registers. All VCPUs are off.
 void arch_vm_reset(struct vm *vm);
 // Maps guest-physical [gpa, gpa+size) to pa with the largest blocks that fit. ERR_NO_MEMORY leaves it unmapped.
-enum stage2_kind { STAGE2_RAM, STAGE2_DEVICE };
+// STAGE2_SHARED: memory of the hypervisor that the guest may read, and nothing else.
+enum stage2_kind { STAGE2_RAM, STAGE2_DEVICE, STAGE2_SHARED };
 int arch_vm_map(struct vm *vm, gpa_t gpa, paddr_t pa, uint64_t size, enum stage2_kind kind);
 // Cleans [pa, pa + size) to the point of coherency and invalidates instruction caches for it: what was written there
 // is what a guest with its caches off sees.
@@ -91,6 +99,14 @@ void arch_cache_publish(const void *address, uint64_t size);
 // Adds the architecture's nodes (interrupt controller, timer, PSCI, cpus' enable method, virtual console UART) to the
 // guest's device tree. See kernel/guest_fdt.h.
 int arch_guest_fdt(void *fdt, struct vm *vm);
+
+// ---- assigned interrupts ----------------------------------------------------------------------------------
+// The machine's interrupt `irq` will be `owner`'s, under the same number, at most once in `distance` ticks (0: no
+// bound). Off until acquired. VM creation. ERR_BUSY: it has an owner; ERR_RANGE, ERR_NO_MEMORY.
+int arch_irq_assign(unsigned irq, struct vcpu *owner, bool edge, uint64_t distance);
+// Its VM starts: from a clean state, on. Ended: off, nothing left pending or active. Thread context, the owner's core.
+void arch_irq_acquire(unsigned irq);
+void arch_irq_release(unsigned irq);
 
 // ---- the machine ------------------------------------------------------------------------------------------
 // The firmware's device tree at `pa`, mapped read-only for ever; NULL: there is none, or none of a sane size. Once, before
