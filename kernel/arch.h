@@ -93,8 +93,9 @@ void arch_vm_reset(struct vm *vm);
 // STAGE2_SHARED: memory of the hypervisor that the guest may read, and nothing else.
 enum stage2_kind { STAGE2_RAM, STAGE2_DEVICE, STAGE2_SHARED };
 int arch_vm_map(struct vm *vm, gpa_t gpa, paddr_t pa, uint64_t size, enum stage2_kind kind);
-// Cleans [pa, pa + size) to the point of coherency and invalidates instruction caches for it: what was written there
-// is what a guest with its caches off sees.
+// Cleans what was written to [address, address + size), a window to guest memory, to the point of coherency: a guest
+// with its caches off sees it, and fetches it, since arch_vm_reset emptied the instruction caches and nothing can fetch
+// from a stopped VM's memory. Thread or handler context; a few instructions for each cache line.
 void arch_cache_publish(const void *address, uint64_t size);
 // Adds the architecture's nodes (interrupt controller, timer, PSCI, cpus' enable method, virtual console UART) to the
 // guest's device tree. See kernel/guest_fdt.h.
@@ -129,7 +130,7 @@ enum { ARCH_WINDOW_THREAD, ARCH_WINDOW_HANDLER, ARCH_WINDOW_SLOTS };
 #define ARCH_WINDOW_SIZE (2ull << 20)
 void *arch_window_map(unsigned slot, paddr_t pa);
 void arch_window_unmap(unsigned slot);
-// After panic() printed its reason: registers, backtrace, core. Prints with panic_print.
+// For panic: logs the machine's registers and how it came to the caller.
 void arch_panic_dump(void);
 // Stops this core for good, interrupts masked.
 void arch_park(void) __attribute__((noreturn));
