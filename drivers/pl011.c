@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "drivers/pl011.h"
+
+#include <libfdt.h>
+
+#include "kernel/arch.h"
+#include "kernel/board.h"
+#include "kernel/board_irq.h"
+#include "kernel/console.h"
+#include "kernel/string.h"
+
+// Register offsets and bits (DDI 0183, chapter 3)
+enum {
+    UARTDR = 0x00,
+    UARTFR = 0x18,
+    UARTLCR_H = 0x2c,
+    UARTCR = 0x30,
+    UARTIMSC = 0x38,
+    UARTICR = 0x44,
+    FR_RXFE = 1 << 4, // receive FIFO empty
+    FR_TXFF = 1 << 5, // transmit FIFO full
+    LCR_H_FEN = 1 << 4,
+    LCR_H_WLEN_8 = 3 << 5,
+    CR_UARTEN = 1 << 0,
+    CR_TXE = 1 << 8,
+    CR_RXE = 1 << 9,
+    INT_RX = 1 << 4,
+    INT_RT = 1 << 6, // receive timeout: characters wait below the FIFO's trigger level
+    INT_ALL = 0x7ff,
+};
+
+static char *registers;
+
+static uint32_t read(unsigned offset)
+{
+    return *(volatile uint32_t *)(void *)(registers + offset);
+}
+
+static void write(unsigned offset, uint32_t value)
+{
+    *(volatile uint32_t *)(void *)(registers + offset) = value;
+}
+
+static bool pl011_put(char c)
+{
+    if ((read(UARTFR) & FR_TXFF) != 0) {
+        return false;
+    }
+    write(UARTDR, (unsigned char)c);
+    return true;
+}
+
+static void pl011_put_now(char c)
+{
+    while (!pl011_put(c)) {
+    }
+}
+
+static int pl011_get(void)
+{
+    return (read(UARTFR) & FR_RXFE) != 0 ? -1 : (int)(read(UARTDR) & 0xff);
+}
+
+static void pl011_rx_interrupt(bool on)
+{
+    write(UARTIMSC, on ? INT_RX | INT_RT : 0);
+}
+
+static struct uart_ops pl011_ops = {
+    .name = "PL011",
+    .put_now = pl011_put_now,
+    .put = pl011_put,
+    .get = pl011_get,
+    .rx_interrupt = pl011_rx_interrupt,
+};
+
+// The node that stdout-path names, without the line settings that may follow a colon.
+static int find_stdout(const void *fdt)
+{
+    int length, chosen = fdt_path_offset(fdt, "/chosen");
+    const char *path = fdt_getprop(fdt, chosen, "stdout-path", &length);
+
+    if (path == NULL) {
+        return -FDT_ERR_NOTFOUND;
+    }
+    const char *options = memchr(path, ':', (size_t)length);
+    return fdt_path_offset_namelen(fdt, path,
+                                   options != NULL ? (int)(options - path) : length - 1);
+}
+
+int pl011_init(const void *fdt)
+{
+    struct range range;
+    struct board_irq irq = { 0 };
+    int node = find_stdout(fdt);
+
+    if (node < 0 || fdt_node_check_compatible(fdt, node, "arm,pl011") != 0 ||
+        board_reg(fdt, node, 0, &range) != OK) {
+        return ERR_NOT_FOUND;
+    }
+    registers = arch_map_device(range.base, range.size);
+    if (registers == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    write(UARTIMSC, 0);
+    write(UARTICR, INT_ALL);
+    if ((read(UARTCR) & CR_UARTEN) == 0) { // no firmware was here; else its line settings stay
+        write(UARTLCR_H, LCR_H_WLEN_8 | LCR_H_FEN);
+        write(UARTCR, CR_UARTEN | CR_TXE | CR_RXE);
+    }
+    if (board_irq(fdt, node, 0, &irq) == OK) {
+        pl011_ops.irq = irq.intid;
+    }
+    console_uart = &pl011_ops;
+    return OK;
+}
