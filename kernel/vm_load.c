@@ -8,10 +8,14 @@
 #include "kernel/log.h"
 #include "kernel/memory.h"
 #include "kernel/string.h"
+#include "kernel/tree.h"
 #include "kernel/vm.h"
 
 // One slice: about 10 us of copying at one instruction per nanosecond, cache maintenance included.
 enum { COPY_SLICE = 4096, SCRUB_SLICE = 64 * 1024 };
+
+// Offset of `totalsize` in a flattened device tree's header.
+#define FDT_TOTALSIZE 4
 
 struct vm_load {
     const struct load_step *step;
@@ -69,7 +73,7 @@ static int copy(struct vm *vm, struct vm_load *load, const struct blob *from, gp
 
 static int step_kernel(struct vm *vm, struct vm_load *load)
 {
-    return copy(vm, load, &vm->desc->kernel, vm->desc->kernel_gpa);
+    return copy(vm, load, &vm->desc->kernel, vm->desc->load);
 }
 
 static int step_initrd(struct vm *vm, struct vm_load *load)
@@ -85,7 +89,7 @@ static int step_tree(struct vm *vm, struct vm_load *load)
 
 static int step_tree_copy(struct vm *vm, struct vm_load *load)
 {
-    struct blob tree = {load->fdt, guest_fdt_size(load->fdt)};
+    struct blob tree = {load->fdt, tree_u32(load->fdt + FDT_TOTALSIZE)};
 
     return copy(vm, load, &tree, vm->desc->dtb_gpa);
 }

@@ -31,6 +31,7 @@ void fpsimd_restore(const struct fpsimd_state *state);
 #define HCR_TWI          BIT(13)
 #define TIMER_ENABLE     1u
 #define TIMER_IMASK      2u
+#define TIMER_ISTATUS    4u
 
 // Every register of struct el1_state with its name; the same list saves, loads and resets.
 #define EL1_REGISTERS(X)                                                                          \
@@ -77,10 +78,12 @@ void arch_vcpu_pause(struct vcpu *vcpu)
 {
     struct guest_timer *timer = &vcpu->arch.vtimer;
 
-    timer->ctl = (uint32_t)read_sysreg(cntv_ctl_el0) & (TIMER_ENABLE | TIMER_IMASK);
+    timer->ctl = (uint32_t)read_sysreg(cntv_ctl_el0);
     timer->cval = read_sysreg(cntv_cval_el0);
     write_sysreg(cntv_ctl_el0, 0);
     isb();
+    vgic_hw_line(vcpu, GIC_PPI_VTIMER, timer->ctl == (TIMER_ENABLE | TIMER_ISTATUS));
+    timer->ctl &= TIMER_ENABLE | TIMER_IMASK;
 }
 
 void arch_vcpu_resume(struct vcpu *vcpu)
@@ -112,7 +115,7 @@ uint64_t arch_vcpu_timer_deadline(const struct vcpu *vcpu)
 
 void arch_vcpu_timer_expire(struct vcpu *vcpu)
 {
-    vgic_inject_hw(vcpu, GIC_PPI_VTIMER, GIC_PPI_VTIMER);
+    vgic_expire_hw(vcpu, GIC_PPI_VTIMER, GIC_PPI_VTIMER);
 }
 
 bool arch_vcpu_has_interrupt(struct vcpu *vcpu)
