@@ -186,8 +186,9 @@ static uint64_t bound_by_utilisation(const struct load *load)
     return quotient * ONE + (whole % idle) * ONE / idle + 1;
 }
 
-/* Length of the synchronous busy period, if it is below `limit` and found in time; else `limit`.
- * The earliest failing instant never lies behind it. */
+/* Length of the synchronous busy period, if it is below `limit` and found in time; else `limit`. At
+ * its end all that was released is done, so nothing of it can be late behind it, and what comes
+ * later finds the core no fuller than at 0. */
 static uint64_t bound_by_busy_period(const struct load *load, uint64_t limit)
 {
     uint64_t length = 1;

@@ -3,16 +3,18 @@
  * Admission: can one core keep every promise made on it? Exact and bounded.
  *
  * Tasks are servers (Q, D, T); sources are interrupts that run above EDF, at most one `cost` per
- * `distance`. A core is feasible iff the utilisation, sources included, is at most 1 and at every
- * deadline t h(t) = sum max(0, floor((t-D)/T)+1) * Q  +  sum (floor(t/distance)+1) * cost   <=   t
- * (Baruah, Rosier & Howell 1990; Jeffay & Stone 1993). Decided by the density shortcut, else by QPA
- * (Zhang & Burns 2009) from the smaller of the two known bounds on the last instant that can fail.
- * Every comparison is exact: sums of fractions are compared by cross-multiplication in as many bits
- * as they need. Budgets are passed as they have to be supplied: already inflated by the measured
- * overheads.
+ * `distance`. A core is feasible iff its utilisation, sources included, is at most 1 and at every
+ * deadline t up to the first idle instant (all released at 0, then as often as possible)
  *
- * Context: any; pure functions, about 1.2 KB of stack; at most SCHED_QPA_STEPS_MAX steps of O(n +
- * m) divisions: not for a trap or interrupt path.
+ *     h(t) = sum max(0, floor((t-D)/T)+1) * Q  +  sum (floor(t/distance)+1) * cost  <=  t
+ *
+ * (Baruah, Rosier & Howell 1990; Jeffay & Stone 1993). It is decided by the density shortcut, else
+ * by QPA (Zhang & Burns 2009) from the smaller of two bounds on the last instant that can fail.
+ * Every comparison is exact: sums of fractions are compared by cross-multiplication, in as many
+ * bits as they need. Budgets are passed as they have to be supplied, overheads included.
+ *
+ * Context: any; pure functions; about 1.2 KB of stack; up to SCHED_QPA_STEPS_MAX steps of two
+ * divisions for each task and one for each source: not for a trap or interrupt path.
  */
 #ifndef SCHED_ADMISSION_H
 #define SCHED_ADMISSION_H
