@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "drivers/pl011.h"
-
+// The machine's UART when it is a PL011. Source: Arm PrimeCell UART (PL011) Technical Reference Manual, DDI 0183.
 #include <libfdt.h>
 
 #include "kernel/arch.h"
@@ -88,29 +87,32 @@ static int find_stdout(const void *fdt)
                                    options != NULL ? (int)(options - path) : length - 1);
 }
 
-int pl011_init(const void *fdt)
+// Leaves the line settings that firmware made.
+static void pl011_enable(void)
 {
-    struct range range;
-    struct board_irq irq = { 0 };
-    int node = find_stdout(fdt);
-
-    if (node < 0 || fdt_node_check_compatible(fdt, node, "arm,pl011") != 0 ||
-        board_reg(fdt, node, 0, &range) != OK) {
-        return ERR_NOT_FOUND;
-    }
-    registers = arch_map_device(range.base, range.size);
-    if (registers == NULL) {
-        return ERR_NO_MEMORY;
-    }
     write(UARTIMSC, 0);
     write(UARTICR, INT_ALL);
-    if ((read(UARTCR) & CR_UARTEN) == 0) { // no firmware was here; else its line settings stay
+    if ((read(UARTCR) & CR_UARTEN) == 0) {
         write(UARTLCR_H, LCR_H_WLEN_8 | LCR_H_FEN);
         write(UARTCR, CR_UARTEN | CR_TXE | CR_RXE);
     }
-    if (board_irq(fdt, node, 0, &irq) == OK) {
-        pl011_ops.irq = irq.intid;
+}
+
+void console_uart_find(const void *fdt)
+{
+    struct range range;
+    struct board_irq irq;
+    int node = find_stdout(fdt);
+
+    if (node < 0 || fdt_node_check_compatible(fdt, node, "arm,pl011") != 0 ||
+        board_reg(fdt, node, 0, &range) != OK || board_irq(fdt, node, 0, &irq) != OK) {
+        return;
     }
+    registers = arch_map_device(range.base, range.size);
+    if (registers == NULL) {
+        return;
+    }
+    pl011_enable();
+    pl011_ops.irq = irq.intid;
     console_uart = &pl011_ops;
-    return OK;
 }

@@ -7,7 +7,7 @@
 #include "arch/arm64/panic.h"
 #include "kernel/arch.h"
 
-enum { MAX_FRAMES = 24, REGISTERS_A_LINE = 3, GENERAL_REGISTERS = 31 };
+enum { MAX_FRAMES = 24, REGISTERS_A_LINE = 3 };
 
 struct frame {
     const struct frame *caller;
@@ -29,14 +29,18 @@ static void log_backtrace(const struct frame *frame)
 
 static void log_registers(const struct regs *regs)
 {
-    for (unsigned i = 0; i < GENERAL_REGISTERS; i += REGISTERS_A_LINE) {
-        const uint64_t *x = &regs->x[i]; // sp_el0 and elr follow x30: what is read past it is shown below
-        log_line("  x%-2u %016lx  x%-2u %016lx  x%-2u %016lx", i, x[0], i + 1, x[1], i + 2, x[2]);
+    const uint64_t *x = regs->x;
+
+    for (unsigned i = 0; i + REGISTERS_A_LINE <= ARRAY_SIZE(regs->x); i += REGISTERS_A_LINE) {
+        log_line("  x%-2u %016lx  x%-2u %016lx  x%-2u %016lx", i, x[i], i + 1, x[i + 1], i + 2,
+                 x[i + 2]);
     }
+    log_line("  x30 %016lx  pc  %016lx  sp  %016lx", x[30], regs->elr, regs->sp_el0);
 }
 
 static void log_system_registers(void)
 {
+    log_line("  PSTATE %08lx  ELR %016lx", read_sysreg(spsr_el2), read_sysreg(elr_el2));
     log_line("  ESR %08lx  FAR %016lx  HPFAR %010lx", read_sysreg(esr_el2), read_sysreg(far_el2),
              read_sysreg(hpfar_el2));
     log_line("  HCR %016lx  VTTBR %016lx  MPIDR %lx", read_sysreg(hcr_el2), read_sysreg(vttbr_el2),
@@ -55,7 +59,6 @@ void arch_panic_exception(struct regs *regs, unsigned vector)
                                          "system error" };
 
     panic_begin("%s in the hypervisor (vector %u)", kinds[vector % ARRAY_SIZE(kinds)], vector);
-    log_line("  pc %016lx  sp %016lx  PSTATE %08lx", regs->elr, regs->sp_el0, regs->spsr);
     log_registers(regs);
     log_system_registers();
     log_backtrace((const struct frame *)regs->x[29]);
