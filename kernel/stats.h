@@ -41,6 +41,7 @@ struct vcpu_stats {
 
 struct vm_stats {
     uint64_t starts, failures;
+    uint64_t copy_ticks, scrub_ticks; // of its last start
 };
 
 struct cpu_stats {
@@ -48,6 +49,10 @@ struct cpu_stats {
     uint64_t idle_ticks;
     uint64_t masked_max; // longest section with interrupts masked since boot, ticks
     uint64_t dispatches, switches, ipis_sent, ipis_saved;
+    uint64_t hashing_ticks; // boot core: spent on the system image's hashes
+    struct {
+        uint64_t expiries, late_sum, late_min, late_max; // compare value to interrupt, ticks
+    } timer;
     uint64_t
         distortions; // the machine lost time: hardware timer interrupt later than DISTORTION_NS
 };

@@ -40,6 +40,7 @@ struct vcpu {
     struct timer_event guest_timer;  // its virtual timer's deadline while it waits
     struct timer_event device_timer; // the architecture's emulated timer device (arm64: CNTP)
     struct timer_event call_timer;   // hypercall timer (include/takt/hypercall.h)
+    uint8_t call_interrupt;          // what it makes pending
     uint64_t timer_due; // expiry that its next entry delivers, for the lateness statistic; 0: none
     struct vcpu *inbox_next;
     bool in_inbox;
