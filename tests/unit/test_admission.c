@@ -4,8 +4,6 @@
 
 #include "sched/admission.h"
 
-#include <math.h>
-
 struct set {
     struct sched_task tasks[SCHED_TASKS_MAX];
     uint32_t task_count;
@@ -157,18 +155,16 @@ static void the_test_equals_brute_force(void **state)
 /* Periods of 1 to 100 ms in a 1 GHz clock, nearly full: the sizes that a machine has. */
 static void random_large_set(struct random *random, struct set *set, double utilisation)
 {
-    double left = utilisation;
+    double shares[12];
 
     set->task_count = (uint32_t)random_in(random, 2, 12);
     set->source_count = 0;
+    random_shares(random, shares, set->task_count, utilisation);
     for (uint32_t i = 0; i < set->task_count; i++) {
         struct sched_task *task = &set->tasks[i];
-        uint32_t rest = set->task_count - i - 1;
-        double next = rest == 0 ? 0 : left * pow(random_real(random), 1.0 / rest);
-        uint64_t period = (uint64_t)(10 * pow(100, random_real(random))) * 100000;
-        uint64_t budget = (uint64_t)((left - next) * (double)period);
+        uint64_t period = (uint64_t)random_over_two_decades(random, 10) * 100000;
+        uint64_t budget = (uint64_t)(shares[i] * (double)period);
 
-        left = next;
         task->period = period;
         task->budget = budget == 0 ? 1 : budget < period ? budget : period;
         task->deadline = period - (uint64_t)(random_real(random) * random_real(random) *

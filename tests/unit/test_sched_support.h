@@ -56,4 +56,38 @@ static inline double random_real(struct random *random)
     return (double)(random_next(random) >> 11) / 9007199254740992.0;
 }
 
+/* low * 100^u with u uniform, by the exponential series: needs no libm. */
+static inline double random_over_two_decades(struct random *random, double low)
+{
+    double x = 4.605170185988091 * random_real(random);
+    double term = low;
+    double sum = low;
+
+    for (uint32_t k = 1; k < 40; k++) {
+        term *= x / k;
+        sum += term;
+    }
+    return sum;
+}
+
+/* Parts of `total`, uniform over all such splits: the gaps between sorted random cuts. The same
+ * distribution as UUniFast (Bini & Buttazzo 2005). */
+static inline void random_shares(struct random *random, double *shares, uint32_t count,
+                                 double total)
+{
+    for (uint32_t i = 0; i + 1 < count; i++) {
+        double cut = total * random_real(random);
+        uint32_t slot = i;
+
+        for (; slot > 0 && shares[slot - 1] > cut; slot--) {
+            shares[slot] = shares[slot - 1];
+        }
+        shares[slot] = cut;
+    }
+    shares[count - 1] = total;
+    for (uint32_t i = count - 1; i > 0; i--) {
+        shares[i] -= shares[i - 1];
+    }
+}
+
 #endif
