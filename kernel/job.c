@@ -144,7 +144,11 @@ static void settle(struct cpu *cpu, struct job *job, enum job_result result)
 static void wait_for_work(struct cpu *cpu)
 {
     if (!cpu->thread.awake) {
+        uint64_t since = arch_clock();
+        __atomic_store_n(&cpu->stats.idle_since, since, __ATOMIC_RELAXED);
         arch_idle();
+        __atomic_store_n(&cpu->stats.idle_since, 0, __ATOMIC_RELAXED);
+        cpu->stats.idle_ticks += arch_clock() - since;
         return;
     }
     cpu->thread.awake = false;

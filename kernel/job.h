@@ -31,7 +31,7 @@ struct job {
 struct job_thread {
     struct spinlock lock; // the queue and the state of this core's jobs; nothing is locked inside
     struct job *head, *tail;
-    struct sched_entity entity; // a member of the core only while there are jobs: an idle thread shares with nobody
+    struct sched_entity entity; // a member of the core only while there are jobs
     bool awake;                 // it is one now; own core, interrupts masked
 };
 

@@ -47,6 +47,7 @@ struct vm_stats {
 struct cpu_stats {
     uint64_t irq_ticks; // spent handling interrupts, charged to their owners
     uint64_t idle_ticks;
+    uint64_t idle_since; // the core waits since then, not yet in idle_ticks; 0: it does not
     uint64_t masked_max; // longest section with interrupts masked since boot, ticks
     uint64_t dispatches, switches, ipis_sent, ipis_saved;
     uint64_t hashing_ticks; // boot core: spent on the system image's hashes
