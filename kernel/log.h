@@ -9,7 +9,20 @@
 #include "kernel/types.h"
 
 // printf-like, with: %s %c %d %u %x %lu %ld %lx %llu %lld %llx %zu %p %%, width, '-', '0', precision for %s.
+// A line is cut at LOG_LINE_MAX - 1 characters. Any context.
+enum { LOG_LINE_MAX = 192 };
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+// The last lines, for the console job and the monitor. Copies whole lines, each with its newline, from `*cursor` on, as
+// many as `size` (>= LOG_LINE_MAX) holds, and moves the cursor behind them; a cursor whose place is overwritten moves
+// on to the oldest line first. Returns the bytes copied.
+size_t log_read(uint64_t *cursor, char *out, size_t size);
+// The console job is there: it prints the lines that log_read gives it, starting at the returned cursor.
+uint64_t log_to_console(void);
+// Straight to the UART again, for panic: without locks, beginning with what neither went there yet nor lies before `cursor`.
+void log_direct(uint64_t cursor);
+
+// Both return how many characters they wrote, the terminator not counted: what did not fit is cut.
 int format_string(char *out, size_t size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 int format_string_v(char *out, size_t size, const char *format, va_list args);
