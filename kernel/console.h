@@ -6,6 +6,7 @@
 
 #include "kernel/types.h"
 
+struct system_desc;
 struct vm;
 
 // The machine's UART, filled in by a driver at boot.
@@ -18,6 +19,9 @@ struct uart_ops {
     unsigned irq;                  // the machine's interrupt number
 };
 extern const struct uart_ops *console_uart; // NULL before the driver registered
+// Finds, maps and registers the UART that /chosen/stdout-path names; without one that a driver knows, nothing can be said.
+// In drivers/. Boot, after arch_map_fdt, before memory_init.
+void console_uart_find(const void *fdt);
 
 // A channel of a VM: its vPL011 and its virtio console are two.
 enum console_channel { CONSOLE_UART, CONSOLE_VIRTIO, CONSOLE_CHANNELS };
@@ -40,8 +44,16 @@ void console_vm_attach(struct vm *vm, enum console_channel channel,
                        const struct console_device *device);
 // The channel on which the guest last sent something gets the input.
 
-int console_init(void);            // boot: rings for every VM, the job, the UART's interrupt
-void console_uart_interrupt(void); // handler: masks it at the device and wakes the job
-void console_log_write(const char *line, size_t size); // log.c
+// Boot, after cpus_create and before vm_create_all, whose devices attach: rings for every VM, the job, the core that runs
+// it - the one with the least reserved utilisation, so that the console starves last - and the focus that the
+// description asks for. ERR_NO_MEMORY; ERR_NOT_FOUND: no UART.
+int console_init(const struct system_desc *desc);
+// Handler: masks it at the device and wakes the job, which unmasks it no sooner than the description's distance (at
+// least 1 ms) later. Any core: the machine's interrupt need not be routed to the console's core.
+void console_uart_interrupt(void);
+void console_wake(void); // log.c: there is a new line. Any context
+
+// Panic: what the log still holds goes to the UART now, and every later line at once. The other cores are stopped.
+void console_panic_begin(void);
 
 #endif

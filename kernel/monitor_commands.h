@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to monitor*.c: a command is a row of the table in monitor.c and a function that writes its answer row by row.
+#ifndef KERNEL_MONITOR_COMMANDS_H
+#define KERNEL_MONITOR_COMMANDS_H
+
+#include "kernel/monitor.h"
+
+struct vcpu;
+
+enum { MONITOR_LINE = 80, MONITOR_WORDS = 3 };
+
+struct monitor_command {
+    const char *name, *arguments, *help;
+    uint8_t words; // least number of words, the command's own included
+    // Writes row `row` of the answer, at most three lines; false: it was the last. Called with 0, 1, 2, ...
+    bool (*row)(unsigned row);
+};
+
+// What `used` was when it was last asked for.
+struct monitor_seen {
+    uint64_t at, used;
+};
+
+struct monitor {
+    uint64_t began;
+    const struct monitor_command *active;
+    unsigned row;
+    unsigned word_count;
+    const char *words[MONITOR_WORDS];
+    unsigned length;         // of what is typed
+    char line[MONITOR_LINE]; // typed; cut into words when a command starts
+    uint8_t escape;          // inside a function key's sequence
+    bool open;               // the last thing written was not a newline
+    uint64_t cursor;         // of `log`
+    struct monitor_seen core_seen[MAX_CORES], vcpu_seen[MAX_VMS][MAX_VCPUS];
+};
+extern struct monitor *monitor;
+
+// Writes to the monitor's ring, as format_string; a row is a line with its newline.
+void monitor_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void monitor_write(const char *text, size_t length);
+
+// `part` of `whole` as "12.3%".
+struct monitor_share {
+    char text[12];
+};
+struct monitor_share monitor_share(uint64_t part, uint64_t whole);
+
+// VCPU number `index` of all VMs together, or NULL.
+struct vcpu *monitor_vcpu(unsigned index);
+
+// monitor_vm.c
+bool monitor_row_vms(unsigned row);
+bool monitor_row_stop(unsigned row);
+bool monitor_row_start(unsigned row);
+bool monitor_row_restart(unsigned row);
+// monitor_stats.c
+bool monitor_row_cpus(unsigned row);
+bool monitor_row_vcpus(unsigned row);
+bool monitor_row_exits(unsigned row);
+bool monitor_row_timers(unsigned row);
+bool monitor_row_misses(unsigned row);
+// monitor_system.c
+bool monitor_row_memory(unsigned row);
+bool monitor_row_log(unsigned row);
+bool monitor_row_reset(unsigned row);
+bool monitor_row_quit(unsigned row);
+
+#endif
