@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "arch/arm64/sysreg_trap.h"
+
+#include "arch/arm64/gic.h"
+#include "arch/arm64/id_registers.h"
+#include "arch/arm64/ptimer.h"
+#include "arch/arm64/vgic.h"
+#include "kernel/log.h"
+#include "kernel/vm.h"
+
+// ESR_EL2.ISS of a trapped MSR, MRS or SYS
+#define ISS_OP0_SHIFT 20
+#define ISS_OP2_SHIFT 17
+#define ISS_OP1_SHIFT 14
+#define ISS_CRN_SHIFT 10
+#define ISS_RT_SHIFT  5
+#define ISS_CRM_SHIFT 1
+#define ISS_READ      1u
+#define ISS_RT        0x1fu
+#define SYSREG(op0, op1, crn, crm, op2)                                    \
+    ((uint32_t)(op0) << ISS_OP0_SHIFT | (uint32_t)(op1) << ISS_OP1_SHIFT | \
+     (uint32_t)(crn) << ISS_CRN_SHIFT | (uint32_t)(crm) << ISS_CRM_SHIFT | \
+     (uint32_t)(op2) << ISS_OP2_SHIFT)
+#define ONE_REGISTER SYSREG(3, 7, 15, 15, 7)
+#define ANY_CRM      SYSREG(3, 7, 15, 0, 7)
+#define ANY_CRM_OP2  SYSREG(3, 7, 15, 0, 0)
+#define CRM(iss)     ((iss) >> ISS_CRM_SHIFT & 0xf)
+#define OP2(iss)     ((iss) >> ISS_OP2_SHIFT & 0x7)
+
+// MDSCR_EL1: what a guest needs to single-step its own programs
+#define MDSCR_GUEST  (BIT(0) /* SS */ | BIT(12) /* TDCC */ | BIT(13) /* KDE */ | BIT(15) /* MDE */)
+
+// Reads into or writes from *value; false: undefined.
+typedef bool (*access_t)(struct vcpu *vcpu, uint32_t iss, uint64_t *value);
+
+struct sysreg_row {
+    uint32_t mask, key;   // matches when (iss & mask) == key
+    access_t read, write; // NULL: undefined
+};
+
+static bool ignore_write(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
+{
+    (void)vcpu;
+    (void)iss;
+    (void)value;
+    return true;
+}
+
+static bool read_zero(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
+{
+    (void)vcpu;
+    (void)iss;
+    *value = 0;
+    return true;
+}
+
+static bool read_id(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
+{
+    (void)vcpu;
+    *value = id_register(CRM(iss), OP2(iss));
+    return CRM(iss) >= 1 && CRM(iss) <= 7;
+}
+
+static bool read_revidr(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
+{
+    (void)vcpu;
+    (void)iss;
+    *value = read_sysreg(revidr_el1); // tells which errata the core has
+    return true;
+}
+
+static bool read_timer(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
+{
+    *value = ptimer_read(vcpu, (enum ptimer_register)OP2(iss));
+    return true;
+}
+
+static bool write_timer(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
+{
+    ptimer_write(vcpu, (enum ptimer_register)OP2(iss), *value);
+    return true;
+}
+
+static bool write_sgi_group0(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
+{
+    (void)iss;
+    if (gic->version != 3) {
+        return false;
+    }
+    vgic_send_sgi_group0(vcpu, *value);
+    return true;
+}
+
+// With the system register interface at EL2 on, the guest's is always on (IHI 0069, ICC_SRE_EL1): SRE, DFB, DIB.
+static bool read_sre(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
+{
+    (void)vcpu;
+    (void)iss;
+    *value = 7;
+    return gic->version == 3;
+}
+
+static bool write_sre(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
+{
+    (void)vcpu;
+    (void)iss;
+    (void)value;
+    return gic->version == 3;
+}
+
+static bool read_mdscr(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
+{
+    (void)vcpu;
+    (void)iss;
+    *value = read_sysreg(mdscr_el1) & MDSCR_GUEST;
+    return true;
+}
+
+static bool write_mdscr(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
+{
+    (void)vcpu;
+    (void)iss;
+    write_sysreg(mdscr_el1, *value & MDSCR_GUEST);
+    return true;
+}
+
+// OS lock: there (OSLM = 2), never locked.
+static bool read_oslsr(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
+{
+    (void)vcpu;
+    (void)iss;
+    *value = BIT(3);
+    return true;
+}
+
+static bool read_claim(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
+{
+    (void)vcpu;
+    (void)iss;
+    *value = 0xff; // eight claim tags, RAO
+    return true;
+}
+
+#define ROW(mask_, key_, read_, write_)                                    \
+    {                                                                      \
+        .mask = (mask_), .key = (key_), .read = (read_), .write = (write_) \
+    }
+#define REG(op0, op1, crn, crm, op2, read_, write_) \
+    ROW(ONE_REGISTER, SYSREG(op0, op1, crn, crm, op2), read_, write_)
+
+// What is in no row is undefined for the guest. The often used ones come first.
+static const struct sysreg_row sysreg_rows[] = {
+    REG(3, 3, 14, 2, 2, read_timer, write_timer),                 // CNTP_CVAL_EL0
+    REG(3, 3, 14, 2, 1, read_timer, write_timer),                 // CNTP_CTL_EL0
+    REG(3, 3, 14, 2, 0, read_timer, write_timer),                 // CNTP_TVAL_EL0
+    REG(3, 0, 0, 0, 6, read_revidr, NULL),                        // REVIDR_EL1
+    ROW(ANY_CRM_OP2, SYSREG(3, 0, 0, 0, 0), read_id, NULL),       // ID_*
+    REG(3, 0, 12, 11, 6, NULL, write_sgi_group0),                 // ICC_ASGI1R_EL1
+    REG(3, 0, 12, 11, 7, NULL, write_sgi_group0),                 // ICC_SGI0R_EL1
+    REG(3, 0, 12, 12, 5, read_sre, write_sre),                    // ICC_SRE_EL1
+    REG(3, 0, 1, 0, 1, read_zero, ignore_write),                  // ACTLR_EL1
+    REG(3, 1, 0, 0, 7, read_zero, NULL),                          // AIDR_EL1
+    REG(2, 0, 0, 2, 2, read_mdscr, write_mdscr),                  // MDSCR_EL1
+    REG(2, 0, 0, 2, 0, read_zero, ignore_write),                  // MDCCINT_EL1
+    ROW(ANY_CRM, SYSREG(2, 0, 0, 0, 4), read_zero, ignore_write), // DBGBVR<n>_EL1
+    ROW(ANY_CRM, SYSREG(2, 0, 0, 0, 5), read_zero, ignore_write), // DBGBCR<n>_EL1
+    ROW(ANY_CRM, SYSREG(2, 0, 0, 0, 6), read_zero, ignore_write), // DBGWVR<n>_EL1
+    ROW(ANY_CRM, SYSREG(2, 0, 0, 0, 7), read_zero, ignore_write), // DBGWCR<n>_EL1
+    REG(2, 0, 0, 0, 2, read_zero, ignore_write),                  // OSDTRRX_EL1
+    REG(2, 0, 0, 3, 2, read_zero, ignore_write),                  // OSDTRTX_EL1
+    REG(2, 0, 0, 6, 2, read_zero, ignore_write),                  // OSECCR_EL1
+    REG(2, 0, 1, 0, 0, read_zero, NULL),                          // MDRAR_EL1
+    REG(2, 0, 1, 0, 4, NULL, ignore_write),                       // OSLAR_EL1
+    REG(2, 0, 1, 1, 4, read_oslsr, NULL),                         // OSLSR_EL1
+    REG(2, 0, 1, 3, 4, read_zero, ignore_write),                  // OSDLR_EL1
+    REG(2, 0, 1, 4, 4, read_zero, ignore_write),                  // DBGPRCR_EL1
+    REG(2, 0, 7, 8, 6, read_claim, ignore_write),                 // DBGCLAIMSET_EL1
+    REG(2, 0, 7, 9, 6, read_zero, ignore_write),                  // DBGCLAIMCLR_EL1
+    REG(2, 0, 7, 14, 6, read_zero, NULL),                         // DBGAUTHSTATUS_EL1
+    REG(2, 3, 0, 1, 0, read_zero, NULL),                          // MDCCSR_EL0
+    REG(2, 3, 0, 4, 0, read_zero, ignore_write),                  // DBGDTR_EL0
+    REG(2, 3, 0, 5, 0, read_zero, ignore_write),                  // DBGDTRRX_EL0, DBGDTRTX_EL0
+};
+
+// Says it once for each register, for the first few of a VM.
+static void note_unknown(struct vcpu *vcpu, uint32_t iss)
+{
+    struct trap_log *log = &vcpu->vm->arch.trap_log;
+    uint32_t key = iss & ONE_REGISTER;
+    unsigned long flags = spin_lock(&vcpu->vm->lock);
+    bool known = log->sysreg_count == ARRAY_SIZE(log->sysregs);
+
+    for (unsigned i = 0; i < log->sysreg_count; i++) {
+        known |= log->sysregs[i] == key;
+    }
+    if (!known) {
+        log->sysregs[log->sysreg_count++] = key;
+    }
+    spin_unlock(&vcpu->vm->lock, flags);
+    if (!known) {
+        log_line("%s: VCPU %u %s S%u_%u_C%u_C%u_%u at PC 0x%llx: not there, undefined for it",
+                 vcpu->vm->name, vcpu->index, (iss & ISS_READ) != 0 ? "reads" : "writes",
+                 key >> ISS_OP0_SHIFT & 3, key >> ISS_OP1_SHIFT & 7, key >> ISS_CRN_SHIFT & 0xf,
+                 CRM(key), OP2(key), (unsigned long long)vcpu->arch.regs.elr);
+    }
+}
+
+static access_t find(uint32_t iss)
+{
+    for (const struct sysreg_row *row = sysreg_rows; row < sysreg_rows + ARRAY_SIZE(sysreg_rows);
+         row++) {
+        if ((iss & row->mask) == row->key) {
+            return (iss & ISS_READ) != 0 ? row->read : row->write;
+        }
+    }
+    return NULL;
+}
+
+bool sysreg_access(struct vcpu *vcpu, uint32_t iss)
+{
+    uint64_t *x = vcpu->arch.regs.x;
+    unsigned rt = iss >> ISS_RT_SHIFT & ISS_RT;
+    uint64_t value = rt == ISS_RT || (iss & ISS_READ) != 0 ? 0 : x[rt];
+
+    if (likely((iss & (ONE_REGISTER | ISS_READ)) == SYSREG(3, 0, 12, 11, 5)) &&
+        likely(gic->version == 3)) { // ICC_SGI1R_EL1
+        vgic_send_sgi(vcpu, value);
+        return true;
+    }
+    access_t access = find(iss);
+    if (unlikely(access == NULL || !access(vcpu, iss, &value))) {
+        note_unknown(vcpu, iss);
+        return false;
+    }
+    if ((iss & ISS_READ) != 0 && rt != ISS_RT) {
+        x[rt] = value;
+    }
+    return true;
+}
