@@ -7,7 +7,6 @@
 #include "kernel/types.h"
 
 struct cpu;
-struct vcpu;
 struct vgic_cpu;
 
 enum {
@@ -22,39 +21,56 @@ enum {
     GIC_MAX_IRQ = 1020,
 };
 
+// ICH_HCR_EL2 and GICH_HCR: the same bits at the same places.
+#define GIC_HCR_EN              (1u << 0)
+#define GIC_HCR_LRENPIE         (1u << 2) // an interrupt was ended that no list register has (EOIcount)
+#define GIC_HCR_NPIE            (1u << 3) // no list register is pending
+#define GIC_HCR_EOI_COUNT_SHIFT 27
+
 struct gic_ops {
     const char *name;
     unsigned version;                       // 2 or 3: what its guests see too
     int (*init)(const void *fdt, int node); // boot core: maps, checks, resets the distributor
     int (*cpu_init)(struct cpu *cpu);       // each core: its interface, PPIs, virtual interface off
-    uint32_t (*acknowledge)(
-        void); // INTID, GIC_SPURIOUS when none; v2: bits 10-12 the sender of an SGI
+    // INTID, GIC_SPURIOUS when none; v2: bits 10-12 the sender of an SGI
+    uint32_t (*acknowledge)(void);
     void (*drop)(uint32_t iar); // priority drop (EOImode 1)
     void (*deactivate)(uint32_t iar);
     void (*send_kick)(struct cpu *target); // GIC_SGI_KICK
-    void (*enable)(unsigned irq, bool on); // SPIs, and PPIs of the calling core
+    void (*enable)(unsigned irq, bool on); // SPIs, and SGIs and PPIs of the calling core
     void (*configure)(unsigned irq, bool edge);
-    void (*route)(unsigned irq, struct cpu *cpu);  // SPI
-    void (*set_active)(unsigned irq, bool active); // SPI, or PPI of the calling core
+    void (*route)(unsigned irq, struct cpu *cpu); // SPI
+    // SPI, or PPI of the calling core. Setting it is complete on return: the source may be switched on.
+    void (*set_active)(unsigned irq, bool active);
     void (*set_pending)(unsigned irq, bool pending);
-    // virtual interface of the calling core
-    unsigned lr_count;                        // set by cpu_init of the boot core
-    void (*virtual_load)(struct vgic_cpu *v); // all of it: LRs, VMCR, APRs
-    void (*virtual_save)(struct vgic_cpu *v);
-    void (*virtual_on)(bool on); // ICH_HCR.En / GICH_HCR.En
-    void (*write_lr)(unsigned i,
-                     uint64_t lr); // in the v3 format (struct comment in vgic.h); v2 converts
+    // virtual interface of the calling core; list registers in the v3 format of vgic.h
+    void (*virtual_load)(const struct vgic_cpu *v); // used LRs, VMCR, APRs, HCR
+    void (*virtual_save)(struct vgic_cpu *v);       // and leaves the used LRs empty, HCR off
+    void (*virtual_control)(uint32_t hcr);          // EOIcount becomes 0
+    uint32_t (*read_hcr)(void);                     // with EOIcount
+    void (*write_lr)(unsigned i, uint64_t lr);
     uint64_t (*read_lr)(unsigned i);
-    uint64_t (*empty_lrs)(void); // bitmap (ELRSR)
-    void (*underflow_irq)(
-        bool on); // maintenance interrupt when at most one LR is valid (UIE) / NPIE as needed
+    uint32_t (*empty_lrs)(void); // bitmap (ELRSR): neither pending nor active
 };
 
 extern const struct gic_ops gicv2_ops, gicv3_ops;
-extern const struct gic_ops *gic; // constant after boot
 
-// Finds the controller in the board's tree, sets `gic`, initialises it. Boot core.
+// Constant after boot; on the host a test sets them.
+extern const struct gic_ops *gic;
+struct gic_machine {
+    unsigned lr_count;
+    unsigned spi_limit; // first INTID beyond the machine's SPIs
+    paddr_t gicv;       // v2: the virtual CPU interface that guests are given, VGIC_GICC_SIZE
+};
+extern struct gic_machine gic_machine;
+
+// Finds the controller in the board's tree, sets `gic`, initialises it. Boot core. ERR_NOT_FOUND, ERR_UNSUPPORTED, with
+// a log line.
 int gic_init(const void *board_fdt);
-unsigned gic_spi_limit(void); // first INTID beyond the machine's SPIs
+
+static inline unsigned gic_spi_limit(void)
+{
+    return gic_machine.spi_limit;
+}
 
 #endif

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+// GICv3 (IHI 0069): affinity routing, group 1, CPU and virtual interfaces by system registers, EOImode 1: a handler drops
+// the priority at once, and what a guest ends stays active until then.
+#include "arch/arm64/gic.h"
+
+#include <libfdt.h>
+
+#include "arch/arm64/gic_mmio.h"
+#include "arch/arm64/gic_regs.h"
+#include "arch/arm64/sysreg.h"
+#include "arch/arm64/vgic.h"
+#include "kernel/arch.h"
+#include "kernel/board.h"
+#include "kernel/cpu.h"
+#include "kernel/log.h"
+
+enum { MAX_REGIONS = 4 };
+
+// Constant after boot.
+static struct {
+    void *gicd;
+    unsigned region_count;
+    struct {
+        void *base;
+        uint64_t size;
+    } regions[MAX_REGIONS]; // of redistributors
+    uint64_t stride;        // between redistributors; 0: as each one says
+    unsigned apr_count;     // ICH_AP0R<n> and AP1R<n> that exist
+} v3;
+
+static void *sgi_frame(void)
+{
+    return (char *)this_cpu()->arch.gicr + GICR_SGI_FRAME;
+}
+
+// The frame that has the registers of `irq`: the calling core's for SGIs and PPIs.
+static void *frame_of(unsigned irq)
+{
+    return irq < GIC_SPI_FIRST ? sgi_frame() : v3.gicd;
+}
+
+static void wait_frame(unsigned irq)
+{
+    if (irq < GIC_SPI_FIRST) {
+        gic_wait_clear(this_cpu()->arch.gicr, GICR_CTLR, GICR_CTLR_RWP);
+    } else {
+        gic_wait_clear(v3.gicd, GICD_CTLR, GICD_CTLR_RWP);
+    }
+}
+
+// ---- start ------------------------------------------------------------------------------------------------
+
+static int map_redistributors(const void *fdt, int node)
+{
+    const fdt32_t *count = fdt_getprop(fdt, node, "#redistributor-regions", NULL);
+    const fdt32_t *stride = fdt_getprop(fdt, node, "redistributor-stride", NULL);
+
+    v3.region_count = count != NULL ? fdt32_to_cpu(*count) : 1;
+    v3.stride =
+        stride != NULL ? (uint64_t)fdt32_to_cpu(stride[0]) << 32 | fdt32_to_cpu(stride[1]) : 0;
+    if (v3.region_count == 0 || v3.region_count > MAX_REGIONS) {
+        return ERR_UNSUPPORTED;
+    }
+    for (unsigned i = 0; i < v3.region_count; i++) {
+        struct range range;
+        if (board_reg(fdt, node, 1 + i, &range) != OK) {
+            return ERR_INVALID;
+        }
+        v3.regions[i].base = arch_map_device(range.base, range.size);
+        v3.regions[i].size = range.size;
+        if (v3.regions[i].base == NULL) {
+            return ERR_NO_MEMORY;
+        }
+    }
+    return OK;
+}
+
+static int init(const void *fdt, int node)
+{
+    struct range range;
+    int status = board_reg(fdt, node, 0, &range);
+
+    if (status == OK) {
+        v3.gicd = arch_map_device(range.base, range.size);
+        status = v3.gicd == NULL ? ERR_NO_MEMORY : map_redistributors(fdt, node);
+    }
+    if (status != OK) {
+        log_line("board: %s: reg and redistributors cannot be used (%d)",
+                 fdt_get_name(fdt, node, NULL), status);
+        return status;
+    }
+    gic_machine.spi_limit =
+        MIN(32 * ((gic_read(v3.gicd, GICD_TYPER) & GICD_TYPER_LINES) + 1), (unsigned)GIC_MAX_IRQ);
+    gic_write(v3.gicd, GICD_CTLR, 0);
+    gic_wait_clear(v3.gicd, GICD_CTLR, GICD_CTLR_RWP);
+    for (unsigned irq = GIC_SPI_FIRST; irq < gic_machine.spi_limit; irq += 32) {
+        gic_reset_word(v3.gicd, irq / 32, ~0u);
+    }
+    gic_wait_clear(v3.gicd, GICD_CTLR, GICD_CTLR_RWP);
+    gic_write(v3.gicd, GICD_CTLR, GICD_CTLR_ARE); // before group 1 is enabled (IHI 0069, 12.9.4)
+    gic_wait_clear(v3.gicd, GICD_CTLR, GICD_CTLR_RWP);
+    gic_write(v3.gicd, GICD_CTLR, GICD_CTLR_ARE | GICD_CTLR_GRP1);
+    gic_wait_clear(v3.gicd, GICD_CTLR, GICD_CTLR_RWP);
+    return OK;
+}
+
+// Aff3..Aff0 packed to 32 bits, as GICR_TYPER has them.
+static uint32_t packed_affinity(uint64_t mpidr)
+{
+    return (uint32_t)(mpidr & 0xffffff) | (uint32_t)(mpidr >> 32 & 0xff) << 24;
+}
+
+static void *find_redistributor(uint32_t affinity)
+{
+    for (unsigned i = 0; i < v3.region_count; i++) {
+        uint64_t offset = 0, step;
+        for (; offset + 2 * GICR_SGI_FRAME <= v3.regions[i].size; offset += step) {
+            char *frame = (char *)v3.regions[i].base + offset;
+            uint32_t type = gic_read(frame, GICR_TYPER);
+            if (gic_read(frame, GICR_TYPER + 4) == affinity) {
+                return frame;
+            }
+            if ((type & GICR_TYPER_LAST) != 0) {
+                break;
+            }
+            // Two frames of 64 KiB, two more where virtual LPIs exist.
+            step = v3.stride != 0 ? v3.stride
+                                  : ((type & GICR_TYPER_VLPIS) != 0 ? 4ul : 2ul) * GICR_SGI_FRAME;
+        }
+    }
+    return NULL;
+}
+
+static void init_interface(void)
+{
+    uint64_t vtr;
+
+    // EL1 has no access to ICC_SRE_EL1 (Enable = 0): it is the core's, not the guest's.
+    write_sysreg(icc_sre_el2, ICC_SRE_SRE | ICC_SRE_DFB | ICC_SRE_DIB);
+    isb();
+    write_sysreg(icc_sre_el1, ICC_SRE_SRE | ICC_SRE_DFB | ICC_SRE_DIB);
+    isb();
+    write_sysreg(icc_pmr_el1, GIC_PRIORITY_MASK);
+    write_sysreg(icc_bpr1_el1, 0);
+    write_sysreg(icc_ctlr_el1, ICC_CTLR_EOIMODE);
+    write_sysreg(icc_igrpen1_el1, 1);
+    write_sysreg(ich_hcr_el2, 0);
+    write_sysreg(ich_vmcr_el2, 0);
+    vtr = read_sysreg(ich_vtr_el2);
+    gic_machine.lr_count = MIN((unsigned)(vtr & ICH_VTR_LRS) + 1, (unsigned)GIC_MAX_LR);
+    v3.apr_count = 1u << ((vtr >> ICH_VTR_PREBITS_SHIFT & 7) + 1 - 5); // 5 to 7 bits
+}
+
+static void write_lr(unsigned i, uint64_t lr);
+
+static int cpu_init(struct cpu *cpu)
+{
+    void *gicr = find_redistributor(packed_affinity(read_sysreg(mpidr_el1)));
+
+    if (gicr == NULL) {
+        log_line("core %u: the device tree lists no redistributor for it", cpu->id);
+        return ERR_NOT_FOUND;
+    }
+    cpu->arch.gicr = gicr;
+    gic_write(gicr, GICR_WAKER, gic_read(gicr, GICR_WAKER) & ~GICR_WAKER_SLEEP);
+    if (!gic_wait_clear(gicr, GICR_WAKER, GICR_WAKER_CHILDREN)) {
+        log_line("core %u: its redistributor does not wake up", cpu->id);
+        return ERR_UNSUPPORTED;
+    }
+    gic_reset_word((char *)gicr + GICR_SGI_FRAME, 0, ~0u);
+    gic_wait_clear(gicr, GICR_CTLR, GICR_CTLR_RWP);
+    init_interface();
+    for (unsigned i = 0; i < gic_machine.lr_count; i++) {
+        write_lr(i, 0);
+    }
+    return OK;
+}
+
+// ---- physical interrupts ----------------------------------------------------------------------------------
+
+static uint32_t acknowledge(void)
+{
+    uint32_t iar = (uint32_t)read_sysreg(icc_iar1_el1);
+
+    dsb_sy(); // the acknowledge is complete before anything that relies on it (IHI 0069, 4.4)
+    return iar;
+}
+
+static void drop(uint32_t iar)
+{
+    write_sysreg(icc_eoir1_el1, iar);
+}
+
+static void deactivate(uint32_t iar)
+{
+    write_sysreg(icc_dir_el1, iar);
+}
+
+static void send_kick(struct cpu *target)
+{
+    uint64_t aff = target->hwid;
+    uint64_t value =
+        (aff >> 32 & 0xff) << ICC_SGIR_AFF3_SHIFT | (aff >> 16 & 0xff) << ICC_SGIR_AFF2_SHIFT |
+        (aff >> 8 & 0xff) << ICC_SGIR_AFF1_SHIFT | (aff >> 4 & 0xf) << ICC_SGIR_RS_SHIFT |
+        1ull << (aff & 0xf) | (uint64_t)GIC_SGI_KICK << ICC_SGIR_INTID_SHIFT;
+
+    dsb_ish(); // what the target shall look at is there before the interrupt
+    write_sysreg(icc_sgi1r_el1, value);
+    isb();
+}
+
+static void enable(unsigned irq, bool on)
+{
+    gic_write_bit(frame_of(irq), on ? GICD_ISENABLER : GICD_ICENABLER, irq);
+    if (!on) {
+        wait_frame(irq);
+    }
+}
+
+static void configure(unsigned irq, bool edge)
+{
+    gic_write_config(frame_of(irq), irq, edge);
+}
+
+static void route(unsigned irq, struct cpu *cpu)
+{
+    uint64_t affinity = cpu->hwid & 0xff00ffffffull;
+
+    gic_write(v3.gicd, GICD_IROUTER + 8 * irq, (uint32_t)affinity);
+    gic_write(v3.gicd, GICD_IROUTER + 8 * irq + 4, (uint32_t)(affinity >> 32));
+}
+
+static void set_active(unsigned irq, bool active)
+{
+    void *frame = frame_of(irq);
+
+    gic_write_bit(frame, active ? GICD_ISACTIVER : GICD_ICACTIVER, irq);
+    if (active) {
+        gic_complete(frame, GICD_ISACTIVER + irq / 32 * 4);
+    }
+}
+
+static void set_pending(unsigned irq, bool pending)
+{
+    gic_write_bit(frame_of(irq), pending ? GICD_ISPENDR : GICD_ICPENDR, irq);
+}
+
+// ---- virtual interface ------------------------------------------------------------------------------------
+
+#define LIST_REGISTERS(X) \
+    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+
+static void write_lr(unsigned i, uint64_t lr)
+{
+    switch (i) {
+#define WRITE(n) \
+    case n: write_sysreg(ich_lr##n##_el2, lr); break;
+        LIST_REGISTERS(WRITE)
+#undef WRITE
+    }
+}
+
+static uint64_t read_lr(unsigned i)
+{
+    switch (i) {
+#define READ(n) \
+    case n: return read_sysreg(ich_lr##n##_el2);
+        LIST_REGISTERS(READ)
+#undef READ
+    default: return 0;
+    }
+}
+
+static uint32_t empty_lrs(void)
+{
+    isb(); // a list register written since the exception is seen (IHI 0069, 12.1.2)
+    return (uint32_t)read_sysreg(ich_elrsr_el2);
+}
+
+// Active priorities beyond the 32 of the first registers: 6 or 7 bits of preemption.
+static void load_more_aprs(const struct vgic_cpu *v)
+{
+    write_sysreg(ich_ap0r1_el2, v->apr[0][1]);
+    write_sysreg(ich_ap1r1_el2, v->apr[1][1]);
+    if (v3.apr_count > 2) {
+        write_sysreg(ich_ap0r2_el2, v->apr[0][2]);
+        write_sysreg(ich_ap0r3_el2, v->apr[0][3]);
+        write_sysreg(ich_ap1r2_el2, v->apr[1][2]);
+        write_sysreg(ich_ap1r3_el2, v->apr[1][3]);
+    }
+}
+
+static void save_more_aprs(struct vgic_cpu *v)
+{
+    v->apr[0][1] = (uint32_t)read_sysreg(ich_ap0r1_el2);
+    v->apr[1][1] = (uint32_t)read_sysreg(ich_ap1r1_el2);
+    if (v3.apr_count > 2) {
+        v->apr[0][2] = (uint32_t)read_sysreg(ich_ap0r2_el2);
+        v->apr[0][3] = (uint32_t)read_sysreg(ich_ap0r3_el2);
+        v->apr[1][2] = (uint32_t)read_sysreg(ich_ap1r2_el2);
+        v->apr[1][3] = (uint32_t)read_sysreg(ich_ap1r3_el2);
+    }
+}
+
+static void virtual_load(const struct vgic_cpu *v)
+{
+    write_sysreg(ich_vmcr_el2, v->vmcr);
+    write_sysreg(ich_ap0r0_el2, v->apr[0][0]);
+    write_sysreg(ich_ap1r0_el2, v->apr[1][0]);
+    if (unlikely(v3.apr_count > 1)) {
+        load_more_aprs(v);
+    }
+    for (uint32_t used = v->used; used != 0; used &= used - 1) {
+        unsigned i = (unsigned)__builtin_ctz(used);
+        write_lr(i, v->lr[i]);
+    }
+    write_sysreg(ich_hcr_el2, v->hcr);
+}
+
+static void virtual_save(struct vgic_cpu *v)
+{
+    v->vmcr = (uint32_t)read_sysreg(ich_vmcr_el2);
+    v->apr[0][0] = (uint32_t)read_sysreg(ich_ap0r0_el2);
+    v->apr[1][0] = (uint32_t)read_sysreg(ich_ap1r0_el2);
+    if (unlikely(v3.apr_count > 1)) {
+        save_more_aprs(v);
+    }
+    for (uint32_t used = v->used; used != 0; used &= used - 1) {
+        unsigned i = (unsigned)__builtin_ctz(used);
+        v->lr[i] = read_lr(i);
+        write_lr(i, 0);
+    }
+    if (unlikely((v->hcr & GIC_HCR_LRENPIE) != 0)) {
+        v->hcr = (uint32_t)read_sysreg(ich_hcr_el2); // with EOIcount
+    }
+    write_sysreg(ich_hcr_el2, 0);
+}
+
+static void virtual_control(uint32_t hcr)
+{
+    write_sysreg(ich_hcr_el2, hcr);
+}
+
+static uint32_t read_hcr(void)
+{
+    return (uint32_t)read_sysreg(ich_hcr_el2);
+}
+
+const struct gic_ops gicv3_ops = {
+    .name = "GICv3",
+    .version = 3,
+    .init = init,
+    .cpu_init = cpu_init,
+    .acknowledge = acknowledge,
+    .drop = drop,
+    .deactivate = deactivate,
+    .send_kick = send_kick,
+    .enable = enable,
+    .configure = configure,
+    .route = route,
+    .set_active = set_active,
+    .set_pending = set_pending,
+    .virtual_load = virtual_load,
+    .virtual_save = virtual_save,
+    .virtual_control = virtual_control,
+    .read_hcr = read_hcr,
+    .write_lr = write_lr,
+    .read_lr = read_lr,
+    .empty_lrs = empty_lrs,
+};

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of the virtual interrupt controller share. All with vgic.lock held unless said otherwise.
+#ifndef ARM64_VGIC_INTERNAL_H
+#define ARM64_VGIC_INTERNAL_H
+
+#include "arch/arm64/gic.h"
+#include "arch/arm64/vgic.h"
+#include "kernel/mmio.h"
+#include "kernel/vm.h"
+
+#define LR_ID(lr) ((unsigned)((lr)&0x3ff))
+
+static inline struct vgic_bank *vgic_bank(struct vcpu *vcpu, unsigned word)
+{
+    return word == 0 ? &vcpu->arch.vgic.bank : &vcpu->vm->arch.vgic.spi[word - 1];
+}
+
+static inline uint32_t vgic_pending(const struct vgic_bank *bank)
+{
+    return bank->latch | (bank->line & ~bank->edge);
+}
+
+// Pending, enabled, and its group enabled in the distributor.
+static inline uint32_t vgic_deliverable(const struct vgic *vgic, const struct vgic_bank *bank)
+{
+    uint32_t open = (vgic->open[1] & bank->group1) | (vgic->open[0] & ~bank->group1);
+
+    return vgic_pending(bank) & bank->enabled & open;
+}
+
+// Deliverable and waiting for a list register.
+static inline uint32_t vgic_ready(const struct vgic *vgic, const struct vgic_bank *bank)
+{
+    return vgic_deliverable(vgic, bank) & ~bank->active & ~bank->resident;
+}
+
+// SGIs of a v2 guest are pending once for each sender.
+static inline bool vgic_is_v2_sgi(unsigned id)
+{
+    return id < 16 && gic->version == 2;
+}
+
+// Marks that VCPU to look at bank `word` in its next vgic_flush; returns the bit of it in a kick set, or 0 when an
+// earlier mark has kicked it already.
+uint32_t vgic_attend(struct vcpu *vcpu, unsigned word);
+
+// To be called after every change of interrupts `bits` in a bank (`vcpu`: whose, when it is the private one): marks
+// the VCPUs that must see it and returns them as a set for vgic_kick.
+uint32_t vgic_changed(struct vcpu *vcpu, unsigned word, uint32_t bits);
+
+// The physical interrupts of `bits` may fire again. Private ones: core of a loaded `vcpu`.
+void vgic_unlink(struct vgic_bank *bank, uint32_t bits);
+
+// Without the lock: kicks a set of VCPUs of the VM, given by index.
+void vgic_kick(struct vm *vm, uint32_t who);
+
+// The state of a word's interrupts as a guest reads it: `state` is LR_PENDING or LR_ACTIVE. Adds to *who.
+uint32_t vgic_read_state(struct vcpu *vcpu, unsigned word, uint64_t state, uint32_t *who);
+
+// Takes everything out of the list registers of a VCPU that is not loaded. Returns a kick set.
+uint32_t vgic_evacuate(struct vcpu *vcpu);
+
+// The VCPU with this affinity (Aff3..Aff0 as in IROUTER, packed to 32 bits), or vcpu_count.
+static inline unsigned vgic_affinity_index(const struct vm *vm, uint32_t affinity)
+{
+    return affinity < vm->vcpu_count ? affinity : vm->vcpu_count;
+}
+// SPI `spi` (0 = INTID 32) goes to VCPU `index` from now on; nowhere when there is none. Returns a kick set.
+uint32_t vgic_route(struct vm *vm, unsigned spi, unsigned index);
+
+// GICD_CTLR's group enables. Returns a kick set.
+uint32_t vgic_set_ctlr(struct vm *vm, uint32_t ctlr);
+
+// One access to the bank registers, at `access->offset` of a distributor or SGI frame below 0x1000, to the banks
+// [first, end). Takes the lock. Anything unknown or of a wrong width is RAZ/WI.
+void vgic_bank_access(struct vcpu *vcpu, unsigned first, unsigned end, struct mmio_access *access);
+
+int vgic_v2_vm_init(struct vm *vm);
+int vgic_v3_vm_init(struct vm *vm);
+
+#endif
