@@ -17,11 +17,14 @@ KEY_HELP = "?"
 MONITOR_PROMPT = "takt> "
 ENTER = "\r"
 
-VM_LINE = re.compile(r"\[[\w.-]+\] ")
+VM_LINE = re.compile(r"\[\S+\] ")
+# What the monitor prints for one command, up to its next prompt: at least one line that is neither a guest's, nor the
+# prompt again (shown anew when other output broke the typed line), nor a notice about the focus.
+ANSWER = re.compile(r"(?m)^(?!takt> |\[\S+\] |-- ).+\n(?:.*\n)*?takt> ")
 # A row of the monitor's `vms`: number (the focus key), name, state ...
-VM_ROW = re.compile(r"^\s*(\d+)\s+([\w.-]+)\s+(running|stopped|failed|off|loading)\b", re.MULTILINE)
-# A row of the monitor's `misses`: VCPU, activations, misses of the hypervisor's own making ...
-BUDGET_ROW = re.compile(r"^\s*([\w.-]+/\d+)\s+(\d+)\s+(\d+)\b", re.MULTILINE)
+VM_ROW = re.compile(r"^ *(\d+) +([\w.-]+) +(running|stopped|stopping|failed|off|loading)\b", re.MULTILINE)
+# A row of the monitor's `misses`: VM, VCPU, activations, misses of the hypervisor's own making, of the machine's.
+BUDGET_ROW = re.compile(r"^ *([\w.-]+) +(\d+) +(\d+) +(\d+) +\d+ *$", re.MULTILINE)
 BudgetRow = collections.namedtuple("BudgetRow", "vcpu activations own")
 
 
@@ -36,7 +39,8 @@ def prefix(vm):
 
 def budget_rows(answer):
     """The rows of the monitor's `misses`."""
-    return [BudgetRow(vcpu, int(activations), int(own)) for vcpu, activations, own in BUDGET_ROW.findall(answer)]
+    return [BudgetRow(f"{vm}/{vcpu}", int(activations), int(own))
+            for vm, vcpu, activations, own in BUDGET_ROW.findall(answer)]
 
 
 class Console:
@@ -144,9 +148,8 @@ class Console:
         """Opens the monitor, gives one command, returns what the monitor printed (VM output taken out)."""
         self.open_monitor(timeout)
         self.type_line(command)
-        begin = self.expect(re.escape(command) + r"\n", timeout, f"the monitor to echo '{command}'").end()
-        end = self.expect(re.escape(MONITOR_PROMPT), timeout, f"the end of the monitor's '{command}'").start()
-        return "\n".join(line for line in self.text[begin:end].splitlines() if not VM_LINE.match(line))
+        answer = self.expect(ANSWER, timeout, f"the monitor's answer to '{command}'").group()
+        return "\n".join(line for line in answer.splitlines()[:-1] if not VM_LINE.match(line))
 
     def vm_numbers(self):
         """{name: focus number} of all VMs, as the monitor lists them."""

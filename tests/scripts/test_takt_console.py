@@ -35,11 +35,13 @@ def test_waiting_is_bounded_by_the_run(tmp_path):
 def test_a_monitor_answer_leaves_the_guests_out(tmp_path):
     # The stand-in answers like the monitor: prompt, echo, rows between lines of a guest, prompt.
     script = ("stty raw -echo; dd bs=1 count=2 2>/dev/null >/dev/null; printf 'takt> '; dd bs=1 count=4 2>/dev/null; "
-              "printf '\\r\\n 1 linux running\\r\\n[linux] noise\\r\\n 2 rt-probe stopped\\r\\ntakt> '; sleep 5")
+              "printf '\\r\\n[linux] cut\\r\\ntakt> vms\\r\\n 1 linux running\\r\\n[linux] noise\\r\\n 2 rt-probe stopped\\r\\ntakt> '; sleep 5")
     with console(tmp_path, script) as c:
         assert c.vm_numbers() == {"linux": 1, "rt-probe": 2}
 
 
 def test_budget_rows():
-    answer = "vcpu activations own\n rtprobe/0 1200 0 3\n linux/1 900 2 0\n"
+    answer = ("vm                      vcpu activations      own platform\n"
+              "rtprobe                    0        1200        0        3\n"
+              "linux                      1         900        2        0\nmisses: 2 own, 3 platform\n")
     assert takt_console.budget_rows(answer) == [("rtprobe/0", 1200, 0), ("linux/1", 900, 2)]
