@@ -14,9 +14,13 @@ _Static_assert(MAX_VMS < 255, "VMIDs of 8 bits, 0 left out");
 
 enum { MAX_IPA_BITS = 40, LEVEL1_BITS = 39, LEVEL2_BITS = 30, MAX_LEVEL2_BITS = 34 };
 
-#define LEAF        (DESC_AF | DESC_SH_INNER | DESC_S2_READ_WRITE)
-#define LEAF_RAM    (LEAF | DESC_S2_NORMAL_WB)
-#define LEAF_DEVICE (LEAF | DESC_S2_DEVICE | DESC_XN)
+#define LEAF (DESC_AF | DESC_SH_INNER)
+
+static const uint64_t leaves[] = {
+    [STAGE2_RAM] = LEAF | DESC_S2_NORMAL_WB | DESC_S2_READ | DESC_S2_WRITE,
+    [STAGE2_DEVICE] = LEAF | DESC_S2_DEVICE | DESC_S2_READ | DESC_S2_WRITE | DESC_XN,
+    [STAGE2_SHARED] = LEAF | DESC_S2_NORMAL_WB | DESC_S2_READ | DESC_XN,
+};
 
 // Size of a guest's physical address space: what the machine's has, and at most 40 bits, so that a table walk takes
 // three steps (PARange encodes 32, 36, 40, 42, 44 and 48 bits).
@@ -82,7 +86,7 @@ int arch_vm_map(struct vm *vm, gpa_t gpa, paddr_t pa, uint64_t size, enum stage2
 {
     struct pagetable tables = tables_of(vm);
 
-    return pagetable_map(&tables, gpa, pa, size, kind == STAGE2_DEVICE ? LEAF_DEVICE : LEAF_RAM);
+    return pagetable_map(&tables, gpa, pa, size, leaves[kind]);
 }
 
 void arch_cache_publish(const void *address, uint64_t size)

@@ -62,7 +62,8 @@
 #define DESC_S2_DEVICE     REG_FIELD(0x1, 2) // nGnRE
 #define DESC_AP_RES1       REG_BIT(6)        // stage 1 of one exception level: AP[1]
 #define DESC_AP_READ_ONLY  REG_BIT(7)        // stage 1: AP[2]
-#define DESC_S2_READ_WRITE REG_FIELD(3, 6)
+#define DESC_S2_READ       REG_BIT(6)        // stage 2: S2AP
+#define DESC_S2_WRITE      REG_BIT(7)
 #define DESC_SH_INNER      REG_FIELD(3, 8)
 #define DESC_AF            REG_BIT(10)
 #define DESC_XN            REG_BIT(54)
