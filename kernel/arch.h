@@ -100,6 +100,8 @@ void arch_cache_publish(const void *address, uint64_t size);
 // Adds the architecture's nodes (interrupt controller, timer, PSCI, cpus' enable method, virtual console UART) to the
 // guest's device tree. See kernel/guest_fdt.h.
 int arch_guest_fdt(void *fdt, struct vm *vm);
+// Appends interrupt `id` to a node's `interrupts`. Negative: libfdt's error.
+int arch_guest_fdt_interrupt(void *fdt, int node, unsigned id, bool edge);
 
 // ---- assigned interrupts ----------------------------------------------------------------------------------
 // The machine's interrupt `irq` will be `owner`'s, under the same number, at most once in `distance` ticks (0: no
