@@ -37,23 +37,25 @@ static void store_be32(uint8_t *p, uint32_t x)
     p[3] = (uint8_t)x;
 }
 
-// The functions of 4.1.2. Ch and Maj are in forms that need one operation less than the standard's.
-#define CH(x, y, z)  (((x) & ((y) ^ (z))) ^ (z))
-#define MAJ(x, y, z) (((x) & (y)) | ((z) & ((x) | (y))))
-#define SUM0(x)      (rotate(x, 2) ^ rotate(x, 13) ^ rotate(x, 22))
-#define SUM1(x)      (rotate(x, 6) ^ rotate(x, 11) ^ rotate(x, 25))
-#define SIGMA0(x)    (rotate(x, 7) ^ rotate(x, 18) ^ ((x) >> 3))
-#define SIGMA1(x)    (rotate(x, 17) ^ rotate(x, 19) ^ ((x) >> 10))
+// The functions of 4.1.2; Ch in a form that needs one operation less than the standard's.
+#define CH(x, y, z) (((x) & ((y) ^ (z))) ^ (z))
+#define SUM0(x)     (rotate(x, 2) ^ rotate(x, 13) ^ rotate(x, 22))
+#define SUM1(x)     (rotate(x, 6) ^ rotate(x, 11) ^ rotate(x, 25))
+#define SIGMA0(x)   (rotate(x, 7) ^ rotate(x, 18) ^ ((x) >> 3))
+#define SIGMA1(x)   (rotate(x, 17) ^ rotate(x, 19) ^ ((x) >> 10))
 
 // One round (6.2.2, step 3) with the eight variables rotated by name instead of by copying. s[] holds a..h; in round i
-// the variable that the standard calls a sits at index -i modulo 8.
-#define VAR(i, n)    s[((n) - (i)) & 7]
+// the variable that the standard calls a sits at index -i modulo 8. Maj(a, b, c) is ((a ^ b) & (b ^ c)) ^ b, and this
+// round's a ^ b is the next one's b ^ c.
+#define VAR(i, n)   s[((n) - (i)) & 7]
 #define ROUND(i)                                                                             \
     do {                                                                                     \
+        uint32_t ab = VAR(i, 0) ^ VAR(i, 1);                                                 \
         uint32_t t =                                                                         \
             VAR(i, 7) + SUM1(VAR(i, 4)) + CH(VAR(i, 4), VAR(i, 5), VAR(i, 6)) + k[i] + w[i]; \
         VAR(i, 3) += t;                                                                      \
-        VAR(i, 7) = t + SUM0(VAR(i, 0)) + MAJ(VAR(i, 0), VAR(i, 1), VAR(i, 2));              \
+        VAR(i, 7) = t + SUM0(VAR(i, 0)) + ((ab & bc) ^ VAR(i, 1));                           \
+        bc = ab;                                                                             \
     } while (0)
 // The message schedule (step 1) in a ring of 16 words: w[i] becomes the word 16 rounds later.
 #define EXPAND(i) \
@@ -108,6 +110,7 @@ static void hash_blocks(uint32_t state[8], const uint8_t *data, size_t blocks)
             s[i] = state[i];
         }
         load_words(w, data);
+        uint32_t bc = s[1] ^ s[2];
         SIXTEEN(ROUND);
         for (unsigned group = 1; group < 4; group++) {
             k += 16;

@@ -35,7 +35,8 @@ struct sysdesc_check {
         unsigned guest_count;
     } device;
     uint32_t vcpus_seen; // by reg
-    uint32_t unused;     // of properties that only dtc wants
+    uint32_t vcpus_nodes;
+    uint32_t unused; // of properties that only dtc wants
 };
 
 // One mistake at `property` (NULL: the node itself) of the current node.
@@ -69,8 +70,8 @@ extern const struct schema sysdesc_system_schema, sysdesc_board_schema;
 // sysdesc_guest.c. Called when a VM's node is complete; `given` says what the description gave.
 enum { VM_HAS_TYPE = 1, VM_HAS_LOAD = 2, VM_HAS_ENTRY = 4 };
 void sysdesc_guest(struct sysdesc_check *c, struct vm_desc *vm, unsigned given);
-// A device of c->vm, accepted by the policy: may this VM have it there?
-void sysdesc_device(struct sysdesc_check *c, const struct device_desc *device);
+// A device of c->vm, accepted by the policy: may this VM have it there? False: another one has it.
+bool sysdesc_device(struct sysdesc_check *c, const struct device_desc *device);
 
 // sysdesc_place.c. Once the whole description is read.
 void sysdesc_memory(struct sysdesc_check *c);

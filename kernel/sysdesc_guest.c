@@ -278,7 +278,7 @@ static void check_neighbours(struct sysdesc_check *c, const struct device_desc *
 }
 
 // One device cannot be in two places, nor can two devices share what separates their owners.
-static void check_conflicts(struct sysdesc_check *c, const struct device_desc *device)
+static bool unshared(struct sysdesc_check *c, const struct device_desc *device)
 {
     for (unsigned v = 0; v < c->sys->vm_count; v++) {
         const struct vm_desc *vm = &c->sys->vms[v];
@@ -287,14 +287,18 @@ static void check_conflicts(struct sysdesc_check *c, const struct device_desc *d
                 sysdesc_mistake(c, "device", "assign it once",
                                 "%s shares registers or an interrupt with %s, which %s has",
                                 device->path, vm->devices[d].path, vm->name);
+                return false;
             }
         }
     }
+    return true;
 }
 
-void sysdesc_device(struct sysdesc_check *c, const struct device_desc *device)
+bool sysdesc_device(struct sysdesc_check *c, const struct device_desc *device)
 {
-    check_conflicts(c, device);
+    if (!unshared(c, device)) {
+        return false;
+    }
     for (unsigned i = 0; i < device->page_count; i++) {
         check_place(c, device->guest_base[i], device->pages[i].size);
         check_neighbours(c, device, i);
@@ -306,4 +310,5 @@ void sysdesc_device(struct sysdesc_check *c, const struct device_desc *device)
                             device->irq[i] - FIRST_SPI, c->vm->spi_count);
         }
     }
+    return true;
 }

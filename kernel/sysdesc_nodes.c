@@ -33,6 +33,7 @@ static void *enter_vcpu(struct sysdesc_check *c, void *object, const char *name)
 {
     (void)object;
     (void)name;
+    c->vcpus_nodes++;
     memset(&c->vcpu, 0, sizeof(c->vcpu));
     c->vcpu.desc.weight = 100;
     c->vcpu.desc.core = CORE_AUTO;
@@ -80,7 +81,7 @@ static void leave_vcpu(struct sysdesc_check *c, void *object, uint32_t seen)
     }
     if ((c->vcpus_seen & BIT(c->vcpu.reg)) != 0) {
         sysdesc_mistake(c, "reg", "number the VCPUs 0, 1, 2 and so on",
-                        "%u belongs to another vcpu of this VM", c->vcpu.reg);
+                        "<%u> belongs to another vcpu of this VM", c->vcpu.reg);
         return;
     }
     c->vcpus_seen |= (uint32_t)BIT(c->vcpu.reg);
@@ -107,6 +108,7 @@ static void *enter_vcpus(struct sysdesc_check *c, void *object, const char *name
     (void)object;
     (void)name;
     c->vcpus_seen = 0;
+    c->vcpus_nodes = 0;
     return c;
 }
 
@@ -114,6 +116,9 @@ static void leave_vcpus(struct sysdesc_check *c, void *object, uint32_t seen)
 {
     (void)object;
     (void)seen;
+    if (c->vcpus_nodes == 0) {
+        sysdesc_mistake(c, NULL, "add vcpu@0 { reg = <0>; };", "has no vcpu");
+    }
     for (uint32_t reg = 0; reg < c->vm->vcpu_count; reg++) {
         if ((c->vcpus_seen & BIT(reg)) == 0) {
             sysdesc_mistake(c, NULL, "number the VCPUs 0, 1, 2 and so on",
@@ -179,7 +184,9 @@ static void leave_device(struct sysdesc_check *c, void *object, uint32_t seen)
     } else if (c->device.guest_count != 0) {
         memcpy(device->guest_base, addresses, sizeof(addresses));
     }
-    sysdesc_device(c, device);
+    if (!sysdesc_device(c, device)) {
+        return;
+    }
     if (c->vm->device_count == MAX_VM_DEVICES) {
         sysdesc_mistake(c, NULL, sysdesc_remedy(c, "at most %u", (unsigned)MAX_VM_DEVICES),
                         "more devices than a VM can have");
@@ -274,9 +281,6 @@ static void leave_vm(struct sysdesc_check *c, void *object, uint32_t seen)
 {
     struct vm_desc *vm = object;
 
-    if (vm->vcpu_count == 0) {
-        sysdesc_mistake(c, "vcpus", "add vcpu@0 { reg = <0>; };", "has no vcpu");
-    }
     if (vm->spi_count % 32 != 0) {
         sysdesc_mistake(c, "spis", sysdesc_remedy(c, "%u", ALIGN_UP(vm->spi_count, 32u)),
                         "%u is not a multiple of 32", vm->spi_count);

@@ -138,11 +138,6 @@ int tree_check(const void *fdt, uint64_t size)
     return tree.event == TREE_END ? OK : ERR_CORRUPT;
 }
 
-bool tree_name_is(const struct tree *tree, const char *name)
-{
-    return strcmp(tree->name, name) == 0;
-}
-
 bool tree_name_starts(const struct tree *tree, const char *prefix)
 {
     const char *name = tree->name;

@@ -7,6 +7,7 @@
 #ifndef KERNEL_TREE_H
 #define KERNEL_TREE_H
 
+#include "kernel/string.h"
 #include "kernel/types.h"
 
 enum { TREE_DEPTH = 16, TREE_NODE_NAME = 128 };
@@ -36,7 +37,6 @@ void tree_skip(struct tree *tree);
 // OK when a walk reaches the end.
 int tree_check(const void *fdt, uint64_t size);
 
-bool tree_name_is(const struct tree *tree, const char *name);
 bool tree_name_starts(const struct tree *tree, const char *prefix);
 // A property's value as a string: NULL unless it is terminated, with no terminator inside.
 const char *tree_text(const struct tree *tree);
@@ -48,6 +48,11 @@ static inline uint32_t tree_u32(const void *p)
 {
     const uint8_t *b = __builtin_assume_aligned(p, 4);
     return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+static inline bool tree_name_is(const struct tree *tree, const char *name)
+{
+    return tree->name[0] == name[0] && strcmp(tree->name, name) == 0;
 }
 
 static inline uint64_t tree_u64(const void *p)
