@@ -119,6 +119,7 @@ int pagetable_map(const struct pagetable *table, uint64_t address, paddr_t pa, u
     }
     status = prepare(table, address, pa, size);
     if (status != OK) {
+        table_publish(); // of the empty tables that it made
         return status;
     }
     while (size > 0) {
