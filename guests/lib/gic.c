@@ -15,6 +15,8 @@
 #define GICD_ISENABLER       0x0100
 #define GICD_ICENABLER       0x0180
 #define GICD_ISPENDR         0x0200
+#define GICD_ICPENDR         0x0280
+#define GICD_ICACTIVER       0x0380
 #define GICD_IPRIORITYR      0x0400
 #define GICD_ITARGETSR       0x0800
 #define GICD_SGIR            0x0f00
@@ -107,13 +109,15 @@ void gic_send_others(uint32_t sgi)
         mmio_write32(gic.gicd + GICD_SGIR, SGIR_OTHERS | sgi);
 }
 
-// Both the calling VCPU's own interrupts and, for the first VCPU, the shared ones: group 1 where
-// groups exist, one priority.
+// The calling VCPU's own interrupts or the shared ones: disabled, neither pending nor active, group 1
+// where groups exist, one priority.
 static void set_defaults(uint32_t first, uint32_t end)
 {
     uintptr_t frame = frame_of(first);
     for (uint32_t intid = first; intid < end; intid += 32) {
         mmio_write32(frame + GICD_ICENABLER + intid / 8, ~0u);
+        mmio_write32(frame + GICD_ICPENDR + intid / 8, ~0u);
+        mmio_write32(frame + GICD_ICACTIVER + intid / 8, ~0u);
         if (gic.version == 3)
             mmio_write32(frame + GICD_IGROUPR + intid / 8, ~0u);
     }

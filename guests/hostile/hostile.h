@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// hostile: a guest that does what it must not. Each attack is a row of a table; a new one is a
+// function and a line in its file's table.
+//
+// Boot arguments:
+//   attack=NAME             runs that row
+//   attack=all-survivable   runs every row that is expected to continue, in order
+//   attack=list             prints `hostile: attack NAME expects OUTCOME` for every row and ends
+//   repeat=N                does it N times, 0 for ever (default 1)
+//   address=N               for read-at, write-at, execute-at: the guest-physical address
+//   seed=N                  of the random attacks
+//
+// Each attack prints `hostile: NAME start` and, if the guest is still there,
+// `hostile: NAME survived trapped T passed P`: of the single steps, T ended in an exception that the
+// guest caught and P did not. An attack that the machine lacks the means for says `skipped`. At the
+// end comes `hostile: done N` and the machine is switched off.
+#ifndef HOSTILE_H
+#define HOSTILE_H
+
+#include "guest.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// What a correct hypervisor makes of an attack. Never: it harms anyone else.
+enum outcome {
+    CONTINUES, // the guest goes on, with an exception or an error code where that is due
+    DIES,      // the hypervisor ends the VM and says why
+    EITHER,    // one of the two: the architecture leaves no good answer
+    SPINS,     // the guest has only harmed itself and runs, or waits, for ever
+};
+
+struct attack {
+    const char *name; // NULL ends a table
+    void (*run)(void);
+    enum outcome expected;
+};
+
+extern const struct attack memory_attacks[], control_attacks[], sysreg_attacks[], call_attacks[],
+    psci_attacks[], interrupt_attacks[], timer_attacks[], gic_attacks[], mmio_attacks[],
+    cache_attacks[], console_attacks[], virtio_attacks[], smp_attacks[];
+
+// One step of an attack on the calling VCPU: function(argument) with its exceptions caught and
+// counted. Returns true if there was one. Boot VCPU only.
+bool step(void (*function)(void *), void *argument);
+// Counts a step that needed no guarding.
+void step_passed(void);
+// The attack cannot be made on this machine.
+void skip(const char *why);
+
+// A repeatable stream of random numbers.
+uint64_t random64(void);
+
+// The end of this VM's memory, by its device tree.
+uint64_t memory_end(void);
+
+// A virtual address at which the guest-physical `address` appears until the next call, mapped as
+// normal or device memory, executable or not.
+void *window(uint64_t address, bool normal, bool executable);
+
+// Puts one instruction and a RET into memory and calls it as a step, with `value` in x0.
+bool step_instruction(uint32_t instruction, uint64_t value);
+
+// Interrupts of this VM as they were at the start.
+void restore_interrupts(void);
+
+#endif
