@@ -9,6 +9,8 @@ REPRODUCIBLE := -ffile-prefix-map=$(CURDIR)/=
 LIBFDT_SRC   := $(BUILD)/libfdt-src
 LIBFDT_FILES := fdt.c fdt_addresses.c fdt_empty_tree.c fdt_overlay.c fdt_ro.c fdt_rw.c fdt_strerror.c fdt_sw.c fdt_wip.c
 LIBFDT_INCLUDE := -isystem $(LIBFDT_SRC)
+# It uses strnlen, which <string.h> declares for POSIX only; without a declaration its result would be cut to an int.
+LIBFDT_CFLAGS  := -D_POSIX_C_SOURCE=200809L -w
 
 $(addprefix $(LIBFDT_SRC)/,$(LIBFDT_FILES)): | setup ;
 

@@ -27,7 +27,7 @@ VARIANT_FLAGS_fuzz := -O1 $(SANITIZE) -fsanitize=fuzzer-no-link
 VARIANT_FLAGS_cov  := -O1 -fsanitize=fuzzer-no-link -fprofile-instr-generate -fcoverage-mapping
 
 define host_variant
-$$(call remember,$(BUILD)/$(1)/flags,$(HOST_CC_$(1)) $(HOST_CFLAGS) $(WARNINGS) $(VARIANT_FLAGS_$(1)))
+$$(call remember,$(BUILD)/$(1)/flags,$(HOST_CC_$(1)) $(HOST_CFLAGS) $(WARNINGS) $(VARIANT_FLAGS_$(1)) $(LIBFDT_CFLAGS))
 
 LIB_OBJS_$(1) := $(addprefix $(BUILD)/$(1)/obj/,$(HOST_LIB_SRCS:.c=.o)) \
                  $(addprefix $(BUILD)/$(1)/obj/libfdt/,$(LIBFDT_FILES:.c=.o))
@@ -36,7 +36,7 @@ $$(call remember,$(BUILD)/$(1)/objects,$$(LIB_OBJS_$(1)))
 
 $(BUILD)/$(1)/obj/libfdt/%.o: $(LIBFDT_SRC)/%.c $(BUILD)/$(1)/flags | setup
 	@mkdir -p $$(@D)
-	$(Q)$(HOST_CC_$(1)) $(HOST_CFLAGS) $(VARIANT_FLAGS_$(1)) -w -MMD -MP -c -o $$@ $$<
+	$(Q)$(HOST_CC_$(1)) $(HOST_CFLAGS) $(VARIANT_FLAGS_$(1)) $(LIBFDT_CFLAGS) -MMD -MP -c -o $$@ $$<
 
 $(BUILD)/$(1)/obj/%.o: %.c $(BUILD)/$(1)/flags | setup
 	@mkdir -p $$(@D)

@@ -25,14 +25,14 @@ HYPERVISOR_CFLAGS := $(FREESTANDING) $(WARNINGS) -I. -Iarch/$(ARCH) -Iinclude $(
 HYPERVISOR_LDFLAGS := $(LINK) -nostdlib -static -Wl,--gc-sections,--build-id=none,-z,noexecstack,--fatal-warnings \
                       -Wl,-z,max-page-size=4096
 
-$(call remember,$(OUT)/flags,$(CC) $(HYPERVISOR_CFLAGS) $(HYPERVISOR_LDFLAGS))
+$(call remember,$(OUT)/flags,$(CC) $(HYPERVISOR_CFLAGS) $(HYPERVISOR_LDFLAGS) $(LIBFDT_CFLAGS))
 
 hypervisor: $(HYPERVISOR_IMAGE)
 
 $(OUT)/obj/libfdt/%.o: $(LIBFDT_SRC)/%.c $(OUT)/flags | setup
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(FREESTANDING) $(LIBFDT_INCLUDE) -w -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(FREESTANDING) $(LIBFDT_INCLUDE) $(LIBFDT_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(OUT)/obj/%.o: %.c $(OUT)/flags | setup
 	@mkdir -p $(@D)
