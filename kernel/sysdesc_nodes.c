@@ -364,7 +364,7 @@ static const struct property board_properties[] = {
     {"overhead-ns", CELL, true, 1, 1000000, FIELD(system_desc, overhead_ns)},
     {"irq-cost-ns", CELL, true, 1, 1000000, FIELD(system_desc, irq_cost_ns)},
     {"console-core", CELL, false, 0, MAX_CORES - 1, FIELD(system_desc, console_core)},
-    {"console-irq-distance-us", CELL, false, 1, PERIOD_US_MAX,
+    {"console-irq-distance-us", CELL, true, 1, PERIOD_US_MAX,
      FIELD(system_desc, console_irq_distance_us)},
 };
 const struct schema sysdesc_board_schema = {

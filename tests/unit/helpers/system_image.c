@@ -160,15 +160,15 @@ void make_system(void *fdt, size_t size)
 
 // ---- the image --------------------------------------------------------------------------------------------
 
-// libfdt's writer cannot align data: a property of 0 or 4 bytes before it shifts it to a multiple of 8.
+// libfdt's writer cannot align data: a property before it, of 0 or 4 bytes, shifts it to a multiple of 8.
 static void data_property(void *fdt, const struct image_file *file)
 {
     uintptr_t at = (uintptr_t)fdt + fdt_off_dt_struct(fdt) + fdt_size_dt_struct(fdt);
 
-    if (at % 8 == 0) {
+    if (at % 8 != 0) {
         CELLS(fdt, "padding", 0);
     } else {
-        must(fdt_property(fdt, "padding", NULL, 0));
+        must(fdt_property(fdt, "padding", "", 0));
     }
     must(fdt_property(fdt, "data", file->data, (int)file->size));
 }

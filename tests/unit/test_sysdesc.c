@@ -1,0 +1,1002 @@
+// SPDX-License-Identifier: Apache-2.0
+// The checker: a good system gives the structures that it describes, and every kind of mistake is told as
+// file:node:property, what is wrong, what would be right.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <libfdt.h>
+
+#include "helpers/system_image.h"
+#include "kernel/guest_fdt.h"
+#include "kernel/sysdesc.h"
+
+enum { HZ = 62500000, TOLD = 16384 };
+
+static uint64_t board_storage[TREE_MAX / 8], data_storage[TREE_MAX / 8], tree_storage[TREE_MAX / 8],
+    image_storage[IMAGE_MAX / 8];
+static void *const board_fdt = board_storage, *const data = data_storage, *const fdt = tree_storage,
+                   *const image = image_storage;
+static struct board board;
+static struct system_desc sys;
+
+struct listener {
+    struct sysdesc_sink sink;
+    char told[TOLD];
+};
+static struct listener listener;
+
+static void hear(struct sysdesc_sink *sink, const char *place, const char *wrong,
+                 const char *remedy)
+{
+    struct listener *l = (struct listener *)sink;
+    size_t length = strlen(l->told);
+
+    snprintf(l->told + length, sizeof(l->told) - length, "%s: %s; %s\n", place, wrong, remedy);
+}
+
+static int fresh(void **state)
+{
+    (void)state;
+    make_board_tree(board_fdt, TREE_MAX);
+    assert_int_equal(fdt_open_into(board_fdt, board_fdt, TREE_MAX), 0);
+    make_board_data(data, TREE_MAX);
+    assert_int_equal(fdt_open_into(data, data, TREE_MAX), 0);
+    make_system(fdt, TREE_MAX);
+    assert_int_equal(fdt_open_into(fdt, fdt, TREE_MAX), 0);
+    return 0;
+}
+
+static int load(size_t size)
+{
+    listener = (struct listener){.sink.mistake = hear};
+    memset(&sys, 0xee, sizeof(sys));
+    assert_int_equal(board_parse(board_fdt, &board), OK);
+    return sysdesc_load(image, size, &board, HZ, &sys, &listener.sink);
+}
+
+static int check(void)
+{
+    assert_int_equal(fdt_pack(fdt), 0);
+    size_t size = make_image(image, IMAGE_MAX, fdt, data);
+    assert_int_equal(fdt_open_into(fdt, fdt, TREE_MAX), 0);
+    return load(size);
+}
+
+static void good(void)
+{
+    int result = check();
+
+    assert_string_equal(listener.told, "");
+    assert_int_equal(result, OK);
+}
+
+// One line of what was told holds `place: ` and these two texts, in this order.
+static void told(const char *place, const char *wrong, const char *remedy)
+{
+    for (const char *line = listener.told; *line != '\0'; line = strchr(line, '\n') + 1) {
+        const char *end = strchr(line, '\n');
+        const char *found = strstr(line, wrong);
+        if (strncmp(line, place, strlen(place)) == 0 && line[strlen(place)] == ':' &&
+            found != NULL && found < end) {
+            found = strstr(found, remedy);
+            if (found != NULL && found < end) {
+                return;
+            }
+        }
+    }
+    fail_msg("nobody said: %s: %s; %s\nbut:\n%s", place, wrong, remedy, listener.told);
+}
+
+static void mistake(const char *place, const char *wrong, const char *remedy)
+{
+    assert_true(check() < 0);
+    told(place, wrong, remedy);
+}
+
+// And that alone.
+static void only(const char *place, const char *wrong, const char *remedy)
+{
+    mistake(place, wrong, remedy);
+    if (listener.sink.count != 1) {
+        fail_msg("more than one mistake:\n%s", listener.told);
+    }
+}
+
+// ---- changing the description -----------------------------------------------------------------------------
+
+#define RT    "/vms/rt"
+#define RT0   "/vms/rt/vcpus/vcpu@0"
+#define LINUX "/vms/linux"
+#define LX0   "/vms/linux/vcpus/vcpu@0"
+#define LX1   "/vms/linux/vcpus/vcpu@1"
+#define AT(x) "test.dts:" x
+
+static int in(void *tree, const char *path)
+{
+    int offset = fdt_path_offset(tree, path);
+
+    assert_true(offset >= 0);
+    return offset;
+}
+
+static void set_cells(void *tree, const char *path, const char *name, const uint32_t *values,
+                      unsigned count)
+{
+    uint32_t big[24];
+
+    for (unsigned i = 0; i < count; i++) {
+        big[i] = cpu_to_fdt32(values[i]);
+    }
+    assert_int_equal(fdt_setprop(tree, in(tree, path), name, big, (int)(count * 4)), 0);
+}
+#define CELLS(path, name, ...)                                  \
+    set_cells(fdt, path, name, (const uint32_t[]){__VA_ARGS__}, \
+              sizeof((const uint32_t[]){__VA_ARGS__}) / 4)
+
+static void text(const char *path, const char *name, const char *value)
+{
+    assert_int_equal(fdt_setprop_string(fdt, in(fdt, path), name, value), 0);
+}
+
+static void flag(const char *path, const char *name)
+{
+    assert_int_equal(fdt_setprop(fdt, in(fdt, path), name, "", 0), 0);
+}
+
+static void without(const char *path, const char *name)
+{
+    assert_int_equal(fdt_delprop(fdt, in(fdt, path), name), 0);
+}
+
+static void add(const char *path, const char *name)
+{
+    assert_true(fdt_add_subnode(fdt, in(fdt, path), name) >= 0);
+}
+
+static void reserve(const char *path, uint32_t budget, uint32_t period)
+{
+    CELLS(path, "budget-us", budget);
+    CELLS(path, "period-us", period);
+}
+
+static void device(const char *vm, const char *name, const char *path)
+{
+    char where[64];
+
+    snprintf(where, sizeof(where), "%s/devices", vm);
+    if (fdt_path_offset(fdt, where) < 0) {
+        add(vm, "devices");
+    }
+    add(where, name);
+    snprintf(where, sizeof(where), "%s/devices/%s", vm, name);
+    text(where, "device", path);
+}
+
+// ---- what a good one gives --------------------------------------------------------------------------------
+
+static void a_good_system_is_read(void **state)
+{
+    (void)state;
+    good();
+    assert_string_equal(sys.source, "test.dts");
+    assert_false(sys.deterministic);
+    assert_string_equal(sys.console_focus, "linux");
+    assert_int_equal(sys.overhead_ns, 1000);
+    assert_int_equal(sys.vm_count, 2);
+
+    const struct vm_desc *rt = &sys.vms[0], *lx = &sys.vms[1];
+    assert_string_equal(rt->name, "rt");
+    assert_int_equal(rt->type, IMAGE_RAW);
+    assert_int_equal(rt->load, 0x40080000);
+    assert_int_equal(rt->entry, 0x40080000);
+    assert_int_equal(rt->dtb_gpa, 0x40400000 - GUEST_FDT_MAX);
+    assert_int_equal(rt->kernel.size, RAW_FILE);
+    assert_string_equal(rt->bootargs, "");
+    assert_int_equal(rt->restart, RESTART_NEVER);
+    assert_true(rt->start && rt->vpl011 && rt->virtio_console);
+    assert_false(rt->observer);
+    assert_int_equal(rt->spi_count, 224);
+
+    assert_int_equal(lx->type, IMAGE_LINUX);
+    assert_int_equal(lx->memory_count, 1);
+    assert_int_equal(lx->memory[0].size, 0x8000000);
+    assert_int_equal(lx->load, 0x40080000);
+    assert_int_equal(lx->entry, lx->load);
+    assert_int_equal(lx->initrd.size, 8);
+    assert_int_equal(lx->initrd_gpa, lx->dtb_gpa - PAGE_SIZE);
+    assert_string_equal(lx->bootargs, "console=ttyAMA0");
+    assert_int_equal(lx->restart, RESTART_ALWAYS);
+    assert_int_equal(lx->restart_limit, 5);
+    assert_int_equal(lx->vcpu_count, 2);
+    assert_int_equal(lx->vcpus[1].weight, 100);
+    assert_int_equal(lx->vcpus[1].core, CORE_AUTO);
+}
+
+static void reservations_are_admitted_in_ticks(void **state)
+{
+    const struct vcpu_desc *v = &sys.vms[0].vcpus[0];
+
+    (void)state;
+    good();
+    assert_true(v->reserved);
+    assert_int_equal(v->weight, 0);
+    assert_int_equal(v->core, 1);
+    assert_int_equal(v->placed, 1);
+    // 62.5 ticks a microsecond; one microsecond of overhead, rounded up.
+    assert_int_equal(v->task.budget, 12500 + 63);
+    assert_int_equal(v->task.deadline, 31250);
+    assert_int_equal(v->task.period, 62500);
+    assert_int_equal(sysdesc_blackout_us(v), 1000 + 500 - 400);
+    assert_int_equal(sys.cores[1].task_count, 1);
+    assert_int_equal(sys.cores[0].source_count, 1);
+    assert_int_equal(sys.cores[0].sources[0].distance, 62500);
+    // Siblings live apart.
+    assert_int_not_equal(sys.vms[1].vcpus[0].placed, sys.vms[1].vcpus[1].placed);
+}
+
+static void every_property_arrives(void **state)
+{
+    (void)state;
+    flag("/", "deterministic");
+    text(RT, "type", "raw");
+    CELLS(RT, "entry-address", 0, 0x40080010);
+    text(RT, "device-tree", "a.dtb");
+    text(RT, "overlay", "a.dtb");
+    text(RT, "restart", "on-failure");
+    CELLS(RT, "restart-limit", 9);
+    flag(RT, "no-autostart");
+    flag(RT, "no-vpl011");
+    flag(RT, "no-virtio-console");
+    flag(RT, "observer");
+    CELLS(RT, "spis", 64);
+    CELLS(RT, "timer-distance-us", 50);
+    CELLS(LX0, "weight", 300);
+    text(LX0, "core", "auto");
+    CELLS(LX1, "core", 3);
+    CELLS("/vms/rt/vcpus", "#address-cells", 1);
+    CELLS("/vms/rt/vcpus", "#size-cells", 0);
+    text(RT, "kernel", "../guest.bin"); // another name of the same file
+    device(RT, "clock", "/pl031@9010000");
+    CELLS("/vms/rt/devices/clock", "irq-distance-us", 500);
+    CELLS("/vms/rt/devices/clock", "guest-address", 0, 0x0b000000);
+    good();
+    const struct vm_desc *rt = &sys.vms[0];
+    assert_true(sys.deterministic);
+    assert_int_equal(rt->entry, 0x40080010);
+    assert_non_null(rt->dtb.data);
+    assert_ptr_equal(rt->dtb.data, rt->overlay.data);
+    assert_int_equal(rt->restart, RESTART_ON_FAILURE);
+    assert_int_equal(rt->restart_limit, 9);
+    assert_false(rt->start || rt->vpl011 || rt->virtio_console);
+    assert_true(rt->observer);
+    assert_int_equal(rt->spi_count, 64);
+    assert_int_equal(rt->timer_distance_us, 50);
+    assert_int_equal(sys.vms[1].vcpus[0].weight, 300);
+    assert_int_equal(sys.vms[1].vcpus[1].placed, 3);
+    assert_int_equal(rt->device_count, 1);
+    assert_int_equal(rt->devices[0].guest_base[0], 0x0b000000);
+    assert_int_equal(rt->devices[0].pages[0].base, 0x9010000);
+    assert_int_equal(rt->devices[0].irq[0], 34);
+    // Its interrupt stands in the test of core 1.
+    assert_int_equal(sys.cores[1].source_count, 1);
+    assert_int_equal(sys.cores[1].sources[0].distance, 31250);
+}
+
+static void the_outer_image_is_descended_into(void **state)
+{
+    static uint64_t outer[IMAGE_MAX / 4];
+
+    (void)state;
+    size_t size = make_image(image, IMAGE_MAX, fdt, data);
+    const struct image_file files[] = {
+        {"hypervisor", "kernel_noload", "takt", 5, NULL, 0},
+        {"system", "ramdisk", image, size, NULL, 0},
+    };
+    size = make_fit(outer, sizeof(outer), "outer", files, 2);
+    listener = (struct listener){.sink.mistake = hear};
+    assert_int_equal(board_parse(board_fdt, &board), OK);
+    assert_int_equal(sysdesc_load(outer, size, &board, HZ, &sys, &listener.sink), OK);
+    assert_string_equal(sys.source, "test.dts");
+    // Cut inside, but whole outside.
+    const struct image_file cut[] = {{"system", "ramdisk", image, 200, NULL, 0}};
+    size = make_fit(outer, sizeof(outer), "outer", cut, 1);
+    assert_true(sysdesc_load(outer, size, &board, HZ, &sys, &listener.sink) < 0);
+    told("image:/images/system", "truncated", "load it whole");
+}
+
+// ---- names, types, nodes ----------------------------------------------------------------------------------
+
+static void unknown_properties(void **state)
+{
+    (void)state;
+    CELLS(LX0, "budget-ms", 5);
+    only(AT(LX0) ":budget-ms", "unknown property", "did you mean budget-us?");
+    without(LX0, "budget-ms");
+    CELLS(RT, "zzz", 5);
+    only(AT(RT) ":zzz", "unknown property", "docs/system-description.md");
+    without(RT, "zzz");
+    CELLS(RT, "a-name-that-is-longer-than-any-we-know", 5);
+    only(AT(RT) ":a-name-that-is-longer-than-any-we-know", "unknown property", "remove it");
+}
+
+static void unknown_nodes(void **state)
+{
+    (void)state;
+    add(RT, "device");
+    only(AT("/vms/rt/device"), "unknown node", "did you mean devices?");
+    fresh(state);
+    add("/", "chosen");
+    add("/chosen", "inner");
+    only(AT("/chosen"), "unknown node", "remove it");
+    fresh(state);
+    add("/vms/rt/vcpus", "cpu@1");
+    only(AT("/vms/rt/vcpus/cpu@1"), "unknown node", "did you mean vcpu@?");
+}
+
+static void wrong_types_and_sizes(void **state)
+{
+    static const struct {
+        const char *path, *name;
+        unsigned size;
+        const char *place, *remedy;
+    } wrongs[] = {
+        {"/", "deterministic", 4, AT("/:deterministic"), "the name alone"},
+        {RT0, "budget-us", 8, AT(RT0) ":budget-us", "one 32-bit number"},
+        {RT, "load-address", 4, AT(RT) ":load-address", "two cells"},
+        {RT, "memory", 12, AT(RT) ":memory", "pairs of 64 bits"},
+        {RT, "memory", 0, AT(RT) ":memory", "pairs of 64 bits"},
+        {RT0, "core", 8, AT(RT0) ":core", "\"auto\" or the number"},
+        {RT, "bootargs", 3, AT(RT) ":bootargs", "double quotes"},
+        {RT, "kernel", 0, AT(RT) ":kernel", "double quotes"},
+        {RT, "restart", 5, AT(RT) ":restart", "double quotes"},
+        {"/", "compatible", 3, AT("/:compatible"), "takt,system-1"},
+    };
+
+    for (size_t i = 0; i < sizeof(wrongs) / sizeof(wrongs[0]); i++) {
+        fresh(state);
+        assert_int_equal(fdt_setprop(fdt, in(fdt, wrongs[i].path), wrongs[i].name, "\0abcdefgh\0\0",
+                                     (int)wrongs[i].size),
+                         0);
+        mistake(wrongs[i].place, "", wrongs[i].remedy);
+    }
+}
+
+static void values_out_of_range(void **state)
+{
+    (void)state;
+    CELLS(LX0, "weight", 0);
+    only(AT(LX0) ":weight", "0 is too small", "1 to 10000");
+    CELLS(LX0, "weight", 10001);
+    only(AT(LX0) ":weight", "10001 is too large", "1 to 10000");
+    without(LX0, "weight");
+    text(RT, "restart", "on_failure");
+    only(AT(RT) ":restart", "unknown value \"on_failure\"", "did you mean on-failure?");
+    text(RT, "restart", "?");
+    only(AT(RT) ":restart", "unknown value", "lists the choices");
+    without(RT, "restart");
+    CELLS(RT, "spis", 40);
+    only(AT(RT) ":spis", "40 is not a multiple of 32", "64");
+    without(RT, "spis");
+    char *args = calloc(1, BOOTARGS_MAX + 2);
+    memset(args, 'a', BOOTARGS_MAX + 1);
+    text(RT, "bootargs", args);
+    only(AT(RT) ":bootargs", "2048 characters", "at most 2047");
+    free(args);
+}
+
+static void missing_things(void **state)
+{
+    (void)state;
+    without("/", "compatible");
+    only(AT("/:compatible"), "is missing", "add it");
+    fresh(state);
+    without(RT, "memory");
+    without(LINUX, "kernel");
+    mistake(AT(RT) ":memory", "is missing", "add it");
+    told(AT(LINUX) ":kernel", "is missing", "add it");
+    fresh(state);
+    without(RT0, "reg");
+    only(AT(RT0) ":reg", "is missing", "add it");
+    fresh(state);
+    assert_int_equal(fdt_del_node(fdt, in(fdt, "/vms/rt/vcpus")), 0);
+    only(AT(RT), "has no node vcpus", "add vcpus");
+    add(RT, "vcpus");
+    only(AT("/vms/rt/vcpus"), "has no vcpu", "add vcpu@0");
+    fresh(state);
+    without("/", "console-focus");
+    assert_int_equal(fdt_del_node(fdt, in(fdt, "/vms")), 0);
+    only(AT("/"), "has no node vms", "add vms");
+    add("/", "vms");
+    only(AT("/vms"), "is empty", "at least one");
+    fresh(state);
+    text("/", "console-focus", "nobody");
+    only(AT("/:console-focus"), "no VM \"nobody\"", "a node in /vms");
+}
+
+// Renames a node, whose new name has the length of the old one, behind libfdt's back.
+static void rename_node(const char *path, const char *name)
+{
+    char *old = (char *)(uintptr_t)fdt_get_name(fdt, in(fdt, path), NULL);
+
+    assert_int_equal(strlen(old), strlen(name));
+    memcpy(old, name, strlen(name));
+}
+
+static void duplicates(void **state)
+{
+    (void)state;
+    add("/vms", "ru");
+    rename_node("/vms/ru", "rt");
+    mistake(AT("/vms/rt"), "is given twice", "a name of its own");
+    fresh(state);
+    add(RT, "vcput");
+    rename_node("/vms/rt/vcput", "vcpus");
+    mistake(AT("/vms/rt/vcpus"), "is given twice", "keep one");
+    fresh(state);
+    CELLS(LX1, "reg", 0);
+    only(AT(LX1) ":reg", "<0> belongs to another", "0, 1, 2");
+    CELLS(LX1, "reg", 2);
+    only(AT("/vms/linux/vcpus"), "no vcpu with reg <1>, but one with <2>", "0, 1, 2");
+    CELLS(LX1, "reg", 8);
+    only(AT(LX1) ":reg", "8 is too large", "0 to 7");
+    // A property twice: the name of the other one is changed in the strings block.
+    fresh(state);
+    CELLS(RT0, "budget-ut", 1);
+    char *strings = (char *)fdt + fdt_off_dt_strings(fdt);
+    for (uint32_t i = 0; i + 9 < fdt_size_dt_strings(fdt); i++) {
+        if (memcmp(strings + i, "budget-ut", 10) == 0) {
+            strings[i + 8] = 's';
+        }
+    }
+    mistake(AT(RT0) ":budget-us", "is given twice", "keep one");
+}
+
+static void names_of_vms(void **state)
+{
+    (void)state;
+    without("/", "console-focus");
+    rename_node(LINUX, "l nux");
+    only(AT("/vms/l nux"), "is no name", "letters");
+    rename_node("/vms/l nux", "l\x1bnux"); // must not reach a terminal
+    only(AT("/vms/l?nux"), "is no name", "letters");
+    fresh(state);
+    add("/vms", "a-name-of-twenty-four-ch");
+    mistake(AT("/vms/a-name-of-twenty-four-ch"), "is no name", "1 to 23");
+}
+
+static void too_many_vms(void **state)
+{
+    char name[] = "vm-a";
+
+    (void)state;
+    for (unsigned i = 0; i < MAX_VMS; i++) {
+        name[3] = (char)('a' + i);
+        add("/vms", name);
+    }
+    // Later nodes come first in libfdt's order, so that the two good ones are beyond the limit.
+    mistake(AT("/vms/rt"), "more VMs", "at most 16");
+    assert_int_equal(sys.vm_count, MAX_VMS);
+    // 16 empty VMs with three mistakes each, and the two: more than are told one by one.
+    assert_true(listener.sink.count > 48);
+}
+
+static void only_the_first_mistakes_are_told(void **state)
+{
+    char name[] = "no-such-00";
+    unsigned lines = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < SYSDESC_MISTAKES + 6; i++) {
+        name[8] = (char)('0' + i / 10);
+        name[9] = (char)('0' + i % 10);
+        flag(RT, name);
+    }
+    assert_true(check() < 0);
+    assert_int_equal(listener.sink.count, SYSDESC_MISTAKES + 6);
+    for (const char *p = listener.told; *p != '\0'; p++) {
+        lines += *p == '\n';
+    }
+    assert_int_equal(lines, SYSDESC_MISTAKES);
+}
+
+// ---- memory and images ------------------------------------------------------------------------------------
+
+static void memory_of_a_vm(void **state)
+{
+    (void)state;
+    CELLS(RT, "memory", 0, 0x40000000, 0, 0x400000, 0, 0x40200000, 0, 0x400000);
+    only(AT(RT) ":memory", "0x400000 bytes at 0x40200000 overlap the block at 0x40000000",
+         "its own addresses");
+    CELLS(RT, "memory", 0, 0x40000000, 0, 0x300000);
+    only(AT(RT) ":memory", "not whole blocks", "multiples of 2 MiB");
+    CELLS(RT, "memory", 0, 0x40001000, 0, 0x400000);
+    only(AT(RT) ":memory", "not whole blocks", "multiples of 2 MiB");
+    CELLS(RT, "memory", 0, 0x40000000, 0, 0);
+    only(AT(RT) ":memory", "not whole blocks", "multiples of 2 MiB");
+    CELLS(RT, "memory", 0x7f, 0xffe00000, 0, 0x400000);
+    only(AT(RT) ":memory", "beyond what a guest can address", "below 0x8000000000");
+    CELLS(RT, "memory", 0xffffffff, 0xffe00000, 0, 0x200000);
+    only(AT(RT) ":memory", "beyond what a guest can address", "below 0x8000000000");
+    CELLS(RT, "memory", 0, 0x08c00000, 0, 0x800000);
+    only(AT(RT) ":memory", "overlap the virtual interrupt controller", "elsewhere");
+    CELLS(RT, "memory", 0, 0x40000000, 0, 0x400000, 0, 0x50000000, 0, 0x400000, 0, 0x60000000, 0,
+          0x400000, 0, 0x70000000, 0, 0x400000, 1, 0, 0, 0x400000);
+    only(AT(RT) ":memory", "5 blocks are too many", "at most 4");
+}
+
+static void memory_of_the_board(void **state)
+{
+    (void)state;
+    CELLS(LINUX, "memory", 0, 0x40000000, 0, 0x40000000);
+    // 1024 MiB less 16 for the hypervisor, 2 for the image, 4 for rt.
+    only(AT(LINUX) ":memory", "no room for 1024 MiB: of the 1006 MiB", "at most 1002 MiB");
+    CELLS(LINUX, "memory", 0, 0x40000000, 0, 1002 << 20);
+    good();
+    assert_int_equal(sys.memory_total, 1006ull << 20);
+    assert_int_equal(sys.memory_guests, 1006ull << 20);
+    // Enough in all, but not in one piece. And when the boot loader says where the image is, that is what is missing.
+    assert_int_equal(fdt_add_mem_rsv(board_fdt, 0x60000000, 1), 0);
+    set_cells(board_fdt, "/chosen", "linux,initrd-start", (const uint32_t[]){0x70000000}, 1);
+    set_cells(board_fdt, "/chosen", "linux,initrd-end", (const uint32_t[]){0x70200000}, 1);
+    CELLS(LINUX, "memory", 0, 0x40000000, 0, 600 << 20);
+    only(AT(LINUX) ":memory", "of the 1004 MiB", "at most 492 MiB");
+    CELLS(LINUX, "memory", 0, 0x40000000, 0, 492 << 20, 1, 0, 0, 254 << 20, 2, 0, 0, 254 << 20);
+    good();
+    // A board that is smaller than the hypervisor.
+    set_cells(board_fdt, "/memory@40000000", "reg", (const uint32_t[]){0, 0x40000000, 0, 0x800000},
+              4);
+    mistake(AT(RT) ":memory", "of the 0 MiB", "at most 0 MiB");
+}
+
+static void files(void **state)
+{
+    (void)state;
+    text(LINUX, "initrd", "nowhere");
+    only(AT(LINUX) ":initrd", "holds no file \"nowhere\"", "pack the image again");
+    text(LINUX, "initrd", "empty");
+    only(AT(LINUX) ":initrd", "\"empty\" is empty", "something in it");
+    text(LINUX, "initrd", "initrd");
+    text(LINUX, "overlay", "initrd");
+    only(AT(LINUX) ":overlay", "is no device tree", "dtc");
+    text(LINUX, "overlay", "a.dtb");
+    good();
+}
+
+static void linux_images(void **state)
+{
+    (void)state;
+    text(RT, "type", "linux");
+    mistake(AT(RT) ":kernel", "is no arm64 Linux image", "uncompressed");
+    without(RT, "type");
+    without(RT, "load-address");
+    only(AT(RT) ":load-address", "kernel is no Linux image", "uncompressed arm64 Image");
+    text(RT, "type", "raw");
+    only(AT(RT) ":load-address", "is missing", "where the first byte goes");
+    fresh(state);
+    CELLS(LINUX, "load-address", 0, 0x40000000);
+    only(AT(LINUX) ":load-address", "says itself", "type = \"raw\"");
+    text(LINUX, "type", "raw");
+    good();
+    without(LINUX, "type");
+    without(LINUX, "load-address");
+    CELLS(LINUX, "entry-address", 0, 0x40000000);
+    only(AT(LINUX) ":entry-address", "says itself", "type = \"raw\"");
+}
+
+static void what_does_not_fit(void **state)
+{
+    (void)state;
+    // image_size is 1 MiB from 0x80000 on; 2 MiB hold it, the tree and the initrd.
+    CELLS(LINUX, "memory", 0, 0x40000000, 0, 0x200000);
+    good();
+    CELLS(RT, "load-address", 0, 0x403ff000);
+    only(AT(RT) ":kernel", "too large: it needs 0x11000 bytes, there are 0x1000", "more memory");
+    CELLS(RT, "load-address", 0, 0x403ff800);
+    only(AT(RT) ":kernel", "too large: it needs 0x1000 bytes, there are 0x800", "more memory");
+    CELLS(RT, "load-address", 0, 0x403ee000);
+    text(RT, "initrd", "Image");
+    only(AT(RT) ":initrd", "too large: it needs 0x2000 bytes, there are 0x1000", "more memory");
+    CELLS(RT, "load-address", 0, 0x403ed000);
+    good();
+    CELLS(RT, "load-address", 0, 0x3ff00000);
+    only(AT(RT) ":load-address", "0x3ff00000, is not memory", "the VM's memory");
+    CELLS(RT, "load-address", 0, 0x40000000);
+    CELLS(RT, "entry-address", 0, 0x40001000);
+    only(AT(RT) ":entry-address", "0x40001000 is not in the image", "inside");
+    CELLS(RT, "entry-address", 0, 0x3fffffff);
+    only(AT(RT) ":entry-address", "is not in the image", "inside");
+}
+
+// A kernel that wants to be beyond the first block; one that does not say what it needs.
+static void odd_linux_headers(void **state)
+{
+    (void)state;
+    size_t size = make_image(image, IMAGE_MAX, fdt, data);
+    assert_int_equal(load(size), OK);
+    uint8_t *header = (uint8_t *)(uintptr_t)sys.vms[1].kernel.data;
+    header[8 + 3] = 0x10; // text_offset 0x10080000; its hash is wrong now, too
+    assert_true(load(size) < 0);
+    told(AT(LINUX) ":kernel", "its place, 0x50080000, is not memory", "the VM's memory");
+    told("image:/images/file-1:data", "Image does not match its SHA-256", "pack or load");
+    assert_int_equal(listener.sink.count, 2);
+    header[16 + 2] = 0;
+    assert_true(load(size) < 0);
+    told(AT(LINUX) ":kernel", "how much memory it needs", "3.17");
+}
+
+// ---- reservations -----------------------------------------------------------------------------------------
+
+static void reservations_that_make_no_sense(void **state)
+{
+    (void)state;
+    CELLS(RT0, "budget-us", 0);
+    only(AT(RT0) ":budget-us", "0 is too small", "10 to 10000000");
+    CELLS(RT0, "budget-us", 9);
+    only(AT(RT0) ":budget-us", "9 is too small", "10 to 10000000");
+    CELLS(RT0, "budget-us", 501);
+    only(AT(RT0) ":budget-us", "501 is more than deadline-us, 500", "at most 500");
+    without(RT0, "deadline-us");
+    CELLS(RT0, "budget-us", 1001);
+    only(AT(RT0) ":budget-us", "1001 is more than period-us, 1000", "at most 1000");
+    CELLS(RT0, "budget-us", 200);
+    CELLS(RT0, "deadline-us", 1001);
+    only(AT(RT0) ":deadline-us", "1001 is more than period-us, 1000", "at most 1000");
+    without(RT0, "budget-us");
+    only(AT(RT0) ":budget-us", "is missing", "or neither");
+    CELLS(RT0, "budget-us", 200);
+    without(RT0, "period-us");
+    only(AT(RT0) ":period-us", "is missing", "or neither");
+    fresh(state);
+    CELLS(RT0, "weight", 5);
+    only(AT(RT0) ":weight", "no meaning", "best effort");
+    without(RT0, "weight");
+    CELLS(RT0, "core", 4);
+    only(AT(RT0) ":core", "no core 4: the board has 4", "0 to 3");
+}
+
+static void load_that_a_core_cannot_keep(void **state)
+{
+    (void)state;
+    reserve(LX0, 400, 1000);
+    CELLS(LX0, "core", 1);
+    good();
+    // With overheads: 201 us by 500, 801 us by 1000.
+    reserve(LX0, 800, 1000);
+    only(AT(LX0) ":budget-us",
+         "core 1 cannot keep it: within 1000.000 us its reservations can want 1002.0",
+         "budget-us at most 79");
+    // Advice can be taken.
+    reserve(LX0, 797, 1000);
+    good();
+    reserve(LX0, 5000, 5000);
+    CELLS(LX0, "deadline-us", 300);
+    mistake(AT(LX0) ":budget-us", "5000 is more than deadline-us", "at most 300");
+    reserve(LX0, 400, 1000);
+    CELLS(LX0, "deadline-us", 400);
+    only(AT(LX0) ":budget-us", "with 1000 ns of overhead, 400 is more than the deadline, 400",
+         "a longer deadline-us");
+}
+
+static void load_that_no_core_can_keep(void **state)
+{
+    (void)state;
+    reserve(LX0, 990, 1000);
+    reserve(LX1, 990, 1000);
+    CELLS(RT0, "budget-us", 20);
+    CELLS(RT0, "deadline-us", 1000);
+    text(RT0, "core", "auto");
+    good();
+    add("/vms/linux/vcpus", "vcpu@2");
+    CELLS("/vms/linux/vcpus/vcpu@2", "reg", 2);
+    reserve("/vms/linux/vcpus/vcpu@2", 990, 1000);
+    add("/vms/linux/vcpus", "vcpu@3");
+    CELLS("/vms/linux/vcpus/vcpu@3", "reg", 3);
+    reserve("/vms/linux/vcpus/vcpu@3", 990, 1000);
+    only(AT(RT0) ":budget-us", "no core can keep it; closest is core", "period-us at least");
+}
+
+// 31 servers leave the 32nd place of a core; there is no 33rd.
+static void more_vcpus_than_a_core_takes(void **state)
+{
+    char vm[] = "/vms/vm-a", vcpus[] = "/vms/vm-a/vcpus", vcpu[] = "/vms/vm-a/vcpus/vcpu@0";
+
+    (void)state;
+    for (unsigned i = 0; i < 5; i++) {
+        vm[8] = vcpus[8] = vcpu[8] = (char)('a' + i);
+        add("/vms", vm + 5);
+        text(vm, "kernel", "Image");
+        CELLS(vm, "memory", 0, 0x40000000, 0, 0x200000);
+        add(vm, "vcpus");
+        for (uint32_t j = 0; j < MAX_VCPUS; j++) {
+            vcpu[21] = (char)('0' + j);
+            add(vcpus, vcpu + 16);
+            CELLS(vcpu, "reg", j);
+            CELLS(vcpu, "core", 2);
+        }
+    }
+    mistake(AT("/vms/vm-a/vcpus/vcpu@0") ":core", "no core has room", "another core");
+}
+
+static void counters_without_a_rate(void **state)
+{
+    size_t size = make_image(image, IMAGE_MAX, fdt, data);
+
+    (void)state;
+    listener = (struct listener){.sink.mistake = hear};
+    assert_int_equal(board_parse(board_fdt, &board), OK);
+    assert_true(sysdesc_load(image, size, &board, 0, &sys, &listener.sink) < 0);
+    told(AT("/"), "counter runs at 0 Hz", "1 Hz to 10 GHz");
+}
+
+// ---- devices ----------------------------------------------------------------------------------------------
+
+static void devices_that_nobody_may_have(void **state)
+{
+    (void)state;
+    device(RT, "uart", "/pl011@9000000");
+    only(AT("/vms/rt/devices/uart:device"), "console UART", "another UART");
+    fresh(state);
+    device(RT, "ghost", "/pl031@0");
+    only(AT("/vms/rt/devices/ghost:device"), "/pl031@0: the board's device tree has no such node",
+         "full path");
+    fresh(state);
+    device(RT, "x", "/pl031@9010000");
+    without("/vms/rt/devices/x", "device");
+    only(AT("/vms/rt/devices/x:device"), "is missing", "add it");
+    fresh(state);
+    device(LINUX, "x", "/pl031@9010000");
+    device(RT, "x", "/pl031@9010000");
+    CELLS("/vms/rt/devices/x", "irq-distance-us", 1000);
+    mistake(AT("/vms/linux/devices/x:device"), "which rt has", "assign it once");
+}
+
+static void devices_at_odd_places(void **state)
+{
+    (void)state;
+    device(LINUX, "x", "/pl031@9010000");
+    CELLS("/vms/linux/devices/x", "guest-address", 0, 0x09000000);
+    only(AT("/vms/linux/devices/x:guest-address"), "overlap the virtual console UART",
+         "where else");
+    CELLS("/vms/linux/devices/x", "guest-address", 0, 0x40000000);
+    only(AT("/vms/linux/devices/x:guest-address"), "overlap the VM's memory", "where else");
+    CELLS("/vms/linux/devices/x", "guest-address", 0, 0x0b000800);
+    only(AT("/vms/linux/devices/x:guest-address"), "no place", "multiple of 4 KiB");
+    CELLS("/vms/linux/devices/x", "guest-address", 0x80, 0);
+    only(AT("/vms/linux/devices/x:guest-address"), "no place", "below 0x8000000000");
+    CELLS("/vms/linux/devices/x", "guest-address", 0, 0x0b000000, 0, 0x0c000000);
+    only(AT("/vms/linux/devices/x:guest-address"), "2 addresses for 1 MMIO ranges", "1, or none");
+    CELLS("/vms/linux/devices/x", "guest-address", 0);
+    only(AT("/vms/linux/devices/x:guest-address"), "has 4 bytes", "one 64-bit address");
+    CELLS("/vms/linux/devices/x", "guest-address", 0, 0x0b000000);
+    device(LINUX, "y", "/pl061@9030000");
+    CELLS("/vms/linux/devices/y", "guest-address", 0, 0x0b000000);
+    mistake(AT("/vms/linux/devices/x:guest-address"), "where the VM sees /pl061@9030000",
+            "its own addresses");
+}
+
+static void device_interrupts(void **state)
+{
+    (void)state;
+    set_cells(board_fdt, "/pl031@9010000", "interrupts", (const uint32_t[]){0, 100, 4}, 3);
+    device(RT, "clock", "/pl031@9010000");
+    CELLS("/vms/rt/devices/clock", "irq-distance-us", 10);
+    CELLS(RT, "spis", 64);
+    only(AT("/vms/rt/devices/clock:device"), "SPI 100, is beyond the VM's 64", "raise spis");
+    CELLS(RT, "spis", 128);
+    good();
+    without("/vms/rt/devices/clock", "irq-distance-us");
+    only(AT("/vms/rt/devices:irq-distance-us"), "interrupts core 1, which has reservations",
+         "how far apart");
+    // On a core of its own it need not say.
+    text("/vms/rt", "bootargs", "");
+    without(RT0, "budget-us");
+    without(RT0, "period-us");
+    without(RT0, "deadline-us");
+    good();
+    // Too many of them leave no time: 1 us each 2 us is half of the core.
+    fresh(state);
+    device(RT, "clock", "/pl031@9010000");
+    CELLS("/vms/rt/devices/clock", "irq-distance-us", 2);
+    reserve(LX0, 400, 1000);
+    CELLS(LX0, "core", 1);
+    mistake(AT(LX0) ":budget-us", "core 1 cannot keep it", "budget-us at most");
+}
+
+// A VCPU without a fixed core is placed first, then the interrupts are counted where it is.
+static void interrupts_follow_their_vcpu(void **state)
+{
+    (void)state;
+    text(RT0, "core", "auto");
+    device(RT, "clock", "/pl031@9010000");
+    CELLS("/vms/rt/devices/clock", "irq-distance-us", 100);
+    good();
+    unsigned core = sys.vms[0].vcpus[0].placed;
+    assert_int_equal(sys.vms[0].vcpus[0].core, CORE_AUTO);
+    assert_int_not_equal(core, 0); // where the console interrupts
+    assert_int_equal(sys.cores[core].source_count, 1);
+    assert_int_equal(sys.cores[core].sources[0].distance, 6250);
+    CELLS("/vms/rt/devices/clock", "irq-distance-us", 1);
+    mistake(AT(RT0) ":budget-us", "core", "less of its core");
+}
+
+// ---- the image --------------------------------------------------------------------------------------------
+
+static void truncated_images(void **state)
+{
+    size_t size = make_image(image, IMAGE_MAX, fdt, data);
+
+    (void)state;
+    for (size_t cut = 0; cut < size; cut = cut < 512 ? cut + 1 : cut + 61) {
+        assert_int_equal(load(cut), ERR_CORRUPT);
+        assert_int_equal(listener.sink.count, 1);
+        told("image:/", "is no system image, or truncated", "load it whole");
+    }
+    assert_int_equal(load(size), OK);
+}
+
+static void damaged_images(void **state)
+{
+    size_t size = make_image(image, IMAGE_MAX, fdt, data);
+
+    (void)state;
+    assert_int_equal(load(size), OK);
+    uint8_t *initrd = (uint8_t *)(uintptr_t)sys.vms[1].initrd.data;
+    initrd[3] ^= 1;
+    assert_true(load(size) < 0);
+    told("image:/images/file-2:data", "initrd does not match its SHA-256", "pack or load it again");
+    assert_int_equal(listener.sink.count, 1);
+    // sysdesc_parse alone does not look at guest files.
+    assert_int_equal(sysdesc_parse(image, size, &board, HZ, &sys, &listener.sink), OK);
+    assert_int_equal(sysdesc_verify(&sys, &listener.sink), ERR_CORRUPT);
+    initrd[3] ^= 1;
+    // The description itself: nothing in it is believed.
+    for (unsigned i = 0; i < sys.part_count; i++) {
+        if (strcmp(sys.parts[i].name, "system") == 0) {
+            ((uint8_t *)(uintptr_t)sys.parts[i].data.data)[100] ^= 1;
+        }
+    }
+    assert_true(load(size) < 0);
+    told("image:/images/system:data", "it does not match its SHA-256", "pack or load it again");
+    assert_int_equal(listener.sink.count, 1);
+    assert_int_equal(sys.vm_count, 0);
+}
+
+static void images_without_what_they_need(void **state)
+{
+    const struct image_file nothing[] = {{"other", "firmware", "x", 2, "x", 2}};
+    const struct image_file no_tree[] = {
+        {"system", "flat_dt", "text", 5, NULL, 0},
+        {"board", "flat_dt", image, IMAGE_MAX - 64, NULL, 0},
+    };
+    static uint64_t other[IMAGE_MAX / 4];
+
+    (void)state;
+    size_t size = make_fit(image, IMAGE_MAX, "test.dts", nothing, 1);
+    assert_true(load(size) < 0);
+    told("image:/", "has no image \"system\"", "scripts/mkimage.py");
+    told("image:/", "has no image \"board\"", "scripts/mkimage.py");
+    size = make_fit(other, sizeof(other), "test.dts", no_tree, 2);
+    listener = (struct listener){.sink.mistake = hear};
+    assert_true(sysdesc_load(other, size, &board, HZ, &sys, &listener.sink) < 0);
+    told("image:/images/system:data", "is no device tree", "dtc");
+    told("image:/images/board:data", "are too many", "at most 64 KiB");
+}
+
+static void images_without_hashes(void **state)
+{
+    (void)state;
+    size_t size = make_image(image, IMAGE_MAX, fdt, data);
+    char *strings = (char *)image + fdt_off_dt_strings(image);
+
+    for (uint32_t i = 0; i + 5 < fdt_size_dt_strings(image); i++) {
+        if (memcmp(strings + i, "algo", 5) == 0) {
+            strings[i] = 'x';
+        }
+    }
+    assert_true(load(size) < 0);
+    told("image:/images/system:hash", "has no SHA-256", "pack the image again");
+    told("image:/images/file-0:hash", "has no SHA-256", "pack the image again");
+}
+
+static void images_with_too_many_files(void **state)
+{
+    static struct image_file files_of[SYSDESC_PARTS + 2];
+    static char names[SYSDESC_PARTS + 2][8];
+
+    (void)state;
+    for (unsigned i = 0; i < SYSDESC_PARTS + 2; i++) {
+        snprintf(names[i], sizeof(names[i]), "f%u", i);
+        files_of[i] = (struct image_file){names[i], "firmware", "x", 1, NULL, 0};
+    }
+    size_t size = make_fit(image, IMAGE_MAX, "test.dts", files_of, SYSDESC_PARTS + 2);
+    assert_true(load(size) < 0);
+    told("image:/", "holds too many images", "at most 66");
+    assert_int_equal(listener.sink.count, 3); // nor has it the two trees
+}
+
+static void board_data(void **state)
+{
+    (void)state;
+    assert_int_equal(fdt_setprop_u32(data, 0, "overhead-ns", 0), 0);
+    mistake("board.dts:/:overhead-ns", "0 is too small", "1 to 1000000");
+    assert_int_equal(fdt_delprop(data, 0, "overhead-ns"), 0);
+    assert_int_equal(fdt_delprop(data, 0, "console-irq-distance-us"), 0);
+    mistake("board.dts:/:overhead-ns", "is missing", "add it");
+    told("board.dts:/:console-irq-distance-us", "is missing", "add it");
+    assert_int_equal(fdt_setprop_u32(data, 0, "irq-costs-ns", 3), 0);
+    mistake("board.dts:/:irq-costs-ns", "unknown property", "did you mean irq-cost-ns?");
+}
+
+// All at once, in one go.
+static void everything_is_told_at_once(void **state)
+{
+    (void)state;
+    CELLS(RT, "spis", 40);
+    CELLS(RT0, "core", 9);
+    text(LINUX, "initrd", "nowhere");
+    flag(LINUX, "no-vp1011");
+    reserve(LX0, 900, 1000);
+    reserve(LX1, 900, 1000);
+    CELLS(LX0, "core", 2);
+    CELLS(LX1, "core", 2);
+    CELLS(LINUX, "memory", 0, 0x40000000, 0, 0x7fe00000);
+    assert_true(check() < 0);
+    told(AT(RT) ":spis", "40", "64");
+    told(AT(RT0) ":core", "no core 9", "0 to 3");
+    told(AT(LINUX) ":initrd", "nowhere", "pack");
+    told(AT(LINUX) ":no-vp1011", "unknown", "no-vpl011");
+    told(AT(LINUX) ":memory", "no room for 2046 MiB", "at most");
+    told(AT(LX1) ":budget-us", "core 2 cannot keep it", "period-us at least");
+    assert_int_equal(listener.sink.count, 6);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, fresh)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_good_system_is_read),
+        TEST(reservations_are_admitted_in_ticks),
+        TEST(every_property_arrives),
+        TEST(the_outer_image_is_descended_into),
+        TEST(unknown_properties),
+        TEST(unknown_nodes),
+        TEST(wrong_types_and_sizes),
+        TEST(values_out_of_range),
+        TEST(missing_things),
+        TEST(duplicates),
+        TEST(names_of_vms),
+        TEST(too_many_vms),
+        TEST(only_the_first_mistakes_are_told),
+        TEST(memory_of_a_vm),
+        TEST(memory_of_the_board),
+        TEST(files),
+        TEST(linux_images),
+        TEST(what_does_not_fit),
+        TEST(odd_linux_headers),
+        TEST(reservations_that_make_no_sense),
+        TEST(load_that_a_core_cannot_keep),
+        TEST(load_that_no_core_can_keep),
+        TEST(more_vcpus_than_a_core_takes),
+        TEST(counters_without_a_rate),
+        TEST(devices_that_nobody_may_have),
+        TEST(devices_at_odd_places),
+        TEST(device_interrupts),
+        TEST(interrupts_follow_their_vcpu),
+        TEST(truncated_images),
+        TEST(damaged_images),
+        TEST(images_without_what_they_need),
+        TEST(images_without_hashes),
+        TEST(images_with_too_many_files),
+        TEST(board_data),
+        TEST(everything_is_told_at_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
