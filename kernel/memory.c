@@ -27,7 +27,7 @@ static struct {
 
 static struct memory_report report;
 
-// Adds a range, or loses it when the table is full: safe, and no board comes near.
+// Adds a range, or loses it when the table is full: safe.
 static void free_add(paddr_t base, paddr_t end)
 {
     if (base < end && free_memory.count < MAX_FREE) {
@@ -49,9 +49,15 @@ static void free_remove(paddr_t base, uint64_t size)
         struct range r = free_memory.ranges[i];
         paddr_t end = r.base + r.size;
         if (from < end && r.base < to) {
+            bool below_first = from > r.base && from - r.base > end - MIN(to, end);
             free_memory.ranges[i] = free_memory.ranges[--free_memory.count];
-            free_add(r.base, MIN(from, end));
-            free_add(MAX(to, r.base), end);
+            if (below_first) { // the larger piece first: it is the one not to lose
+                free_add(r.base, from);
+            }
+            free_add(to, end);
+            if (!below_first) {
+                free_add(r.base, from);
+            }
         }
     }
 }
@@ -147,17 +153,15 @@ static void *pool_take(uint64_t size, uint64_t align)
 
 void *memory_alloc(size_t size)
 {
-    return pool_take(ALIGN_UP(size, CACHE_LINE), CACHE_LINE);
+    return size > POOL_SIZE ? NULL : pool_take(ALIGN_UP(size, CACHE_LINE), CACHE_LINE);
 }
 
 void *memory_alloc_pages(unsigned pages)
 {
-    uint64_t align = PAGE_SIZE;
+    uint64_t size = pages * PAGE_SIZE;
+    bool power_of_two = pages != 0 && (pages & (pages - 1)) == 0;
 
-    if ((pages & (pages - 1)) == 0) { // concatenated translation tables: aligned to their size
-        align *= pages;
-    }
-    return pool_take(pages * PAGE_SIZE, align);
+    return pool_take(size, power_of_two ? size : PAGE_SIZE); // for concatenated tables
 }
 
 paddr_t memory_pa(const void *address)

@@ -8,7 +8,8 @@
 
 struct board;
 
-// Takes the board's memory minus reserved ranges, the hypervisor's image, the device tree and the system image.
+// Takes the board's memory minus reserved ranges, the hypervisor's image, the device tree and the system image, and maps
+// the hypervisor's own part of it. ERR_NO_MEMORY: no 2 MiB aligned place for that.
 int memory_init(const struct board *board);
 
 // Allocates `size` bytes of physical memory aligned to `align` (a power of two >= 4096) for a guest. Not mapped at EL2,
@@ -17,7 +18,7 @@ int memory_alloc_guest(uint64_t size, uint64_t align, paddr_t *pa);
 
 // Allocates zeroed hypervisor memory, mapped read-write, never executable. NULL when exhausted. Cache-line aligned.
 void *memory_alloc(size_t size);
-// The same, whole 4 KiB pages, page aligned (translation tables, stacks).
+// The same, whole 4 KiB pages, page aligned (translation tables, stacks); a power of two of them aligned to its size.
 void *memory_alloc_pages(unsigned pages);
 
 // Between an address that memory_alloc* returned (or lies in the hypervisor image) and its physical address.
