@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: Apache-2.0
+// A virtio console with one port (virtio 1.2, 5.3) behind the MMIO transport, version 2 (4.2). Output is taken in slices
+// of a few hundred bytes: the first in the trap of the notification, the rest as a job, or when the VM's console ring
+// has room again. A queue that makes no sense puts the device into DEVICE_NEEDS_RESET, and that is all.
+#include <libfdt.h>
+
+#include "drivers/virtio_queue.h"
+#include "drivers/virtual.h"
+#include "kernel/arch.h"
+#include "kernel/console.h"
+#include "kernel/guest_fdt.h"
+#include "kernel/guest_mem.h"
+#include "kernel/job.h"
+#include "kernel/memory.h"
+#include "kernel/vm.h"
+
+enum virtio_mmio_offset {
+    MAGIC_VALUE = 0x000,
+    VERSION = 0x004,
+    DEVICE_ID = 0x008,
+    VENDOR_ID = 0x00c,
+    DEVICE_FEATURES = 0x010,
+    DEVICE_FEATURES_SEL = 0x014,
+    DRIVER_FEATURES = 0x020,
+    DRIVER_FEATURES_SEL = 0x024,
+    QUEUE_SEL = 0x030,
+    QUEUE_NUM_MAX = 0x034,
+    QUEUE_NUM = 0x038,
+    QUEUE_READY = 0x044,
+    QUEUE_NOTIFY = 0x050,
+    INTERRUPT_STATUS = 0x060,
+    INTERRUPT_ACK = 0x064,
+    STATUS = 0x070,
+    QUEUE_DESC_LOW = 0x080,
+    QUEUE_DRIVER_LOW = 0x090,
+    QUEUE_DEVICE_LOW = 0x0a0,
+    QUEUE_HIGH = 4, // the upper half of the three above
+    SHM_LEN_LOW = 0x0b0,
+    SHM_BASE_HIGH = 0x0bc,
+    CONFIG = 0x100,
+};
+#define MAGIC  0x74726976u // "virt"
+#define VENDOR 0x746b6174u // "takt"
+#define NO_SHM UINT32_MAX
+enum { MMIO_VERSION = 2, DEVICE_CONSOLE = 3, FEATURES_HIGH = 1 /* VIRTIO_F_VERSION_1 */ };
+enum { INTERRUPT_USED = 1, INTERRUPT_CONFIG = 2 };
+enum { STATUS_DRIVER_OK = 4, STATUS_FEATURES_OK = 8, STATUS_NEEDS_RESET = 0x40 };
+enum { RECEIVE, TRANSMIT, QUEUES };
+
+// One slice, with interrupts masked: about 2,000 instructions.
+enum { SLICE_BYTES = 256, SLICE_DESCRIPTORS = 16 };
+
+struct virtio_console {
+    struct spinlock lock; // everything below but `job`
+    struct vm *vm;
+    uint32_t status, interrupts;
+    uint32_t device_select, driver_select, queue_select;
+    uint32_t driver_features[2];
+    struct virtqueue queue[QUEUES];
+    struct job job; // takes output on
+};
+
+// ---- state ------------------------------------------------------------------------------------------------
+
+static void raise_interrupt(struct virtio_console *dev, uint32_t cause)
+{
+    dev->interrupts |= cause;
+    arch_vm_set_line(dev->vm, VIRTIO_CONSOLE_IRQ, dev->interrupts != 0);
+}
+
+static void needs_reset(struct virtio_console *dev)
+{
+    dev->status |= STATUS_NEEDS_RESET;
+    raise_interrupt(dev, INTERRUPT_CONFIG);
+}
+
+static bool live(const struct virtio_console *dev, unsigned queue)
+{
+    return dev->queue[queue].ready &&
+           (dev->status & (STATUS_DRIVER_OK | STATUS_NEEDS_RESET)) == STATUS_DRIVER_OK;
+}
+
+static void returned(struct virtio_console *dev, unsigned queue)
+{
+    if (!virtq_quiet(dev->vm, &dev->queue[queue])) {
+        raise_interrupt(dev, INTERRUPT_USED);
+    }
+}
+
+static void reset(struct virtio_console *dev)
+{
+    dev->status = 0;
+    dev->interrupts = 0;
+    dev->device_select = dev->driver_select = dev->queue_select = 0;
+    dev->driver_features[0] = dev->driver_features[1] = 0;
+    for (unsigned i = 0; i < QUEUES; i++) {
+        dev->queue[i] = (struct virtqueue){0};
+    }
+}
+
+// ---- output -----------------------------------------------------------------------------------------------
+
+// OK: the step made progress; ERR_NOT_FOUND: no more to send; ERR_BUSY: the console is full; other: broken.
+static int transmit_step(struct virtio_console *dev, uint32_t *budget)
+{
+    struct virtqueue *q = &dev->queue[TRANSMIT];
+    struct virtq_buffer buffer;
+    char data[SLICE_BYTES];
+    bool done = false;
+    int status = virtq_peek(dev->vm, q, &buffer);
+
+    if (status != OK) {
+        return status;
+    }
+    uint32_t size = MIN(buffer.size, *budget);
+    if (buffer.writable) {
+        return ERR_CORRUPT;
+    }
+    status = guest_read(dev->vm, buffer.gpa, data, size);
+    if (status != OK) {
+        return status;
+    }
+    uint32_t taken =
+        size == 0 ? 0 : (uint32_t)console_vm_write(dev->vm, CONSOLE_VIRTIO, data, size);
+    *budget -= taken;
+    status = virtq_advance(dev->vm, q, taken, &done);
+    if (done) {
+        returned(dev, TRANSMIT);
+    }
+    return status == OK && taken < size ? ERR_BUSY : status;
+}
+
+// One slice. True: there may be more, and room for it.
+static bool transmit_slice(struct virtio_console *dev)
+{
+    uint32_t budget = SLICE_BYTES;
+
+    if (!live(dev, TRANSMIT)) {
+        return false;
+    }
+    for (unsigned i = 0; i < SLICE_DESCRIPTORS && budget > 0; i++) {
+        int status = transmit_step(dev, &budget);
+        if (status == ERR_NOT_FOUND || status == ERR_BUSY) {
+            return false;
+        }
+        if (status != OK) {
+            needs_reset(dev);
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum job_result transmit_job(struct job *job)
+{
+    struct virtio_console *dev = container_of(job, struct virtio_console, job);
+    unsigned long flags = spin_lock(&dev->lock);
+    bool more = transmit_slice(dev);
+
+    spin_unlock(&dev->lock, flags);
+    return more ? JOB_AGAIN : JOB_DONE;
+}
+
+static void console_drained(void *device)
+{
+    struct virtio_console *dev = device;
+
+    job_submit(dev->vm->vcpus[0]->cpu, &dev->job);
+}
+
+// ---- input ------------------------------------------------------------------------------------------------
+
+// Each call fills at most one chain for what was typed: `size` is small.
+static int receive(struct virtio_console *dev, const char *data, size_t size, size_t *taken)
+{
+    struct virtqueue *q = &dev->queue[RECEIVE];
+    struct virtq_buffer buffer;
+    bool done = false;
+
+    for (unsigned i = 0; i < SLICE_DESCRIPTORS && *taken < size && !done; i++) {
+        int status = virtq_peek(dev->vm, q, &buffer);
+        if (status == OK && !buffer.writable) {
+            status = ERR_CORRUPT;
+        }
+        if (status != OK) {
+            return status;
+        }
+        uint32_t count = (uint32_t)MIN(size - *taken, (size_t)MIN(buffer.size, SLICE_BYTES));
+        status = guest_write(dev->vm, buffer.gpa, data + *taken, count);
+        if (status != OK) {
+            return status;
+        }
+        *taken += count;
+        status = virtq_advance(dev->vm, q, count, &done);
+        if (status != OK) {
+            return status;
+        }
+    }
+    // What was typed must not wait for a full buffer.
+    int status = q->busy ? virtq_return(dev->vm, q) : OK;
+    returned(dev, RECEIVE);
+    return status;
+}
+
+static size_t console_input(void *device, const char *data, size_t size)
+{
+    struct virtio_console *dev = device;
+    unsigned long flags = spin_lock(&dev->lock);
+    size_t taken = 0;
+
+    if (size > 0 && live(dev, RECEIVE)) {
+        int status = receive(dev, data, size, &taken);
+        if (status != OK && status != ERR_NOT_FOUND) {
+            needs_reset(dev);
+        }
+    }
+    spin_unlock(&dev->lock, flags);
+    return taken;
+}
+
+// ---- registers --------------------------------------------------------------------------------------------
+
+static uint32_t read_register(const struct virtio_console *dev, uint64_t offset)
+{
+    const struct virtqueue *q = dev->queue_select < QUEUES ? &dev->queue[dev->queue_select] : NULL;
+
+    switch (offset) {
+    case MAGIC_VALUE: return MAGIC;
+    case VERSION: return MMIO_VERSION;
+    case DEVICE_ID: return DEVICE_CONSOLE;
+    case VENDOR_ID: return VENDOR;
+    case DEVICE_FEATURES: return dev->device_select == 1 ? FEATURES_HIGH : 0;
+    case QUEUE_NUM_MAX: return q != NULL ? VIRTQ_MAX : 0;
+    case QUEUE_READY: return q != NULL && q->ready;
+    case INTERRUPT_STATUS: return dev->interrupts;
+    case STATUS: return dev->status;
+    default: return offset >= SHM_LEN_LOW && offset <= SHM_BASE_HIGH ? NO_SHM : 0;
+    }
+}
+
+static void write_status(struct virtio_console *dev, uint32_t value)
+{
+    if (value == 0) {
+        reset(dev);
+        raise_interrupt(dev, 0);
+        return;
+    }
+    if (dev->driver_features[0] != 0 || dev->driver_features[1] != FEATURES_HIGH) {
+        value &= ~(uint32_t)STATUS_FEATURES_OK; // the driver sees that its choice was refused
+    }
+    dev->status = (value & ~(uint32_t)STATUS_NEEDS_RESET) | (dev->status & STATUS_NEEDS_RESET);
+}
+
+static void write_queue(struct virtio_console *dev, uint64_t offset, uint32_t value)
+{
+    struct virtqueue *q = &dev->queue[dev->queue_select];
+    gpa_t *const address = offset < QUEUE_DRIVER_LOW   ? &q->desc
+                           : offset < QUEUE_DEVICE_LOW ? &q->avail
+                                                       : &q->used;
+
+    if (offset == QUEUE_READY) {
+        q->ready = false;
+        if ((value & 1) != 0 && virtq_enable(q) != OK) {
+            needs_reset(dev);
+        }
+    } else if (q->ready) {
+        return; // a live queue does not change
+    } else if (offset == QUEUE_NUM) {
+        q->size = value;
+    } else if ((offset & QUEUE_HIGH) != 0) {
+        *address = (uint32_t)*address | (gpa_t)value << 32;
+    } else {
+        *address = (*address & ~(gpa_t)UINT32_MAX) | value;
+    }
+}
+
+static void write_notify(struct virtio_console *dev, uint32_t queue)
+{
+    if (queue == TRANSMIT && transmit_slice(dev)) {
+        job_submit(dev->vm->vcpus[0]->cpu, &dev->job);
+    }
+}
+
+static void write_register(struct virtio_console *dev, uint64_t offset, uint32_t value)
+{
+    switch (offset) {
+    case DEVICE_FEATURES_SEL: dev->device_select = value; break;
+    case DRIVER_FEATURES_SEL: dev->driver_select = value; break;
+    case DRIVER_FEATURES:
+        if (dev->driver_select < 2) {
+            dev->driver_features[dev->driver_select] = value;
+        }
+        break;
+    case QUEUE_SEL: dev->queue_select = value; break;
+    case QUEUE_NOTIFY: write_notify(dev, value); break;
+    case INTERRUPT_ACK:
+        dev->interrupts &= ~value;
+        raise_interrupt(dev, 0);
+        break;
+    case STATUS: write_status(dev, value); break;
+    case QUEUE_NUM:
+    case QUEUE_READY:
+    case QUEUE_DESC_LOW:
+    case QUEUE_DESC_LOW + QUEUE_HIGH:
+    case QUEUE_DRIVER_LOW:
+    case QUEUE_DRIVER_LOW + QUEUE_HIGH:
+    case QUEUE_DEVICE_LOW:
+    case QUEUE_DEVICE_LOW + QUEUE_HIGH:
+        if (dev->queue_select < QUEUES) {
+            write_queue(dev, offset, value);
+        }
+        break;
+    default: break;
+    }
+}
+
+static int virtio_access(struct vcpu *vcpu, void *device, struct mmio_access *access)
+{
+    struct virtio_console *dev = device;
+
+    (void)vcpu;
+    if (access->offset >= CONFIG || access->size != sizeof(uint32_t)) {
+        return OK; // the configuration has no field without a feature: zero; other widths are not defined
+    }
+    unsigned long flags = spin_lock(&dev->lock);
+    if (access->write) {
+        write_register(dev, access->offset, (uint32_t)access->value);
+    } else {
+        access->value = read_register(dev, access->offset);
+    }
+    spin_unlock(&dev->lock, flags);
+    return OK;
+}
+
+// ---- life -------------------------------------------------------------------------------------------------
+
+static void virtio_reset(struct vm *vm, void *state)
+{
+    struct virtio_console *dev = state;
+    unsigned long flags = spin_lock(&dev->lock);
+
+    (void)vm;
+    reset(dev);
+    spin_unlock(&dev->lock, flags);
+}
+
+static int virtio_create(struct vm *vm, void **state)
+{
+    if (!vm->desc->virtio_console) {
+        return OK;
+    }
+    struct virtio_console *dev = memory_alloc(sizeof(*dev));
+    if (dev == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    dev->vm = vm;
+    dev->job = (struct job){.run = transmit_job, .name = "virtio console"};
+    *state = dev;
+    console_vm_attach(vm, CONSOLE_VIRTIO,
+                      &(struct console_device){console_input, console_drained, dev});
+    return mmio_add(&vm->mmio, &(struct mmio_region){.base = VIRTIO_CONSOLE_BASE,
+                                                     .size = VIRTIO_CONSOLE_SIZE,
+                                                     .handler = virtio_access,
+                                                     .device = dev,
+                                                     .name = "virtio console"});
+}
+
+static int virtio_fdt(struct vm *vm, void *state, void *fdt)
+{
+    int node = fdt_add_subnode(fdt, 0, "virtio_mmio@a000000");
+    int error = fdt_setprop_string(fdt, node, "compatible", "virtio,mmio");
+
+    (void)vm;
+    (void)state;
+    error |=
+        fdt_appendprop_addrrange(fdt, 0, node, "reg", VIRTIO_CONSOLE_BASE, VIRTIO_CONSOLE_SIZE);
+    error |= arch_guest_fdt_interrupt(fdt, node, VIRTIO_CONSOLE_IRQ, false);
+    return error | fdt_setprop(fdt, node, "dma-coherent", NULL, 0);
+}
+
+const struct virtual_device virtio_console_device = {"virtio console", virtio_create, virtio_reset,
+                                                     virtio_fdt};
