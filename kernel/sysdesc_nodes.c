@@ -35,6 +35,7 @@ static void *enter_vcpu(struct sysdesc_check *c, void *object, const char *name)
     (void)name;
     c->vcpus_nodes++;
     memset(&c->vcpu, 0, sizeof(c->vcpu));
+    c->vcpu.reg = MAX_VCPUS; // none, until a good one is read
     c->vcpu.desc.weight = 100;
     c->vcpu.desc.core = CORE_AUTO;
     return c;
@@ -76,7 +77,7 @@ static void leave_vcpu(struct sysdesc_check *c, void *object, uint32_t seen)
     if ((seen & (BIT(VCPU_BUDGET) | BIT(VCPU_PERIOD) | BIT(VCPU_DEADLINE))) != 0) {
         check_reservation(c, &c->vcpu.desc, seen);
     }
-    if ((seen & BIT(VCPU_REG)) == 0) {
+    if (c->vcpu.reg == MAX_VCPUS) {
         return;
     }
     if ((c->vcpus_seen & BIT(c->vcpu.reg)) != 0) {
