@@ -34,6 +34,14 @@ static inline uint32_t vgic_ready(const struct vgic *vgic, const struct vgic_ban
     return vgic_deliverable(vgic, bank) & ~bank->active & ~bank->resident;
 }
 
+// Orders interrupts: the smaller, the more urgent.
+#define URGENCY_ID(u)       ((u)&0xff)
+#define URGENCY_PRIORITY(u) ((u) >> 8)
+static inline uint32_t vgic_urgency(const struct vgic_bank *bank, unsigned word, unsigned n)
+{
+    return (uint32_t)bank->priority[n] << 8 | (word * 32 + n);
+}
+
 // SGIs of a v2 guest are pending once for each sender.
 static inline bool vgic_is_v2_sgi(unsigned id)
 {
@@ -56,6 +64,29 @@ void vgic_kick(struct vm *vm, uint32_t who);
 
 // The state of a word's interrupts as a guest reads it: `state` is LR_PENDING or LR_ACTIVE. Adds to *who.
 uint32_t vgic_read_state(struct vcpu *vcpu, unsigned word, uint64_t state, uint32_t *who);
+
+// ---- list registers (vgic_lr.c): own core ----------------------------------------------------------------
+static inline uint64_t vgic_lr_get(const struct vgic_cpu *c, unsigned i)
+{
+    return c->loaded ? gic->read_lr(i) : c->lr[i];
+}
+
+static inline uint32_t vgic_lr_free(const struct vgic_cpu *c)
+{
+    return ~c->used & (uint32_t)(BIT(gic_machine.lr_count) - 1);
+}
+
+// Fills list register `i` from the bank of `id`. `active`: LR_ACTIVE, with the sender of a v2 SGI, or 0.
+void vgic_lr_place(struct vcpu *vcpu, unsigned i, unsigned id, uint64_t active);
+
+// Back into the bank with what list register `i` holds. Returns a kick set, as the others.
+uint32_t vgic_lr_evict(struct vcpu *vcpu, unsigned i);
+
+// Takes back what ended and what somebody changed.
+uint32_t vgic_lr_renew(struct vcpu *vcpu);
+
+// Brings in the most urgent of what is ready; afterwards `words` has the banks where something still waits.
+uint32_t vgic_lr_fill(struct vcpu *vcpu);
 
 // Takes everything out of the list registers of a VCPU that is not loaded. Returns a kick set.
 uint32_t vgic_evacuate(struct vcpu *vcpu);

@@ -14,22 +14,12 @@
 // How many enter the list registers in one pass; more come with the next no-pending interrupt.
 enum { FILL_MAX = 4 };
 
-static inline uint64_t lr_get(const struct vgic_cpu *c, unsigned i)
-{
-    return c->loaded ? gic->read_lr(i) : c->lr[i];
-}
-
 static inline void lr_put(struct vgic_cpu *c, unsigned i, uint64_t lr)
 {
     __atomic_store_n(&c->lr[i], lr, __ATOMIC_RELAXED);
     if (c->loaded) {
         gic->write_lr(i, lr);
     }
-}
-
-static uint32_t free_lrs(const struct vgic_cpu *c)
-{
-    return ~c->used & (uint32_t)(BIT(gic_machine.lr_count) - 1);
 }
 
 // Moves the pending state of `id` from its bank into a list register; returns the bits that it adds there.
@@ -50,7 +40,7 @@ static uint64_t take_pending(struct vgic_cpu *c, struct vgic_bank *bank, unsigne
 }
 
 // Fills list register `i` from the bank. `active`: LR_ACTIVE, with the sender of a v2 SGI, or 0.
-static void place(struct vcpu *vcpu, unsigned i, unsigned id, uint64_t active)
+void vgic_lr_place(struct vcpu *vcpu, unsigned i, unsigned id, uint64_t active)
 {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     unsigned word = id / 32, n = id % 32;
@@ -87,11 +77,11 @@ static void place(struct vcpu *vcpu, unsigned i, unsigned id, uint64_t active)
     lr_put(c, i, lr);
 }
 
-// Empties list register `i` into the bank, as far as its state still counts. Returns what place() takes as `active`.
+// Empties list register `i` into the bank, as far as its state still counts. Returns what vgic_lr_place takes as `active`.
 static uint64_t fold(struct vcpu *vcpu, unsigned i)
 {
     struct vgic_cpu *c = &vcpu->arch.vgic;
-    uint64_t lr = lr_get(c, i), active = 0;
+    uint64_t lr = vgic_lr_get(c, i), active = 0;
     unsigned id = LR_ID(lr), word = id / 32;
     struct vgic_bank *bank = vgic_bank(vcpu, word);
     uint32_t bit = 1u << id % 32;
@@ -107,7 +97,8 @@ static uint64_t fold(struct vcpu *vcpu, unsigned i)
     if (((lr & LR_ACTIVE) != 0 && (bank->void_active & bit) == 0) || (bank->active & bit) != 0) {
         active = LR_ACTIVE | (vgic_is_v2_sgi(id) ? lr & LR_SOURCE_MASK : 0);
     }
-    if ((lr & (LR_STATE | LR_HW)) == LR_HW) { // the guest's end was that of the physical one
+    // The guest's end was that of the physical one, but an SPI may have fired anew since, on another core.
+    if ((lr & (LR_STATE | LR_HW)) == LR_HW && (word == 0 || (bank->latch & bit) == 0)) {
         bank->linked &= ~bit;
     }
     bank->resident &= ~bit;
@@ -140,7 +131,7 @@ static uint32_t settle(struct vcpu *vcpu, unsigned id, uint64_t active)
     return vgic_changed(vcpu, id / 32, bit);
 }
 
-static uint32_t evict(struct vcpu *vcpu, unsigned i)
+uint32_t vgic_lr_evict(struct vcpu *vcpu, unsigned i)
 {
     unsigned id = LR_ID(vcpu->arch.vgic.lr[i]);
 
@@ -148,7 +139,7 @@ static uint32_t evict(struct vcpu *vcpu, unsigned i)
 }
 
 // Takes back what ended and what somebody changed.
-static uint32_t renew(struct vcpu *vcpu)
+uint32_t vgic_lr_renew(struct vcpu *vcpu)
 {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     uint32_t ended = c->loaded ? gic->empty_lrs() : 0, who = 0;
@@ -165,7 +156,7 @@ static uint32_t renew(struct vcpu *vcpu)
         }
         uint64_t active = fold(vcpu, i);
         if (active != 0 || (vgic_ready(&vcpu->vm->arch.vgic, bank) & c->mine[word] & bit) != 0) {
-            place(vcpu, i, id, active);
+            vgic_lr_place(vcpu, i, id, active);
         } else {
             who |= settle(vcpu, id, 0);
         }
@@ -174,9 +165,6 @@ static uint32_t renew(struct vcpu *vcpu)
 }
 
 // ---- filling ----------------------------------------------------------------------------------------------
-
-#define KEY_ID(key)       ((key)&0xff)
-#define KEY_PRIORITY(key) ((key) >> 8)
 
 // The most urgent ready interrupts, most urgent first. Looks at every ready one: up to 256 of them.
 static unsigned choose(struct vcpu *vcpu, uint32_t keys[FILL_MAX])
@@ -190,7 +178,7 @@ static unsigned choose(struct vcpu *vcpu, uint32_t keys[FILL_MAX])
         uint32_t ready = vgic_ready(&vcpu->vm->arch.vgic, bank) & c->mine[word];
         for (; ready != 0; ready &= ready - 1) {
             unsigned n = (unsigned)__builtin_ctz(ready);
-            uint32_t key = (uint32_t)bank->priority[n] << 8 | (word * 32 + n);
+            uint32_t key = vgic_urgency(bank, word, n);
             if (count == FILL_MAX && key > keys[count - 1]) {
                 continue;
             }
@@ -210,7 +198,7 @@ static unsigned victim(const struct vgic_cpu *c, unsigned priority)
     unsigned worst[2] = {VGIC_NO_SLOT, VGIC_NO_SLOT}, level[2] = {0, 0}; // pending, active
 
     for (unsigned i = 0; i < gic_machine.lr_count; i++) {
-        uint64_t lr = lr_get(c, i);
+        uint64_t lr = vgic_lr_get(c, i);
         unsigned active = (lr & LR_ACTIVE) != 0;
         if (worst[active] == VGIC_NO_SLOT || LR_PRIORITY(lr) >= level[active]) {
             worst[active] = i;
@@ -223,23 +211,23 @@ static unsigned victim(const struct vgic_cpu *c, unsigned priority)
     return level[0] > priority ? worst[0] : VGIC_NO_SLOT;
 }
 
-static uint32_t fill(struct vcpu *vcpu)
+uint32_t vgic_lr_fill(struct vcpu *vcpu)
 {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     uint32_t keys[FILL_MAX], who = 0;
     unsigned count = choose(vcpu, keys);
 
     for (unsigned k = 0; k < count; k++) {
-        uint32_t unused = free_lrs(c);
+        uint32_t unused = vgic_lr_free(c);
         unsigned i =
-            unused != 0 ? (unsigned)__builtin_ctz(unused) : victim(c, KEY_PRIORITY(keys[k]));
+            unused != 0 ? (unsigned)__builtin_ctz(unused) : victim(c, URGENCY_PRIORITY(keys[k]));
         if (i == VGIC_NO_SLOT) {
             break;
         }
         if (unused == 0) {
-            who |= evict(vcpu, i);
+            who |= vgic_lr_evict(vcpu, i);
         }
-        place(vcpu, i, KEY_ID(keys[k]), 0);
+        vgic_lr_place(vcpu, i, URGENCY_ID(keys[k]), 0);
     }
     for (uint32_t words = c->words; words != 0; words &= words - 1) {
         unsigned word = (unsigned)__builtin_ctz(words);
@@ -247,187 +235,6 @@ static uint32_t fill(struct vcpu *vcpu)
         if ((vgic_ready(&vcpu->vm->arch.vgic, bank) & c->mine[word]) == 0) {
             c->words &= ~(1u << word);
         }
-    }
-    return who;
-}
-
-// ---- parked active interrupts -----------------------------------------------------------------------------
-
-// The most urgent parked one: the guest ends what it took last. GIC_SPURIOUS: none.
-static unsigned parked_best(struct vcpu *vcpu)
-{
-    struct vgic_cpu *c = &vcpu->arch.vgic;
-    uint32_t best = ~0u;
-
-    for (unsigned word = 0; word < vcpu->vm->arch.vgic.words; word++) {
-        struct vgic_bank *bank = vgic_bank(vcpu, word);
-        uint32_t bits = bank->active & ~bank->resident & c->held[word];
-        for (; bits != 0; bits &= bits - 1) {
-            unsigned n = (unsigned)__builtin_ctz(bits);
-            best = MIN(best, (uint32_t)bank->priority[n] << 8 | (word * 32 + n));
-        }
-    }
-    return best == ~0u ? GIC_SPURIOUS : KEY_ID(best);
-}
-
-static uint32_t end_parked(struct vcpu *vcpu)
-{
-    struct vgic_cpu *c = &vcpu->arch.vgic;
-    uint32_t count = (c->loaded ? gic->read_hcr() : c->hcr) >> GIC_HCR_EOI_COUNT_SHIFT, who = 0;
-
-    if (c->loaded && count != 0) {
-        gic->virtual_control(c->hcr);
-    }
-    for (; count != 0; count--) {
-        unsigned id = parked_best(vcpu);
-        if (id == GIC_SPURIOUS) {
-            break;
-        }
-        uint32_t bit = 1u << id % 32;
-        vgic_bank(vcpu, id / 32)->active &= ~bit;
-        if (id >= VGIC_PRIVATE) {
-            c->held[id / 32] &= ~bit;
-        }
-        who |= vgic_changed(vcpu, id / 32, bit);
-    }
-    return who;
-}
-
-// Brings parked ones back while there is room. A v2 SGI stays: its sender is forgotten.
-static void unpark(struct vcpu *vcpu)
-{
-    struct vgic_cpu *c = &vcpu->arch.vgic;
-
-    c->parked = false;
-    for (unsigned word = 0; word < vcpu->vm->arch.vgic.words; word++) {
-        struct vgic_bank *bank = vgic_bank(vcpu, word);
-        uint32_t bits = bank->active & ~bank->resident & c->held[word];
-        for (; bits != 0; bits &= bits - 1) {
-            unsigned id = word * 32 + (unsigned)__builtin_ctz(bits);
-            uint32_t unused = free_lrs(c);
-            if (unused == 0) {
-                c->parked = true;
-                return;
-            }
-            if (vgic_is_v2_sgi(id)) {
-                c->parked = true;
-            } else {
-                place(vcpu, (unsigned)__builtin_ctz(unused), id, LR_ACTIVE);
-            }
-        }
-    }
-}
-
-// Private physical interrupts whose guest side is gone. While the VCPU is not loaded they are not active anyway.
-static void drop_stale_links(struct vgic_cpu *c)
-{
-    uint32_t stale = c->bank.linked & ~(c->bank.resident | c->bank.latch | c->bank.active);
-
-    if (c->loaded) {
-        vgic_unlink(&c->bank, stale);
-    } else {
-        c->bank.linked &= ~stale;
-    }
-}
-
-// ---- what the rest calls ----------------------------------------------------------------------------------
-
-static void update(struct vcpu *vcpu)
-{
-    struct vgic_cpu *c = &vcpu->arch.vgic;
-    struct vgic *vgic = &vcpu->vm->arch.vgic;
-    uint32_t who = 0, hcr = GIC_HCR_EN;
-    unsigned long flags = spin_lock(&vgic->lock);
-
-    if (unlikely((c->hcr & GIC_HCR_LRENPIE) != 0)) {
-        who |= end_parked(vcpu);
-    }
-    who |= renew(vcpu);
-    drop_stale_links(c);
-    who |= fill(vcpu);
-    if (unlikely(c->parked)) {
-        unpark(vcpu);
-        hcr |= c->parked ? GIC_HCR_LRENPIE : 0;
-    }
-    hcr |= c->words != 0 ? GIC_HCR_NPIE : 0;
-    c->attention = false;
-    spin_unlock(&vgic->lock, flags);
-    if (hcr != c->hcr) {
-        c->hcr = hcr;
-        if (c->loaded) {
-            gic->virtual_control(hcr);
-        }
-    }
-    who &= ~(1u << vcpu->index);
-    if (unlikely(who != 0)) {
-        vgic_kick(vcpu->vm, who);
-    }
-}
-
-void vgic_flush(struct vcpu *vcpu)
-{
-    if (vcpu->arch.vgic.attention) {
-        update(vcpu);
-    }
-}
-
-void vgic_maintenance(struct vcpu *vcpu)
-{
-    update(vcpu);
-}
-
-bool vgic_has_pending(struct vcpu *vcpu)
-{
-    struct vgic_cpu *c = &vcpu->arch.vgic;
-
-    // An end that asks for maintenance may have come in the same moment as the wait.
-    if (c->attention || c->eoi != 0 || c->hcr != GIC_HCR_EN) {
-        update(vcpu);
-    }
-    for (uint32_t used = c->used; used != 0; used &= used - 1) {
-        if ((lr_get(c, (unsigned)__builtin_ctz(used)) & LR_STATE) == LR_PENDING) {
-            return true;
-        }
-    }
-    return false;
-}
-
-// The physical interrupts of what the guest has not ended are active while it has the core, and only then: the next
-// VCPU has the same timer.
-static void set_links(const struct vgic_cpu *c, bool active)
-{
-    for (uint32_t bits = c->bank.linked; bits != 0; bits &= bits - 1) {
-        unsigned n = (unsigned)__builtin_ctz(bits), slot = c->slot[n];
-        if (slot == VGIC_NO_SLOT || (c->lr[slot] & LR_STATE) != 0) {
-            gic->set_active(c->bank.hw[n], active);
-        }
-    }
-}
-
-void vgic_load(struct vcpu *vcpu)
-{
-    struct vgic_cpu *c = &vcpu->arch.vgic;
-
-    set_links(c, true);
-    gic->virtual_load(c);
-    c->loaded = true;
-}
-
-void vgic_save(struct vcpu *vcpu)
-{
-    struct vgic_cpu *c = &vcpu->arch.vgic;
-
-    gic->virtual_save(c);
-    c->loaded = false;
-    set_links(c, false);
-}
-
-uint32_t vgic_evacuate(struct vcpu *vcpu)
-{
-    uint32_t who = 0;
-
-    for (uint32_t used = vcpu->arch.vgic.used; used != 0; used &= used - 1) {
-        who |= evict(vcpu, (unsigned)__builtin_ctz(used));
     }
     return who;
 }

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a core does with its VCPU's list registers: brings them up to date, loads and saves them.
+#include "arch/arm64/vgic_internal.h"
+#include "kernel/lock.h"
+
+// ---- parked active interrupts -----------------------------------------------------------------------------
+
+// The most urgent parked one: the guest ends what it took last. GIC_SPURIOUS: none.
+static unsigned parked_best(struct vcpu *vcpu)
+{
+    struct vgic_cpu *c = &vcpu->arch.vgic;
+    uint32_t best = ~0u;
+
+    for (unsigned word = 0; word < vcpu->vm->arch.vgic.words; word++) {
+        struct vgic_bank *bank = vgic_bank(vcpu, word);
+        uint32_t bits = bank->active & ~bank->resident & c->held[word];
+        for (; bits != 0; bits &= bits - 1) {
+            unsigned n = (unsigned)__builtin_ctz(bits);
+            best = MIN(best, vgic_urgency(bank, word, n));
+        }
+    }
+    return best == ~0u ? GIC_SPURIOUS : URGENCY_ID(best);
+}
+
+static uint32_t end_parked(struct vcpu *vcpu)
+{
+    struct vgic_cpu *c = &vcpu->arch.vgic;
+    uint32_t count = (c->loaded ? gic->read_hcr() : c->hcr) >> GIC_HCR_EOI_COUNT_SHIFT, who = 0;
+
+    if (c->loaded && count != 0) {
+        gic->virtual_control(c->hcr);
+    }
+    for (; count != 0; count--) {
+        unsigned id = parked_best(vcpu);
+        if (id == GIC_SPURIOUS) {
+            break;
+        }
+        uint32_t bit = 1u << id % 32;
+        vgic_bank(vcpu, id / 32)->active &= ~bit;
+        if (id >= VGIC_PRIVATE) {
+            c->held[id / 32] &= ~bit;
+        }
+        who |= vgic_changed(vcpu, id / 32, bit);
+    }
+    return who;
+}
+
+// Brings parked ones back while there is room. A v2 SGI stays: its sender is forgotten.
+static void unpark(struct vcpu *vcpu)
+{
+    struct vgic_cpu *c = &vcpu->arch.vgic;
+
+    c->parked = false;
+    for (unsigned word = 0; word < vcpu->vm->arch.vgic.words; word++) {
+        struct vgic_bank *bank = vgic_bank(vcpu, word);
+        uint32_t bits = bank->active & ~bank->resident & c->held[word];
+        for (; bits != 0; bits &= bits - 1) {
+            unsigned id = word * 32 + (unsigned)__builtin_ctz(bits);
+            uint32_t unused = vgic_lr_free(c);
+            if (unused == 0) {
+                c->parked = true;
+                return;
+            }
+            if (vgic_is_v2_sgi(id)) {
+                c->parked = true;
+            } else {
+                vgic_lr_place(vcpu, (unsigned)__builtin_ctz(unused), id, LR_ACTIVE);
+            }
+        }
+    }
+}
+
+// Private physical interrupts whose guest side is gone. While the VCPU is not loaded they are not active anyway.
+static void drop_stale_links(struct vgic_cpu *c)
+{
+    uint32_t stale = c->bank.linked & ~(c->bank.resident | c->bank.latch | c->bank.active);
+
+    if (c->loaded) {
+        vgic_unlink(&c->bank, stale);
+    } else {
+        c->bank.linked &= ~stale;
+    }
+}
+
+// ---- what the rest calls ----------------------------------------------------------------------------------
+
+static void update(struct vcpu *vcpu)
+{
+    struct vgic_cpu *c = &vcpu->arch.vgic;
+    struct vgic *vgic = &vcpu->vm->arch.vgic;
+    uint32_t who = 0, hcr = GIC_HCR_EN;
+    unsigned long flags = spin_lock(&vgic->lock);
+
+    if (unlikely((c->hcr & GIC_HCR_LRENPIE) != 0)) {
+        who |= end_parked(vcpu);
+    }
+    who |= vgic_lr_renew(vcpu);
+    drop_stale_links(c);
+    who |= vgic_lr_fill(vcpu);
+    if (unlikely(c->parked)) {
+        unpark(vcpu);
+        hcr |= c->parked ? GIC_HCR_LRENPIE : 0;
+    }
+    hcr |= c->words != 0 ? GIC_HCR_NPIE : 0;
+    c->attention = false;
+    spin_unlock(&vgic->lock, flags);
+    if (hcr != c->hcr) {
+        c->hcr = hcr;
+        if (c->loaded) {
+            gic->virtual_control(hcr);
+        }
+    }
+    who &= ~(1u << vcpu->index);
+    if (unlikely(who != 0)) {
+        vgic_kick(vcpu->vm, who);
+    }
+}
+
+void vgic_flush(struct vcpu *vcpu)
+{
+    if (vcpu->arch.vgic.attention) {
+        update(vcpu);
+    }
+}
+
+void vgic_maintenance(struct vcpu *vcpu)
+{
+    update(vcpu);
+}
+
+bool vgic_has_pending(struct vcpu *vcpu)
+{
+    struct vgic_cpu *c = &vcpu->arch.vgic;
+
+    // An end that asks for maintenance may have come in the same moment as the wait.
+    if (c->attention || c->eoi != 0 || c->hcr != GIC_HCR_EN) {
+        update(vcpu);
+    }
+    for (uint32_t used = c->used; used != 0; used &= used - 1) {
+        if ((vgic_lr_get(c, (unsigned)__builtin_ctz(used)) & LR_STATE) == LR_PENDING) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The physical interrupts of what the guest has not ended are active while it has the core, and only then: the next
+// VCPU has the same timer.
+static void set_links(const struct vgic_cpu *c, bool active)
+{
+    for (uint32_t bits = c->bank.linked; bits != 0; bits &= bits - 1) {
+        unsigned n = (unsigned)__builtin_ctz(bits), slot = c->slot[n];
+        if (slot == VGIC_NO_SLOT || (c->lr[slot] & LR_STATE) != 0) {
+            gic->set_active(c->bank.hw[n], active);
+        }
+    }
+}
+
+void vgic_load(struct vcpu *vcpu)
+{
+    struct vgic_cpu *c = &vcpu->arch.vgic;
+
+    set_links(c, true);
+    gic->virtual_load(c);
+    c->loaded = true;
+}
+
+void vgic_save(struct vcpu *vcpu)
+{
+    struct vgic_cpu *c = &vcpu->arch.vgic;
+
+    gic->virtual_save(c);
+    c->loaded = false;
+    set_links(c, false);
+}
+
+uint32_t vgic_evacuate(struct vcpu *vcpu)
+{
+    uint32_t who = 0;
+
+    for (uint32_t used = vcpu->arch.vgic.used; used != 0; used &= used - 1) {
+        who |= vgic_lr_evict(vcpu, (unsigned)__builtin_ctz(used));
+    }
+    return who;
+}
