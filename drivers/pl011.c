@@ -83,8 +83,7 @@ static int find_stdout(const void *fdt)
         return -FDT_ERR_NOTFOUND;
     }
     const char *options = memchr(path, ':', (size_t)length);
-    return fdt_path_offset_namelen(fdt, path,
-                                   options != NULL ? (int)(options - path) : length - 1);
+    return fdt_path_offset_namelen(fdt, path, options != NULL ? (int)(options - path) : length - 1);
 }
 
 // Leaves the line settings that firmware made.

@@ -31,7 +31,7 @@ static struct memory_report report;
 static void free_add(paddr_t base, paddr_t end)
 {
     if (base < end && free_memory.count < MAX_FREE) {
-        free_memory.ranges[free_memory.count++] = (struct range){ base, end - base };
+        free_memory.ranges[free_memory.count++] = (struct range){base, end - base};
     }
 }
 
@@ -96,7 +96,7 @@ int memory_init(const struct board *board)
         const struct range *r = &board->memory[i];
         free_add(ALIGN_UP(r->base, PAGE_SIZE), ALIGN_DOWN(r->base + r->size, PAGE_SIZE));
     }
-    report = (struct memory_report){ .total = free_total() };
+    report = (struct memory_report){.total = free_total()};
     for (unsigned i = 0; i < board->reserved_count; i++) {
         free_remove(board->reserved[i].base, board->reserved[i].size);
     }

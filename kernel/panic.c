@@ -7,7 +7,8 @@
 
 enum { REASON_MAX = 128 };
 
-static bool going_on; // one dump at a time: what a second one could add is not worth a garbled first
+static bool
+    going_on; // one dump at a time: what a second one could add is not worth a garbled first
 
 static void begin(const char *format, va_list args)
 {

@@ -102,7 +102,8 @@ unsigned long strtoul(const char *restrict s, char **restrict end, int base)
     unsigned long value = 0;
     const char *p = s;
 
-    if ((base == 0 || base == 16) && s[0] == '0' && (s[1] | 0x20) == 'x' && digit_value(s[2]) < 16) {
+    if ((base == 0 || base == 16) && s[0] == '0' && (s[1] | 0x20) == 'x' &&
+        digit_value(s[2]) < 16) {
         base = 16;
         p = s + 2;
     } else if (base == 0) {

@@ -15,13 +15,13 @@
 
 enum { BLOCK_SHIFT = 21, TABLE_ENTRIES = 512, ROOT_SHIFT = 39 };
 
-#define BLOCK_SIZE      (1ull << BLOCK_SHIFT)
-#define LEAF            (DESC_AF | DESC_SH_INNER | DESC_AP_RES1)
-#define LEAF_NORMAL     (LEAF | DESC_ATTR_INDEX(MAIR_INDEX_NORMAL))
-#define LEAF_DATA       (LEAF_NORMAL | DESC_XN)
-#define LEAF_READ_ONLY  (LEAF_NORMAL | DESC_XN | DESC_AP_READ_ONLY)
-#define LEAF_CODE       (LEAF_NORMAL | DESC_AP_READ_ONLY)
-#define LEAF_DEVICE     (LEAF | DESC_ATTR_INDEX(MAIR_INDEX_DEVICE) | DESC_XN)
+#define BLOCK_SIZE     (1ull << BLOCK_SHIFT)
+#define LEAF           (DESC_AF | DESC_SH_INNER | DESC_AP_RES1)
+#define LEAF_NORMAL    (LEAF | DESC_ATTR_INDEX(MAIR_INDEX_NORMAL))
+#define LEAF_DATA      (LEAF_NORMAL | DESC_XN)
+#define LEAF_READ_ONLY (LEAF_NORMAL | DESC_XN | DESC_AP_READ_ONLY)
+#define LEAF_CODE      (LEAF_NORMAL | DESC_AP_READ_ONLY)
+#define LEAF_DEVICE    (LEAF | DESC_ATTR_INDEX(MAIR_INDEX_DEVICE) | DESC_XN)
 
 // linker/arm64.ld; start.S filled the tables: levels 0, 1, 2 and 3 of what contains HYP_BASE.
 extern const char image_start[], image_end[];
@@ -33,7 +33,7 @@ uint64_t image_offset; // address - physical address, inside the image; start.S 
 static struct {
     uint64_t device, stack, system;
     struct range fdt;
-} layout = { HYP_DEVICES, HYP_STACKS, HYP_SYSTEM, { 0, 0 } };
+} layout = {HYP_DEVICES, HYP_STACKS, HYP_SYSTEM, {0, 0}};
 
 static const struct pagetable hypervisor = {
     .root = boot_tables[0],
@@ -117,7 +117,8 @@ const void *arch_map_fdt(paddr_t pa)
     const void *fdt = (const void *)(HYP_FDT + (pa - base));
     uint64_t length;
 
-    if (pa == 0 || pa % 8 != 0 || pagetable_map(&hypervisor, HYP_FDT, base, head, LEAF_READ_ONLY) != OK) {
+    if (pa == 0 || pa % 8 != 0 ||
+        pagetable_map(&hypervisor, HYP_FDT, base, head, LEAF_READ_ONLY) != OK) {
         return NULL;
     }
     if (fdt_magic(fdt) != FDT_MAGIC || fdt_used(fdt) > fdt_totalsize(fdt)) {
@@ -129,7 +130,7 @@ const void *arch_map_fdt(paddr_t pa)
                                         LEAF_READ_ONLY) != OK)) {
         return NULL;
     }
-    layout.fdt = (struct range){ base, length };
+    layout.fdt = (struct range){base, length};
     return fdt;
 }
 
@@ -180,7 +181,7 @@ void arch_window_unmap(unsigned slot)
 
 static int identity_tables(paddr_t *identity)
 {
-    struct pagetable map = { .root = memory_alloc_pages(1), .bits = HYP_VA_BITS };
+    struct pagetable map = {.root = memory_alloc_pages(1), .bits = HYP_VA_BITS};
     paddr_t code = arch_image_pa(image_start);
 
     if (map.root == NULL) {

@@ -126,8 +126,8 @@ int pagetable_map(const struct pagetable *table, uint64_t address, paddr_t pa, u
         struct slot slot;
         status = prepare_leaf(table, address, pa, size, &slot);
         ASSERT(status == OK);
-        table_write(slot.entry, pa | attributes | DESC_VALID |
-                                    (slot.level == LAST_LEVEL ? DESC_TABLE : 0));
+        table_write(slot.entry,
+                    pa | attributes | DESC_VALID | (slot.level == LAST_LEVEL ? DESC_TABLE : 0));
         address += slot.size;
         pa += slot.size;
         size -= slot.size;

@@ -3,8 +3,8 @@
 #include "kernel/panic.h"
 
 #include "arch/arm64/mmu.h"
-#include "arch/arm64/sysreg.h"
 #include "arch/arm64/panic.h"
+#include "arch/arm64/sysreg.h"
 #include "kernel/arch.h"
 
 enum { MAX_FRAMES = 24, REGISTERS_A_LINE = 3 };
@@ -55,8 +55,8 @@ void arch_panic_dump(void)
 
 void arch_panic_exception(struct regs *regs, unsigned vector)
 {
-    static const char *const kinds[] = { "synchronous exception", "interrupt", "fast interrupt",
-                                         "system error" };
+    static const char *const kinds[] = {"synchronous exception", "interrupt", "fast interrupt",
+                                        "system error"};
 
     panic_begin("%s in the hypervisor (vector %u)", kinds[vector % ARRAY_SIZE(kinds)], vector);
     log_registers(regs);

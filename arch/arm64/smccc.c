@@ -32,7 +32,7 @@ static struct smccc_result smc(uint32_t function, uint64_t a, uint64_t b, uint64
                      :
                      : "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15",
                        "x16", "x17", "memory");
-    return (struct smccc_result){ x0, x1, x2, x3 };
+    return (struct smccc_result){x0, x1, x2, x3};
 }
 
 // A version, 0 where the firmware answers with an error.

@@ -8,18 +8,18 @@
 #include "kernel/types.h"
 
 // Function identifiers, those that guests use too.
-#define PSCI_VERSION           0x84000000u
-#define PSCI_CPU_ON_64         0xc4000003u
-#define PSCI_SYSTEM_OFF        0x84000008u
-#define PSCI_SYSTEM_RESET      0x84000009u
-#define PSCI_FEATURES          0x8400000au
-#define SMCCC_VERSION          0x80000000u
-#define SMCCC_ARCH_FEATURES    0x80000001u
+#define PSCI_VERSION            0x84000000u
+#define PSCI_CPU_ON_64          0xc4000003u
+#define PSCI_SYSTEM_OFF         0x84000008u
+#define PSCI_SYSTEM_RESET       0x84000009u
+#define PSCI_FEATURES           0x8400000au
+#define SMCCC_VERSION           0x80000000u
+#define SMCCC_ARCH_FEATURES     0x80000001u
 #define SMCCC_ARCH_WORKAROUND_1 0x80008000u // CVE-2017-5715
 #define SMCCC_ARCH_WORKAROUND_2 0x80007fffu // CVE-2018-3639
 #define SMCCC_ARCH_WORKAROUND_3 0x80003fffu // CVE-2017-5715 and CVE-2022-23960
-#define TRNG_VERSION           0x84000050u
-#define TRNG_RND_64            0xc4000053u
+#define TRNG_VERSION            0x84000050u
+#define TRNG_RND_64             0xc4000053u
 
 // Results
 #define PSCI_SUCCESS            0

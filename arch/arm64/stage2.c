@@ -26,7 +26,7 @@ static const uint64_t leaves[] = {
 // three steps (PARange encodes 32, 36, 40, 42, 44 and 48 bits).
 static unsigned ipa_bits(void)
 {
-    static const uint8_t bits[] = { 32, 36, MAX_IPA_BITS };
+    static const uint8_t bits[] = {32, 36, MAX_IPA_BITS};
 
     return bits[MIN(mmu_pa_range(), (unsigned)ARRAY_SIZE(bits) - 1)];
 }
@@ -66,8 +66,8 @@ int stage2_init(struct vm *vm)
     }
     vm->arch.stage2_pa = memory_pa(vm->arch.stage2);
     vm->arch.vttbr = vm->arch.stage2_pa | vmid << VTTBR_VMID_SHIFT;
-    vm->arch.vtcr = VTCR_EL2_RES1 | TCR_T0SZ(bits) | VTCR_SL0(2 - start_level(bits)) | TCR_IRGN0_WB |
-                    TCR_ORGN0_WB | TCR_SH0_INNER | TCR_TG0_4K |
+    vm->arch.vtcr = VTCR_EL2_RES1 | TCR_T0SZ(bits) | VTCR_SL0(2 - start_level(bits)) |
+                    TCR_IRGN0_WB | TCR_ORGN0_WB | TCR_SH0_INNER | TCR_TG0_4K |
                     (uint64_t)mmu_pa_range() << TCR_PS_SHIFT;
     stage2_flush(vm); // reset leaves TLBs unknown
     return OK;

@@ -34,7 +34,7 @@ void host_reset(void)
     static const struct board board = {
         .cpu_count = 1,
         .memory_count = 1,
-        .memory = { { MODEL_RAM_BASE, MODEL_RAM_SIZE } },
+        .memory = {{MODEL_RAM_BASE, MODEL_RAM_SIZE}},
     };
 
     model_reset();
@@ -301,8 +301,8 @@ FAKE void *arch_map_pool(paddr_t pa, uint64_t size)
 
 FAKE void arch_boot_ranges(struct range *image, struct range *fdt)
 {
-    *image = (struct range){ 0, 0 };
-    *fdt = (struct range){ 0, 0 };
+    *image = (struct range){0, 0};
+    *fdt = (struct range){0, 0};
 }
 
 FAKE paddr_t arch_image_pa(const void *address)

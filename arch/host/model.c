@@ -37,7 +37,8 @@ static unsigned broken[MODEL_RULES];
 
 static const char *const rules[MODEL_RULES] = {
     [MODEL_UNPUBLISHED] = "a walk met an entry that was not published",
-    [MODEL_STALE] = "a translation was used after its entry had been removed, before its invalidation",
+    [MODEL_STALE] =
+        "a translation was used after its entry had been removed, before its invalidation",
     [MODEL_NO_BREAK] = "a valid entry was replaced without break-before-make",
     [MODEL_NO_FLUSH] = "an entry was made while a TLB held what it had been",
     [MODEL_VMID_REUSED] = "a VMID was used for other tables without a flush",
@@ -210,7 +211,7 @@ static struct tlb_entry walk(paddr_t root, unsigned level, uint64_t address)
         unsigned shift = 39 - 9 * level;
         const uint64_t *entry = read_entry(table + 8 * (address >> shift & index_mask));
         if (entry == NULL || (*entry & VALID) == 0) {
-            return (struct tlb_entry){ .used = false };
+            return (struct tlb_entry){.used = false};
         }
         bool leaf = level == 3 || (*entry & TABLE) == 0;
         uint64_t size = 1ull << shift;
@@ -219,8 +220,11 @@ static struct tlb_entry walk(paddr_t root, unsigned level, uint64_t address)
             rule_broken(MODEL_BAD_TABLE);
         }
         if (leaf) {
-            return (struct tlb_entry){ .used = true, .base = address & ~(size - 1), .size = size,
-                                       .leaf = *entry, .entry = entry };
+            return (struct tlb_entry){.used = true,
+                                      .base = address & ~(size - 1),
+                                      .size = size,
+                                      .leaf = *entry,
+                                      .entry = entry};
         }
         table = *entry & ADDRESS_BITS;
         index_mask = 511;
@@ -282,7 +286,7 @@ struct model_translation model_use_guest(uint64_t vttbr, uint64_t vtcr, gpa_t gp
     unsigned level = 2 - (unsigned)(vtcr >> 6 & 3);
 
     if (gpa >> bits != 0) {
-        return (struct model_translation){ .mapped = false };
+        return (struct model_translation){.mapped = false};
     }
     return use((int)(vttbr >> VMID_SHIFT), vttbr & ADDRESS_BITS, level, gpa);
 }

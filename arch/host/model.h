@@ -14,13 +14,13 @@
 #define MODEL_RAM_SIZE (1ull << 30)
 
 enum model_rule {
-    MODEL_UNPUBLISHED,   // a walk met an entry that no barrier had published
-    MODEL_STALE,         // a TLB still translated what its table no longer does
-    MODEL_NO_BREAK,      // a valid entry was replaced by another valid one
-    MODEL_NO_FLUSH,      // an entry was made valid while a TLB still held what it had been before
-    MODEL_VMID_REUSED,   // a VMID hit what the tables of another VM, or another life, had left
-    MODEL_BAD_TABLE,     // an entry that means nothing, or lies outside RAM
-    MODEL_TLB_FULL,      // the model is too small for the test
+    MODEL_UNPUBLISHED, // a walk met an entry that no barrier had published
+    MODEL_STALE,       // a TLB still translated what its table no longer does
+    MODEL_NO_BREAK,    // a valid entry was replaced by another valid one
+    MODEL_NO_FLUSH,    // an entry was made valid while a TLB still held what it had been before
+    MODEL_VMID_REUSED, // a VMID hit what the tables of another VM, or another life, had left
+    MODEL_BAD_TABLE,   // an entry that means nothing, or lies outside RAM
+    MODEL_TLB_FULL,    // the model is too small for the test
     MODEL_RULES
 };
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The checked way to guest memory: what it refuses, and that it moves exactly what it should.
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "arch/host/host.h"
 #include "arch/host/model.h"
@@ -43,8 +43,8 @@ static int setup(void **state)
     memset(windows, 0, sizeof(windows));
     memset(&vm, 0, sizeof(vm));
     vm.memory_count = 2;
-    vm.memory[0] = (struct vm_memory){ 0x40000000, PA, MIB(4) };
-    vm.memory[1] = (struct vm_memory){ 0x80000000, PA + MIB(8) + KIB(4), MIB(6) };
+    vm.memory[0] = (struct vm_memory){0x40000000, PA, MIB(4)};
+    vm.memory[1] = (struct vm_memory){0x80000000, PA + MIB(8) + KIB(4), MIB(6)};
     return 0;
 }
 
@@ -55,20 +55,20 @@ static void only_ram_of_the_vm_is_ram(void **state)
         uint64_t size;
         bool ram;
     } cases[] = {
-        { 0x40000000, 1, true },
-        { 0x40000000, MIB(4), true },
-        { 0x40000000 + MIB(4) - 1, 1, true },
-        { 0x40000000 + MIB(4), 0, true }, // nothing, right behind the end
-        { 0x40000000 + MIB(4), 1, false },
-        { 0x40000000 + MIB(4) - 1, 2, false },
-        { 0x3fffffff, 1, false },
-        { 0x3fffffff, 2, false },
-        { 0, UINT64_MAX, false },
-        { UINT64_MAX, 1, false },
-        { UINT64_MAX - 3, 8, false }, // wraps
-        { 0x40000000, UINT64_MAX, false },
-        { 0x80000000, MIB(6), true },
-        { 0x80000000, MIB(6) + 1, false },
+        {0x40000000, 1, true},
+        {0x40000000, MIB(4), true},
+        {0x40000000 + MIB(4) - 1, 1, true},
+        {0x40000000 + MIB(4), 0, true}, // nothing, right behind the end
+        {0x40000000 + MIB(4), 1, false},
+        {0x40000000 + MIB(4) - 1, 2, false},
+        {0x3fffffff, 1, false},
+        {0x3fffffff, 2, false},
+        {0, UINT64_MAX, false},
+        {UINT64_MAX, 1, false},
+        {UINT64_MAX - 3, 8, false}, // wraps
+        {0x40000000, UINT64_MAX, false},
+        {0x80000000, MIB(6), true},
+        {0x80000000, MIB(6) + 1, false},
     };
 
     (void)state;
@@ -98,9 +98,9 @@ static void what_is_refused_moves_nothing(void **state)
 
 static void moves_exactly_what_it_should(void **state)
 {
-    static const gpa_t places[] = { 0x40000000, 0x40000001, 0x40000000 + MIB(2) - 100,
-                                    0x40000000 + MIB(4) - 4000, 0x80000000 + MIB(4) - KIB(4) - 7 };
-    static const size_t sizes[] = { 1, 7, 64, 200, 4000 };
+    static const gpa_t places[] = {0x40000000, 0x40000001, 0x40000000 + MIB(2) - 100,
+                                   0x40000000 + MIB(4) - 4000, 0x80000000 + MIB(4) - KIB(4) - 7};
+    static const size_t sizes[] = {1, 7, 64, 200, 4000};
     unsigned char out[4096], in[4096];
 
     (void)state;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cache and TLB maintenance: each rule twice. The right sequence, by the functions that the hypervisor uses, breaks
 // nothing; the same sequence with one step left out is found: the model is not blind.
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include <maintenance.h>
 
@@ -34,8 +34,7 @@ static int setup(void **state)
     (void)state;
     host_reset();
     table = (struct pagetable){
-        .root = memory_alloc_pages(1), .bits = 48, .flush = tlb_flush_hypervisor
-    };
+        .root = memory_alloc_pages(1), .bits = 48, .flush = tlb_flush_hypervisor};
     level1 = memory_alloc_pages(1);
     level2 = memory_alloc_pages(1);
     table_write(&table.root[0], memory_pa(level1) | DESC_VALID | DESC_TABLE);
@@ -126,7 +125,7 @@ static struct vm *make_vm(unsigned id, paddr_t pa)
     assert_int_equal(stage2_init(vm), OK);
     assert_int_equal(arch_vm_map(vm, GIB(1), pa, MIB(2), STAGE2_RAM), OK);
     vm->memory_count = 1;
-    vm->memory[0] = (struct vm_memory){ GIB(1), pa, MIB(2) };
+    vm->memory[0] = (struct vm_memory){GIB(1), pa, MIB(2)};
     return vm;
 }
 
@@ -189,7 +188,7 @@ static void a_restart_forgets_the_last_life(void **state)
 
 static void a_restarted_guest_fetches_its_new_image(void **state)
 {
-    static const unsigned char first[200] = { [100] = 1 }, second[200] = { [100] = 2 };
+    static const unsigned char first[200] = {[100] = 1}, second[200] = {[100] = 2};
     struct vm *vm = make_vm(0, GIB(1));
 
     (void)state;
@@ -203,7 +202,7 @@ static void a_restarted_guest_fetches_its_new_image(void **state)
 
 static void an_image_that_was_not_cleaned_is_found(void **state)
 {
-    static const unsigned char image[200] = { [100] = 1 };
+    static const unsigned char image[200] = {[100] = 1};
     struct vm *vm = make_vm(0, GIB(1));
 
     (void)state;
@@ -215,14 +214,15 @@ static void an_image_that_was_not_cleaned_is_found(void **state)
 
 static void an_image_behind_a_full_instruction_cache_is_found(void **state)
 {
-    static const unsigned char first[200] = { [100] = 1 }, second[200] = { [100] = 2 };
+    static const unsigned char first[200] = {[100] = 1}, second[200] = {[100] = 2};
     struct vm *vm = make_vm(0, GIB(1));
 
     (void)state;
     stage2_flush(vm);
     assert_int_equal(guest_write_image(vm, GIB(1), first, sizeof(first)), OK);
     assert_int_equal(model_fetch(GIB(1) + 100), 1);
-    assert_int_equal(guest_write_image(vm, GIB(1), second, sizeof(second)), OK); // no reset of the VM
+    assert_int_equal(guest_write_image(vm, GIB(1), second, sizeof(second)),
+                     OK); // no reset of the VM
     assert_int_equal(model_read_uncached(GIB(1) + 100), 2);
     assert_int_equal(model_fetch(GIB(1) + 100), 1); // the guest would execute the old image
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who gets which physical memory.
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "arch/host/host.h"
 #include "arch/host/model.h"
@@ -15,7 +15,7 @@
 #define KIB(n) ((uint64_t)(n) << 10)
 #define MIB(n) ((uint64_t)(n) << 20)
 #define GIB(n) ((uint64_t)(n) << 30)
-#define RAM MODEL_RAM_BASE
+#define RAM    MODEL_RAM_BASE
 
 static struct range image, fdt; // what arch_boot_ranges says
 
@@ -28,8 +28,8 @@ void arch_boot_ranges(struct range *image_out, struct range *fdt_out)
 static int setup(void **state)
 {
     (void)state;
-    image = (struct range){ 0, 0 };
-    fdt = (struct range){ 0, 0 };
+    image = (struct range){0, 0};
+    fdt = (struct range){0, 0};
     host_reset();
     return 0;
 }
@@ -43,20 +43,20 @@ static void nothing_that_is_taken_is_given_away(void **state)
 {
     const struct board board = {
         .memory_count = 2,
-        .memory = { { RAM, MIB(256) }, { RAM + MIB(512), MIB(256) } },
+        .memory = {{RAM, MIB(256)}, {RAM + MIB(512), MIB(256)}},
         .reserved_count = 3,
-        .reserved = { { RAM + MIB(10) + 5, 10 },                // inside one page
-                      { RAM + MIB(255), MIB(300) },             // from one block into the other
-                      { RAM + MIB(20) - 1, 2 } },               // across a page boundary
-        .initrd = { RAM + MIB(128) + 100, MIB(26) + 1 },
+        .reserved = {{RAM + MIB(10) + 5, 10},    // inside one page
+                     {RAM + MIB(255), MIB(300)}, // from one block into the other
+                     {RAM + MIB(20) - 1, 2}},    // across a page boundary
+        .initrd = {RAM + MIB(128) + 100, MIB(26) + 1},
     };
     struct memory_report report;
     paddr_t pa;
     unsigned pages = 0;
 
     (void)state;
-    image = (struct range){ RAM, KIB(128) };
-    fdt = (struct range){ RAM + MIB(154) + KIB(4), KIB(12) };
+    image = (struct range){RAM, KIB(128)};
+    fdt = (struct range){RAM + MIB(154) + KIB(4), KIB(12)};
     assert_int_equal(memory_init(&board), OK);
     memory_report(&report);
     assert_int_equal(report.total, MIB(512));
@@ -67,7 +67,7 @@ static void nothing_that_is_taken_is_given_away(void **state)
         assert_false(overlaps(pa, KIB(64), board.initrd));
         assert_false(overlaps(pa, KIB(64), image));
         assert_false(overlaps(pa, KIB(64), fdt));
-        assert_false(overlaps(pa, KIB(64), (struct range){ memory_pa(memory_alloc(1)), 1 }));
+        assert_false(overlaps(pa, KIB(64), (struct range){memory_pa(memory_alloc(1)), 1}));
         assert_true((pa >= RAM && pa + KIB(64) <= RAM + MIB(256)) ||
                     (pa >= RAM + MIB(512) && pa + KIB(64) <= RAM + MIB(768)));
         pages += 16;
@@ -121,13 +121,13 @@ static void senseless_requests_are_refused(void **state)
 
 static void a_board_without_room_for_the_pool_is_refused(void **state)
 {
-    struct board board = { .memory_count = 1, .memory = { { RAM, MIB(4) } } };
+    struct board board = {.memory_count = 1, .memory = {{RAM, MIB(4)}}};
 
     (void)state;
     assert_int_equal(memory_init(&board), ERR_NO_MEMORY);
     board.memory[0].size = MIB(64);
     board.reserved_count = 1;
-    board.reserved[0] = (struct range){ 0, UINT64_MAX }; // all there is
+    board.reserved[0] = (struct range){0, UINT64_MAX}; // all there is
     assert_int_equal(memory_init(&board), ERR_NO_MEMORY);
     board.memory_count = 0;
     assert_int_equal(memory_init(&board), ERR_NO_MEMORY);

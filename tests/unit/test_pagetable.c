@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Translation tables and stage 2, walked by the model as the manual says.
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include <maintenance.h>
 
@@ -44,23 +44,23 @@ static void maps_with_the_largest_blocks(void **state)
     static const struct {
         uint64_t address, pa, size, probe, block;
     } cases[] = {
-        { 0x1000, 0x40000000, KIB(4), 0x1fff, KIB(4) },
-        { MIB(2), MIB(64), MIB(2), MIB(3), MIB(2) },
-        { MIB(2), MIB(64) + KIB(4), MIB(2), MIB(3), KIB(4) }, // out of step: only pages fit
-        { GIB(1), GIB(5), GIB(2), GIB(2) + 5, GIB(1) },
-        { GIB(1) - KIB(4), GIB(5) - KIB(4), GIB(1) + KIB(8), GIB(1) - 1, KIB(4) },
-        { GIB(1) - KIB(4), GIB(5) - KIB(4), GIB(1) + KIB(8), GIB(1), GIB(1) },
-        { GIB(1) - KIB(4), GIB(5) - KIB(4), GIB(1) + KIB(8), GIB(2), KIB(4) },
-        { MIB(2) - KIB(4), GIB(1) + MIB(2) - KIB(4), MIB(4), MIB(2) + 77, MIB(2) },
-        { 0x800000000000, GIB(1), GIB(512), 0x807fffffffff, GIB(1) }, // level 0 has no blocks
+        {0x1000, 0x40000000, KIB(4), 0x1fff, KIB(4)},
+        {MIB(2), MIB(64), MIB(2), MIB(3), MIB(2)},
+        {MIB(2), MIB(64) + KIB(4), MIB(2), MIB(3), KIB(4)}, // out of step: only pages fit
+        {GIB(1), GIB(5), GIB(2), GIB(2) + 5, GIB(1)},
+        {GIB(1) - KIB(4), GIB(5) - KIB(4), GIB(1) + KIB(8), GIB(1) - 1, KIB(4)},
+        {GIB(1) - KIB(4), GIB(5) - KIB(4), GIB(1) + KIB(8), GIB(1), GIB(1)},
+        {GIB(1) - KIB(4), GIB(5) - KIB(4), GIB(1) + KIB(8), GIB(2), KIB(4)},
+        {MIB(2) - KIB(4), GIB(1) + MIB(2) - KIB(4), MIB(4), MIB(2) + 77, MIB(2)},
+        {0x800000000000, GIB(1), GIB(512), 0x807fffffffff, GIB(1)}, // level 0 has no blocks
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct pagetable table = make_table();
-        assert_int_equal(pagetable_map(&table, cases[i].address, cases[i].pa, cases[i].size,
-                                       DESC_AF | DESC_XN),
-                         OK);
+        assert_int_equal(
+            pagetable_map(&table, cases[i].address, cases[i].pa, cases[i].size, DESC_AF | DESC_XN),
+            OK);
         struct model_translation t = use(&table, cases[i].probe);
         assert_true(t.mapped);
         assert_int_equal(t.pa, cases[i].pa + (cases[i].probe - cases[i].address));
@@ -184,7 +184,7 @@ static struct model_translation guest_use(const struct vm *vm, gpa_t gpa)
 
 static void a_guest_sees_its_memory_and_nothing_else(void **state)
 {
-    static const unsigned top_bits[] = { 32, 36, 40, 40, 40, 40 }; // by PARange
+    static const unsigned top_bits[] = {32, 36, 40, 40, 40, 40}; // by PARange
 
     (void)state;
     for (unsigned range = 0; range < ARRAY_SIZE(top_bits); range++) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // kernel/string.c under other names, beside the C library of the host.
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #define memcmp  own_memcmp
 #define memchr  own_memchr
@@ -65,17 +65,17 @@ static void reads_numbers(void **state)
         unsigned long value;
         size_t used;
     } cases[] = {
-        { "0", 0, 0, 1 },
-        { "123abc", 10, 123, 3 },
-        { "0x1F ", 0, 31, 4 },
-        { "1f", 16, 31, 2 },
-        { "0x", 0, 0, 1 }, // a zero, then something else
-        { "0xg", 16, 0, 1 },
-        { "", 10, 0, 0 },
-        { "z", 0, 0, 0 },
-        { "18446744073709551615", 10, UINT64_MAX, 20 },
-        { "18446744073709551616", 10, UINT64_MAX, 20 },
-        { "99999999999999999999999", 10, UINT64_MAX, 23 },
+        {"0", 0, 0, 1},
+        {"123abc", 10, 123, 3},
+        {"0x1F ", 0, 31, 4},
+        {"1f", 16, 31, 2},
+        {"0x", 0, 0, 1}, // a zero, then something else
+        {"0xg", 16, 0, 1},
+        {"", 10, 0, 0},
+        {"z", 0, 0, 0},
+        {"18446744073709551615", 10, UINT64_MAX, 20},
+        {"18446744073709551616", 10, UINT64_MAX, 20},
+        {"99999999999999999999999", 10, UINT64_MAX, 23},
     };
 
     (void)state;
