@@ -91,7 +91,7 @@ void kernel_main(paddr_t fdt)
     }
     desc = boot_description(board, &times);
     arch_cpu_init(&boot_cpu);
-    if (cpus_start() != OK || vm_create_all(desc) != OK || console_init(desc) != OK) {
+    if (cpus_start() != OK || console_init(desc) != OK || vm_create_all(desc) != OK) {
         give_up("the system cannot be built");
     }
     report_system(board, desc, &times);
