@@ -2,8 +2,9 @@
 // Field by field, an allow-list: a feature that this table does not know stays hidden. Fields: DDI 0487, D19.2.
 #include "arch/arm64/id_registers.h"
 
+#include <hardware.h>
+
 #include "arch/arm64/gic.h"
-#include "arch/arm64/sysreg.h"
 
 #define FIELD(n) (0xfull << (n))
 
@@ -21,17 +22,18 @@ struct id_row {
     struct limit limits[LIMITS];
 };
 
-#define HOST(crm, op2)                              \
-    static uint64_t host_##crm##_##op2(void)        \
-    {                                               \
-        return read_sysreg(s3_0_c0_c##crm##_##op2); \
+#define HOST(crm, op2)                                \
+    static uint64_t host_##crm##_##op2(void)          \
+    {                                                 \
+        return hardware_read(s3_0_c0_c##crm##_##op2); \
     }
 
 // AArch32, for programs at EL0: PFR0, PFR1, DFR0, MMFR0-3; ISAR0-5, MMFR4, ISAR6; MVFR0-2, PFR2, MMFR5
 HOST(1, 0)
-HOST(1, 1) HOST(1, 2) HOST(1, 4) HOST(1, 5) HOST(1, 6) HOST(1, 7) HOST(2, 0) HOST(2, 1) HOST(2, 2)
-    HOST(2, 3) HOST(2, 4) HOST(2, 5) HOST(2, 6) HOST(2, 7) HOST(3, 0) HOST(3, 1) HOST(3, 2)
-        HOST(3, 4) HOST(3, 6)
+HOST(1, 1)
+HOST(1, 2) HOST(1, 4) HOST(1, 5) HOST(1, 6) HOST(1, 7) HOST(2, 0) HOST(2, 1) HOST(2, 2) HOST(2, 3)
+    HOST(2, 4) HOST(2, 5) HOST(2, 6) HOST(2, 7) HOST(3, 0) HOST(3, 1) HOST(3, 2) HOST(3, 4)
+        HOST(3, 6)
     // AArch64: PFR0, PFR1; DFR0; ISAR0-2; MMFR0-2
     HOST(4, 0) HOST(4, 1) HOST(5, 0) HOST(6, 0) HOST(6, 1) HOST(6, 2) HOST(7, 0) HOST(7, 1)
         HOST(7, 2)

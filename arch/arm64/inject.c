@@ -2,6 +2,8 @@
 // Exception entry to EL1 (DDI 0487, D1.3 "Exception entry", AArch64.TakeException).
 #include "arch/arm64/inject.h"
 
+#include <hardware.h>
+
 #include "kernel/vm.h"
 
 // SPSR_ELx
@@ -51,7 +53,7 @@ static unsigned vector_offset(uint64_t spsr)
 // Condition flags and what SCTLR_EL1 says stay; UAO, SS, IL, BTYPE and TCO start at 0.
 static uint64_t handler_pstate(uint64_t spsr)
 {
-    uint64_t sctlr = read_sysreg(sctlr_el1);
+    uint64_t sctlr = hardware_read(sctlr_el1);
     uint64_t pstate = (spsr & (SPSR_NZCV | SPSR_PAN)) | SPSR_DAIF | SPSR_M_EL1H;
 
     if ((spsr & SPSR_AARCH32) == 0) {
@@ -70,10 +72,10 @@ static void take_exception(struct vcpu *vcpu, uint64_t esr)
 {
     struct regs *regs = &vcpu->arch.regs;
 
-    write_sysreg(esr_el1, esr | ESR_IL);
-    write_sysreg(elr_el1, regs->elr);
-    write_sysreg(spsr_el1, regs->spsr);
-    regs->elr = read_sysreg(vbar_el1) + vector_offset(regs->spsr);
+    hardware_write(esr_el1, esr | ESR_IL);
+    hardware_write(elr_el1, regs->elr);
+    hardware_write(spsr_el1, regs->spsr);
+    regs->elr = hardware_read(vbar_el1) + vector_offset(regs->spsr);
     regs->spsr = handler_pstate(regs->spsr);
 }
 
@@ -89,6 +91,6 @@ void inject_abort(struct vcpu *vcpu, uint64_t far, bool instruction)
     if (!from_el0(vcpu->arch.regs.spsr)) {
         class += EC_FROM_SAME;
     }
-    write_sysreg(far_el1, far);
+    hardware_write(far_el1, far);
     take_exception(vcpu, ESR_EC(class) | FSC_EXTERNAL);
 }

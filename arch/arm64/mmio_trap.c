@@ -2,6 +2,8 @@
 // Decoding of data aborts: DDI 0487, ESR_EL2, "ISS encoding for an exception from a Data Abort".
 #include "arch/arm64/mmio_trap.h"
 
+#include <hardware.h>
+
 #include "arch/arm64/inject.h"
 #include "kernel/log.h"
 #include "kernel/vm.h"
@@ -27,8 +29,8 @@ enum { REG_ZERO = 31, HPFAR_FIPA_SHIFT = 4 };
 // The faulting guest-physical address. HPFAR_EL2 has its page, for translation faults and faults on table walks only.
 static gpa_t fault_address(void)
 {
-    return read_sysreg(hpfar_el2) >> HPFAR_FIPA_SHIFT << PAGE_SHIFT |
-           (read_sysreg(far_el2) & PAGE_MASK);
+    return hardware_read(hpfar_el2) >> HPFAR_FIPA_SHIFT << PAGE_SHIFT |
+           (hardware_read(far_el2) & PAGE_MASK);
 }
 
 static bool is_external(uint64_t esr)
@@ -40,7 +42,7 @@ static bool is_external(uint64_t esr)
 static void refuse(struct vcpu *vcpu, uint64_t esr, bool instruction)
 {
     struct vm *vm = vcpu->vm;
-    uint64_t far = (esr & ESR_FNV) != 0 ? 0 : read_sysreg(far_el2);
+    uint64_t far = (esr & ESR_FNV) != 0 ? 0 : hardware_read(far_el2);
 
     vcpu->stats.exits[EXIT_ABORT] += instruction ? 0 : 1;
     if (is_external(esr)) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "arch/arm64/sysreg_trap.h"
 
+#include <hardware.h>
+
 #include "arch/arm64/gic.h"
 #include "arch/arm64/id_registers.h"
 #include "arch/arm64/ptimer.h"
@@ -65,7 +67,7 @@ static bool read_revidr(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
 {
     (void)vcpu;
     (void)iss;
-    *value = read_sysreg(revidr_el1); // tells which errata the core has
+    *value = hardware_read(revidr_el1); // tells which errata the core has
     return true;
 }
 
@@ -112,7 +114,7 @@ static bool read_mdscr(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
 {
     (void)vcpu;
     (void)iss;
-    *value = read_sysreg(mdscr_el1) & MDSCR_GUEST;
+    *value = hardware_read(mdscr_el1) & MDSCR_GUEST;
     return true;
 }
 
@@ -120,7 +122,7 @@ static bool write_mdscr(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
 {
     (void)vcpu;
     (void)iss;
-    write_sysreg(mdscr_el1, *value & MDSCR_GUEST);
+    hardware_write(mdscr_el1, *value & MDSCR_GUEST);
     return true;
 }
 
