@@ -8,7 +8,7 @@
 #define HVC_WORD     0xd4000002
 #define SMC_WORD     0xd4000003
 #define PSCI_LAST    0x1f
-#define FUNCTION(id) ((id)&0xffff)
+#define FUNCTION(id) ((id) & 0xffff)
 #define OWNER(id)    ((id) >> 24 & 0x3f)
 #define OWNER_PSCI   4
 

@@ -5,6 +5,12 @@
 
 #define BENCH_PREFIX "bench-"
 
+static void wait_for_ever(void)
+{
+    for (;;)
+        wait_for_interrupt();
+}
+
 void guest_main(void)
 {
     const char *mode = arg_text("mode", "probe");
@@ -19,6 +25,8 @@ void guest_main(void)
         bench_boot();
     else if (strcmp(mode, "probe") == 0)
         probe_run();
+    else if (strcmp(mode, "idle") == 0)
+        wait_for_ever();
     else
         say("rtprobe: no such mode\n");
 }

@@ -14,6 +14,8 @@ void row_print(struct row *row, const char *name)
 {
     unsigned n = row->count;
     uint64_t sum = 0;
+    if (n == 0)
+        return;
     for (unsigned i = 0; i < n; i++)
         sum += row->samples[i];
     qsort(row->samples, n, sizeof(row->samples[0]), compare);

@@ -12,6 +12,7 @@
 //                         c to g are about time; e, f and p differ from each other and from d
 //                         only by what else runs
 //   mode=period           the same as bench-p
+//   mode=idle             waits for ever: a neighbour that exists and does nothing
 //   suffix=TEXT           appended to every row's name
 //   seed=N                of the random sleeps
 // After boot and bench the guest prints BENCH-DONE and switches its machine off.
