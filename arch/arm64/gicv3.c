@@ -302,33 +302,58 @@ static void save_more_aprs(struct vgic_cpu *v)
     }
 }
 
+// Few list registers are in use at a time, and the first ones first: those are reached without a call.
+#define FIRST_LIST_REGISTERS(X)   X(0) X(1) X(2) X(3)
+#define FIRST_LIST_REGISTERS_MASK 0xfu
+
 static void virtual_load(const struct vgic_cpu *v)
 {
+    uint32_t used = v->used;
+
     write_sysreg(ich_vmcr_el2, v->vmcr);
     write_sysreg(ich_ap0r0_el2, v->apr[0][0]);
     write_sysreg(ich_ap1r0_el2, v->apr[1][0]);
     if (unlikely(v3.apr_count > 1)) {
         load_more_aprs(v);
     }
-    for (uint32_t used = v->used; used != 0; used &= used - 1) {
-        unsigned i = (unsigned)__builtin_ctz(used);
-        write_lr(i, v->lr[i]);
+    if (used != 0) {
+#define LOAD(n)                                    \
+    if ((used & 1u << (n)) != 0) {                 \
+        write_sysreg(ich_lr##n##_el2, v->lr[(n)]); \
+    }
+        FIRST_LIST_REGISTERS(LOAD)
+#undef LOAD
+        for (used &= ~FIRST_LIST_REGISTERS_MASK; used != 0; used &= used - 1) {
+            unsigned i = (unsigned)__builtin_ctz(used);
+            write_lr(i, v->lr[i]);
+        }
     }
     write_sysreg(ich_hcr_el2, v->hcr);
 }
 
 static void virtual_save(struct vgic_cpu *v)
 {
+    uint32_t used = v->used;
+
     v->vmcr = (uint32_t)read_sysreg(ich_vmcr_el2);
     v->apr[0][0] = (uint32_t)read_sysreg(ich_ap0r0_el2);
     v->apr[1][0] = (uint32_t)read_sysreg(ich_ap1r0_el2);
     if (unlikely(v3.apr_count > 1)) {
         save_more_aprs(v);
     }
-    for (uint32_t used = v->used; used != 0; used &= used - 1) {
-        unsigned i = (unsigned)__builtin_ctz(used);
-        v->lr[i] = read_lr(i);
-        write_lr(i, 0);
+    if (used != 0) {
+#define SAVE(n)                                  \
+    if ((used & 1u << (n)) != 0) {               \
+        v->lr[n] = read_sysreg(ich_lr##n##_el2); \
+        write_sysreg(ich_lr##n##_el2, 0);        \
+    }
+        FIRST_LIST_REGISTERS(SAVE)
+#undef SAVE
+        for (used &= ~FIRST_LIST_REGISTERS_MASK; used != 0; used &= used - 1) {
+            unsigned i = (unsigned)__builtin_ctz(used);
+            v->lr[i] = read_lr(i);
+            write_lr(i, 0);
+        }
     }
     if (unlikely((v->hcr & GIC_HCR_LRENPIE) != 0)) {
         v->hcr = (uint32_t)read_sysreg(ich_hcr_el2); // with EOIcount
