@@ -28,16 +28,16 @@ enum {
     INT_ALL = 0x7ff,
 };
 
-static char *registers;
+static volatile uint32_t *registers;
 
 static uint32_t read(unsigned offset)
 {
-    return *(volatile uint32_t *)(void *)(registers + offset);
+    return registers[offset / sizeof(*registers)];
 }
 
 static void write(unsigned offset, uint32_t value)
 {
-    *(volatile uint32_t *)(void *)(registers + offset) = value;
+    registers[offset / sizeof(*registers)] = value;
 }
 
 static bool pl011_put(char c)

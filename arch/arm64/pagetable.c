@@ -47,10 +47,11 @@ static bool points_to_table(struct slot slot)
     return slot.level < LAST_LEVEL && (*slot.entry & DESC_TABLE) != 0;
 }
 
-// Whether one leaf there can map the beginning of [address, address + size); level 0 has none.
+// Whether one leaf there can map the beginning of [address, address + size): level 0 has none, a page always can.
 static bool leaf_fits(struct slot slot, uint64_t address, paddr_t pa, uint64_t size)
 {
-    return slot.level > 0 && size >= slot.size && ((address | pa) & (slot.size - 1)) == 0;
+    return slot.level == LAST_LEVEL ||
+           (slot.level > 0 && size >= slot.size && ((address | pa) & (slot.size - 1)) == 0);
 }
 
 // Hangs an empty table below an empty entry.

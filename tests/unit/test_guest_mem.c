@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The checked way to guest memory: what it refuses, and that it moves exactly what it should.
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "arch/host/host.h"
 #include "arch/host/model.h"

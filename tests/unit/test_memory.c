@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who gets which physical memory.
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "arch/host/host.h"
 #include "arch/host/model.h"

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Translation tables and stage 2, walked by the model as the manual says.
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include <maintenance.h>
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // kernel/string.c under other names, beside the C library of the host.
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #define memcmp  own_memcmp
 #define memchr  own_memchr
@@ -15,7 +16,7 @@
 #define strchr  own_strchr
 #define strrchr own_strrchr
 #define strtoul own_strtoul
-#include "kernel/string.c"
+#include "kernel/string.c" // NOLINT(bugprone-suspicious-include)
 
 static int sign(int value)
 {
