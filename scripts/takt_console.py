@@ -17,6 +17,7 @@ KEY_HELP = "?"
 MONITOR_PROMPT = "takt> "
 ENTER = "\r"
 
+PANIC = re.compile(r"(?m)^\[takt\] PANIC on core .*\n")
 VM_LINE = re.compile(r"\[\S+\] ")
 # What the monitor prints for one command, up to its next prompt: at least one line that is neither a guest's, nor the
 # prompt again (shown anew when other output broke the typed line), nor a notice about the focus.
@@ -50,6 +51,7 @@ class Console:
     """
 
     def __init__(self, command, log_path, budget=120):
+        self.panic_expected = False  # a test of the panic itself says True; anybody else's wait ends with one
         self.text = ""
         self.position = 0
         self.status = None  # QEMU's exit status, once it has ended
@@ -95,6 +97,10 @@ class Console:
             if match:
                 return match
             left = until - time.monotonic()
+            if PANIC.search(self.text) and not self.panic_expected:
+                self._read_more(1)  # the registers that follow
+                raise ConsoleError(f"waited for {what or repr(pattern)}: the hypervisor stopped itself. Last lines "
+                                   f"({self.log_path}):\n" + self.tail(40))
             if not alive or left <= 0:
                 why = f"QEMU ended with status {self.status}" if not alive else f"nothing within {until - now:.0f} s"
                 if until == self._end and alive:

@@ -26,6 +26,12 @@ def test_the_end_of_the_machine_is_told(tmp_path):
             c.expect("never")
 
 
+def test_a_panic_ends_every_wait(tmp_path):
+    with console(tmp_path, "printf '[takt] PANIC on core 1: broken\\r\\n[takt]   x0  1\\r\\n'; sleep 30") as c:
+        with pytest.raises(takt_console.ConsoleError, match=r"stopped itself(.|\n)*broken"):
+            c.expect("never", timeout=30)
+
+
 def test_waiting_is_bounded_by_the_run(tmp_path):
     with console(tmp_path, "sleep 30", budget=1) as c:
         with pytest.raises(takt_console.ConsoleError, match="1 s are used up"):
