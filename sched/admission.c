@@ -241,8 +241,8 @@ static enum sched_outcome refuse_overload(const struct load *load, struct sched_
     return SCHED_REFUSED;
 }
 
-/* Walks the deadlines down from the last that can fail. No deadline in (h(t), t] fails when
- * h(t) <= t, because h does not decrease; so the next to look at is the last one up to h(t). */
+/* Walks the deadlines down from the last that can fail. Where h(t) <= t, no deadline in [h(t), t)
+ * fails either, because h does not decrease; so the next to look at is the last one before h(t). */
 static enum sched_outcome walk_deadlines(const struct load *load, struct sched_verdict *verdict)
 {
     uint64_t limit = bound_by_busy_period(load, bound_by_utilisation(load));
@@ -261,7 +261,7 @@ static enum sched_outcome walk_deadlines(const struct load *load, struct sched_v
         if (demanded > at) {
             return refuse(verdict, at, demanded);
         }
-        at = last_deadline(load, demanded < at ? demanded : at - 1);
+        at = last_deadline(load, demanded - 1);
     }
     return SCHED_ADMITTED;
 }

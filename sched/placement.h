@@ -3,13 +3,13 @@
  * Placement: which core does a VCPU without a fixed core live on?
  *
  * A reservation goes to the core with the least requested utilisation on which the exact test
- * passes, else by best fit (the fullest core that passes). A whole set is placed at boot: fixed
- * cores first, then by decreasing utilisation; when the first policy leaves somebody out, the whole
- * set is tried again with the next one. Best effort follows the reservations: away from VCPUs of
- * the same VM, then where the free time per weight is largest. Ties go to the lowest core index.
- * The steps are rows of one table in placement.c.
+ * passes. A whole set is placed at boot: fixed cores first, then by decreasing utilisation; when
+ * that leaves somebody out, the whole set is tried again by best fit (the fullest core that
+ * passes). Best effort follows the reservations: away from VCPUs of the same VM, then where the
+ * free time per weight is largest. Ties go to the lowest core index. The ways to choose are rows of
+ * one table in placement.c.
  *
- * Context: any; deterministic; no allocation. A refusal costs about 130 exact tests per core: not
+ * Context: any; deterministic; no allocation. A refusal costs up to 150 exact tests per core: not
  * for a trap path.
  */
 #ifndef SCHED_PLACEMENT_H

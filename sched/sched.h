@@ -6,24 +6,28 @@
  * deadline D, Q <= D <= T. Each is an EDF sporadic server (Sprunt, Sha & Lehoczky 1989; Spuri &
  * Buttazzo 1996) whose budget is a short ordered list of refills (time, amount) that always sums up
  * to Q:
- *   - a wake-up at t opens an activation: release t, deadline t + D, with all refills eligible at
- * t;
- *   - a refill that becomes eligible at r while the VCPU is runnable opens one of its own, release
- * r, deadline r + D, behind those with budget left;
- *   - what an activation consumed returns at its release + T; what it left at a block stays
- * eligible and takes its release from the next wake-up (no premature replenishment, Stanovich et
- * al. 2010);
- *   - no eligible refill: throttled until the next one. A full list merges neighbours by
- * postponing. So each tick of budget is a sporadic job (D, T), and the demand test of
- * sched/admission.h holds for every pattern of blocking. Best effort shares by weight, in order of
- * virtual time, the time that no reservation wants.
  *
- * Units and ranges: every time is absolute counter ticks, every length ticks; both below
- * SCHED_TICKS_MAX. `now` never decreases over the calls for one core. Context: a sched_core and its
- * entities belong to one core and are used on that core with interrupts masked, except
- * sched_remote_preempts(). Nothing blocks, allocates or takes a lock. n entities on the core: wake,
- * block and charge cost O(log n); pick costs O(log n) per refill that became eligible since the
- * last one plus a bounded search.
+ *   - A wake-up at t opens an activation: release t, deadline t + D, all refills eligible at t.
+ *   - A refill that becomes eligible at r while the VCPU is runnable opens one of its own, release
+ *     r, deadline r + D, behind those with budget left.
+ *   - What an activation consumed returns at its release + T. What a block leaves of it stays
+ *     eligible and takes its release from the next wake-up (no premature replenishment, Stanovich
+ *     et al. 2010).
+ *   - No eligible refill: throttled until the next one. A full list merges by postponing.
+ *
+ * So each tick of budget is a sporadic job (D, T), and the demand test of sched/admission.h holds
+ * for every pattern of blocking. Best effort shares by weight, in order of virtual time, the time
+ * that no reservation wants.
+ *
+ * Units and ranges: times are absolute counter ticks, lengths ticks, both below SCHED_TICKS_MAX.
+ * `now` never decreases over the calls for one core.
+ *
+ * Context: a sched_core and its entities belong to one core and are used on that core with
+ * interrupts masked, except sched_remote_preempts(). Nothing blocks, allocates or takes a lock.
+ *
+ * Costs, n entities on the core: wake, block and charge O(log n); pick O(log n) for each refill
+ * that became eligible since the last one, and a search over the throttled servers whose refill
+ * comes before the end of the chosen budget.
  */
 #ifndef SCHED_SCHED_H
 #define SCHED_SCHED_H
@@ -50,8 +54,7 @@ enum sched_state {
 
 /* Why an activation got its budget too late. */
 enum sched_miss {
-    SCHED_MISS_DISPATCH, /* nothing excuses it: admission, dispatcher or an unaccounted interrupt is
-                            wrong */
+    SCHED_MISS_DISPATCH, /* nothing excuses it: an error in admission, dispatcher or accounting */
     SCHED_MISS_PLATFORM, /* it was open when the machine lost time (sched_distorted) */
     SCHED_MISS_BACKLOG,  /* it opened after that, before the core had caught up once */
     SCHED_MISS_CAUSES,
@@ -88,8 +91,7 @@ struct sched_entity {
     uint64_t key; /* what that heap is ordered by: absolute deadline, refill time or virtual time */
     struct sched_core *core;
 
-    /* The open activation: `remaining` is 0 when none is open. Its absolute deadline is release +
-     * D. */
+    /* The open activation; `remaining` is 0 when none is. Its absolute deadline is release + D. */
     uint64_t release;
     uint64_t remaining;
     uint64_t consumed;
@@ -97,8 +99,7 @@ struct sched_entity {
     uint32_t refill_head;
     uint32_t refill_count;
     struct sched_refill refills[SCHED_REFILLS_MAX]; /* ring, by increasing time */
-    uint64_t wake_hint; /* published: earliest time at which a wake-up finds budget, as of the last
-                           block */
+    uint64_t wake_hint; /* published: when a wake-up finds budget, as of the last block */
 
     uint64_t inverse_weight; /* virtual time per tick */
     uint64_t vtime;

@@ -90,8 +90,7 @@ void server_close(struct sched_entity *entity, uint64_t now)
     struct sched_refill *next = server_refill(entity, 0);
 
     if (entity->refill_count > 0 && !sched_before(now, next->time)) {
-        next->amount +=
-            entity->remaining; /* both eligible by now: one refill, with the later time */
+        next->amount += entity->remaining; /* both are eligible: one refill, the later time */
     } else {
         entity->refill_head--;
         entity->refill_count++;

@@ -14,15 +14,15 @@
  * popped when a later decision has a later horizon.
  *
  *   slack                     meaning
- *   D of the reservation      event of a waiting VCPU with a reservation (the wake-up's release is
- * `when`) TIMER_SLACK_BEST_EFFORT   event of a best-effort VCPU: matters only when no reservation
- * runs 0                         matters whenever it lies before the horizon: the next scheduling
- * decision, watchdogs, and every event of the VCPU that runs now
+ *   D of the reservation      event of a waiting VCPU; the wake-up's release is `when`
+ *   TIMER_SLACK_BEST_EFFORT   event of a best-effort VCPU: matters when no reservation runs
+ *   0                         matters whenever it lies before the horizon: the next scheduling
+ *                             decision, watchdogs, every event of the VCPU that runs now
  *
- * Costs, n queued events: add, remove, pop of the head O(log n); next and pop visit the head when
- * it matters and otherwise only events that are earlier than the best found so far and not beyond
- * the horizon: n in the worst case (all earlier events belong to owners that do not matter), n <=
- * TIMER_QUEUE_MAX. Events with equal `when` fire in no particular order.
+ * Costs, n queued events: add, remove and pop of the head O(log n). When the head does not matter,
+ * next and pop also visit events that are earlier than the best found so far and than the horizon:
+ * all n in the worst case (nothing before the horizon matters), and n <= TIMER_QUEUE_MAX.
+ * Events with equal `when` fire in no particular order.
  */
 #ifndef TIMER_TIMER_QUEUE_H
 #define TIMER_TIMER_QUEUE_H
@@ -41,10 +41,10 @@ enum timer_queue_error { TIMER_QUEUE_OK = 0, TIMER_QUEUE_FULL = -1 };
 struct timer_event {
     uint64_t when;
     uint64_t slack;
-    void (*fire)(struct timer_event *event,
-                 uint64_t now); /* called by whoever pops it, never by the queue */
-    void *owner;                /* who pays for handling it; not read by the queue */
-    uint32_t position;          /* heap index + 1; 0: not queued */
+    /* Called by whoever pops it, never by the queue. */
+    void (*fire)(struct timer_event *event, uint64_t now);
+    void *owner;       /* who pays for handling it; not read by the queue */
+    uint32_t position; /* heap index + 1; 0: not queued */
 };
 
 struct timer_queue {

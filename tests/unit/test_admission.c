@@ -248,6 +248,14 @@ static void interrupts_count_in_utilisation_and_at_every_instant(void **state)
     set.sources[1].cost = 51;
     assert_int_equal(admit(&set, &verdict), SCHED_REFUSED);
     witness_holds(&set, &verdict);
+    /* D = T, but interrupts delay: 62 + 4 * 10 by 100. */
+    set = (struct set){.task_count = 1,
+                       .tasks = {{62000000, 100000000, 100000000}},
+                       .source_count = 1,
+                       .sources = {{10000000, 30000000}}};
+    assert_int_equal(admit(&set, &verdict), SCHED_REFUSED);
+    assert_int_equal(verdict.at, 100000000);
+    assert_int_equal(verdict.excess, 2000000);
 }
 
 /* Full to the last tick with D < T and periods without a short common multiple: no bound on the
@@ -299,6 +307,11 @@ static void numbers_saturate_instead_of_wrapping(void **state)
     assert_int_equal(admit(&set, &verdict), SCHED_ADMITTED);
     set.tasks[1].deadline = huge / 2 + 1;
     assert_int_equal(admit(&set, &verdict), SCHED_REFUSED);
+    /* So nearly full that the bound by utilisation leaves 64 bits; both miss at T/2. */
+    set.tasks[0] = (struct sched_task){581903644959935, 581903644959935, 1163807289919870};
+    set.tasks[1] = (struct sched_task){581903642862783, 581903644959935, 1163807289919870};
+    assert_int_equal(admit(&set, &verdict), SCHED_REFUSED);
+    assert_int_equal(verdict.at, 581903644959935);
     set.source_count = 1;
     set.sources[0] = (struct sched_source){huge, 1};
     assert_int_equal(sched_demand(set.tasks, 2, set.sources, 1, UINT64_MAX - 1), UINT64_MAX);

@@ -301,11 +301,11 @@ static void known_shares_of_random_sets_are_reached(void **state)
     uint32_t in_order;
 
     (void)state;
-    accepted(0.95, ROUNDS(1000), &whole, &in_order);
+    accepted(0.95, 1000, &whole, &in_order);
     printf("             load 0.95: %u per mille whole, %u in arrival order\n", whole, in_order);
     assert_true(whole >= 900);
     assert_in_range(in_order, 1, 60);
-    accepted(0.90, ROUNDS(1000), &whole, &in_order);
+    accepted(0.90, 1000, &whole, &in_order);
     printf("             load 0.90: %u per mille whole, %u in arrival order\n", whole, in_order);
     assert_true(whole >= 970);
     assert_in_range(in_order, 80, 220);

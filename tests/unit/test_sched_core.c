@@ -194,25 +194,50 @@ static void sleep_earns_no_credit(void **state)
     add_best_effort(&core, &steady, 1);
     add_best_effort(&core, &sleeper, 1);
     sched_wake(&core, &steady, 0);
-    run(&core, 0, 1000000); /* alone, without any decision in between */
+    sched_pick(&core, 0); /* alone, without any decision until the other wakes */
     sched_wake(&core, &sleeper, 1000000);
     run(&core, 1000000, 1010000);
     assert_in_range(sleeper.stats.supplied, 5000 - TURN, 5000 + TURN);
 }
 
+/* One leaves as the other comes: the newcomer starts where the first has got to. */
+static void virtual_time_survives_an_idle_moment(void **state)
+{
+    struct sched_core core;
+    struct sched_entity first;
+    struct sched_entity second;
+
+    (void)state;
+    sched_core_init(&core, TURN);
+    add_best_effort(&core, &first, 1);
+    add_best_effort(&core, &second, 1);
+    sched_wake(&core, &first, 0);
+    run(&core, 0, 150);
+    sched_block(&core, &first, 150);
+    sched_pick(&core, 150);
+    sched_wake(&core, &second, 200);
+    sched_wake(&core, &first, 200);
+    run(&core, 200, 400);
+    assert_int_equal(second.stats.supplied, TURN);
+    assert_int_equal(first.stats.supplied, 150 + TURN);
+}
+
+/* Runs until one tick before its turn ends, naps for a tick, and is back at once. */
 static void napping_does_not_beat_a_steady_load(void **state)
 {
     struct sched_core core;
-    struct sched_entity steady;
+    struct sched_entity steady[2];
     struct sched_entity napper;
     uint64_t now = 0;
 
     (void)state;
     sched_core_init(&core, TURN);
-    add_best_effort(&core, &steady, 1);
+    add_best_effort(&core, &steady[0], 10);
+    add_best_effort(&core, &steady[1], 10);
     add_best_effort(&core, &napper, 1);
-    sched_wake(&core, &steady, 0);
-    while (now < 200000) { /* runs up to one tick before its turn ends, then naps for a tick */
+    sched_wake(&core, &steady[0], 0);
+    sched_wake(&core, &steady[1], 0);
+    while (now < 300000) {
         struct sched_decision decision;
 
         sched_wake(&core, &napper, now);
@@ -223,7 +248,9 @@ static void napping_does_not_beat_a_steady_load(void **state)
             sched_pick(&core, now - 1);
         }
     }
-    assert_in_range(napper.stats.supplied, 0, steady.stats.supplied + TURN);
+    assert_in_range(napper.stats.supplied, 0, 300000 / 21 + 2 * TURN);
+    assert_in_range(steady[0].stats.supplied, 142000, 150000);
+    assert_in_range(steady[1].stats.supplied, 142000, 150000);
 }
 
 static void virtual_time_may_wrap(void **state)
@@ -331,6 +358,7 @@ int main(void)
         cmocka_unit_test(best_effort_shares_by_weight_in_background),
         cmocka_unit_test(an_interrupted_turn_goes_on),
         cmocka_unit_test(sleep_earns_no_credit),
+        cmocka_unit_test(virtual_time_survives_an_idle_moment),
         cmocka_unit_test(napping_does_not_beat_a_steady_load),
         cmocka_unit_test(virtual_time_may_wrap),
         cmocka_unit_test(interrupts_of_best_effort_cost_it_its_share),

@@ -50,7 +50,7 @@ static void parameters_out_of_range_are_rejected(void **state)
     assert_int_equal(sched_entity_init_reserved(&entity, 0, 5, 10), SCHED_EINVAL);
     assert_int_equal(sched_entity_init_reserved(&entity, 6, 5, 10), SCHED_EINVAL);
     assert_int_equal(sched_entity_init_reserved(&entity, 5, 11, 10), SCHED_EINVAL);
-    assert_int_equal(sched_entity_init_reserved(&entity, 5, 10, SCHED_TICKS_MAX), SCHED_EINVAL);
+    assert_int_equal(sched_entity_init_reserved(&entity, 5, 9, SCHED_TICKS_MAX), SCHED_EINVAL);
     assert_int_equal(sched_entity_init_reserved(&entity, 10, 10, 10), SCHED_OK);
     assert_int_equal(sched_entity_init_best_effort(&entity, 0), SCHED_EINVAL);
     assert_int_equal(sched_entity_init_best_effort(&entity, SCHED_WEIGHT_MAX + 1), SCHED_EINVAL);
@@ -131,6 +131,28 @@ static void a_late_decision_does_not_move_the_release(void **state)
     expect(&b, 118, &b.server, 132, 165);
 }
 
+/* 15 left since 90 and 5 back since 100 are one refill after the block at 105. A wake-up that is
+ * dated back before 100 must not get the 5 too early. */
+static void joining_what_is_eligible_postpones(void **state)
+{
+    struct bench b;
+    struct sched_entity urgent;
+
+    (void)state;
+    set_up(&b, 20, 50, 100);
+    assert_int_equal(sched_entity_init_reserved(&urgent, 20, 20, 1000), SCHED_OK);
+    assert_int_equal(sched_add(&b.core, &urgent), SCHED_OK);
+    sched_wake(&b.core, &b.server, 0);
+    expect(&b, 0, &b.server, 20, 50);
+    sched_block(&b.core, &b.server, 5);
+    sched_wake(&b.core, &b.server, 90);
+    sched_wake(&b.core, &urgent, 90);
+    expect(&b, 90, &urgent, 110, 110);
+    sched_block(&b.core, &b.server, 105);
+    sched_wake(&b.core, &b.server, 95);
+    expect(&b, 110, &b.server, 130, 150);
+}
+
 static void an_overrun_is_owed_and_paid_by_the_next_refill(void **state)
 {
     struct bench b;
@@ -144,6 +166,42 @@ static void an_overrun_is_owed_and_paid_by_the_next_refill(void **state)
     expect(&b, 100, &b.server, 117, 150);
     expect(&b, 117, &b.filler, 200, SCHED_NEVER);
     expect(&b, 200, &b.server, 220, 250);
+}
+
+/* Two refills of 5 and 15 with 8 owed: the first goes altogether, 3 of the second. */
+static void debt_is_paid_by_as_many_refills_as_it_takes(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    set_up(&b, 20, 50, 100);
+    sched_wake(&b.core, &b.server, 10);
+    expect(&b, 10, &b.server, 30, 60);
+    sched_block(&b.core, &b.server, 15);
+    sched_wake(&b.core, &b.server, 40);
+    expect(&b, 40, &b.server, 55, 90);
+    expect(&b, 55, &b.filler, 110, SCHED_NEVER);
+    sched_charge(&b.core, &b.server, 8);
+    assert_int_equal(sched_eligible_at(&b.server, 60), 140);
+    expect(&b, 110, &b.filler, 140, SCHED_NEVER);
+    assert_int_equal(b.server.debt, 3);
+    expect(&b, 140, &b.server, 152, 190);
+    assert_int_equal(b.server.debt, 0);
+    expect(&b, 152, &b.filler, 210, SCHED_NEVER);
+}
+
+/* Accounted at 70 although its budget was through at 50, its deadline. */
+static void a_late_account_is_not_a_miss(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    set_up(&b, 50, 50, 100);
+    sched_wake(&b.core, &b.server, 0);
+    expect(&b, 0, &b.server, 50, 50);
+    sched_pick(&b.core, 70);
+    assert_int_equal(misses(&b.server), 0);
+    assert_int_equal(b.server.debt, 20);
 }
 
 static void interrupts_are_charged_to_their_owner(void **state)
@@ -247,8 +305,12 @@ static void another_core_asks_by_published_words(void **state)
     expect(&b, 20, &other, 60, 200);
     assert_true(sched_remote_preempts(&b.core, &b.server, 30)); /* refill at 100, deadline 150 */
     assert_true(sched_would_preempt(&b.core, &b.server, 30));
-    sched_charge(&b.core, &b.server, 5);
-    assert_false(sched_would_preempt(&b.core, &b.server, 151));
+    /* The same in front of an earlier deadline: awake at once it would preempt, at 100 it will not. */
+    sched_block(&b.core, &other, 25);
+    sched_pick(&b.core, 25);
+    b.core.current_deadline = 120;
+    assert_false(sched_remote_preempts(&b.core, &b.server, 30));
+    assert_false(sched_would_preempt(&b.core, &b.server, 30));
 }
 
 static void until_is_the_first_refill_that_would_preempt(void **state)
@@ -324,7 +386,10 @@ int main(void)
         cmocka_unit_test(what_a_block_leaves_takes_its_release_from_the_next_wake),
         cmocka_unit_test(a_refill_opens_behind_what_is_left_with_its_own_deadline),
         cmocka_unit_test(a_late_decision_does_not_move_the_release),
+        cmocka_unit_test(joining_what_is_eligible_postpones),
         cmocka_unit_test(an_overrun_is_owed_and_paid_by_the_next_refill),
+        cmocka_unit_test(debt_is_paid_by_as_many_refills_as_it_takes),
+        cmocka_unit_test(a_late_account_is_not_a_miss),
         cmocka_unit_test(interrupts_are_charged_to_their_owner),
         cmocka_unit_test(a_full_list_merges_by_postponing),
         cmocka_unit_test(a_wake_up_finds_the_deadline_it_was_promised),

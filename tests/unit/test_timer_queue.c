@@ -42,12 +42,9 @@ static uint64_t earliest_that_matters(const struct timer_event *events, size_t c
 static uint64_t random_slack(struct random *random)
 {
     switch (random_in(random, 0, 3)) {
-    case 0:
-        return 0;
-    case 1:
-        return TIMER_SLACK_BEST_EFFORT;
-    default:
-        return random_in(random, 1, 400);
+    case 0: return 0;
+    case 1: return TIMER_SLACK_BEST_EFFORT;
+    default: return random_in(random, 1, 400);
     }
 }
 
