@@ -62,18 +62,24 @@ void job_submit(struct cpu *cpu, struct job *job)
     }
 }
 
-// Should the core have no room for one more member its jobs still run, in the time that nobody wants.
-void job_poll(struct cpu *cpu)
+// Interrupts masked. Should the core have no room for one more member its jobs still run, in the time that nobody wants.
+static void wake_thread(struct cpu *cpu)
 {
     struct job_thread *thread = &cpu->thread;
 
-    if (thread->awake || __atomic_load_n(&thread->head, __ATOMIC_RELAXED) == NULL ||
-        sched_add(&cpu->sched, &thread->entity) != SCHED_OK) {
+    if (thread->awake || sched_add(&cpu->sched, &thread->entity) != SCHED_OK) {
         return;
     }
     thread->awake = true;
     sched_wake(&cpu->sched, &thread->entity, arch_clock());
     cpu->todo |= TODO_DISPATCH;
+}
+
+void job_poll(struct cpu *cpu)
+{
+    if (__atomic_load_n(&cpu->thread.head, __ATOMIC_RELAXED) != NULL) {
+        wake_thread(cpu);
+    }
 }
 
 // Handler context of the job's core.
@@ -162,13 +168,14 @@ void job_step(struct cpu *cpu)
     unsigned long flags = arch_irq_save();
     struct job *job;
 
-    job_poll(cpu);
     if (cpu->todo != 0 || __atomic_load_n(&cpu->todo_remote, __ATOMIC_RELAXED) != 0) {
         arch_thread_yield();
     }
     job = take(cpu);
     if (job == NULL) {
         wait_for_work(cpu);
+    } else { // it may have come in just now, ahead of its notice
+        wake_thread(cpu);
     }
     arch_irq_restore(flags);
     if (job != NULL) {
