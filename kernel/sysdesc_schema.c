@@ -40,9 +40,14 @@ struct nearest {
 
 static void consider(struct nearest *best, const char *unknown, const char *known)
 {
-    unsigned distance = edit_distance(unknown, known);
+    size_t a = strlen(unknown), b = strlen(known);
 
-    if (distance < best->distance && 2 * distance <= strlen(known)) {
+    // The distance is at least the difference of the lengths.
+    if (MAX(a, b) - MIN(a, b) >= best->distance) {
+        return;
+    }
+    unsigned distance = edit_distance(unknown, known);
+    if (distance < best->distance && 2 * distance <= b) {
         *best = (struct nearest){known, distance};
     }
 }
@@ -285,24 +290,23 @@ static void check_child(struct sysdesc_check *c, const struct schema *schema, vo
                         uint32_t *seen)
 {
     size_t length = c->path_length;
-    const struct child *child = schema->children;
-    const struct child *end = child + schema->child_count;
+    unsigned i = 0;
     void *inner = NULL;
 
     sysdesc_enter(c, c->tree.name);
-    while (child != end && !child_is(child, &c->tree)) {
-        child++;
+    while (i < schema->child_count && !child_is(&schema->children[i], &c->tree)) {
+        i++;
     }
-    if (child == end) {
+    if (i == schema->child_count) {
         unknown_node(c, schema);
-    } else if ((*seen & BIT(child - schema->children)) != 0 && single(child)) {
+    } else if ((*seen & BIT(i)) != 0 && single(&schema->children[i])) {
         sysdesc_mistake(c, NULL, "keep one of them", "is given twice");
     } else {
-        *seen |= (uint32_t)BIT(child - schema->children);
-        inner = child->enter(c, object, c->tree.name);
+        *seen |= (uint32_t)BIT(i);
+        inner = schema->children[i].enter(c, object, c->tree.name);
     }
     if (inner != NULL) {
-        walk(c, child->schema, inner);
+        walk(c, schema->children[i].schema, inner);
     } else {
         tree_skip(&c->tree);
     }

@@ -337,6 +337,9 @@ static void unknown_nodes(void **state)
     fresh(state);
     add("/vms/rt/vcpus", "cpu@1");
     only(AT("/vms/rt/vcpus/cpu@1"), "unknown node", "did you mean vcpu@?");
+    fresh(state);
+    add(RT0, "inner"); // where no node is known at all
+    only(AT(RT0 "/inner"), "unknown node", "remove it");
 }
 
 static void wrong_types_and_sizes(void **state)
