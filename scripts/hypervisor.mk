@@ -19,30 +19,38 @@ HYPERVISOR_SRCS := $(wildcard $(addsuffix /*.c,$(HYPERVISOR_DIRS))) $(wildcard a
 HYPERVISOR_OBJS := $(addprefix $(OUT)/obj/,$(addsuffix .o,$(basename $(HYPERVISOR_SRCS)))) \
                    $(addprefix $(OUT)/obj/libfdt/,$(LIBFDT_FILES:.c=.o))
 
-FREESTANDING := -std=c17 -O2 -g -ffreestanding -fno-common -fno-stack-protector -fno-pic -fno-pie -ffunction-sections \
+FREESTANDING := -std=c17 -g -ffreestanding -fno-common -fno-stack-protector -fno-pic -fno-pie -ffunction-sections \
                 -fdata-sections -fno-asynchronous-unwind-tables -fno-omit-frame-pointer $(BOARD_CFLAGS) $(REPRODUCIBLE)
+# Small where it runs at boot, for the monitor or on an error; fast where a guest waits for it.
+OPTIMISE := -O2
+COLD     := libfdt/% kernel/assign% kernel/board% kernel/console% kernel/format% kernel/guest_fdt% kernel/memory% \
+            kernel/monitor% kernel/report% kernel/stats% kernel/sysdesc% kernel/tree% kernel/vm_load% sched/admission% \
+            sched/fraction% sched/placement% sched/query% arch/$(ARCH)/id_registers% arch/$(ARCH)/machine% \
+            arch/$(ARCH)/mmu% arch/$(ARCH)/pagetable% arch/$(ARCH)/panic% arch/$(ARCH)/smccc% arch/$(ARCH)/stage2%
+$(addprefix $(OUT)/obj/,$(addsuffix .o,$(COLD))): OPTIMISE := -Os
+
 HYPERVISOR_CFLAGS := $(FREESTANDING) $(WARNINGS) -I. -Iarch/$(ARCH) -Iinclude $(LIBFDT_INCLUDE)
 HYPERVISOR_LDFLAGS := $(LINK) -nostdlib -static -Wl,--gc-sections,--build-id=none,-z,noexecstack,--fatal-warnings \
                       -Wl,-z,max-page-size=4096
 
-$(call remember,$(OUT)/flags,$(CC) $(HYPERVISOR_CFLAGS) $(HYPERVISOR_LDFLAGS) $(LIBFDT_CFLAGS))
+$(call remember,$(OUT)/flags,$(CC) $(HYPERVISOR_CFLAGS) $(HYPERVISOR_LDFLAGS) $(COLD) $(LIBFDT_CFLAGS))
 
 hypervisor: $(HYPERVISOR_IMAGE)
 
 $(OUT)/obj/libfdt/%.o: $(LIBFDT_SRC)/%.c $(OUT)/flags | setup
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(FREESTANDING) $(LIBFDT_INCLUDE) $(LIBFDT_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(FREESTANDING) $(OPTIMISE) $(LIBFDT_INCLUDE) $(LIBFDT_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(OUT)/obj/%.o: %.c $(OUT)/flags | setup
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(HYPERVISOR_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(HYPERVISOR_CFLAGS) $(OPTIMISE) -MMD -MP -c -o $@ $<
 
 $(OUT)/obj/%.o: %.S $(OUT)/flags | setup
 	@mkdir -p $(@D)
 	$(call say,AS,$<)
-	$(Q)$(CC) $(HYPERVISOR_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(HYPERVISOR_CFLAGS) $(OPTIMISE) -MMD -MP -c -o $@ $<
 
 # The objects' list is remembered too: a removed source must not stay in the image.
 $(call remember,$(OUT)/objects,$(HYPERVISOR_OBJS))
