@@ -104,6 +104,8 @@ int arch_guest_fdt(void *fdt, struct vm *vm);
 int arch_guest_fdt_interrupt(void *fdt, int node, unsigned id, bool edge);
 
 // ---- assigned interrupts ----------------------------------------------------------------------------------
+// The machine's level interrupt `irq` is the hypervisor's own and goes to `cpu` from now on. Boot.
+void arch_irq_claim(unsigned irq, struct cpu *cpu);
 // The machine's interrupt `irq` will be `owner`'s, under the same number, at most once in `distance` ticks (0: no
 // bound). Off until acquired. VM creation. ERR_BUSY: it has an owner; ERR_RANGE, ERR_NO_MEMORY.
 int arch_irq_assign(unsigned irq, struct vcpu *owner, bool edge, uint64_t distance);

@@ -250,6 +250,7 @@ int console_init(const struct system_desc *desc)
     }
     console.job = (struct job){.run = console_job, .name = "console"};
     console.cpu = least_used_core(desc);
+    arch_irq_claim(console_uart->irq, cpus[desc->console_core]);
     console_wake();
     return OK;
 }

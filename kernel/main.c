@@ -5,6 +5,7 @@
 #include "kernel/boot.h"
 #include "kernel/console.h"
 #include "kernel/cpu.h"
+#include "kernel/guest_fdt.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
 #include "kernel/report.h"
@@ -90,6 +91,7 @@ void kernel_main(paddr_t fdt)
         give_up("the machine cannot be used");
     }
     desc = boot_description(board, &times);
+    guest_fdt_init(board, desc);
     arch_cpu_init(&boot_cpu);
     if (cpus_start() != OK || console_init(desc) != OK || vm_create_all(desc) != OK) {
         give_up("the system cannot be built");

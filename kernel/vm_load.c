@@ -61,7 +61,7 @@ static int step_scrub(struct vm *vm, struct vm_load *load)
 static int copy(struct vm *vm, struct vm_load *load, const struct blob *from, gpa_t to)
 {
     uint64_t size = MIN((uint64_t)COPY_SLICE, from->size - load->done);
-    int status =
+    int status = size == 0 ? OK :
         guest_write_image(vm, to + load->done, (const char *)from->data + load->done, size);
 
     if (status != OK) {

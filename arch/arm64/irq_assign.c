@@ -32,6 +32,13 @@ static void unmask(struct timer_event *event, uint64_t now)
     gic->enable(owner->irq, true);
 }
 
+void arch_irq_claim(unsigned irq, struct cpu *cpu)
+{
+    gic->configure(irq, false);
+    gic->route(irq, cpu);
+    gic->enable(irq, true);
+}
+
 int arch_irq_assign(unsigned irq, struct vcpu *vcpu, bool edge, uint64_t distance)
 {
     if (irq < GIC_SPI_FIRST || irq >= gic_spi_limit() ||

@@ -182,6 +182,7 @@ void arch_cpu_init(struct cpu *cpu)
         .spsr = SPSR_EL2T_OPEN,
     };
     cpu->arch.resume = &cpu->arch.thread;
+    write_sysreg(hcr_el2, HCR_GUEST); // physical interrupts come to EL2, from the first one on
     sysreg_trap_init();
     if (gic->cpu_init(cpu) != OK) {
         panic("core %u: its interrupt controller interface cannot be used", cpu->id);

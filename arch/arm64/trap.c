@@ -45,7 +45,9 @@ static void trap_hvc(struct vcpu *vcpu, uint64_t esr)
 
 static void trap_smc(struct vcpu *vcpu, uint64_t esr)
 {
-    skip_instruction(vcpu, esr); // an SMC that traps returns to itself (unlike HVC)
+    if ((esr & 0xffff) == 0) {
+        skip_instruction(vcpu, esr); // an SMC that traps returns to itself (unlike HVC)
+    }
     trap_hvc(vcpu, esr);
 }
 
