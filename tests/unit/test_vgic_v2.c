@@ -9,7 +9,7 @@
 
 #include "tests/unit/vgic_world.h"
 
-#define GICD(offset) (VGIC_GICD_BASE + (offset))
+#define GICD(offset)    (VGIC_GICD_BASE + (offset))
 #define IAR(id, sender) ((uint32_t)(id) | (uint32_t)(sender) << 10)
 
 enum { VCPUS = 3 };
