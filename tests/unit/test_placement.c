@@ -123,6 +123,46 @@ static void a_refusal_says_where_when_and_what_would_fit(void **state)
     assert_int_equal(placement.smallest_period, 0);
 }
 
+static enum sched_outcome admit_beside(const struct sched_task *here, uint64_t budget,
+                                       uint64_t deadline, uint64_t period)
+{
+    struct sched_task tasks[2] = {*here, {budget, deadline, period}};
+    struct sched_verdict verdict;
+
+    return sched_admit(tasks, 2, NULL, 0, &verdict);
+}
+
+static void advice_is_exact_to_the_tick(void **state)
+{
+    struct random random = random_start("advice", 0xad1ce);
+
+    (void)state;
+    for (uint32_t round = 0; round < 2000; round++) {
+        struct sched_core_load load = {.task_count = 1, .member_count = 1};
+        struct sched_machine machine = {.cores = &load, .core_count = 1};
+        struct sched_placement placement;
+        uint64_t period = random_in(&random, 10, 200);
+        uint64_t budget = random_in(&random, 1, period);
+        struct sched_request request = reserved(budget, period, period, SCHED_CORE_AUTO);
+
+        load.tasks[0] = (struct sched_task){random_in(&random, 1, 20), random_in(&random, 20, 50),
+                                            random_in(&random, 50, 150)};
+        if (sched_place(&machine, &request, &placement) == SCHED_ADMITTED) {
+            continue;
+        }
+
+        uint64_t most = placement.largest_budget;
+        uint64_t least = placement.smallest_period;
+
+        assert_true(most < budget && least > period);
+        assert_true(most == 0 ||
+                    admit_beside(&load.tasks[0], most, period, period) == SCHED_ADMITTED);
+        assert_int_equal(admit_beside(&load.tasks[0], most + 1, period, period), SCHED_REFUSED);
+        assert_int_equal(admit_beside(&load.tasks[0], budget, least, least), SCHED_ADMITTED);
+        assert_int_equal(admit_beside(&load.tasks[0], budget, least - 1, least - 1), SCHED_REFUSED);
+    }
+}
+
 static void requests_out_of_range_are_malformed(void **state)
 {
     struct system s;
@@ -317,6 +357,7 @@ int main(void)
         cmocka_unit_test(a_reservation_goes_to_the_least_used_core_that_passes),
         cmocka_unit_test(interrupts_of_a_core_count),
         cmocka_unit_test(a_refusal_says_where_when_and_what_would_fit),
+        cmocka_unit_test(advice_is_exact_to_the_tick),
         cmocka_unit_test(requests_out_of_range_are_malformed),
         cmocka_unit_test(a_full_core_refuses_without_an_instant),
         cmocka_unit_test(best_effort_balances_weight_and_spreads_siblings),
