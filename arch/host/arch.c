@@ -255,11 +255,10 @@ FAKE void arch_vm_reset(struct vm *vm)
     stage2_flush(vm);
 }
 
-FAKE int arch_guest_fdt(void *fdt, struct vm *vm)
+FAKE void arch_irq_claim(unsigned irq, struct cpu *cpu)
 {
-    (void)fdt;
-    (void)vm;
-    return OK;
+    host_record.irq_claimed = irq;
+    host_record.irq_claimer = cpu;
 }
 
 FAKE int arch_irq_assign(unsigned irq, struct vcpu *owner, bool edge, uint64_t distance)

@@ -22,7 +22,9 @@ struct host_record {
     struct vcpu *injected;
     unsigned injected_id, injections;
     unsigned lines_set;
-    unsigned irq_assigned, irq_acquired, irq_released; // last interrupt of each, 0: none
+    unsigned irq_claimed; // last interrupt of each, 0: none
+    struct cpu *irq_claimer;
+    unsigned irq_assigned, irq_acquired, irq_released;
 };
 extern struct host_record host_record;
 
