@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// covers: arch/arm64/psci.c arch/arm64/guest_calls.c arch/arm64/guest_time.c kernel/hypercall.c
+// A guest that calls whatever comes to its mind: ids that exist, ids beside them, any arguments. The registers that a
+// call must leave alone are compared, and nothing that happens may be more than the end of its VM.
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/call_world.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct {
+    bool made;
+    __typeof__(world) world;
+    struct cpu core;
+} start;
+
+static void restart(void)
+{
+    if (!start.made) {
+        world_init();
+        memcpy(&start.world, &world, sizeof(world));
+        start.core = *host_cpu;
+        start.made = true;
+    }
+    memcpy(&world, &start.world, sizeof(world));
+    *host_cpu = start.core;
+    host_clock = 1000000;
+}
+
+static const uint32_t known[] = {
+    PSCI_BASE,
+    PSCI_BASE_64,
+    TRNG_BASE,
+    TRNG_BASE_64,
+    PV_TIME_BASE,
+    SMCCC_VERSION,
+    TAKT_HC_BASE,
+    SMCCC_ARCH_WORKAROUND_1,
+    SMCCC_ARCH_WORKAROUND_2,
+    SMCCC_VENDOR_HYP_COUNT,
+    SMCCC_ARCH_WORKAROUND_3,
+};
+static const uint64_t values[] = {
+    0,
+    1,
+    2,
+    3,
+    16,
+    20,
+    27,
+    64,
+    96,
+    192,
+    WORLD_RAM_GPA,
+    WORLD_RAM_GPA + WORLD_RAM_SIZE - 4,
+    PSCI_BASE,
+    PSCI_BASE_64,
+    TRNG_RND_64,
+    SMCCC_ARCH_WORKAROUND_1,
+    PV_TIME_BASE,
+    UINT32_MAX,
+    1ull << 32,
+    UINT64_MAX,
+};
+
+struct input {
+    const uint8_t *at, *end;
+};
+
+static uint64_t take(struct input *in, unsigned bytes)
+{
+    uint64_t value = 0;
+
+    while (bytes-- > 0 && in->at < in->end) {
+        value = value << 8 | *in->at++;
+    }
+    return value;
+}
+
+static uint64_t argument(struct input *in)
+{
+    uint64_t kind = take(in, 1);
+
+    if (kind < 0x80) {
+        return values[kind % ARRAY_SIZE(values)];
+    }
+    return kind < 0xc0 ? kind & 0xf : take(in, 8);
+}
+
+static void require(bool holds)
+{
+    if (!holds) {
+        abort();
+    }
+}
+
+static void call(struct input *in)
+{
+    uint64_t *x = world.vcpu[0].arch.regs.x;
+    uint64_t kind = take(in, 1);
+    uint64_t id = kind < 0xf0 ? known[kind % ARRAY_SIZE(known)] + take(in, 1) % 0x28 : take(in, 8);
+    uint64_t kept[31];
+
+    world.entropy = (unsigned)take(in, 1) % 4;
+
+    world.workaround_feature = (int32_t)(take(in, 1) % 3) - 1;
+    for (unsigned i = 4; i < 31; i++) {
+        x[i] = kept[i] = 0x0101010101010101ull * i;
+    }
+    uint64_t a = argument(in), b = argument(in), c = argument(in);
+    world_call(id, a, b, c);
+    for (unsigned i = 4; i < 31; i++) {
+        require(x[i] == kept[i]);
+    }
+}
+
+static void pass_time(struct input *in)
+{
+    host_clock += take(in, 4);
+    struct timer_event *event = timer_queue_pop(&host_cpu->timers, host_clock, UINT64_MAX);
+    if (event != NULL) {
+        event->fire(event, host_clock);
+    }
+    stolen_time_update(&world.vcpu[0], host_clock);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct input in = {data, data + size};
+
+    restart();
+    world.desc.observer = take(&in, 1) & 1;
+    while (in.at < in.end && world.vm.state == VM_RUNNING && world.vcpu[0].state == VCPU_READY) {
+        if (take(&in, 1) % 4 == 0) {
+            pass_time(&in);
+        } else {
+            call(&in);
+        }
+        require(host_cpu->timers.count <= 1);
+        require(world.vcpu[0].arch.stolen_gpa == 0 ||
+                world.vcpu[0].arch.stolen_gpa == STOLEN_TIME_GPA);
+    }
+    if (world.vcpu[0].state == VCPU_READY) {
+        stolen_time_reset(&world.vcpu[0]);
+    }
+    return 0;
+}
