@@ -96,7 +96,7 @@ static struct sched_decision decide(struct cpu *cpu)
 static void leave_vcpu(struct cpu *cpu, struct vcpu *vcpu)
 {
     arch_vcpu_pause(vcpu);
-    vcpu_timers_park(vcpu, cpu->entered);
+    vcpu_out(vcpu, cpu->entered);
 }
 
 static void enter_vcpu(struct cpu *cpu, struct vcpu *vcpu)
@@ -109,7 +109,7 @@ static void enter_vcpu(struct cpu *cpu, struct vcpu *vcpu)
         cpu->loaded = vcpu;
         cpu->stats.switches++;
     }
-    vcpu_timers_unpark(vcpu, cpu->entered);
+    vcpu_in(vcpu, cpu->entered);
     arch_vcpu_sync_interrupts(vcpu);
     arch_vcpu_resume(vcpu);
 }

@@ -31,6 +31,7 @@ static void wake(struct vcpu *vcpu, uint64_t at)
     struct cpu *cpu = vcpu->cpu;
 
     vcpu->state = VCPU_READY;
+    vcpu->ready_since = at;
     vcpu->stats.wakeups++;
     timer_queue_remove(&cpu->timers, &vcpu->guest_timer);
     sched_wake(&cpu->sched, &vcpu->entity, at);
@@ -77,11 +78,12 @@ static void park(struct vcpu *vcpu, struct timer_event *event, uint64_t when, ui
     }
 }
 
-void vcpu_timers_park(struct vcpu *vcpu, uint64_t now)
+void vcpu_out(struct vcpu *vcpu, uint64_t now)
 {
     struct timer_event *const others[] = {&vcpu->device_timer, &vcpu->call_timer};
 
     if (vcpu->state != VCPU_BLOCKED) {
+        vcpu->ready_since = now;
         for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
             others[i]->slack = TIMER_SLACK_BEST_EFFORT;
         }
@@ -95,10 +97,11 @@ void vcpu_timers_park(struct vcpu *vcpu, uint64_t now)
     }
 }
 
-void vcpu_timers_unpark(struct vcpu *vcpu, uint64_t now)
+void vcpu_in(struct vcpu *vcpu, uint64_t now)
 {
     uint64_t deadline = arch_vcpu_timer_deadline(vcpu);
 
+    vcpu->stolen += now - MIN(now, vcpu->ready_since);
     vcpu->device_timer.slack = 0;
     vcpu->call_timer.slack = 0;
     if (deadline <= now && vcpu->timer_due == 0) { // expired while it was out of turn
@@ -162,6 +165,8 @@ static void begin(struct vcpu *vcpu, uint64_t now)
     arch_vcpu_reset(vcpu);
     arch_vcpu_set_entry(vcpu, vcpu->start_entry, vcpu->start_arg);
     vcpu->timer_due = 0;
+    vcpu->stolen = 0;
+    vcpu->ready_since = now;
     vcpu->wfi_traps = true;
     if (sched_add(&cpu->sched, &vcpu->entity) != SCHED_OK) {
         panic("core %u: more VCPUs than admission let in", cpu->id);

@@ -41,6 +41,8 @@ struct vcpu {
     struct timer_event device_timer; // the architecture's emulated timer device (arm64: CNTP)
     struct timer_event call_timer;   // hypercall timer (include/takt/hypercall.h)
     uint8_t call_interrupt;          // what it makes pending
+    uint64_t ready_since; // when it last began to want the core without having it
+    uint64_t stolen;      // ticks that it wanted the core and did not have it, since it started
     uint64_t timer_due; // expiry that its next entry delivers, for the lateness statistic; 0: none
     struct vcpu *inbox_next;
     bool in_inbox;
@@ -132,10 +134,11 @@ int vcpu_start(struct vcpu *vcpu, gpa_t entry, uint64_t arg);
 // What this VCPU's own timer events must have as slack while it waits: the deadline that a wake-up gives it.
 uint64_t vcpu_timer_slack(const struct vcpu *vcpu);
 
-// Its timers while it does not run, and again when it does (dispatch only). A waiting VCPU keeps them armed, from when
-// it has budget; one that is out of turn needs none: what expired meanwhile is seen when it comes back.
-void vcpu_timers_park(struct vcpu *vcpu, uint64_t now);
-void vcpu_timers_unpark(struct vcpu *vcpu, uint64_t now);
+// It stops being current, it becomes current (dispatch only): its timers and the time it does not get. A waiting VCPU
+// keeps its timers armed, from when it has budget; one that is out of turn needs none: what expired meanwhile is seen
+// when it comes back.
+void vcpu_out(struct vcpu *vcpu, uint64_t now);
+void vcpu_in(struct vcpu *vcpu, uint64_t now);
 
 // Does what was asked of it from elsewhere: stop, start, wake for an interrupt. Its own core, handler context.
 void vcpu_attend(struct vcpu *vcpu, uint64_t now);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The arm64 parts of the machine and of a VM, put together from the files that make them.
 #include "arch/arm64/gic.h"
+#include "arch/arm64/psci.h"
 #include "arch/arm64/smccc.h"
 #include "arch/arm64/stage2.h"
 #include "arch/arm64/sysreg_trap.h"
@@ -26,6 +27,9 @@ int arch_vm_init(struct vm *vm)
 {
     int status = stage2_init(vm);
 
+    if (status == OK) {
+        status = stolen_time_init(vm);
+    }
     return status == OK ? vgic_vm_init(vm) : status;
 }
 

@@ -4,6 +4,7 @@
 // otherwise idle core costs nothing to bring back.
 #include "arch/arm64/entry_offsets.h"
 #include "arch/arm64/gic.h"
+#include "arch/arm64/psci.h"
 #include "arch/arm64/ptimer.h"
 #include "arch/arm64/sysreg_trap.h"
 #include "arch/arm64/trap.h"
@@ -90,6 +91,7 @@ void arch_vcpu_resume(struct vcpu *vcpu)
 {
     const struct guest_timer *timer = &vcpu->arch.vtimer;
 
+    stolen_time_update(vcpu, vcpu->stolen);
     write_sysreg(hcr_el2, vcpu->arch.hcr);
     write_sysreg(cntv_cval_el0, timer->cval);
     write_sysreg(cntv_ctl_el0, timer->ctl);
@@ -144,6 +146,7 @@ void arch_vcpu_reset(struct vcpu *vcpu)
     arch->hcr = HCR_GUEST | HCR_TWI;
     arch->vmpidr = BIT(31) | vcpu->index; // RES1; affinity 0 is the index: at most 8 VCPUs
     ptimer_reset(vcpu);
+    stolen_time_reset(vcpu);
     vgic_vcpu_reset(vcpu);
 }
 
