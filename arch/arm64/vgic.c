@@ -137,7 +137,6 @@ void vgic_set_line(struct vcpu *vcpu, unsigned id, bool level)
     if (level && (bank->line & bit) == 0) {
         bank->line |= bit;
         bank->latch |= bank->edge & bit;
-        bank->void_pending &= ~bit;
         // While a level sits in a list register its end asks for maintenance, and that looks at the line.
         who = seen && (bank->linked & bit) == 0 ? 0 : vgic_changed(vcpu, id / 32, bit);
     } else if (!level && (bank->line & bit) != 0) {
