@@ -12,8 +12,8 @@ bool monitor_row_memory(unsigned row)
 
     (void)row;
     memory_report(&report);
-    monitor_print("memory-KiB  total hypervisor    guests      free\n");
-    monitor_print("%16llu %10llu %9llu %9llu\n", (unsigned long long)(report.total >> 10),
+    monitor_print("total-KiB hypervisor-KiB guests-KiB  free-KiB\n");
+    monitor_print("%9llu %14llu %10llu %9llu\n", (unsigned long long)(report.total >> 10),
                   (unsigned long long)(report.hypervisor >> 10),
                   (unsigned long long)(report.guests >> 10),
                   (unsigned long long)(report.free >> 10));

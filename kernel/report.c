@@ -107,7 +107,7 @@ static void report_core(const struct system_desc *desc, unsigned core)
         }
     }
     log_line("%4u %-23s      %11s", core, "all, with overhead",
-             percent((used * 1000 + SCHED_UTILISATION_ONE - 1) / SCHED_UTILISATION_ONE).text);
+             percent((used * 1000 + SCHED_UTILISATION_ONE / 2) / SCHED_UTILISATION_ONE).text);
 }
 
 static void report_admission(const struct board *board, const struct system_desc *desc)

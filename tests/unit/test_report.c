@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "console_fixture.h"
+
+#include "kernel/boot.h"
+#include "kernel/report.h"
+
+static const struct boot_times times = {.entered = 1000, .checked = 501000, .hashing = 123456};
+static struct board board;
+
+static int set_up(void **state)
+{
+    (void)state;
+    boot(NULL);
+    log_direct(0); // the report is printed while booting
+    board = (struct board){
+        .model = "test,board",
+        .cpu_count = 2,
+        .cpu_total = 2,
+        .memory_count = 1,
+        .memory = {{0x40000000, 1ull << 30}},
+        .initrd = {0x48000000, 4096},
+    };
+    forget_output();
+    return 0;
+}
+
+static void assert_line(const char *line)
+{
+    char whole[200];
+
+    snprintf(whole, sizeof(whole), "\r\n[takt] %s\r\n", line);
+    if (strstr(uart.text, whole) == NULL) {
+        fail_msg("no line '%s' in:\n%s", line, uart.text);
+    }
+}
+
+static void it_says_who_got_what(void **state)
+{
+    (void)state;
+    report_system(&board, &system_desc, &times);
+    assert_memory_equal(uart.text, "[takt] Takt on test,board: 2 cores, counter 1000000000 Hz", 56);
+    assert_line("boot: system checked after 500.000 us, of which hashing took 123.456 us");
+    assert_line("  board                   0x0040000000..0x007fffffff 1048576 KiB");
+    assert_line(
+        "  beta                    0x0048000000..0x004fffffff  131072 KiB, seen at 0x40000000");
+    assert_line("core vm                      vcpu utilisation budget-us period-us deadline-us "
+                "blackout-us");
+    assert_line("   0 alpha                      0       20.0%       200      1000         500"
+                "        1100");
+    assert_line("   0 beta                       0  best effort, weight 100");
+    assert_line("   1 beta                       1  best effort, weight 100  owns the core");
+    assert_line("   0 all, with overhead                 20.0%");
+    assert_null(strstr(uart.text, "warning"));
+    assert_true(uart.length < 3072);
+}
+
+static void warnings_name_what_they_are_about(void **state)
+{
+    (void)state;
+    system_desc.deterministic = true;
+    system_desc.vms[1].device_count = 1;
+    system_desc.vms[1].devices[0] =
+        (struct device_desc){.path = "/dma@1000", .unprotected_dma = true};
+    board.cpu_total = 12;
+    report_system(&board, &system_desc, &times);
+    assert_line("warning: `deterministic`: the guests' seeds are fixed and known; for tests only");
+    assert_line("warning: beta: `unprotected-dma`: /dma@1000 can reach all memory");
+    assert_line("warning: 2 of the board's 12 cores are used: that is the limit");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(it_says_who_got_what, set_up),
+        cmocka_unit_test_setup(warnings_name_what_they_are_about, set_up),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
