@@ -293,25 +293,26 @@ static void a_vm_can_be_stopped_and_only_when_it_runs(void **state)
     assert_int_equal(fake_vms[1].end, VM_END_RESTART);
 }
 
+static void ends_the_machine(const char *line, enum host_end expected)
+{
+    int end;
+
+    set_up(NULL);
+    end = HOST_CATCH();
+    if (end == HOST_RUNNING) {
+        type(line);
+        fail();
+    }
+    assert_int_equal(end, expected);
+    assert_non_null(strstr(uart.text, " the machine"));
+    assert_string_equal(uart.text + uart.length - 2, "\r\n");
+}
+
 static void the_machine_ends_after_the_last_line_is_out(void **state)
 {
-    static const struct {
-        const char *line;
-        enum host_end end;
-    } cases[] = {{"quit\r", HOST_OFF}, {"reset\r", HOST_RESET}};
-
     (void)state;
-    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-        set_up(NULL);
-        int end = HOST_CATCH();
-        if (end == 0) {
-            type(cases[i].line);
-            fail();
-        }
-        assert_int_equal(end, cases[i].end);
-        assert_non_null(strstr(uart.text, " the machine"));
-        assert_string_equal(uart.text + uart.length - 2, "\r\n");
-    }
+    ends_the_machine("quit\r", HOST_OFF);
+    ends_the_machine("reset\r", HOST_RESET);
 }
 
 // ---- slices -----------------------------------------------------------------------------------------------
