@@ -13,7 +13,7 @@
 #include "kernel/string.h"
 #include "kernel/sysdesc.h"
 
-enum { REDRAW_MS = 20, LOG_CHUNK = 256, RX_DISTANCE_MS = 1 };
+enum { REDRAW_MS = 100, LOG_CHUNK = 256, RX_DISTANCE_MS = 1 };
 
 const struct uart_ops *console_uart;
 struct console console;

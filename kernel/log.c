@@ -6,7 +6,7 @@
 #include "kernel/console.h"
 #include "kernel/lock.h"
 
-enum { LOG_SIZE = 8192 }; // a power of two
+enum { LOG_SIZE = 4096 }; // a power of two
 
 static struct {
     struct spinlock lock;

@@ -138,17 +138,27 @@ static const char *vcpu_state(const struct vcpu *vcpu)
     return names[vcpu->state];
 }
 
+// What runs is accounted when it stops: an owner of its core may run for ever.
+static uint64_t used_ticks(const struct vcpu *vcpu, uint64_t now)
+{
+    const struct sched_core *core = &vcpu->cpu->sched;
+    uint64_t used = vcpu->entity.stats.supplied + vcpu->entity.stats.charged;
+    uint64_t since = core->run_start;
+
+    return core->running == &vcpu->entity && now > since ? used + (now - since) : used;
+}
+
 static void print_vcpu(const struct vcpu *vcpu)
 {
     const struct sched_stats *stats = &vcpu->entity.stats;
     const struct vcpu_desc *desc = &vcpu->vm->desc->vcpus[vcpu->index];
     struct monitor_seen *seen = &monitor->vcpu_seen[vcpu->vm->id][vcpu->index];
-    uint64_t used = stats->supplied + stats->charged;
+    uint64_t now = arch_clock(), used = used_ticks(vcpu, now);
 
     monitor_print("%-23s %4u %4u %-5s %9u %9u %11u %6u %6s %9llu %9llu %6llu %8llu\n",
                   vcpu->vm->name, vcpu->index, vcpu->cpu->id, vcpu_state(vcpu), desc->budget_us,
                   desc->period_us, desc->deadline_us, desc->weight,
-                  share_since(seen, arch_clock(), used).text, to_us(used) / 1000,
+                  share_since(seen, now, used).text, to_us(used) / 1000,
                   (unsigned long long)stats->exhaustions,
                   (unsigned long long)stats->misses[SCHED_MISS_DISPATCH],
                   (unsigned long long)platform_misses(vcpu));
