@@ -37,6 +37,12 @@ void tree_skip(struct tree *tree);
 // OK when a walk reaches the end.
 int tree_check(const void *fdt, uint64_t size);
 
+// Lookups in one pass, in place of libfdt's functions of these purposes; offsets as libfdt counts. ERR_NOT_FOUND,
+// ERR_CORRUPT. `path` is absolute; a component without a unit address finds the first node of that name.
+int tree_find_path(const void *fdt, const char *path, size_t length);
+int tree_find_phandle(const void *fdt, uint32_t phandle);
+int tree_find_parent(const void *fdt, int node);
+
 bool tree_name_starts(const struct tree *tree, const char *prefix);
 // A property's value as a string: NULL unless it is terminated, with no terminator inside.
 const char *tree_text(const struct tree *tree);

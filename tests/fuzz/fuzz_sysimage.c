@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // covers: kernel/sysdesc.c kernel/sysdesc_fit.c kernel/sysdesc_schema.c kernel/sysdesc_nodes.c kernel/sysdesc_guest.c
-// covers: kernel/sysdesc_place.c kernel/tree.c kernel/sha256.c kernel/board.c
+// covers: kernel/sysdesc_place.c kernel/tree.c kernel/tree_find.c kernel/sha256.c kernel/board.c
 //
 // Whatever bytes the system image, the description or the board's tree consist of, the checker ends, reads nothing
 // outside and, when it says OK, gives structures that hold. The first byte of an input chooses what the rest is:
@@ -386,8 +386,12 @@ static void run_board(const uint8_t *bytes, size_t size)
             (void)board_reg(copy, node, i, &range);
         }
         node = fdt_path_offset(copy, "/soc/bus/uart");
+        int found = tree_find_path(copy, "/soc/bus/uart", 13);
+        must_hold(node == found || (node < 0 && found < 0));
         if (node >= 0) {
             (void)board_reg(copy, node, 0, &range);
+            must_hold(tree_find_parent(copy, node) == fdt_parent_offset(copy, node));
+            (void)tree_find_phandle(copy, 1);
         }
     }
     free(copy);

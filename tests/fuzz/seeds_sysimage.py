@@ -59,7 +59,7 @@ BOARD_TREE = {
                "linux,initrd-start": cells(0, 0x48000000), "linux,initrd-end": cells(0x48001000)},
     "soc": {"#address-cells": 1, "#size-cells": 1, "ranges": cells(0, 0, 0x9000000, 0x10000),
             "bus": {"#address-cells": 1, "#size-cells": 1, "ranges": b"",
-                    "uart": {"compatible": ["x", "arm,pl011"], "status": "okay", "reg": cells(0x100, 0x10)}}},
+                    "uart": {"phandle": 1, "compatible": ["x", "arm,pl011"], "status": "okay", "reg": cells(0x100, 0x10)}}},
 }
 
 

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <libfdt.h>
+#include <cmocka.h>
 
 #include "helpers/system_image.h"
 #include "kernel/board.h"
@@ -319,6 +319,52 @@ static void registers_are_translated(void **state)
     assert_int_equal(board_reg(fdt, node("/soc/bus/uart"), 0, &r), ERR_UNSUPPORTED);
 }
 
+static int find(const char *path)
+{
+    return tree_find_path(fdt, path, strlen(path));
+}
+
+// What libfdt finds, in one walk.
+static void nodes_are_found_as_libfdt_finds_them(void **state)
+{
+    static const char *const paths[] = {
+        "/",
+        "//",
+        "/cpus",
+        "/cpus/cpu@2",
+        "/cpus/cpu",
+        "/pl031@9010000",
+        "/pl031",
+        "/pl061/",
+        "//cpus//cpu@1",
+        "/chosen",
+        "/nowhere",
+        "/cpus/nowhere",
+        "/cpus/cpu@2/x",
+        "/cpu@2",
+        "/pl03",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        int expected = fdt_path_offset(fdt, paths[i]);
+        assert_int_equal(find(paths[i]), expected < 0 ? ERR_NOT_FOUND : expected);
+    }
+    assert_int_equal(find(""), ERR_NOT_FOUND);
+    assert_int_equal(find("alias"), ERR_NOT_FOUND);
+    assert_int_equal(tree_find_path(fdt, "/cpusandmore", 5), node("/cpus"));
+    assert_int_equal(tree_find_phandle(fdt, 1), node("/intc@8000000"));
+    assert_int_equal(tree_find_phandle(fdt, 2), ERR_NOT_FOUND);
+    assert_int_equal(tree_find_parent(fdt, node("/cpus/cpu@2")), node("/cpus"));
+    assert_int_equal(tree_find_parent(fdt, node("/cpus")), 0);
+    assert_int_equal(tree_find_parent(fdt, 0), ERR_NOT_FOUND);
+    assert_int_equal(tree_find_parent(fdt, 2), ERR_NOT_FOUND);
+    memset(fdt, 0, 4);
+    assert_int_equal(find("/cpus"), ERR_CORRUPT);
+    assert_int_equal(tree_find_phandle(fdt, 1), ERR_CORRUPT);
+    assert_int_equal(tree_find_parent(fdt, 1), ERR_CORRUPT);
+}
+
 static void nodes_are_found_by_what_they_are(void **state)
 {
     static const char *const clocks[] = {"nobody,knows", "arm,pl031", NULL};
@@ -358,6 +404,7 @@ int main(void)
         cmocka_unit_test(structure_is_checked),
         cmocka_unit_test_setup(nesting_is_bounded, fresh),
         cmocka_unit_test_setup(registers_are_translated, fresh),
+        cmocka_unit_test_setup(nodes_are_found_as_libfdt_finds_them, fresh),
         cmocka_unit_test_setup(nodes_are_found_by_what_they_are, fresh),
     };
 
