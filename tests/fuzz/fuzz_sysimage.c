@@ -391,8 +391,9 @@ static void run_board(const uint8_t *bytes, size_t size)
         if (node >= 0) {
             (void)board_reg(copy, node, 0, &range);
             must_hold(tree_find_parent(copy, node) == fdt_parent_offset(copy, node));
-            (void)tree_find_phandle(copy, 1);
         }
+        (void)tree_find_phandle(copy, 1);
+        must_hold(tree_find_path(copy, "x", 1) < 0 && tree_find_parent(copy, -1) < 0);
     }
     free(copy);
 }
