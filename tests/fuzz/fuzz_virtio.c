@@ -34,7 +34,7 @@ static void require(bool holds)
 }
 
 // The queues lie where a guest would put them, so that a few bytes of input make a queue that works.
-enum { QUEUES = 2, QUEUE_BYTES = 0x1000, SIZE = 8, AVAIL = 0x400, USED = 0x800 };
+enum { MAX_STEPS = 32, QUEUES = 2, QUEUE_BYTES = 0x1000, SIZE = 8, AVAIL = 0x400, USED = 0x800 };
 static gpa_t queue_gpa(unsigned q)
 {
     return WORLD_RAM_GPA + QUEUE_BYTES * q;
@@ -181,7 +181,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (take(&in, 1) & 1) {
         set_up();
     }
-    while (in.at < in.end) {
+    for (unsigned i = 0; in.at < in.end && i < MAX_STEPS; i++) {
         steps[take(&in, 1) % ARRAY_SIZE(steps)](&in);
         require(!host_irqs_masked && host_cpu->timers.count == 0);
     }
