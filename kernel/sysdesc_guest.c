@@ -39,7 +39,7 @@ static const struct window *window_at(gpa_t base, uint64_t size)
 
 static bool good_block(struct sysdesc_check *c, const struct vm_memory_desc *block)
 {
-    const struct window *window;
+    const struct window *window = window_at(block->base, block->size);
 
     if ((block->base | block->size) % GUEST_BLOCK != 0 || block->size == 0) {
         sysdesc_mistake(c, "memory", "address and size are multiples of 2 MiB, 0x200000",
@@ -49,7 +49,7 @@ static bool good_block(struct sysdesc_check *c, const struct vm_memory_desc *blo
         sysdesc_mistake(c, "memory", "all memory lies below 0x8000000000",
                         "0x%llx bytes at 0x%llx end beyond what a guest can address",
                         (unsigned long long)block->size, (unsigned long long)block->base);
-    } else if ((window = window_at(block->base, block->size)) != NULL) {
+    } else if (window != NULL) {
         sysdesc_mistake(c, "memory", "put it elsewhere: 0x40000000 is where virt has it",
                         "0x%llx bytes at 0x%llx overlap %s at 0x%llx",
                         (unsigned long long)block->size, (unsigned long long)block->base,

@@ -244,10 +244,10 @@ static bool good_name(const char *name)
 {
     size_t length = 0;
 
-    while (name_char(name[length])) {
+    while (length < MAX_NAME && name_char(name[length])) {
         length++;
     }
-    return name[length] == '\0' && length < MAX_NAME;
+    return length < MAX_NAME && name[length] == '\0';
 }
 
 static void *enter_vm(struct sysdesc_check *c, void *object, const char *name)

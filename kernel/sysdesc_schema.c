@@ -274,7 +274,14 @@ static bool child_is(const struct child *child, const struct tree *tree)
            (single(child) ? tree_name_is(tree, child->name) : tree_name_starts(tree, child->name));
 }
 
-static void walk(struct sysdesc_check *c, const struct schema *schema, void *object);
+// A node that the walk is in. The tables nest five deep.
+struct level {
+    const struct schema *schema;
+    void *object;
+    uint32_t properties, children; // seen, by index
+    size_t outside;                // length of the path around the node
+};
+enum { LEVELS = 6 };
 
 static void unknown_node(struct sysdesc_check *c, const struct schema *schema)
 {
@@ -286,73 +293,85 @@ static void unknown_node(struct sysdesc_check *c, const struct schema *schema)
     sysdesc_mistake(c, NULL, suggest(c, &best, "nodes"), "unknown node");
 }
 
-static void check_child(struct sysdesc_check *c, const struct schema *schema, void *object,
-                        uint32_t *seen)
+// The tree is at a child of `at`. Fills `inner` when it is one to walk into.
+static bool enter_child(struct sysdesc_check *c, struct level *at, struct level *inner)
 {
-    size_t length = c->path_length;
+    const struct schema *schema = at->schema;
     unsigned i = 0;
-    void *inner = NULL;
 
+    *inner = (struct level){.outside = c->path_length};
     sysdesc_enter(c, c->tree.name);
     while (i < schema->child_count && !child_is(&schema->children[i], &c->tree)) {
         i++;
     }
     if (i == schema->child_count) {
         unknown_node(c, schema);
-    } else if ((*seen & BIT(i)) != 0 && single(&schema->children[i])) {
+    } else if ((at->children & BIT(i)) != 0 && single(&schema->children[i])) {
         sysdesc_mistake(c, NULL, "keep one of them", "is given twice");
     } else {
-        *seen |= (uint32_t)BIT(i);
-        inner = schema->children[i].enter(c, object, c->tree.name);
+        at->children |= (uint32_t)BIT(i);
+        inner->schema = schema->children[i].schema;
+        inner->object = schema->children[i].enter(c, at->object, c->tree.name);
     }
-    if (inner != NULL) {
-        walk(c, schema->children[i].schema, inner);
-    } else {
-        tree_skip(&c->tree);
-    }
-    sysdesc_leave(c, length);
+    return inner->object != NULL;
 }
 
-static void report_missing(struct sysdesc_check *c, const struct schema *schema,
-                           uint32_t properties, uint32_t children)
+static void report_missing(struct sysdesc_check *c, const struct level *at)
 {
+    const struct schema *schema = at->schema;
+
     for (unsigned i = 0; i < schema->property_count; i++) {
-        if (schema->properties[i].required && (properties & BIT(i)) == 0) {
+        if (schema->properties[i].required && (at->properties & BIT(i)) == 0) {
             sysdesc_mistake(c, schema->properties[i].name, "add it", "is missing");
         }
     }
     for (unsigned i = 0; i < schema->child_count; i++) {
         const struct child *child = &schema->children[i];
-        if (child->required && (children & BIT(i)) == 0) {
+        if (child->required && (at->children & BIT(i)) == 0) {
             sysdesc_mistake(c, NULL, sysdesc_remedy(c, "add %s { ... };", child->name),
                             "has no node %s", child->name);
         }
     }
 }
 
-// Recursion ends where the tables do.
-static void walk(struct sysdesc_check *c, const struct schema *schema, void *object)
+static void end_node(struct sysdesc_check *c, const struct level *at)
 {
-    uint32_t properties = 0, children = 0;
-
-    while (tree_next(&c->tree) == TREE_PROPERTY || c->tree.event == TREE_NODE) {
-        if (c->tree.event == TREE_PROPERTY) {
-            check_property(c, schema, object, &properties);
-        } else {
-            check_child(c, schema, object, &children);
-        }
+    report_missing(c, at);
+    if (at->schema->leave != NULL) {
+        at->schema->leave(c, at->object, at->properties);
     }
-    report_missing(c, schema, properties, children);
-    if (schema->leave != NULL) {
-        schema->leave(c, object, properties);
+    sysdesc_leave(c, at->outside);
+}
+
+static void walk(struct sysdesc_check *c, struct level *levels)
+{
+    unsigned depth = 0;
+
+    while (tree_next(&c->tree) > TREE_END) {
+        struct level *at = &levels[depth];
+        if (c->tree.event == TREE_PROPERTY) {
+            check_property(c, at->schema, at->object, &at->properties);
+        } else if (c->tree.event == TREE_NODE_END) {
+            end_node(c, at);
+            if (depth-- == 0) {
+                return;
+            }
+        } else if (enter_child(c, at, at + 1)) {
+            depth++; // never to the last level, which the tables do not reach
+        } else {
+            sysdesc_leave(c, at[1].outside);
+            tree_skip(&c->tree);
+        }
     }
 }
 
 void sysdesc_schema(struct sysdesc_check *c, const struct blob *tree, const struct schema *schema,
                     void *object)
 {
+    struct level levels[LEVELS] = {{.schema = schema, .object = object}};
+
     // Both calls only repeat what tree_check() has found to hold.
     if (tree_open(&c->tree, tree->data, tree->size) == OK && tree_next(&c->tree) == TREE_NODE) {
-        walk(c, schema, object);
+        walk(c, levels);
     }
 }

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <libfdt.h>
+#include <cmocka.h>
 
 #include "helpers/system_image.h"
 #include "kernel/guest_fdt.h"
@@ -428,7 +428,9 @@ static void rename_node(const char *path, const char *name)
     char *old = (char *)(uintptr_t)fdt_get_name(fdt, in(fdt, path), NULL);
 
     assert_int_equal(strlen(old), strlen(name));
-    memcpy(old, name, strlen(name));
+    for (size_t i = 0; name[i] != '\0'; i++) {
+        old[i] = name[i];
+    }
 }
 
 static void duplicates(void **state)

@@ -203,11 +203,13 @@ size_t make_fit(void *out, size_t max, const char *source, const struct image_fi
 // An arm64 Image header: text_offset 0x80000, image_size 1 MiB.
 static void make_linux_file(uint8_t *file)
 {
+    static const uint8_t magic[4] = {'A', 'R', 'M', 0x64};
+
     memset(file, 0x5a, LINUX_FILE);
     memset(file, 0, 64);
     file[8 + 2] = 0x08;
     file[16 + 2] = 0x10;
-    memcpy(file + 56, "ARM\x64", 4);
+    memcpy(file + 56, magic, sizeof(magic));
 }
 
 size_t make_image(void *out, size_t max, const void *system, const void *data)
