@@ -16,7 +16,7 @@ enum { GUEST_FDT_MAX = 64 * 1024 };
 enum { GUEST_PHANDLE_CLOCK = 0x8000, GUEST_PHANDLE_INTC = 0x8001 };
 
 // Remembers where assigned devices are described and seeds come from. Boot, before the first VM starts.
-void guest_fdt_init(const struct board *board, const struct system_desc *desc);
+void guest_fdt_init(const struct board *board, const struct system_desc *system);
 
 // Writes the tree of `vm` to `buffer` (GUEST_FDT_MAX bytes, 8-byte aligned hypervisor memory), with fresh seeds.
 // `initrd_gpa` is where the initrd was put. A job slice: bounded by the VM's description. Negative: libfdt's error, logged.

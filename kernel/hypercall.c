@@ -7,7 +7,7 @@
 #include "takt/hypercall.h"
 #include "timer/clock.h"
 
-#define CALL(id) ((id)-TAKT_HC_BASE)
+#define CALL(id) ((id) - TAKT_HC_BASE)
 
 static int64_t call_version(struct vcpu *vcpu, uint64_t *x)
 {

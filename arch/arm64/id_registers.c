@@ -31,9 +31,10 @@ struct id_row {
 // AArch32, for programs at EL0: PFR0, PFR1, DFR0, MMFR0-3; ISAR0-5, MMFR4, ISAR6; MVFR0-2, PFR2, MMFR5
 HOST(1, 0)
 HOST(1, 1)
-HOST(1, 2) HOST(1, 4) HOST(1, 5) HOST(1, 6) HOST(1, 7) HOST(2, 0) HOST(2, 1) HOST(2, 2) HOST(2, 3)
-    HOST(2, 4) HOST(2, 5) HOST(2, 6) HOST(2, 7) HOST(3, 0) HOST(3, 1) HOST(3, 2) HOST(3, 4)
-        HOST(3, 6)
+HOST(1, 2)
+HOST(1, 4)
+HOST(1, 5) HOST(1, 6) HOST(1, 7) HOST(2, 0) HOST(2, 1) HOST(2, 2) HOST(2, 3) HOST(2, 4) HOST(2, 5)
+    HOST(2, 6) HOST(2, 7) HOST(3, 0) HOST(3, 1) HOST(3, 2) HOST(3, 4) HOST(3, 6)
     // AArch64: PFR0, PFR1; DFR0; ISAR0-2; MMFR0-2
     HOST(4, 0) HOST(4, 1) HOST(5, 0) HOST(6, 0) HOST(6, 1) HOST(6, 2) HOST(7, 0) HOST(7, 1)
         HOST(7, 2)

@@ -143,10 +143,8 @@ static bool read_claim(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
     return true;
 }
 
-#define ROW(mask_, key_, read_, write_)                                    \
-    {                                                                      \
-        .mask = (mask_), .key = (key_), .read = (read_), .write = (write_) \
-    }
+#define ROW(mask_, key_, read_, write_) \
+    {.mask = (mask_), .key = (key_), .read = (read_), .write = (write_)}
 #define REG(op0, op1, crn, crm, op2, read_, write_) \
     ROW(ONE_REGISTER, SYSREG(op0, op1, crn, crm, op2), read_, write_)
 

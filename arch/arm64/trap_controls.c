@@ -9,7 +9,7 @@
 #define CPTR_TAM     BIT(30) // activity monitors
 
 // MDCR_EL2
-#define MDCR_HPMN    0x1full // event counters that EL1 has: all, for what TPM leaves
+#define MDCR_HPMN    0x1full // event counters that EL1 has: all (PMCR_EL0.N)
 #define MDCR_TPMCR   BIT(5)
 #define MDCR_TPM     BIT(6) // PMU registers
 #define MDCR_TDA     BIT(9) // debug registers
@@ -18,7 +18,6 @@
 #define MDCR_TPMS    BIT(14) // statistical profiling; E2PB 0: its buffer is EL2's
 #define MDCR_TTRF    BIT(19) // trace filter; E2TB 0: the trace buffer is EL2's
 #define PMCR_N_SHIFT 11
-#define PMCR_N_MASK  0x1full
 
 // CNTHCTL_EL2 without VHE
 #define CNTHCTL_EL1PCTEN \
@@ -49,7 +48,7 @@ static uint64_t mdcr(void)
 
     if (pmu != 0 && pmu != PMUVER_NOT_ARMS) {
         value |= MDCR_TPM | MDCR_TPMCR;
-        value |= (read_sysreg(pmcr_el0) >> PMCR_N_SHIFT & PMCR_N_MASK) & MDCR_HPMN;
+        value |= read_sysreg(pmcr_el0) >> PMCR_N_SHIFT & MDCR_HPMN;
     }
     if (field(dfr0, DFR0_PMSVER) != 0) {
         value |= MDCR_TPMS;

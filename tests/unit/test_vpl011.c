@@ -78,7 +78,7 @@ static void output_goes_to_the_console(void **state)
     for (const char *c = "hello"; *c != '\0'; c++) {
         writes(DR, (uint8_t)*c);
     }
-    char out[8];
+    char out[8] = {0};
     assert_int_equal(device_output(CONSOLE_UART, out, sizeof(out)), 5);
     assert_memory_equal(out, "hello", 5);
     assert_int_equal(reads(RIS), INT_TX);
@@ -93,7 +93,7 @@ static void output_goes_to_the_console(void **state)
 static void a_full_console_holds_one_character(void **state)
 {
     (void)state;
-    char out[8];
+    char out[8] = {0};
 
     writes(IMSC, INT_TX);
     device_room(CONSOLE_UART, 1);
