@@ -79,7 +79,7 @@ struct console_progress {
 // ---- console_out.c: a bounded number of characters towards the UART -----------------------------------------
 void console_output_step(uint64_t now, struct console_progress *progress);
 // Prints everything of one source with put_now. Panic only.
-void console_output_flush(unsigned source);
+void console_output_flush(unsigned index);
 
 // ---- console_in.c: from the UART to the monitor or the VM in focus ------------------------------------------
 void console_input_step(uint64_t now, struct console_progress *progress);

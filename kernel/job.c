@@ -135,12 +135,11 @@ static void settle(struct cpu *cpu, struct job *job, enum job_result result)
 {
     unsigned long flags = spin_lock(&cpu->thread.lock);
 
-    if (result == JOB_AGAIN || job->state == JOB_RUNNING_SUBMITTED) {
+    if (result == JOB_AGAIN || job->state == JOB_RUNNING_SUBMITTED ||
+        (result == JOB_SLEEP && !sleep_until(cpu, job))) {
         append(&cpu->thread, job);
     } else if (result == JOB_DONE) {
         job->state = JOB_IDLE;
-    } else if (!sleep_until(cpu, job)) {
-        append(&cpu->thread, job);
     }
     spin_unlock(&cpu->thread.lock, flags);
 }
