@@ -100,7 +100,7 @@ struct system_desc {
     uint32_t overhead_ns;  // added to every budget: measured by `make bench`, from the board's data
     uint32_t irq_cost_ns;  // of one interrupt at EL2 not charged elsewhere, from the board's data
     uint32_t console_core; // where the board's data says the console's interrupt goes
-    uint32_t console_irq_distance_us; // 0: it never interrupts a core with reservations
+    uint32_t console_irq_distance_us; // the least distance that the console keeps
     const char *console_focus;        // name of the VM that has the input first, or NULL
     unsigned vm_count;
     struct vm_desc vms[MAX_VMS];
