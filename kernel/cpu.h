@@ -39,8 +39,8 @@ struct cpu {
     void *panic_stack;    // top; for exceptions of the hypervisor itself
     void *thread_stack;   // top
     // ------------------------------------------------------------------
-    uint32_t id; // logical number, 0..cpu_count-1: the order of /cpus in the board's device tree
-    uint64_t hwid;       // as in /cpus
+    uint32_t id;   // logical number, 0..cpu_count-1: the order of /cpus in the board's device tree
+    uint64_t hwid; // as in /cpus
     struct arch_cpu arch; // incl. the thread's register frame
     struct vcpu
         *loaded; // whose guest registers the hardware holds; may differ from current while idle
@@ -48,6 +48,8 @@ struct cpu {
     struct timer_queue timers;
     uint64_t armed;   // what the hardware timer is programmed to; UINT64_MAX: off
     uint64_t entered; // when the running handler began
+    uint64_t
+        late_limit; // a timer interrupt that is later than this was lost by the machine; constant
     struct job_thread thread;
     struct {
         struct spinlock lock;

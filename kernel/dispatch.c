@@ -7,9 +7,6 @@
 #include "kernel/log.h"
 #include "kernel/vm.h"
 
-// A timer interrupt this late was not ours to prevent: the longest masked section is far below (docs/design.md).
-#define DISTORTION_NS 100000
-
 void cpu_notify(struct cpu *cpu, bool now)
 {
     uint32_t bits = now ? TODO_INBOX | TODO_KICKED : TODO_INBOX;
@@ -28,9 +25,7 @@ void cpu_notify(struct cpu *cpu, bool now)
 
 void cpu_timer_expired(struct cpu *cpu)
 {
-    uint64_t late = cpu->entered - cpu->armed;
-
-    if (cpu->entered > cpu->armed && late > clock_ns_to_ticks_up(&clock_rate, DISTORTION_NS)) {
+    if (unlikely(cpu->entered > cpu->armed && cpu->entered - cpu->armed > cpu->late_limit)) {
         cpu->stats.distortions++;
         sched_distorted(&cpu->sched, cpu->entered);
     }
@@ -71,32 +66,46 @@ static void account_event(struct cpu *cpu, struct sched_entity *owner, uint64_t 
     }
 }
 
-static struct sched_decision decide(struct cpu *cpu)
+static void arm(struct cpu *cpu, uint64_t when)
 {
-    uint64_t now = arch_clock();
-    struct sched_decision decision = sched_pick(&cpu->sched, now);
-    struct timer_event *event = timer_queue_pop(&cpu->timers, now, decision.deadline);
-
-    // Each pass fires at least one event, and an event fires again only when its owner ran in between.
-    while (event != NULL) {
-        uint64_t began = now;
-        do {
-            event->fire(event, now);
-            account_event(cpu, event->owner, began);
-            began = arch_clock();
-            event = timer_queue_pop(&cpu->timers, now, decision.deadline);
-        } while (event != NULL);
-        now = arch_clock();
-        decision = sched_pick(&cpu->sched, now);
-        event = timer_queue_pop(&cpu->timers, now, decision.deadline);
+    if (when != cpu->armed) {
+        cpu->armed = when;
+        arch_timer_arm(when);
     }
-    return decision;
 }
 
-static void leave_vcpu(struct cpu *cpu, struct vcpu *vcpu)
+// Fires what has expired and matters to `horizon`. Returns the time at which it was done.
+static uint64_t fire_timers(struct cpu *cpu, uint64_t horizon)
 {
-    arch_vcpu_pause(vcpu);
-    vcpu_out(vcpu, cpu->entered);
+    uint64_t now = arch_clock(), began = now;
+
+    for (;;) {
+        struct timer_event *event = timer_queue_pop(&cpu->timers, now, horizon);
+        if (event == NULL) {
+            return began;
+        }
+        event->fire(event, now);
+        account_event(cpu, event->owner, began);
+        began = arch_clock();
+    }
+}
+
+// What matters to the decision that stood until now fires first; only a later horizon lets more of it matter.
+static struct sched_decision decide(struct cpu *cpu)
+{
+    uint64_t horizon = cpu->sched.current_deadline, now = fire_timers(cpu, horizon);
+    struct sched_decision decision = sched_pick(&cpu->sched, now);
+
+    // Each pass but the last fires at least one event, and that does not come back before its owner has run.
+    while (decision.deadline > horizon) {
+        horizon = decision.deadline;
+        if (timer_queue_next(&cpu->timers, horizon) > now) {
+            break;
+        }
+        now = fire_timers(cpu, horizon);
+        decision = sched_pick(&cpu->sched, now);
+    }
+    return decision;
 }
 
 static void enter_vcpu(struct cpu *cpu, struct vcpu *vcpu)
@@ -119,7 +128,7 @@ static void switch_to(struct cpu *cpu, struct vcpu *next)
     struct vcpu *previous = cpu->current;
 
     if (previous != NULL) {
-        leave_vcpu(cpu, previous);
+        vcpu_out(previous, cpu->entered);
     }
     cpu->current = next;
     if (next != NULL) {
@@ -139,21 +148,27 @@ static void set_wfi(struct cpu *cpu, struct vcpu *vcpu)
     }
 }
 
-static void arm(struct cpu *cpu, const struct sched_decision *decision)
-{
-    uint64_t when = MIN(decision->until, timer_queue_next(&cpu->timers, decision->deadline));
-
-    if (when != cpu->armed) {
-        cpu->armed = when;
-        arch_timer_arm(when);
-    }
-}
-
-void dispatch(struct cpu *cpu)
+static void reschedule(struct cpu *cpu)
 {
     struct sched_decision decision;
     struct vcpu *next;
 
+    cpu->stats.dispatches++;
+    decision = decide(cpu);
+    cpu->todo &= ~(uint32_t)TODO_DISPATCH; // whatever asked for it so far has been seen
+    next = vcpu_of_entity(cpu, decision.run);
+    if (next != cpu->current) {
+        switch_to(cpu, next);
+    }
+    if (next != NULL) {
+        set_wfi(cpu, next);
+    }
+    uint64_t event = timer_queue_next(&cpu->timers, decision.deadline);
+    arm(cpu, MIN(decision.until, event));
+}
+
+void dispatch(struct cpu *cpu)
+{
     do {
         if (cpu->todo_remote != 0) {
             take_inbox(cpu);
@@ -161,17 +176,7 @@ void dispatch(struct cpu *cpu)
         if ((cpu->todo & TODO_DISPATCH) == 0) {
             break;
         }
-        cpu->todo &= ~(uint32_t)TODO_DISPATCH;
-        cpu->stats.dispatches++;
-        decision = decide(cpu);
-        next = vcpu_of_entity(cpu, decision.run);
-        if (next != cpu->current) {
-            switch_to(cpu, next);
-        }
-        if (next != NULL) {
-            set_wfi(cpu, next);
-        }
-        arm(cpu, &decision);
+        reschedule(cpu);
         arch_barrier_full(); // the decision is published before the words are read again (sched_remote_preempts)
     } while (cpu->todo_remote != 0 || (cpu->todo & TODO_DISPATCH) != 0);
     if ((cpu->todo & TODO_INTERRUPTS) != 0) {

@@ -33,20 +33,10 @@ static void wake(struct vcpu *vcpu, uint64_t at)
     vcpu->state = VCPU_READY;
     vcpu->ready_since = at;
     vcpu->stats.wakeups++;
-    timer_queue_remove(&cpu->timers, &vcpu->guest_timer);
-    sched_wake(&cpu->sched, &vcpu->entity, at);
-    cpu->todo |= TODO_DISPATCH;
-}
-
-void vcpu_block(struct vcpu *vcpu)
-{
-    struct cpu *cpu = vcpu->cpu;
-
-    if (arch_vcpu_has_interrupt(vcpu)) {
-        return;
+    if (timer_queue_queued(&vcpu->guest_timer)) {
+        timer_queue_remove(&cpu->timers, &vcpu->guest_timer);
     }
-    vcpu->state = VCPU_BLOCKED;
-    sched_block(&cpu->sched, &vcpu->entity, cpu->entered);
+    sched_wake(&cpu->sched, &vcpu->entity, at);
     cpu->todo |= TODO_DISPATCH;
 }
 
@@ -82,6 +72,11 @@ void vcpu_out(struct vcpu *vcpu, uint64_t now)
 {
     struct timer_event *const others[] = {&vcpu->device_timer, &vcpu->call_timer};
 
+    arch_vcpu_pause(vcpu);
+    if (vcpu->timer_measured) { // now, where nobody waits for it
+        vcpu->timer_measured = false;
+        histogram_add(&vcpu->stats.lateness, vcpu->timer_late);
+    }
     if (vcpu->state != VCPU_BLOCKED) {
         vcpu->ready_since = now;
         for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
@@ -97,19 +92,36 @@ void vcpu_out(struct vcpu *vcpu, uint64_t now)
     }
 }
 
+void vcpu_block(struct vcpu *vcpu)
+{
+    struct cpu *cpu = vcpu->cpu;
+
+    if (arch_vcpu_has_interrupt(vcpu)) {
+        return;
+    }
+    vcpu->state = VCPU_BLOCKED;
+    sched_block(&cpu->sched, &vcpu->entity, cpu->entered);
+    vcpu_out(vcpu, cpu->entered);
+    cpu->current = NULL;
+    arch_resume_set(cpu, NULL);
+    cpu->todo |= TODO_DISPATCH;
+}
+
 void vcpu_in(struct vcpu *vcpu, uint64_t now)
 {
-    uint64_t deadline = arch_vcpu_timer_deadline(vcpu);
-
     vcpu->stolen += now - MIN(now, vcpu->ready_since);
     vcpu->device_timer.slack = 0;
     vcpu->call_timer.slack = 0;
-    if (deadline <= now && vcpu->timer_due == 0) { // expired while it was out of turn
-        deliver_timer(vcpu, deadline);
+    if (vcpu->timer_due == 0) {
+        uint64_t deadline = arch_vcpu_timer_deadline(vcpu);
+        if (deadline <= now) { // expired while it was out of turn
+            deliver_timer(vcpu, deadline);
+        }
     }
     if (vcpu->timer_due != 0) {
-        histogram_add(&vcpu->stats.lateness, arch_clock() - vcpu->timer_due);
+        vcpu->timer_late = arch_clock() - vcpu->timer_due;
         vcpu->timer_due = 0;
+        vcpu->timer_measured = true;
     }
 }
 

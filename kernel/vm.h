@@ -41,9 +41,11 @@ struct vcpu {
     struct timer_event device_timer; // the architecture's emulated timer device (arm64: CNTP)
     struct timer_event call_timer;   // hypercall timer (include/takt/hypercall.h)
     uint8_t call_interrupt;          // what it makes pending
-    uint64_t ready_since; // when it last began to want the core without having it
-    uint64_t stolen;      // ticks that it wanted the core and did not have it, since it started
-    uint64_t timer_due; // expiry that its next entry delivers, for the lateness statistic; 0: none
+    uint64_t ready_since;            // when it last began to want the core without having it
+    uint64_t stolen;     // ticks that it wanted the core and did not have it, since it started
+    uint64_t timer_due;  // expiry that its next entry delivers, for the lateness statistic; 0: none
+    uint64_t timer_late; // how late the last one entered, until it is counted
+    bool timer_measured;
     struct vcpu *inbox_next;
     bool in_inbox;
     gpa_t start_entry;
@@ -86,7 +88,7 @@ struct vm {
     struct vcpu *vcpus[MAX_VCPUS];
     struct job job;             // load, tear down
     struct vm_devices *devices; // virtual devices with state: see kernel/devices.h
-    gpa_t start_entry; // of VCPU 0, set by the load job
+    gpa_t start_entry;          // of VCPU 0, set by the load job
     uint64_t start_arg;
     struct vm_load *load; // progress of the load job, private to vm_load.c
     struct vm_stats stats;
@@ -134,7 +136,7 @@ int vcpu_start(struct vcpu *vcpu, gpa_t entry, uint64_t arg);
 // What this VCPU's own timer events must have as slack while it waits: the deadline that a wake-up gives it.
 uint64_t vcpu_timer_slack(const struct vcpu *vcpu);
 
-// It stops being current, it becomes current (dispatch only): its timers and the time it does not get. A waiting VCPU
+// It stops being current, it becomes current: its timers and the time it does not get. A waiting VCPU
 // keeps its timers armed, from when it has budget; one that is out of turn needs none: what expired meanwhile is seen
 // when it comes back.
 void vcpu_out(struct vcpu *vcpu, uint64_t now);

@@ -18,8 +18,7 @@ struct regs {
 
 // EL1 state, switched only when another VCPU takes the core (switch.c). AArch32 guests are not offered.
 struct el1_state {
-    uint64_t sctlr, actlr, cpacr, ttbr0, ttbr1, tcr, esr, far, afsr0, afsr1, mair, amair, vbar,
-        contextidr;
+    uint64_t sctlr, cpacr, ttbr0, ttbr1, tcr, esr, far, afsr0, afsr1, mair, amair, vbar, contextidr;
     uint64_t tpidr_el0, tpidrro_el0, tpidr_el1, sp_el1, elr_el1, spsr_el1, par, cntkctl, csselr,
         mdscr;
 };
@@ -45,8 +44,8 @@ struct arch_vcpu {
     struct guest_timer ptimer; // emulated
     struct timer_event ptimer_event;
     struct vgic_cpu vgic;
-    uint64_t stolen_gpa; // stolen time record (DEN0057A), 0: none
-    void *stolen;        // mapped while registered
+    uint64_t stolen_gpa;                 // stolen time record (DEN0057A), 0: none
+    void *stolen;                        // mapped while registered
     const struct mmio_region *mmio_last; // the emulated device that it used last
 };
 

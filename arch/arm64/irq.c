@@ -32,11 +32,12 @@ static void irq_hyp_timer(struct cpu *cpu, uint32_t iar)
     gic->deactivate(iar);
 }
 
+// The virtual interface belongs to the VCPU that is loaded, also while the thread runs.
 static void irq_maintenance(struct cpu *cpu, uint32_t iar)
 {
-    if (likely(cpu->current != NULL)) {
-        cpu->current->stats.exits[EXIT_MAINTENANCE]++;
-        vgic_maintenance(cpu->current);
+    if (likely(cpu->loaded != NULL)) {
+        cpu->loaded->stats.exits[EXIT_MAINTENANCE]++;
+        vgic_maintenance(cpu->loaded);
     }
     gic->drop(iar);
     gic->deactivate(iar);

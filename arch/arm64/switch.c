@@ -34,23 +34,37 @@ void fpsimd_restore(const struct fpsimd_state *state);
 #define TIMER_IMASK      2u
 #define TIMER_ISTATUS    4u
 
-// Every register of struct el1_state with its name; the same list saves, loads and resets.
-#define EL1_REGISTERS(X)                                                                          \
-    X(sctlr, sctlr_el1)                                                                           \
-    X(actlr, actlr_el1) X(cpacr, cpacr_el1) X(ttbr0, ttbr0_el1) X(ttbr1, ttbr1_el1)               \
-        X(tcr, tcr_el1) X(esr, esr_el1) X(far, far_el1) X(afsr0, afsr0_el1) X(afsr1, afsr1_el1)   \
-            X(mair, mair_el1) X(amair, amair_el1) X(vbar, vbar_el1) X(contextidr, contextidr_el1) \
-                X(tpidr_el0, tpidr_el0) X(tpidrro_el0, tpidrro_el0) X(tpidr_el1, tpidr_el1)       \
-                    X(sp_el1, sp_el1) X(elr_el1, elr_el1) X(spsr_el1, spsr_el1) X(par, par_el1)   \
-                        X(cntkctl, cntkctl_el1) X(csselr, csselr_el1) X(mdscr, mdscr_el1)
+// Every register of struct el1_state with its name, two by two as they lie there: a pair moves with one load or store.
+// clang-format off
+#define PAIR(first, first_name, second, second_name) \
+    _Static_assert(offsetof(struct el1_state, second) == offsetof(struct el1_state, first) + 8, "a pair");
+#define EL1_REGISTERS(X)                                         \
+    X(sctlr, sctlr_el1, cpacr, cpacr_el1)                        \
+    X(ttbr0, ttbr0_el1, ttbr1, ttbr1_el1)                        \
+    X(tcr, tcr_el1, esr, esr_el1)                                \
+    X(far, far_el1, afsr0, afsr0_el1)                            \
+    X(afsr1, afsr1_el1, mair, mair_el1)                          \
+    X(amair, amair_el1, vbar, vbar_el1)                          \
+    X(contextidr, contextidr_el1, tpidr_el0, tpidr_el0)          \
+    X(tpidrro_el0, tpidrro_el0, tpidr_el1, tpidr_el1)            \
+    X(sp_el1, sp_el1, elr_el1, elr_el1)                          \
+    X(spsr_el1, spsr_el1, par, par_el1)                          \
+    X(cntkctl, cntkctl_el1, csselr, csselr_el1)
+EL1_REGISTERS(PAIR)
+// clang-format on
 
 void arch_vcpu_save(struct vcpu *vcpu)
 {
     struct el1_state *s = &vcpu->arch.el1;
 
-#define SAVE(field, name) s->field = read_sysreg(name);
+#define SAVE(first, first_name, second, second_name)                                          \
+    __asm__ volatile("mrs x9, " #first_name "\n\tmrs x10, " #second_name                       \
+                     "\n\tstp x9, x10, [%0, %1]" ::"r"(s),                                      \
+                     "i"(offsetof(struct el1_state, first))                                   \
+                     : "x9", "x10", "memory");
     EL1_REGISTERS(SAVE)
 #undef SAVE
+    s->mdscr = read_sysreg(mdscr_el1);
     fpsimd_save(&vcpu->arch.fp);
     vgic_save(vcpu);
 }
@@ -59,9 +73,14 @@ void arch_vcpu_load(struct vcpu *vcpu)
 {
     const struct el1_state *s = &vcpu->arch.el1;
 
-#define LOAD(field, name) write_sysreg(name, s->field);
+#define LOAD(first, first_name, second, second_name)                                          \
+    __asm__ volatile("ldp x9, x10, [%0, %1]\n\tmsr " #first_name ", x9\n\tmsr " #second_name   \
+                     ", x10" ::"r"(s),                                                        \
+                     "i"(offsetof(struct el1_state, first))                                   \
+                     : "x9", "x10", "memory");
     EL1_REGISTERS(LOAD)
 #undef LOAD
+    write_sysreg(mdscr_el1, s->mdscr);
     write_sysreg(vmpidr_el2, vcpu->arch.vmpidr);
     write_sysreg(vtcr_el2, vcpu->vm->arch.vtcr);
     write_sysreg(vttbr_el2, vcpu->vm->arch.vttbr);
@@ -83,7 +102,9 @@ void arch_vcpu_pause(struct vcpu *vcpu)
     timer->cval = read_sysreg(cntv_cval_el0);
     write_sysreg(cntv_ctl_el0, 0);
     isb();
-    vgic_hw_line(vcpu, GIC_PPI_VTIMER, timer->ctl == (TIMER_ENABLE | TIMER_ISTATUS));
+    if ((vcpu->arch.vgic.bank.linked & BIT(GIC_PPI_VTIMER)) != 0) {
+        vgic_hw_line(vcpu, GIC_PPI_VTIMER, timer->ctl == (TIMER_ENABLE | TIMER_ISTATUS));
+    }
     timer->ctl &= TIMER_ENABLE | TIMER_IMASK;
 }
 

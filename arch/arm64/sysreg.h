@@ -6,26 +6,26 @@
 
 // ---- bits, by register; the assembler reads them too --------------------------------------------------------
 #ifdef __ASSEMBLER__
-#define REG_BIT(n)         (1 << (n))
-#define REG_FIELD(v, n)    ((v) << (n))
+#define REG_BIT(n)      (1 << (n))
+#define REG_FIELD(v, n) ((v) << (n))
 #else
-#define REG_BIT(n)         (1ull << (n))
-#define REG_FIELD(v, n)    ((uint64_t)(v) << (n))
+#define REG_BIT(n)      (1ull << (n))
+#define REG_FIELD(v, n) ((uint64_t)(v) << (n))
 #endif
 
 // CurrentEL
-#define CURRENTEL_EL2      REG_FIELD(2, 2)
+#define CURRENTEL_EL2 REG_FIELD(2, 2)
 
 // HCR_EL2
-#define HCR_RW             REG_BIT(31) // EL1 is AArch64; without E2H and TGE: the non-VHE regime
+#define HCR_RW        REG_BIT(31) // EL1 is AArch64; without E2H and TGE: the non-VHE regime
 
 // SCTLR_EL2
-#define SCTLR_M            REG_BIT(0)  // translation on
-#define SCTLR_C            REG_BIT(2)  // data cacheable
-#define SCTLR_SA           REG_BIT(3)  // stack pointer alignment checked
-#define SCTLR_I            REG_BIT(12) // instructions cacheable
-#define SCTLR_WXN          REG_BIT(19) // what is writable is never executable
-#define SCTLR_EL2_RES1                                                                  \
+#define SCTLR_M       REG_BIT(0)  // translation on
+#define SCTLR_C       REG_BIT(2)  // data cacheable
+#define SCTLR_SA      REG_BIT(3)  // stack pointer alignment checked
+#define SCTLR_I       REG_BIT(12) // instructions cacheable
+#define SCTLR_WXN     REG_BIT(19) // what is writable is never executable
+#define SCTLR_EL2_RES1                                                                 \
     (REG_BIT(4) | REG_BIT(5) | REG_BIT(11) | REG_BIT(16) | REG_BIT(18) | REG_BIT(22) | \
      REG_BIT(23) | REG_BIT(28) | REG_BIT(29))
 
@@ -56,7 +56,7 @@
 
 // Translation descriptors, VMSAv8-64 (DDI 0487, D8)
 #define DESC_VALID         REG_BIT(0)
-#define DESC_TABLE         REG_BIT(1) // at level 3: a page
+#define DESC_TABLE         REG_BIT(1)      // at level 3: a page
 #define DESC_ATTR_INDEX(i) REG_FIELD(i, 2) // stage 1
 #define DESC_S2_NORMAL_WB  REG_FIELD(0xf, 2)
 #define DESC_S2_DEVICE     REG_FIELD(0x1, 2) // nGnRE
@@ -85,13 +85,13 @@
 
 #include <stdint.h>
 
-#define read_sysreg(name)                                            \
-    ({                                                               \
-        uint64_t value_;                                             \
-        __asm__ volatile("mrs %0, " #name : "=r"(value_)::"memory"); \
-        value_;                                                      \
+#define read_sysreg(name)                                  \
+    ({                                                     \
+        uint64_t value_;                                   \
+        __asm__ volatile("mrs %0, " #name : "=r"(value_)); \
+        value_;                                            \
     })
-#define write_sysreg(name, v) __asm__ volatile("msr " #name ", %0" ::"r"((uint64_t)(v)) : "memory")
+#define write_sysreg(name, v)       __asm__ volatile("msr " #name ", %0" ::"r"((uint64_t)(v)) : "memory")
 
 // Barriers and maintenance: the only places that issue them (docs/memory.md lists each with its reason).
 static inline void isb(void)
