@@ -201,22 +201,19 @@ void vgic_inject_hw(struct vcpu *vcpu, unsigned id, unsigned hw)
     inject_first(vcpu, id, hw);
 }
 
-void vgic_expire_hw(struct vcpu *vcpu, unsigned id, unsigned hw)
+static __attribute__((noinline)) void expire(struct vcpu *vcpu, unsigned id, unsigned hw)
 {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     unsigned slot = c->slot[id];
 
     if (slot != VGIC_NO_SLOT) {
-        uint64_t lr = c->loaded ? gic->read_lr(slot) : c->lr[slot];
+        uint64_t lr = vgic_lr_get(c, slot);
         if ((lr & LR_STATE) != 0) {
             return;
         }
-        if ((lr & LR_HW) != 0) {
-            c->lr[slot] = lr | LR_PENDING;
-            if (c->loaded) {
-                gic->set_active(hw, true);
-                gic->write_lr(slot, lr | LR_PENDING);
-            }
+        if (likely(c->loaded && (lr & LR_HW) != 0)) {
+            gic->set_active(hw, true);
+            gic->write_lr(slot, lr | LR_PENDING);
             return;
         }
     } else if ((c->bank.linked & (1u << id)) != 0) { // waits for the guest to enable it
@@ -229,23 +226,32 @@ void vgic_expire_hw(struct vcpu *vcpu, unsigned id, unsigned hw)
     vgic_flush(vcpu);
 }
 
-void vgic_hw_line(struct vcpu *vcpu, unsigned id, bool level)
+void vgic_expire_hw(struct vcpu *vcpu, unsigned id, unsigned hw)
+{
+    struct vgic_cpu *c = &vcpu->arch.vgic;
+
+    if (likely(!c->loaded && c->slot[id] != VGIC_NO_SLOT)) {
+        uint64_t *lr = &c->lr[c->slot[id]];
+        if (likely((*lr & (LR_STATE | LR_HW)) == LR_HW)) {
+            *lr |= LR_PENDING;
+            return;
+        }
+    }
+    expire(vcpu, id, hw);
+}
+
+static __attribute__((noinline)) void withdraw(struct vcpu *vcpu, unsigned id)
 {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     unsigned slot = c->slot[id];
 
-    if (level || (c->bank.linked & (1u << id)) == 0) {
-        return;
-    }
-    if (slot != VGIC_NO_SLOT) {
-        uint64_t lr = c->loaded ? gic->read_lr(slot) : c->lr[slot];
-        if ((lr & LR_STATE) != LR_PENDING || (lr & LR_HW) == 0) {
-            return;
-        }
-        c->lr[slot] = lr & ~LR_STATE;
-        if (c->loaded) {
-            gic->write_lr(slot, lr & ~LR_STATE);
-            gic->set_active(c->bank.hw[id], false);
+    if (likely(slot != VGIC_NO_SLOT)) {
+        uint64_t lr = vgic_lr_get(c, slot);
+        if (unlikely((lr & (LR_STATE | LR_HW)) == (LR_PENDING | LR_HW))) {
+            vgic_lr_put(c, slot, lr & ~LR_STATE);
+            if (c->loaded) {
+                gic->set_active(c->bank.hw[id], false);
+            }
         }
         return;
     }
@@ -254,6 +260,13 @@ void vgic_hw_line(struct vcpu *vcpu, unsigned id, bool level)
     vgic_changed(vcpu, 0, 1u << id);
     spin_unlock(&vcpu->vm->arch.vgic.lock, flags);
     vgic_flush(vcpu);
+}
+
+void vgic_hw_line(struct vcpu *vcpu, unsigned id, bool level)
+{
+    if (!level && (vcpu->arch.vgic.bank.linked & (1u << id)) != 0) {
+        withdraw(vcpu, id);
+    }
 }
 
 // ---- what a guest reads ------------------------------------------------------------------------------------

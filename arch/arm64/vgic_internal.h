@@ -71,6 +71,14 @@ static inline uint64_t vgic_lr_get(const struct vgic_cpu *c, unsigned i)
     return c->loaded ? gic->read_lr(i) : c->lr[i];
 }
 
+static inline void vgic_lr_put(struct vgic_cpu *c, unsigned i, uint64_t lr)
+{
+    __atomic_store_n(&c->lr[i], lr, __ATOMIC_RELAXED);
+    if (c->loaded) {
+        gic->write_lr(i, lr);
+    }
+}
+
 static inline uint32_t vgic_lr_free(const struct vgic_cpu *c)
 {
     return ~c->used & (uint32_t)(BIT(gic_machine.lr_count) - 1);

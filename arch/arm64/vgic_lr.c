@@ -14,14 +14,6 @@
 // How many enter the list registers in one pass; more come with the next no-pending interrupt.
 enum { FILL_MAX = 4 };
 
-static inline void lr_put(struct vgic_cpu *c, unsigned i, uint64_t lr)
-{
-    __atomic_store_n(&c->lr[i], lr, __ATOMIC_RELAXED);
-    if (c->loaded) {
-        gic->write_lr(i, lr);
-    }
-}
-
 // Moves the pending state of `id` from its bank into a list register; returns the bits that it adds there.
 static uint64_t take_pending(struct vgic_cpu *c, struct vgic_bank *bank, unsigned id)
 {
@@ -74,7 +66,7 @@ void vgic_lr_place(struct vcpu *vcpu, unsigned i, unsigned id, uint64_t active)
     if (word == 0) {
         c->slot[n] = (uint8_t)i;
     }
-    lr_put(c, i, lr);
+    vgic_lr_put(c, i, lr);
 }
 
 // Empties list register `i` into the bank, as far as its state still counts. Returns what vgic_lr_place takes as `active`.
@@ -113,7 +105,7 @@ static uint64_t fold(struct vcpu *vcpu, unsigned i)
     }
     c->used &= ~(1u << i);
     c->eoi &= ~(1u << i);
-    lr_put(c, i, 0);
+    vgic_lr_put(c, i, 0);
     return active;
 }
 

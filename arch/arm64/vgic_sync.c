@@ -136,7 +136,8 @@ bool vgic_has_pending(struct vcpu *vcpu)
     if (c->attention || c->eoi != 0 || c->hcr != GIC_HCR_EN) {
         update(vcpu);
     }
-    for (uint32_t used = c->used; used != 0; used &= used - 1) {
+    uint32_t used = c->loaded ? c->used & ~gic->empty_lrs() : c->used;
+    for (; used != 0; used &= used - 1) {
         if ((vgic_lr_get(c, (unsigned)__builtin_ctz(used)) & LR_STATE) == LR_PENDING) {
             return true;
         }
@@ -146,7 +147,7 @@ bool vgic_has_pending(struct vcpu *vcpu)
 
 // The physical interrupts of what the guest has not ended are active while it has the core, and only then: the next
 // VCPU has the same timer.
-static void set_links(const struct vgic_cpu *c, bool active)
+static __attribute__((noinline)) void set_links(const struct vgic_cpu *c, bool active)
 {
     for (uint32_t bits = c->bank.linked; bits != 0; bits &= bits - 1) {
         unsigned n = (unsigned)__builtin_ctz(bits), slot = c->slot[n];
@@ -160,17 +161,23 @@ void vgic_load(struct vcpu *vcpu)
 {
     struct vgic_cpu *c = &vcpu->arch.vgic;
 
-    set_links(c, true);
-    gic->virtual_load(c);
+    if (c->bank.linked != 0) {
+        set_links(c, true);
+    }
     c->loaded = true;
+    gic->virtual_load(c);
 }
 
 void vgic_save(struct vcpu *vcpu)
 {
     struct vgic_cpu *c = &vcpu->arch.vgic;
 
-    gic->virtual_save(c);
     c->loaded = false;
+    if (likely(c->bank.linked == 0)) {
+        gic->virtual_save(c);
+        return;
+    }
+    gic->virtual_save(c);
     set_links(c, false);
 }
 
