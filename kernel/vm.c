@@ -115,31 +115,46 @@ int vm_create_all(const struct system_desc *desc)
 
 // ---- ending -----------------------------------------------------------------------------------------------
 
-void vm_end(struct vm *vm, enum vm_end end, const char *format, ...)
+// False: it does not run, or ends already: the first reason counts.
+static bool end_running(struct vm *vm, enum vm_end end, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
+static bool end_running(struct vm *vm, enum vm_end end, const char *format, va_list args)
 {
-    bool stop[MAX_VCPUS] = {false};
+    bool kick[MAX_VCPUS] = {false};
     unsigned long flags = spin_lock(&vm->lock);
-    va_list args;
+    bool nobody;
 
-    if (vm->state != VM_RUNNING) { // it ends already: the first reason counts
+    if (vm->state != VM_RUNNING) {
         spin_unlock(&vm->lock, flags);
-        return;
+        return false;
     }
     vm->state = VM_STOPPING;
     vm->end = end;
-    va_start(args, format);
     format_string_v(vm->reason, sizeof(vm->reason), format, args);
-    va_end(args);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
-        stop[i] = vm->vcpus[i]->on;
-        vm->vcpus[i]->stop = stop[i];
+        kick[i] = vm->vcpus[i]->on;
+        vm->vcpus[i]->stop = true; // those that are off, too: no other VCPU can start them any more
     }
+    nobody = vm->running_vcpus == 0;
     spin_unlock(&vm->lock, flags);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
-        if (stop[i]) {
+        if (kick[i]) {
             vcpu_kick(vm->vcpus[i]);
         }
     }
+    if (nobody) { // its first VCPU was about to start
+        job_submit(vm->vcpus[0]->cpu, &vm->job);
+    }
+    return true;
+}
+
+void vm_end(struct vm *vm, enum vm_end end, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    (void)end_running(vm, end, format, args);
+    va_end(args);
 }
 
 void vm_vcpu_left(struct vcpu *vcpu)
@@ -165,7 +180,11 @@ static bool boots_again(struct vm *vm)
 {
     enum restart_policy policy = vm->desc->restart;
 
-    if (vm->end == VM_END_RESET || vm->end == VM_END_RESTART) {
+    if (vm->end == VM_END_RESTART) { // the operator starts it: its failures count from here
+        vm->restarts = 0;
+        return true;
+    }
+    if (vm->end == VM_END_RESET) {
         return true;
     }
     if (vm->end == VM_END_STOP || policy == RESTART_NEVER ||
@@ -272,27 +291,30 @@ int vm_start(struct vm *vm)
     return OK;
 }
 
-static int end_by_operator(struct vm *vm, enum vm_end end)
+static int end_by_operator(struct vm *vm, enum vm_end end, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static int end_by_operator(struct vm *vm, enum vm_end end, const char *format, ...)
 {
-    unsigned long flags;
+    unsigned long flags = arch_irq_save();
+    va_list args;
+    bool ends;
 
-    if (vm->state != VM_RUNNING) {
-        return ERR_BUSY;
-    }
-    flags = arch_irq_save();
-    vm_end(vm, end, "by the operator");
+    va_start(args, format);
+    ends = end_running(vm, end, format, args);
+    va_end(args);
     arch_irq_restore(flags);
-    return OK;
+    return ends ? OK : ERR_BUSY;
 }
 
 int vm_stop(struct vm *vm)
 {
-    return end_by_operator(vm, VM_END_STOP);
+    return end_by_operator(vm, VM_END_STOP, "by the operator");
 }
 
 int vm_restart(struct vm *vm)
 {
-    return vm->state == VM_STOPPED ? vm_start(vm) : end_by_operator(vm, VM_END_RESTART);
+    return vm->state == VM_STOPPED ? vm_start(vm)
+                                   : end_by_operator(vm, VM_END_RESTART, "by the operator");
 }
 
 struct vm *vm_find(const char *name)
