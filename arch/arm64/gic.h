@@ -50,7 +50,7 @@ struct gic_ops {
     uint32_t (*read_hcr)(void);                     // with EOIcount
     void (*write_lr)(unsigned i, uint64_t lr);
     uint64_t (*read_lr)(unsigned i);
-    uint32_t (*empty_lrs)(void); // bitmap (ELRSR): neither pending nor active
+    uint32_t (*empty_lrs)(void); // bitmap (ELRSR, EISR): neither pending nor active
 };
 
 extern const struct gic_ops gicv2_ops, gicv3_ops;

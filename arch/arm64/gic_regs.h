@@ -70,6 +70,7 @@
 #define GICH_HCR                0x000u
 #define GICH_VTR                0x004u
 #define GICH_VMCR               0x008u
+#define GICH_EISR0              0x020u
 #define GICH_ELRSR0             0x030u
 #define GICH_APR                0x0f0u
 #define GICH_LR                 0x100u

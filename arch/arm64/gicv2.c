@@ -166,7 +166,8 @@ static uint64_t read_lr(unsigned i)
 
 static uint32_t empty_lrs(void)
 {
-    return gic_read(v2.gich, GICH_ELRSR0);
+    // One that asked for maintenance at its end is not in ELRSR before it was overwritten.
+    return gic_read(v2.gich, GICH_ELRSR0) | gic_read(v2.gich, GICH_EISR0);
 }
 
 static void virtual_load(const struct vgic_cpu *v)

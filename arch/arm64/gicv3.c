@@ -274,7 +274,8 @@ static uint64_t read_lr(unsigned i)
 static uint32_t empty_lrs(void)
 {
     isb(); // a list register written since the exception is seen (IHI 0069, 12.1.2)
-    return (uint32_t)read_sysreg(ich_elrsr_el2);
+    // One that asked for maintenance at its end is not in ELRSR before it was overwritten.
+    return (uint32_t)(read_sysreg(ich_elrsr_el2) | read_sysreg(ich_eisr_el2));
 }
 
 // Active priorities beyond the 32 of the first registers: 6 or 7 bits of preemption.
