@@ -166,7 +166,8 @@ class Console:
         a, b = random.randint(1000, 9999), random.randint(1000, 9999)
         self.focus(number)
         self.type_line(f"echo answer=$(({a}*{b}))")
-        self.expect_vm(vm, rf"answer={a * b}\b", timeout, f"the shell of {vm} to answer {a}*{b}")
+        answer = rf"(?m:^)\[{re.escape(vm)}(?::hvc0)?\] [^\n]*?answer={a * b}\b[^\n]*\n"
+        self.expect(answer, timeout, f"a shell of {vm} to answer {a}*{b}")
 
     def quit(self, timeout=30):
         """Switches the machine off through the monitor; returns QEMU's exit status."""
