@@ -25,6 +25,7 @@ static int cpu_prepare(struct cpu *cpu, unsigned id)
 {
     cpu->id = id;
     cpu->armed = UINT64_MAX;
+    cpu->stats.timer.late_min = UINT64_MAX;
     cpu->late_limit = clock_ns_to_ticks_up(&clock_rate, DISTORTION_NS);
     if (cpu->stack_top == NULL) { // the boot core runs on its own already
         cpu->stack_top = arch_alloc_stack(4);

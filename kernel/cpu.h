@@ -70,9 +70,9 @@ static inline struct cpu *this_cpu(void)
     return arch_this_cpu();
 }
 
-// Makes `cpu` look at its inbox and its jobs: sets the bit, and sends the IPI when `now` and none is on the way.
-// Without `now` the core looks when it next decides. Any core but its own, interrupts masked.
-void cpu_notify(struct cpu *cpu, bool now);
+// Sets `bits` (TODO_INBOX, TODO_INTERRUPTS) for another core, and sends the IPI when `now` and none is on the way.
+// Without `now` the core looks when it next decides. A full barrier. Interrupts masked.
+void cpu_notify(struct cpu *cpu, uint32_t bits, bool now);
 
 // ---- entered by arch code ---------------------------------------------------------------------------------
 // The boot core, translation on, interrupts masked, on its own stack; `fdt` is the firmware's device tree.

@@ -7,10 +7,10 @@
 #include "kernel/log.h"
 #include "kernel/vm.h"
 
-void cpu_notify(struct cpu *cpu, bool now)
+void cpu_notify(struct cpu *cpu, uint32_t bits, bool now)
 {
-    uint32_t bits = now ? TODO_INBOX | TODO_KICKED : TODO_INBOX;
-    uint32_t old = __atomic_fetch_or(&cpu->todo_remote, bits, __ATOMIC_SEQ_CST);
+    uint32_t wanted = now ? bits | TODO_KICKED : bits;
+    uint32_t old = __atomic_fetch_or(&cpu->todo_remote, wanted, __ATOMIC_SEQ_CST);
 
     if (!now) {
         return;
@@ -25,9 +25,19 @@ void cpu_notify(struct cpu *cpu, bool now)
 
 void cpu_timer_expired(struct cpu *cpu)
 {
-    if (unlikely(cpu->entered > cpu->armed && cpu->entered - cpu->armed > cpu->late_limit)) {
+    uint64_t late = cpu->entered > cpu->armed ? cpu->entered - cpu->armed : 0;
+
+    if (unlikely(late > cpu->late_limit)) {
         cpu->stats.distortions++;
         sched_distorted(&cpu->sched, cpu->entered);
+    }
+    cpu->stats.timer.expiries++;
+    cpu->stats.timer.late_sum += late;
+    if (late > cpu->stats.timer.late_max) {
+        cpu->stats.timer.late_max = late;
+    }
+    if (late < cpu->stats.timer.late_min) {
+        cpu->stats.timer.late_min = late;
     }
     cpu->armed = 0; // it has fired: whatever comes next is programmed anew
     cpu->todo |= TODO_DISPATCH;
@@ -37,7 +47,6 @@ void cpu_timer_expired(struct cpu *cpu)
 // comes in meanwhile beyond that has set the bit again.
 static void take_inbox(struct cpu *cpu)
 {
-    __atomic_fetch_and(&cpu->todo_remote, ~(uint32_t)(TODO_INBOX | TODO_KICKED), __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < SCHED_ENTITIES_MAX; i++) {
         unsigned long flags = spin_lock(&cpu->inbox.lock);
         struct vcpu *vcpu = cpu->inbox.head;
@@ -52,6 +61,16 @@ static void take_inbox(struct cpu *cpu)
         vcpu_attend(vcpu, cpu->entered);
     }
     job_poll(cpu);
+}
+
+static void take_remote(struct cpu *cpu)
+{
+    uint32_t bits = __atomic_exchange_n(&cpu->todo_remote, 0, __ATOMIC_SEQ_CST);
+
+    cpu->todo |= bits & TODO_INTERRUPTS;
+    if ((bits & TODO_INBOX) != 0) {
+        take_inbox(cpu);
+    }
 }
 
 // Charges what handling this event cost to the VCPU that owns it; what runs does not pay.
@@ -171,7 +190,7 @@ void dispatch(struct cpu *cpu)
 {
     do {
         if (cpu->todo_remote != 0) {
-            take_inbox(cpu);
+            take_remote(cpu);
         }
         if ((cpu->todo & TODO_DISPATCH) == 0) {
             break;

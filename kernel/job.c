@@ -37,10 +37,10 @@ static void append(struct job_thread *thread, struct job *job)
 // reservation blocks or its budget ends.
 static void notify(struct cpu *cpu)
 {
-    cpu_notify(cpu, false); // a full barrier too, as sched_remote_preempts asks
+    cpu_notify(cpu, TODO_INBOX, false); // a full barrier too, as sched_remote_preempts asks
     if (cpu != this_cpu() && __atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE) &&
         sched_remote_preempts(&cpu->sched, &cpu->thread.entity, arch_clock())) {
-        cpu_notify(cpu, true);
+        cpu_notify(cpu, TODO_INBOX, true);
     }
 }
 

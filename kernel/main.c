@@ -60,6 +60,7 @@ static const struct system_desc *boot_description(const struct board *board,
     start = arch_clock();
     (void)sysdesc_verify(desc, &sink);
     times->hashing = arch_clock() - start;
+    boot_cpu.stats.hashing_ticks = times->hashing;
     if (sink.count != 0) {
         give_up("the system description has mistakes");
     }

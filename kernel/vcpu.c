@@ -96,13 +96,15 @@ void vcpu_block(struct vcpu *vcpu)
 {
     struct cpu *cpu = vcpu->cpu;
 
+    __atomic_store_n(&cpu->current, NULL, __ATOMIC_RELAXED);
+    arch_barrier_full(); // see vcpu_interrupt
     if (arch_vcpu_has_interrupt(vcpu)) {
+        cpu->current = vcpu;
         return;
     }
     vcpu->state = VCPU_BLOCKED;
     sched_block(&cpu->sched, &vcpu->entity, cpu->entered);
     vcpu_out(vcpu, cpu->entered);
-    cpu->current = NULL;
     arch_resume_set(cpu, NULL);
     cpu->todo |= TODO_DISPATCH;
 }
@@ -141,11 +143,27 @@ void vcpu_kick(struct vcpu *vcpu)
     }
     spin_unlock(&cpu->inbox.lock, flags);
     // The order that sched_remote_preempts asks for: bit, full barrier (cpu_notify's is one), question.
-    cpu_notify(cpu, false);
+    cpu_notify(cpu, TODO_INBOX, false);
     if (__atomic_load_n(&cpu->current, __ATOMIC_RELAXED) == vcpu ||
         sched_remote_preempts(&cpu->sched, &vcpu->entity, arch_clock())) {
-        cpu_notify(cpu, true);
+        cpu_notify(cpu, TODO_INBOX, true);
     }
+}
+
+// The short way for a VCPU that runs on another core: its core need not be told which one. The barrier stands between
+// what was made pending and the question who runs there; vcpu_block has its twin, so that one of the two sees the other.
+void vcpu_interrupt(struct vcpu *vcpu)
+{
+    struct cpu *cpu = vcpu->cpu;
+
+    if (cpu != this_cpu()) {
+        arch_barrier_full();
+        if (__atomic_load_n(&cpu->current, __ATOMIC_RELAXED) == vcpu) {
+            cpu_notify(cpu, TODO_INTERRUPTS, true);
+            return;
+        }
+    }
+    vcpu_kick(vcpu);
 }
 
 // ---- starting and leaving ---------------------------------------------------------------------------------
@@ -226,15 +244,15 @@ void vcpu_off(struct vcpu *vcpu)
 
 void vcpu_attend(struct vcpu *vcpu, uint64_t now)
 {
-    bool start = false, stop;
-    unsigned long flags = spin_lock(&vcpu->vm->lock);
+    bool start = false, stop = false;
 
-    stop = vcpu->stop && vcpu->on;
-    if (vcpu->start_pending) {
+    if (unlikely(vcpu->stop || vcpu->start_pending)) {
+        unsigned long flags = spin_lock(&vcpu->vm->lock);
+        stop = vcpu->stop && vcpu->on;
+        start = vcpu->start_pending && !stop;
         vcpu->start_pending = false;
-        start = !stop;
+        spin_unlock(&vcpu->vm->lock, flags);
     }
-    spin_unlock(&vcpu->vm->lock, flags);
     if (unlikely(stop)) {
         leave(vcpu, now);
     } else if (unlikely(start)) {

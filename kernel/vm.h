@@ -125,6 +125,8 @@ struct vm *vm_find(const char *name);
 // it is blocked, makes it take its interrupts if it runs, by IPI where it runs on another core and would run at
 // once. Any core, handler or thread context with interrupts masked; takes the target core's inbox lock.
 void vcpu_kick(struct vcpu *vcpu);
+// The same when nothing but an interrupt became pending, which was stored before.
+void vcpu_interrupt(struct vcpu *vcpu);
 
 // The current VCPU waits until vcpu_kick. Handler context, its own core.
 void vcpu_block(struct vcpu *vcpu);

@@ -45,8 +45,10 @@ static int step_scrub(struct vm *vm, struct vm_load *load)
 {
     const struct vm_memory *memory = &vm->memory[load->block];
     uint64_t size = MIN((uint64_t)SCRUB_SLICE, memory->size - load->done);
+    uint64_t start = arch_clock();
     int status = guest_zero(vm, memory->gpa + load->done, size);
 
+    vm->stats.scrub_ticks += arch_clock() - start;
     if (status != OK) {
         return status;
     }
@@ -61,9 +63,12 @@ static int step_scrub(struct vm *vm, struct vm_load *load)
 static int copy(struct vm *vm, struct vm_load *load, const struct blob *from, gpa_t to)
 {
     uint64_t size = MIN((uint64_t)COPY_SLICE, from->size - load->done);
-    int status = size == 0 ? OK :
-        guest_write_image(vm, to + load->done, (const char *)from->data + load->done, size);
+    uint64_t start = arch_clock();
+    int status = size == 0 ? OK
+                           : guest_write_image(vm, to + load->done,
+                                               (const char *)from->data + load->done, size);
 
+    vm->stats.copy_ticks += arch_clock() - start;
     if (status != OK) {
         return status;
     }
@@ -106,6 +111,8 @@ int vm_load_init(struct vm *vm)
 
 void vm_load_begin(struct vm *vm)
 {
+    vm->stats.copy_ticks = 0;
+    vm->stats.scrub_ticks = 0;
     vm->load->step = load_steps;
     vm->load->done = 0;
     vm->load->block = 0;

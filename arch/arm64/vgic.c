@@ -72,7 +72,7 @@ void vgic_kick(struct vm *vm, uint32_t who)
         if (vcpu == cpu->current) {
             cpu->todo |= TODO_INTERRUPTS;
         } else {
-            vcpu_kick(vcpu);
+            vcpu_interrupt(vcpu);
         }
     }
 }
