@@ -175,7 +175,7 @@ void arch_vcpu_trap_wfi(struct vcpu *vcpu, bool trap)
 void arch_vcpu_inject(struct vcpu *vcpu, unsigned id)
 {
     guest_of(vcpu)->pending |= BIT(id);
-    vcpu_kick(vcpu);
+    vcpu_interrupt(vcpu);
 }
 
 void arch_vm_reset(struct vm *vm)

@@ -151,10 +151,10 @@ static uint64_t sim_clock(void)
     return sim.clock;
 }
 
-void sim_notify(struct cpu *cpu, bool now)
+void sim_notify(struct cpu *cpu, uint32_t bits, bool now)
 {
-    uint32_t bits = now ? TODO_INBOX | TODO_KICKED : TODO_INBOX;
-    uint32_t old = __atomic_fetch_or(&cpu->todo_remote, bits, __ATOMIC_SEQ_CST);
+    uint32_t wanted = now ? bits | TODO_KICKED : bits;
+    uint32_t old = __atomic_fetch_or(&cpu->todo_remote, wanted, __ATOMIC_SEQ_CST);
 
     if (now && (old & TODO_KICKED) == 0) {
         sim.pending = true;
