@@ -6,7 +6,6 @@
 #include "kernel/board.h"
 #include "kernel/board_irq.h"
 #include "kernel/console.h"
-#include "kernel/string.h"
 
 // Register offsets and bits (DDI 0183, chapter 3)
 enum {
@@ -73,19 +72,6 @@ static struct uart_ops pl011_ops = {
     .rx_interrupt = pl011_rx_interrupt,
 };
 
-// The node that stdout-path names, without the line settings that may follow a colon.
-static int find_stdout(const void *fdt)
-{
-    int length, chosen = fdt_path_offset(fdt, "/chosen");
-    const char *path = fdt_getprop(fdt, chosen, "stdout-path", &length);
-
-    if (path == NULL) {
-        return -FDT_ERR_NOTFOUND;
-    }
-    const char *options = memchr(path, ':', (size_t)length);
-    return fdt_path_offset_namelen(fdt, path, options != NULL ? (int)(options - path) : length - 1);
-}
-
 // Leaves the line settings that firmware made.
 static void pl011_enable(void)
 {
@@ -101,7 +87,7 @@ void console_uart_find(const void *fdt)
 {
     struct range range;
     struct board_irq irq;
-    int node = find_stdout(fdt);
+    int node = board_console(fdt);
 
     if (node < 0 || fdt_node_check_compatible(fdt, node, "arm,pl011") != 0 ||
         board_reg(fdt, node, 0, &range) != OK || board_irq(fdt, node, 0, &irq) != OK) {

@@ -5,6 +5,7 @@
 #include "kernel/assign.h"
 #include "kernel/board_irq.h"
 #include "kernel/string.h"
+#include "kernel/tree.h"
 
 enum refusal {
     ASSIGNABLE,
@@ -176,25 +177,9 @@ static bool enabled(const void *fdt, int node)
 static bool enabled_to_the_root(const void *fdt, int node)
 {
     while (node > 0 && enabled(fdt, node)) {
-        node = fdt_parent_offset(fdt, node);
+        node = tree_find_parent(fdt, node);
     }
     return node == 0 && enabled(fdt, 0);
-}
-
-// Where /chosen sends the console: a path or an alias, options behind a colon; else the first PL011.
-static int console_node(const void *fdt)
-{
-    static const char *const pl011[] = {"arm,pl011", NULL};
-    int length;
-    const char *path = fdt_getprop(fdt, fdt_path_offset(fdt, "/chosen"), "stdout-path", &length);
-    if (path != NULL && length > 0) {
-        int end = 0;
-        while (end < length && path[end] != ':' && path[end] != '\0') {
-            end++;
-        }
-        return fdt_path_offset_namelen(fdt, path, end);
-    }
-    return board_find_compatible(fdt, pl011, -1);
 }
 
 enum { MAX_NODE_RANGES = 64, MAX_NODE_IRQS = 1024 };
@@ -207,7 +192,7 @@ static enum refusal check_owner(const void *fdt, int node)
         string_is(fdt, node, "device_type", "cpu")) {
         return HYPERVISORS_OWN;
     }
-    return node == console_node(fdt) ? CONSOLE : ASSIGNABLE;
+    return node == board_console(fdt) ? CONSOLE : ASSIGNABLE;
 }
 
 static bool overlap(const struct range *a, const struct range *b)
@@ -245,7 +230,7 @@ static enum refusal add_pages(struct device_desc *out, const struct range *reg)
 static enum refusal read_pages(const void *fdt, int node, struct device_desc *out)
 {
     int length;
-    int parent = fdt_parent_offset(fdt, node);
+    int parent = tree_find_parent(fdt, node);
     if (parent < 0 || fdt_getprop(fdt, node, "reg", &length) == NULL) {
         return NO_PAGES;
     }
@@ -372,7 +357,7 @@ int assign_check(const struct board *board, const char *path, struct device_desc
     out->path = path;
     out->page_count = 0;
     out->irq_count = 0;
-    enum refusal refusal = check(board->fdt, fdt_path_offset(board->fdt, path), out);
+    enum refusal refusal = check(board->fdt, tree_find_path(board->fdt, path, strlen(path)), out);
     if (refusal == ASSIGNABLE) {
         return OK;
     }

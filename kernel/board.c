@@ -5,6 +5,7 @@
 #include <libfdt.h>
 
 #include "kernel/log.h"
+#include "kernel/string.h"
 #include "kernel/tree.h"
 
 enum { CELL = sizeof(fdt32_t) };
@@ -383,4 +384,25 @@ int board_parse(const void *fdt, struct board *board)
         return ERR_CORRUPT;
     }
     return OK;
+}
+
+int board_console(const void *fdt)
+{
+    int length, chosen = tree_find_path(fdt, "/chosen", strlen("/chosen"));
+    const char *path = fdt_getprop(fdt, chosen, "stdout-path", &length);
+
+    if (path == NULL || length <= 0) {
+        return ERR_NOT_FOUND;
+    }
+    const char *options = memchr(path, ':', (size_t)length); // line settings may follow
+    size_t size = options != NULL ? (size_t)(options - path) : strnlen(path, (size_t)length);
+    if (path[0] != '/') {
+        int aliases = tree_find_path(fdt, "/aliases", strlen("/aliases"));
+        path = fdt_getprop_namelen(fdt, aliases, path, (int)size, &length);
+        if (path == NULL || length <= 0) {
+            return ERR_NOT_FOUND;
+        }
+        size = strnlen(path, (size_t)length);
+    }
+    return tree_find_path(fdt, path, size);
 }

@@ -38,4 +38,7 @@ int board_reg(const void *fdt, int node, unsigned index, struct range *out);
 // The first node that is compatible with any of the NULL-terminated list, or negative.
 int board_find_compatible(const void *fdt, const char *const *list, int after);
 
+// The node of the console, as /chosen/stdout-path names it by path or by alias, or negative.
+int board_console(const void *fdt);
+
 #endif

@@ -5,6 +5,8 @@
 
 #include <libfdt.h>
 
+#include "kernel/tree.h"
+
 static const char *const controllers[] = {
     "arm,gic-v3",
     "arm,cortex-a15-gic",
@@ -32,11 +34,11 @@ static uint32_t cell(const void *property, unsigned index)
 // The node that the interrupts of `node` go to: its own interrupt-parent or an inherited one.
 static int interrupt_parent(const void *fdt, int node)
 {
-    for (; node >= 0; node = fdt_parent_offset(fdt, node)) {
+    for (; node >= 0; node = tree_find_parent(fdt, node)) {
         int length;
         const void *phandle = fdt_getprop(fdt, node, "interrupt-parent", &length);
         if (phandle != NULL) {
-            return length == CELL ? fdt_node_offset_by_phandle(fdt, cell(phandle, 0)) : -1;
+            return length == CELL ? tree_find_phandle(fdt, cell(phandle, 0)) : -1;
         }
     }
     return -1;

@@ -6,6 +6,7 @@
 #include "kernel/arch.h"
 #include "kernel/log.h"
 #include "kernel/string.h"
+#include "kernel/tree.h"
 
 // Versions from which on something exists.
 #define VERSION(major, minor) ((uint32_t)(major) << 16 | (minor))
@@ -48,7 +49,7 @@ static uint32_t version(uint32_t function)
 // "discovery").
 int smccc_init(const void *fdt)
 {
-    int node = fdt_path_offset(fdt, "/psci");
+    int node = tree_find_path(fdt, "/psci", sizeof("/psci") - 1);
     const char *method = node < 0 ? NULL : fdt_getprop(fdt, node, "method", NULL);
 
     if (method == NULL) {
