@@ -36,20 +36,32 @@ static uint32_t stale_links(const struct vgic_bank *bank)
     return bank->linked & ~(bank->resident | bank->latch | bank->active);
 }
 
-static uint32_t spi_changed(struct vm *vm, unsigned word, uint32_t bits)
+static uint32_t spi_pended(struct vm *vm, unsigned word, uint32_t bits)
 {
     struct vgic_bank *bank = &vm->arch.vgic.spi[word - 1];
     uint32_t ready = vgic_ready(&vm->arch.vgic, bank) & bits;
-    uint32_t who = 0;
+    uint32_t news = bank->resync | (bank->resident & bank->latch & bits), who = 0;
 
     vgic_unlink(bank, stale_links(bank) & bits);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         const struct vgic_cpu *c = &vm->vcpus[i]->arch.vgic;
-        if (((c->mine[word] & ready) | (c->held[word] & bank->resync)) != 0) {
+        if (((c->mine[word] & ready) | (c->held[word] & news)) != 0) {
             who |= vgic_attend(vm->vcpus[i], word);
         }
     }
     return who;
+}
+
+uint32_t vgic_pended(struct vcpu *vcpu, unsigned word, uint32_t bits)
+{
+    const struct vgic_bank *bank = vgic_bank(vcpu, word);
+
+    if (word != 0) {
+        return spi_pended(vcpu->vm, word, bits);
+    }
+    uint32_t look =
+        vgic_ready(&vcpu->vm->arch.vgic, bank) | stale_links(bank) | (bank->resident & bank->latch);
+    return ((look & bits) | bank->resync) != 0 ? vgic_attend(vcpu, 0) : 0;
 }
 
 uint32_t vgic_changed(struct vcpu *vcpu, unsigned word, uint32_t bits)
@@ -57,11 +69,7 @@ uint32_t vgic_changed(struct vcpu *vcpu, unsigned word, uint32_t bits)
     struct vgic_bank *bank = vgic_bank(vcpu, word);
 
     bank->resync |= bits & bank->resident;
-    if (word != 0) {
-        return spi_changed(vcpu->vm, word, bits);
-    }
-    uint32_t look = (vgic_ready(&vcpu->vm->arch.vgic, bank) | stale_links(bank)) & bits;
-    return (look | bank->resync) != 0 ? vgic_attend(vcpu, 0) : 0;
+    return vgic_pended(vcpu, word, bits);
 }
 
 void vgic_kick(struct vm *vm, uint32_t who)
@@ -162,7 +170,7 @@ static uint32_t latch(struct vcpu *vcpu, unsigned id, unsigned hw)
         bank->linked |= bit;
     }
     bank->latch |= bit;
-    uint32_t who = vgic_changed(vcpu, id / 32, bit);
+    uint32_t who = vgic_pended(vcpu, id / 32, bit);
     spin_unlock(&vgic->lock, flags);
     return who;
 }

@@ -56,6 +56,9 @@ uint32_t vgic_attend(struct vcpu *vcpu, unsigned word);
 // the VCPUs that must see it and returns them as a set for vgic_kick.
 uint32_t vgic_changed(struct vcpu *vcpu, unsigned word, uint32_t bits);
 
+// The same, when all that changed is that they became pending: cheaper where the list register can stay as it is.
+uint32_t vgic_pended(struct vcpu *vcpu, unsigned word, uint32_t bits);
+
 // The physical interrupts of `bits` may fire again. Private ones: core of a loaded `vcpu`.
 void vgic_unlink(struct vgic_bank *bank, uint32_t bits);
 
@@ -79,6 +82,21 @@ static inline void vgic_lr_put(struct vgic_cpu *c, unsigned i, uint64_t lr)
     }
 }
 
+// Which list registers are neither pending nor active.
+static inline uint32_t vgic_lr_ended(const struct vgic_cpu *c)
+{
+    uint32_t ended = 0;
+
+    if (likely(c->loaded)) {
+        return gic->empty_lrs();
+    }
+    for (uint32_t used = c->used; used != 0; used &= used - 1) {
+        unsigned i = (unsigned)__builtin_ctz(used);
+        ended |= (c->lr[i] & LR_STATE) == 0 ? 1u << i : 0;
+    }
+    return ended;
+}
+
 static inline uint32_t vgic_lr_free(const struct vgic_cpu *c)
 {
     return ~c->used & (uint32_t)(BIT(gic_machine.lr_count) - 1);
@@ -90,7 +108,7 @@ void vgic_lr_place(struct vcpu *vcpu, unsigned i, unsigned id, uint64_t active);
 // Back into the bank with what list register `i` holds. Returns a kick set, as the others.
 uint32_t vgic_lr_evict(struct vcpu *vcpu, unsigned i);
 
-// Takes back what ended and what somebody changed.
+// Takes back what somebody changed, what came again and what asked for maintenance at its end.
 uint32_t vgic_lr_renew(struct vcpu *vcpu);
 
 // Brings in the most urgent of what is ready; afterwards `words` has the banks where something still waits.

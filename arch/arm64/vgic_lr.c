@@ -130,21 +130,38 @@ uint32_t vgic_lr_evict(struct vcpu *vcpu, unsigned i)
     return settle(vcpu, id, fold(vcpu, i));
 }
 
-// Takes back what ended and what somebody changed.
+// An edge that comes again finds its list register as it left it: only the state has to be set.
+static bool reuse(struct vcpu *vcpu, unsigned i, unsigned id)
+{
+    struct vgic_cpu *c = &vcpu->arch.vgic;
+    struct vgic_bank *bank = vgic_bank(vcpu, id / 32);
+    uint32_t again = vgic_deliverable(&vcpu->vm->arch.vgic, bank) & c->mine[id / 32] & bank->latch &
+                     bank->edge & ~bank->linked;
+
+    if ((again & 1u << id % 32) == 0 || (c->eoi & 1u << i) != 0 || vgic_is_v2_sgi(id)) {
+        return false;
+    }
+    bank->latch &= ~(1u << id % 32);
+    vgic_lr_put(c, i, (c->lr[i] & ~LR_STATE) | LR_PENDING);
+    return true;
+}
+
+// One whose end asked for no maintenance keeps its list register until somebody needs that: most come again.
 uint32_t vgic_lr_renew(struct vcpu *vcpu)
 {
     struct vgic_cpu *c = &vcpu->arch.vgic;
-    uint32_t ended = c->loaded ? gic->empty_lrs() : 0, who = 0;
+    uint32_t ended = vgic_lr_ended(c), who = 0;
 
     for (uint32_t used = c->used; used != 0; used &= used - 1) {
         unsigned i = (unsigned)__builtin_ctz(used), id = LR_ID(c->lr[i]), word = id / 32;
         struct vgic_bank *bank = vgic_bank(vcpu, word);
         uint32_t bit = 1u << id % 32;
-        if (!c->loaded && (c->lr[i] & LR_STATE) == 0) {
-            ended |= 1u << i;
-        }
-        if ((bank->resync & bit) == 0 && (ended & 1u << i) == 0) {
-            continue;
+        if ((bank->resync & bit) == 0) {
+            bool over = (ended & 1u << i) != 0;
+            bool asks = over && (c->eoi & 1u << i) != 0;
+            if (((bank->latch & bit) == 0 && !asks) || (over && reuse(vcpu, i, id))) {
+                continue;
+            }
         }
         uint64_t active = fold(vcpu, i);
         if (active != 0 || (vgic_ready(&vcpu->vm->arch.vgic, bank) & c->mine[word] & bit) != 0) {
@@ -192,6 +209,9 @@ static unsigned victim(const struct vgic_cpu *c, unsigned priority)
     for (unsigned i = 0; i < gic_machine.lr_count; i++) {
         uint64_t lr = vgic_lr_get(c, i);
         unsigned active = (lr & LR_ACTIVE) != 0;
+        if ((lr & LR_STATE) == 0) {
+            return i;
+        }
         if (worst[active] == VGIC_NO_SLOT || LR_PRIORITY(lr) >= level[active]) {
             worst[active] = i;
             level[active] = LR_PRIORITY(lr);
@@ -203,12 +223,29 @@ static unsigned victim(const struct vgic_cpu *c, unsigned priority)
     return level[0] > priority ? worst[0] : VGIC_NO_SLOT;
 }
 
+// Which of the marked banks still have something ready.
+static uint32_t ready_words(struct vcpu *vcpu)
+{
+    struct vgic_cpu *c = &vcpu->arch.vgic;
+
+    for (uint32_t words = c->words; words != 0; words &= words - 1) {
+        unsigned word = (unsigned)__builtin_ctz(words);
+        if ((vgic_ready(&vcpu->vm->arch.vgic, vgic_bank(vcpu, word)) & c->mine[word]) == 0) {
+            c->words &= ~(1u << word);
+        }
+    }
+    return c->words;
+}
+
 uint32_t vgic_lr_fill(struct vcpu *vcpu)
 {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     uint32_t keys[FILL_MAX], who = 0;
-    unsigned count = choose(vcpu, keys);
 
+    if (ready_words(vcpu) == 0) {
+        return 0;
+    }
+    unsigned count = choose(vcpu, keys);
     for (unsigned k = 0; k < count; k++) {
         uint32_t unused = vgic_lr_free(c);
         unsigned i =
@@ -221,12 +258,6 @@ uint32_t vgic_lr_fill(struct vcpu *vcpu)
         }
         vgic_lr_place(vcpu, i, URGENCY_ID(keys[k]), 0);
     }
-    for (uint32_t words = c->words; words != 0; words &= words - 1) {
-        unsigned word = (unsigned)__builtin_ctz(words);
-        struct vgic_bank *bank = vgic_bank(vcpu, word);
-        if ((vgic_ready(&vcpu->vm->arch.vgic, bank) & c->mine[word]) == 0) {
-            c->words &= ~(1u << word);
-        }
-    }
+    ready_words(vcpu);
     return who;
 }

@@ -136,8 +136,7 @@ bool vgic_has_pending(struct vcpu *vcpu)
     if (c->attention || c->eoi != 0 || c->hcr != GIC_HCR_EN) {
         update(vcpu);
     }
-    uint32_t used = c->loaded ? c->used & ~gic->empty_lrs() : c->used;
-    for (; used != 0; used &= used - 1) {
+    for (uint32_t used = c->used & ~vgic_lr_ended(c); used != 0; used &= used - 1) {
         if ((vgic_lr_get(c, (unsigned)__builtin_ctz(used)) & LR_STATE) == LR_PENDING) {
             return true;
         }

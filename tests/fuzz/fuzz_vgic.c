@@ -85,7 +85,8 @@ static void check_vcpu(unsigned i, uint32_t seen[WORDS])
         must_hold((bank->resync & c->held[word] & bank->resident) == 0 || c->attention);
     }
     if (c->attention && c->loaded) {
-        must_hold(world.core[i].inbox.head != NULL || world.core[i].todo != 0);
+        must_hold(world.core[i].inbox.head != NULL ||
+                  (world.core[i].todo | world.core[i].todo_remote) != 0);
     }
     world_on(i);
     if (gic_fake_is_active(GIC_PPI_VTIMER)) { // somebody ends it

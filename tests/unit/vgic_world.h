@@ -32,7 +32,7 @@ static inline void world_on(unsigned i)
 static inline bool world_kicked(unsigned i)
 {
     struct cpu *core = &world.core[i];
-    bool kicked = core->inbox.head != NULL;
+    bool kicked = core->inbox.head != NULL || core->todo_remote != 0;
 
     core->inbox.head = NULL;
     world.vcpu[i].in_inbox = false;
