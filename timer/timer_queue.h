@@ -30,7 +30,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TIMER_QUEUE_MAX         64u
+#define TIMER_QUEUE_MAX \
+    192u /* three for each of a core's entities, the rest for jobs and devices */
 #define TIMER_SLACK_BEST_EFFORT UINT64_MAX
 
 enum timer_queue_error { TIMER_QUEUE_OK = 0, TIMER_QUEUE_FULL = -1 };

@@ -62,6 +62,8 @@ struct arch_vm {
     paddr_t stage2_pa;
     uint64_t vttbr; // with VMID
     uint64_t vtcr;
+    uint8_t resident
+        [MAX_CORES]; // which VCPU, counted from 1, each core loaded last: siblings share TLB entries
     uint64_t cntvoff;  // virtual count = physical count - cntvoff; set when the VM starts
     gpa_t stolen_base; // where the stolen-time records live, outside the VM's RAM nodes
     struct trap_log trap_log;

@@ -40,6 +40,14 @@ static inline void tlb_flush_guest(uint64_t vttbr)
     isb();
 }
 
+// This core holds no stage 1 or combined translation of the guest whose VTTBR_EL2 is set: another VCPU of the same VM ran
+// here last, and ASIDs are each VCPU's own (DDI 0487, D8, "TLB maintenance"). The caller returns by ERET, which
+// synchronises.
+static inline void tlb_flush_sibling(void)
+{
+    __asm__ volatile("isb; tlbi vmalle1; dsb nsh; isb" ::: "memory");
+}
+
 static inline uint64_t cache_line(unsigned shift)
 {
     return 4ull << ((read_sysreg(ctr_el0) >> shift) & CTR_LINE_MASK);

@@ -4,6 +4,7 @@
 // otherwise idle core costs nothing to bring back.
 #include "arch/arm64/entry_offsets.h"
 #include "arch/arm64/gic.h"
+#include "arch/arm64/maintenance.h"
 #include "arch/arm64/psci.h"
 #include "arch/arm64/ptimer.h"
 #include "arch/arm64/sysreg_trap.h"
@@ -57,10 +58,10 @@ void arch_vcpu_save(struct vcpu *vcpu)
 {
     struct el1_state *s = &vcpu->arch.el1;
 
-#define SAVE(first, first_name, second, second_name)                                          \
-    __asm__ volatile("mrs x9, " #first_name "\n\tmrs x10, " #second_name                       \
-                     "\n\tstp x9, x10, [%0, %1]" ::"r"(s),                                      \
-                     "i"(offsetof(struct el1_state, first))                                   \
+#define SAVE(first, first_name, second, second_name)                     \
+    __asm__ volatile("mrs x9, " #first_name "\n\tmrs x10, " #second_name \
+                     "\n\tstp x9, x10, [%0, %1]" ::"r"(s),               \
+                     "i"(offsetof(struct el1_state, first))              \
                      : "x9", "x10", "memory");
     EL1_REGISTERS(SAVE)
 #undef SAVE
@@ -73,10 +74,10 @@ void arch_vcpu_load(struct vcpu *vcpu)
 {
     const struct el1_state *s = &vcpu->arch.el1;
 
-#define LOAD(first, first_name, second, second_name)                                          \
-    __asm__ volatile("ldp x9, x10, [%0, %1]\n\tmsr " #first_name ", x9\n\tmsr " #second_name   \
-                     ", x10" ::"r"(s),                                                        \
-                     "i"(offsetof(struct el1_state, first))                                   \
+#define LOAD(first, first_name, second, second_name)                                         \
+    __asm__ volatile("ldp x9, x10, [%0, %1]\n\tmsr " #first_name ", x9\n\tmsr " #second_name \
+                     ", x10" ::"r"(s),                                                       \
+                     "i"(offsetof(struct el1_state, first))                                  \
                      : "x9", "x10", "memory");
     EL1_REGISTERS(LOAD)
 #undef LOAD
@@ -85,6 +86,11 @@ void arch_vcpu_load(struct vcpu *vcpu)
     write_sysreg(vtcr_el2, vcpu->vm->arch.vtcr);
     write_sysreg(vttbr_el2, vcpu->vm->arch.vttbr);
     write_sysreg(cntvoff_el2, vcpu->vm->arch.cntvoff);
+    uint8_t *resident = &vcpu->vm->arch.resident[vcpu->cpu->id];
+    if (unlikely(*resident != vcpu->index + 1)) {
+        *resident = (uint8_t)(vcpu->index + 1);
+        tlb_flush_sibling();
+    }
     fpsimd_restore(&vcpu->arch.fp);
     vgic_load(vcpu);
 }
