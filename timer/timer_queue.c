@@ -4,8 +4,8 @@
 #include <stddef.h>
 
 /* A node that is passed over leaves at most one sibling waiting per level; TIMER_QUEUE_MAX nodes
- * have 7 levels. */
-#define PENDING_MAX 8u
+ * have 8 levels. */
+#define PENDING_MAX 9u
 
 _Static_assert(TIMER_QUEUE_MAX < (1u << (PENDING_MAX - 1)),
                "the search stack holds one node per level");
