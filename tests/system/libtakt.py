@@ -8,6 +8,8 @@
         result = takt.check(takt.write("bad.dts", TEXT))
         assert result.returncode == 1
 
+    takt.write("pair.dts", libtakt.system(libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.reserved(1)]), ...))
+
 Machine options are those of scripts/machine.py's Machine; the console is scripts/takt_console.py's Console.
 """
 import os
@@ -93,6 +95,32 @@ class Takt:
         self._boots += 1
         log = self.folder / f"console-{self._boots}.log"
         return takt_console.Console(emulated.command(self.hypervisor, itb, boot_disk), log, budget)
+
+
+# ---- the text of descriptions ----------------------------------------------------------------------------------------
+def reserved(core=None, budget_us=200, period_us=1000, deadline_us=None):
+    """The properties of a VCPU with a reservation, by default rtprobe's."""
+    return (f"{on_core(core)} budget-us = <{budget_us}>; period-us = <{period_us}>; "
+            + (f"deadline-us = <{deadline_us}>;" if deadline_us else ""))
+
+
+def on_core(core=None, weight=None):
+    """The properties of a best-effort VCPU."""
+    return (f"core = <{core}>; " if core is not None else "") + (f"weight = <{weight}>;" if weight else "")
+
+
+def vm(name, kernel, vcpus, bootargs="", memory_mib=4, more=""):
+    """One VM; vcpus: the properties of each, as from reserved() and on_core(); more: further properties and nodes."""
+    nodes = " ".join(f"vcpu@{i} {{ reg = <{i}>; {text} }};" for i, text in enumerate(vcpus))
+    arguments = f'bootargs = "{bootargs}"; ' if bootargs else ""
+    # Properties come before nodes, so what is more goes in between.
+    return (f'{name} {{ memory = <0x0 0x40000000 0x0 {memory_mib << 20:#x}>; kernel = "{kernel}"; {arguments}\n'
+            f'    {more} vcpus {{ {nodes} }};\n}};\n')
+
+
+def system(*vms, root=""):
+    """A description of these VMs."""
+    return f'/dts-v1/;\n/ {{\ncompatible = "takt,system-1"; {root}\nvms {{\n{"".join(vms)}}};\n}};\n'
 
 
 def folder_name(node_id):
