@@ -43,6 +43,10 @@ class Facts:
         self.failed = 0
 
     def check(self, name, decide):
+        if self.console.status is not None:
+            self.failed += 1
+            print(f"FAILED: {name}: the machine had ended before", flush=True)
+            return
         try:
             detail = decide()
         except takt_console.ConsoleError as error:

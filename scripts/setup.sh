@@ -117,3 +117,8 @@ missing=$(missing_packages)
 # What is only unpacked, never installed, comes through an apt state of its own below $build: this machine's list of
 # architectures and sources stays as it is.
 scripts/fetch_packages.sh --build "$build"
+
+# Root was needed for the packages only: what lies in the build folder belongs to the owner of the tree, who works on.
+if [ "$(id -u)" = 0 ] && [ "$(stat -c %u Makefile)" != 0 ]; then
+    chown -R --reference=Makefile "$build"
+fi
