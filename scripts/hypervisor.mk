@@ -13,7 +13,7 @@ LTO    := -flto
 else
 CC     := $(CROSS)gcc
 LINK   :=
-LTO    := -flto=auto
+LTO    := -flto=auto -flto-partition=one
 endif
 
 HYPERVISOR_DIRS := arch/$(ARCH) kernel sched timer drivers iommu
@@ -22,22 +22,21 @@ HYPERVISOR_OBJS := $(addprefix $(OUT)/obj/,$(addsuffix .o,$(basename $(HYPERVISO
                    $(addprefix $(OUT)/obj/libfdt/,$(LIBFDT_FILES:.c=.o))
 
 FREESTANDING := -std=c17 -g -ffreestanding -fno-common -fno-stack-protector -fno-pic -fno-pie -ffunction-sections \
-                -fdata-sections -fno-asynchronous-unwind-tables -fno-omit-frame-pointer $(BOARD_CFLAGS) $(REPRODUCIBLE) $(LTO)
+                -fdata-sections -fno-asynchronous-unwind-tables -fno-omit-frame-pointer $(BOARD_CFLAGS) $(REPRODUCIBLE) $(LTO) \
+                -mcmodel=tiny -falign-functions=4
 # Linked as one unit (LTO): the path from an interrupt to a guest crosses rooms, and calls between them would be a tenth
-# of it.
+# of it. The image is far below 1 MiB, so one instruction reaches any of its addresses (tiny).
 # Small where it runs at boot, for the monitor or on an error; fast where a guest waits for it.
-OPTIMISE := -O2
-COLD     := libfdt/% kernel/assign% kernel/board% kernel/console% kernel/format% kernel/guest_fdt% kernel/memory% \
-            kernel/monitor% kernel/report% kernel/stats% kernel/sysdesc% kernel/tree% kernel/vm_load% sched/admission% \
-            sched/fraction% sched/placement% sched/query% arch/$(ARCH)/id_registers% arch/$(ARCH)/machine% \
-            arch/$(ARCH)/mmu% arch/$(ARCH)/pagetable% arch/$(ARCH)/panic% arch/$(ARCH)/smccc% arch/$(ARCH)/stage2%
-$(addprefix $(OUT)/obj/,$(addsuffix .o,$(COLD))): OPTIMISE := -Os
+OPTIMISE := -Oz
+HOT      := sched/sched sched/server timer/% $(addprefix kernel/,cpu dispatch hypercall mmio sha256 stats vcpu) \
+            $(addprefix arch/$(ARCH)/,gic% guest_calls guest_time irq mmio_trap psci ptimer switch trap vgic%)
+$(addprefix $(OUT)/obj/,$(addsuffix .o,$(HOT))): OPTIMISE := -O2
 
 HYPERVISOR_CFLAGS := $(FREESTANDING) $(WARNINGS) -I. -Iarch/$(ARCH) -Iinclude $(LIBFDT_INCLUDE)
 HYPERVISOR_LDFLAGS := $(LINK) -nostdlib -static -Wl,--gc-sections,--build-id=none,-z,noexecstack,--fatal-warnings \
                       -Wl,-z,max-page-size=4096
 
-$(call remember,$(OUT)/flags,$(CC) $(HYPERVISOR_CFLAGS) $(HYPERVISOR_LDFLAGS) $(COLD) $(LIBFDT_CFLAGS))
+$(call remember,$(OUT)/flags,$(CC) $(HYPERVISOR_CFLAGS) $(HYPERVISOR_LDFLAGS) $(HOT) $(LIBFDT_CFLAGS))
 
 hypervisor: $(HYPERVISOR_IMAGE)
 
