@@ -18,99 +18,68 @@ struct id_row {
     uint64_t (*host)(void);
     uint64_t show;  // fields as on the host
     uint64_t fixed; // fields that are the same everywhere
-    unsigned limited;
+    uint8_t crm_op2;
+    uint8_t limited;
     struct limit limits[LIMITS];
 };
 
-#define HOST(crm, op2)                                \
-    static uint64_t host_##crm##_##op2(void)          \
-    {                                                 \
-        return hardware_read(s3_0_c0_c##crm##_##op2); \
-    }
+#define CRM_OP2(crm, op2) ((crm) << 3 | (op2))
+#define ALL               UINT64_MAX
 
-// AArch32, for programs at EL0: PFR0, PFR1, DFR0, MMFR0-3; ISAR0-5, MMFR4, ISAR6; MVFR0-2, PFR2, MMFR5
-HOST(1, 0)
-HOST(1, 1)
-HOST(1, 2)
-HOST(1, 4)
-HOST(1, 5) HOST(1, 6) HOST(1, 7) HOST(2, 0) HOST(2, 1) HOST(2, 2) HOST(2, 3) HOST(2, 4) HOST(2, 5)
-    HOST(2, 6) HOST(2, 7) HOST(3, 0) HOST(3, 1) HOST(3, 2) HOST(3, 4) HOST(3, 6)
-    // AArch64: PFR0, PFR1; DFR0; ISAR0-2; MMFR0-2
-    HOST(4, 0) HOST(4, 1) HOST(5, 0) HOST(6, 0) HOST(6, 1) HOST(6, 2) HOST(7, 0) HOST(7, 1)
-        HOST(7, 2)
+// clang-format off
+// plain(CRm, op2, show, fixed) and limited(CRm, op2, show, fixed, limits, {shift, most}...)
+#define ID_REGISTERS(plain, limited) \
+    /* AArch32, for programs at EL0: PFR0 without AMU and RAS; PFR1 without virtualisation and GIC registers; DFR0: */ \
+    /* v8 debug, no PMU, no trace; MMFR0-3; ISAR0-5, MMFR4, ISAR6; MVFR0-2; PFR2: CSV3, SSBS; MMFR5 */ \
+    plain(1, 0, 0x0f0fffff, 0) plain(1, 1, 0x000f0fff, 0) plain(1, 2, 0, 0x6) \
+    plain(1, 4, ALL, 0) plain(1, 5, ALL, 0) plain(1, 6, ALL, 0) plain(1, 7, ALL, 0) \
+    plain(2, 0, ALL, 0) plain(2, 1, ALL, 0) plain(2, 2, ALL, 0) plain(2, 3, ALL, 0) \
+    plain(2, 4, ALL, 0) plain(2, 5, ALL, 0) plain(2, 6, ALL, 0) plain(2, 7, ALL, 0) \
+    plain(3, 0, ALL, 0) plain(3, 1, ALL, 0) plain(3, 2, ALL, 0) plain(3, 6, ALL, 0) \
+    plain(3, 4, FIELD(0) | FIELD(4), 0) \
+    /* PFR0: EL0, FP, AdvSIMD, DIT, CSV3; EL1 is AArch64 only. No EL2, EL3, RAS, SVE, MPAM, AMU, RME; GIC by the */ \
+    /* host's version. CSV2 2 would have SCXTNUM, which is not switched. */ \
+    limited(4, 0, FIELD(0) | FIELD(16) | FIELD(20) | FIELD(48) | FIELD(60), 1 << 4, 1, {56, 1}) \
+    plain(4, 1, FIELD(0) | FIELD(4), 0) /* PFR1: BT, SSBS. No MTE, SME, NMI */ \
+    /* DFR0: v8 debug, two breakpoints and two watchpoints (the least there can be; they never match). No PMU, */ \
+    /* trace, SPE, trace buffer, OS double lock. */ \
+    plain(5, 0, 0, 0x6 | 1 << 12 | 1 << 20 | 0xfull << 36) \
+    plain(6, 0, ~FIELD(24), 0) /* ISAR0: no TME */ \
+    /* ISAR1: DPB, JSCVT, FCMA, LRCPC, FRINTTS, SB, BF16, DGH, I8MM. No pointer authentication, XS, LS64; of */ \
+    /* SPECRES what its first version has. */ \
+    limited(6, 1, FIELD(0) | FIELD(12) | FIELD(16) | FIELD(20) | FIELD(32) | FIELD(36) | FIELD(44) | FIELD(48) | \
+            FIELD(52), 0, 1, {40, 1}) \
+    /* ISAR2: RPRES, BC, CLRBHB. No WFxT (its time-out is not emulated), MOPS, pointer authentication. */ \
+    plain(6, 2, FIELD(4) | FIELD(20) | FIELD(28), 0) \
+    /* MMFR0: ASIDBits, SNSMem, TGran64, ExS; PARange up to 48 bits and no LPA2; little-endian. No FGT, ECV. */ \
+    limited(7, 0, FIELD(4) | FIELD(12) | FIELD(24) | FIELD(44), 0, 3, {0, 5}, {20, 1}, {28, 0}) \
+    /* MMFR1: HPDS, SpecSEI, ETS, nTLBPA; HAFDBS and PAN as far as they need no further register. No VMIDs, VHE, */ \
+    /* LORs, XNX, TWED, HCX. */ \
+    limited(7, 1, FIELD(12) | FIELD(24) | FIELD(36) | FIELD(48), 0, 2, {0, 2}, {20, 3}) \
+    /* MMFR2: CnP, UAO, LSM, VARange, CCIDX, ST, AT, IDS, TTL, E0PD. No IESB, NV, FWB, BBM, EVT. */ \
+    plain(7, 2, FIELD(0) | FIELD(4) | FIELD(8) | FIELD(16) | FIELD(20) | FIELD(28) | FIELD(32) | FIELD(36) | \
+          FIELD(48) | FIELD(60), 0)
 
-#define SHOW(crm, op2, fields)  [op2] = {.host = host_##crm##_##op2, .show = (fields)}
-#define SHOW_ALL(crm, op2)      SHOW(crm, op2, UINT64_MAX)
-#define FIXED(crm, op2, fields) [op2] = {.host = host_##crm##_##op2, .fixed = (fields)}
+#define HOST(crm, op2, ...) \
+    static uint64_t host_##crm##_##op2(void) { return hardware_read(s3_0_c0_c##crm##_##op2); }
+#define PLAIN(crm, op2, shown, same) {host_##crm##_##op2, shown, same, CRM_OP2(crm, op2), 0, {{0, 0}}},
+#define LIMITED(crm, op2, shown, same, count, ...) \
+    {host_##crm##_##op2, shown, same, CRM_OP2(crm, op2), count, {__VA_ARGS__}},
 
-            static const struct id_row
-    id_rows[8]
-           [8] =
-               {
-                   [1] = {SHOW(1, 0, 0x0f0fffff), // PFR0 without AMU and RAS
-                          SHOW(1, 1, 0x000f0fff), // PFR1 without virtualisation and GIC registers
-                          FIXED(1, 2, 0x6),       // DFR0: v8 debug, no PMU, no trace
-                          SHOW_ALL(1, 4), SHOW_ALL(1, 5), SHOW_ALL(1, 6), SHOW_ALL(1, 7)},
-                   [2] = {SHOW_ALL(2, 0), SHOW_ALL(2, 1), SHOW_ALL(2, 2), SHOW_ALL(2, 3),
-                          SHOW_ALL(2, 4), SHOW_ALL(2, 5), SHOW_ALL(2, 6), SHOW_ALL(2, 7)},
-                   [3] = {SHOW_ALL(3, 0), SHOW_ALL(3, 1), SHOW_ALL(3, 2), SHOW_ALL(3, 6),
-                          SHOW(3, 4, FIELD(0) | FIELD(4))}, // PFR2: CSV3, SSBS
-                   [4] =
-                       {
-                           // EL0, FP, AdvSIMD, DIT, CSV3; EL1 is AArch64 only. No EL2, EL3, RAS, SVE, MPAM, AMU, RME; GIC by the
-                           // host's version. CSV2 2 would have SCXTNUM, which is not switched.
-                           [0] =
-                               {
-                                   .host = host_4_0,
-                                   .show = FIELD(0) | FIELD(16) | FIELD(20) | FIELD(48) | FIELD(60),
-                                   .fixed = 1 << 4,
-                                   .limited = 1,
-                                   .limits = {{56, 1}}},
-                           SHOW(4, 1, FIELD(0) | FIELD(4)), // BT, SSBS. No MTE, SME, NMI
-                       },
-                   // v8 debug, two breakpoints and two watchpoints (the least there can be; they never match). No PMU, trace, SPE, trace
-                   // buffer, OS double lock.
-                   [5] = {FIXED(5, 0, 0x6 | 1 << 12 | 1 << 20 | 0xfull << 36)},
-                   [6] =
-                       {
-                           SHOW(6, 0, ~FIELD(24)), // no TME
-                           // DPB, JSCVT, FCMA, LRCPC, FRINTTS, SB, BF16, DGH, I8MM. No pointer authentication, XS, LS64; of SPECRES
-                           // what its first version has.
-                           [1] = {.host = host_6_1,
-                                  .show = FIELD(0) | FIELD(12) | FIELD(16) | FIELD(20) | FIELD(32) |
-                                          FIELD(36) | FIELD(44) | FIELD(48) | FIELD(52),
-                                  .limited = 1,
-                                  .limits = {{40, 1}}},
-                           // RPRES, BC, CLRBHB. No WFxT (its time-out is not emulated), MOPS, pointer authentication.
-                           SHOW(6, 2, FIELD(4) | FIELD(20) | FIELD(28)),
-                       },
-                   [7] =
-                       {
-                           // ASIDBits, SNSMem, TGran64, ExS; PARange up to 48 bits and no LPA2; little-endian. No FGT, ECV.
-                           [0] = {.host = host_7_0,
-                                  .show = FIELD(4) | FIELD(12) | FIELD(24) | FIELD(44),
-                                  .limited = 3,
-                                  .limits = {{0, 5}, {20, 1}, {28, 0}}},
-                           // HPDS, SpecSEI, ETS, nTLBPA; HAFDBS and PAN as far as they need no further register. No VMIDs, VHE, LORs,
-                           // XNX, TWED, HCX.
-                           [1] = {.host = host_7_1,
-                                  .show = FIELD(12) | FIELD(24) | FIELD(36) | FIELD(48),
-                                  .limited = 2,
-                                  .limits = {{0, 2}, {20, 3}}},
-                           // CnP, UAO, LSM, VARange, CCIDX, ST, AT, IDS, TTL, E0PD. No IESB, NV, FWB, BBM, EVT.
-                           SHOW(7,
-                                2, FIELD(0) | FIELD(4) | FIELD(8) | FIELD(16) | FIELD(20) | FIELD(28) | FIELD(32) | FIELD(36) | FIELD(48) | FIELD(60)),
-                       },
-};
+ID_REGISTERS(HOST, HOST)
+static const struct id_row id_rows[] = {ID_REGISTERS(PLAIN, LIMITED)};
+// clang-format on
 
 enum { PFR0_CRM = 4, PFR0_OP2 = 0, PFR0_GIC_SHIFT = 24 };
 
 uint64_t id_register(unsigned crm, unsigned op2)
 {
-    const struct id_row *row = &id_rows[crm & 7][op2 & 7];
+    const struct id_row *row = id_rows;
 
-    if (row->host == NULL) {
-        return 0;
+    while (row->crm_op2 != CRM_OP2(crm, op2)) {
+        if (++row == id_rows + ARRAY_SIZE(id_rows)) {
+            return 0;
+        }
     }
     uint64_t host = row->host();
     uint64_t value = (host & row->show) | row->fixed;
