@@ -79,6 +79,9 @@ void cpu_notify(struct cpu *cpu, uint32_t bits, bool now);
 void kernel_main(paddr_t fdt) __attribute__((noreturn));
 // Every other core, in the same state.
 void cpu_main(struct cpu *cpu) __attribute__((noreturn));
+// Tells the scheduler when the machine itself lost time: the one-shot timer is overdue by more than any masked section of
+// ours, or this handler is. Before anything is accounted up to `now`. Own core, handler context.
+void cpu_check_time(struct cpu *cpu, uint64_t now);
 // This core's one-shot timer fired. Handler context; dispatch follows.
 void cpu_timer_expired(struct cpu *cpu);
 

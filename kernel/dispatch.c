@@ -23,14 +23,19 @@ void cpu_notify(struct cpu *cpu, uint32_t bits, bool now)
     }
 }
 
+void cpu_check_time(struct cpu *cpu, uint64_t now)
+{
+    if (unlikely((now > cpu->armed && now - cpu->armed > cpu->late_limit) ||
+                 now - cpu->entered > cpu->late_limit)) {
+        cpu->stats.distortions++;
+        sched_distorted(&cpu->sched, now);
+    }
+}
+
 void cpu_timer_expired(struct cpu *cpu)
 {
     uint64_t late = cpu->entered > cpu->armed ? cpu->entered - cpu->armed : 0;
 
-    if (unlikely(late > cpu->late_limit)) {
-        cpu->stats.distortions++;
-        sched_distorted(&cpu->sched, cpu->entered);
-    }
     cpu->stats.timer.expiries++;
     cpu->stats.timer.late_sum += late;
     if (late > cpu->stats.timer.late_max) {
@@ -39,7 +44,6 @@ void cpu_timer_expired(struct cpu *cpu)
     if (late < cpu->stats.timer.late_min) {
         cpu->stats.timer.late_min = late;
     }
-    cpu->armed = 0; // it has fired: whatever comes next is programmed anew
     cpu->todo |= TODO_DISPATCH;
 }
 
@@ -73,7 +77,8 @@ static void take_remote(struct cpu *cpu)
     }
 }
 
-// Charges what handling this event cost to the VCPU that owns it; what runs does not pay.
+// Charges what handling this event cost to the VCPU that owns it; what runs does not pay. Nobody pays for what the
+// machine lost meanwhile.
 static void account_event(struct cpu *cpu, struct sched_entity *owner, uint64_t since)
 {
     uint64_t spent = arch_clock() - since;
@@ -81,7 +86,7 @@ static void account_event(struct cpu *cpu, struct sched_entity *owner, uint64_t 
     cpu->stats.irq_ticks += spent;
     sched_exempt(&cpu->sched, spent);
     if (owner != NULL) {
-        sched_charge(&cpu->sched, owner, spent);
+        sched_charge(&cpu->sched, owner, MIN(spent, cpu->late_limit));
     }
 }
 
@@ -113,7 +118,10 @@ static uint64_t fire_timers(struct cpu *cpu, uint64_t horizon)
 static struct sched_decision decide(struct cpu *cpu)
 {
     uint64_t horizon = cpu->sched.current_deadline, now = fire_timers(cpu, horizon);
-    struct sched_decision decision = sched_pick(&cpu->sched, now);
+    struct sched_decision decision;
+
+    cpu_check_time(cpu, now);
+    decision = sched_pick(&cpu->sched, now);
 
     // Each pass but the last fires at least one event, and that does not come back before its owner has run.
     while (decision.deadline > horizon) {
@@ -123,6 +131,9 @@ static struct sched_decision decide(struct cpu *cpu)
         }
         now = fire_timers(cpu, horizon);
         decision = sched_pick(&cpu->sched, now);
+    }
+    if (decision.deadline == SCHED_NEVER) {
+        sched_caught_up(&cpu->sched);
     }
     return decision;
 }

@@ -103,6 +103,7 @@ void vcpu_block(struct vcpu *vcpu)
         return;
     }
     vcpu->state = VCPU_BLOCKED;
+    cpu_check_time(cpu, cpu->entered);
     sched_block(&cpu->sched, &vcpu->entity, cpu->entered);
     vcpu_out(vcpu, cpu->entered);
     arch_resume_set(cpu, NULL);

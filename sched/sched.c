@@ -245,7 +245,6 @@ static struct sched_decision decide_sole(struct sched_core *core)
 {
     struct sched_entity *entity = core->population == 0 ? NULL : core->member[0];
 
-    core->behind = false;
     return (struct sched_decision){
         .run = entity != NULL && entity->state != SCHED_BLOCKED ? entity : NULL,
         .until = SCHED_NEVER,
@@ -315,7 +314,6 @@ static inline struct sched_decision decide(struct sched_core *core, uint64_t now
         }
         return decision;
     }
-    core->behind = false;
     if (core->throttled.count > 0) {
         decision.until = core->throttled.slot[0]->key;
     }

@@ -216,4 +216,11 @@ static inline bool sched_sole(const struct sched_core *core)
  * follow are counted by cause. O(1). */
 void sched_distorted(struct sched_core *core, uint64_t now);
 
+/* After a pick that chose no reservation and with no wake-up left unseen in the timer queue: what the machine lost has been
+ * caught up with; a miss from here on has no excuse any more. */
+static inline void sched_caught_up(struct sched_core *core)
+{
+    core->behind = false;
+}
+
 #endif

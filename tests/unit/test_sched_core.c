@@ -25,6 +25,9 @@ static void run(struct sched_core *core, uint64_t now, uint64_t end)
     while (now < end) {
         struct sched_decision decision = sched_pick(core, now);
 
+        if (decision.deadline == SCHED_NEVER) {
+            sched_caught_up(core);
+        }
         assert_true(decision.until > now);
         now = decision.until < end ? decision.until : end;
     }
