@@ -64,6 +64,11 @@ def single(name, unit, value):
     return {"name": name, "unit": unit, "min": value, "mean": value, "p99": value, "max": value, "samples": 1}
 
 
+def without(row, part):
+    """The row less what the plan wants to see apart (its own row is printed as well)."""
+    return {**row, **{column: row[column] - part[column] for column in COLUMNS if column != "samples"}}
+
+
 def measure(plan, args):
     """All rows by name, and the complaints of systems that gave none."""
     out = args.build / "bench"
@@ -91,6 +96,8 @@ def judge(plan, rows, wanted_all):
             if wanted_all:
                 complaints.append(f"row {planned['key']} ({planned['name']}) is missing: no system printed it")
             continue
+        for part in planned.get("apart", ()):
+            row = without(row, rows[part])
         for column, bound in planned["bounds"].items():
             if row[column] > bound:
                 complaints.append(f"row {planned['key']} ({planned['name']}): {column} {row[column]:,} is over its "
