@@ -49,6 +49,7 @@ help:
 	  'make lint                   format, clang-tidy, cppcheck, and the rules of the house' \
 	  'make format                 write every C file as the format wants it' \
 	  'make fuzz                   long fuzzing (SECONDS=600 for each target)' \
+	  'make mutants                do the tests notice small mistakes in sched/ and timer/ (COUNT=60 SEED=1 FILES=timer/*.c)' \
 	  'make setup                  install what the other commands need (they call it themselves)' \
 	  'make all                    compile everything, run nothing' \
 	  'make clean | distclean      remove what was built | and what was downloaded' \

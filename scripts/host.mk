@@ -76,3 +76,9 @@ units: $$(UNITS_$(1))
 -include $(addprefix $(BUILD)/$(1)/obj/,$(UNIT_SRCS:.c=.d) $(UNIT_HELPERS:.c=.d))
 endef
 $(foreach v,host asan,$(eval $(call unit_variant,$(v))))
+
+# Whether the unit tests notice small mistakes in sched/ and timer/; COUNT=60 SEED=2 takes a sample.
+.PHONY: mutants
+mutants: $(UNITS_host) | setup
+	$(Q)$(PYTHON) scripts/mutants.py --build $(BUILD) --cc $(HOST_CC_host) --cflags '$(HOST_CFLAGS)' \
+	  $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(FILES)
