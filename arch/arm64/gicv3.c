@@ -23,9 +23,10 @@ static struct {
     struct {
         void *base;
         uint64_t size;
-    } regions[MAX_REGIONS]; // of redistributors
-    uint64_t stride;        // between redistributors; 0: as each one says
-    unsigned apr_count;     // ICH_AP0R<n> and AP1R<n> that exist
+    } regions[MAX_REGIONS];   // of redistributors
+    uint64_t stride;          // between redistributors; 0: as each one says
+    unsigned apr_count;       // ICH_AP0R<n> and AP1R<n> that exist
+    uint64_t kick[MAX_CORES]; // what ICC_SGI1R_EL1 takes to kick a core
 } v3;
 
 static void *sgi_frame(void)
@@ -151,17 +152,39 @@ static void init_interface(void)
     v3.apr_count = 1u << ((vtr >> ICH_VTR_PREBITS_SHIFT & 7) + 1 - 5); // 5 to 7 bits
 }
 
-static void write_lr(unsigned i, uint64_t lr);
+// The kick for the core with this affinity.
+static uint64_t kick_value(uint64_t mpidr)
+{
+    return (mpidr >> 32 & 0xff) << ICC_SGIR_AFF3_SHIFT |
+           (mpidr >> 16 & 0xff) << ICC_SGIR_AFF2_SHIFT |
+           (mpidr >> 8 & 0xff) << ICC_SGIR_AFF1_SHIFT | (mpidr >> 4 & 0xf) << ICC_SGIR_RS_SHIFT |
+           1ull << (mpidr & 0xf) | (uint64_t)GIC_SGI_KICK << ICC_SGIR_INTID_SHIFT;
+}
+
+#define LIST_REGISTERS(X) \
+    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+
+static void write_lr(unsigned i, uint64_t lr)
+{
+    switch (i) {
+#define WRITE(n) \
+    case n: write_sysreg(ich_lr##n##_el2, lr); break;
+        LIST_REGISTERS(WRITE)
+#undef WRITE
+    }
+}
 
 static int cpu_init(struct cpu *cpu)
 {
-    void *gicr = find_redistributor(packed_affinity(read_sysreg(mpidr_el1)));
+    uint64_t mpidr = read_sysreg(mpidr_el1);
+    void *gicr = find_redistributor(packed_affinity(mpidr));
 
     if (gicr == NULL) {
         log_line("core %u: the device tree lists no redistributor for it", cpu->id);
         return ERR_NOT_FOUND;
     }
     cpu->arch.gicr = gicr;
+    v3.kick[cpu->id] = kick_value(mpidr);
     gic_write(gicr, GICR_WAKER, gic_read(gicr, GICR_WAKER) & ~GICR_WAKER_SLEEP);
     if (!gic_wait_clear(gicr, GICR_WAKER, GICR_WAKER_CHILDREN)) {
         log_line("core %u: its redistributor does not wake up", cpu->id);
@@ -198,14 +221,8 @@ static void deactivate(uint32_t iar)
 
 static void send_kick(struct cpu *target)
 {
-    uint64_t aff = target->hwid;
-    uint64_t value =
-        (aff >> 32 & 0xff) << ICC_SGIR_AFF3_SHIFT | (aff >> 16 & 0xff) << ICC_SGIR_AFF2_SHIFT |
-        (aff >> 8 & 0xff) << ICC_SGIR_AFF1_SHIFT | (aff >> 4 & 0xf) << ICC_SGIR_RS_SHIFT |
-        1ull << (aff & 0xf) | (uint64_t)GIC_SGI_KICK << ICC_SGIR_INTID_SHIFT;
-
     dsb_ish(); // what the target shall look at is there before the interrupt
-    write_sysreg(icc_sgi1r_el1, value);
+    write_sysreg(icc_sgi1r_el1, v3.kick[target->id]);
     isb();
 }
 
@@ -246,19 +263,6 @@ static void set_pending(unsigned irq, bool pending)
 }
 
 // ---- virtual interface ------------------------------------------------------------------------------------
-
-#define LIST_REGISTERS(X) \
-    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
-
-static void write_lr(unsigned i, uint64_t lr)
-{
-    switch (i) {
-#define WRITE(n) \
-    case n: write_sysreg(ich_lr##n##_el2, lr); break;
-        LIST_REGISTERS(WRITE)
-#undef WRITE
-    }
-}
 
 static uint64_t read_lr(unsigned i)
 {

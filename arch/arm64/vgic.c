@@ -10,18 +10,6 @@
 
 #define SGI_BITS 0xffffu
 
-uint32_t vgic_attend(struct vcpu *vcpu, unsigned word)
-{
-    struct vgic_cpu *c = &vcpu->arch.vgic;
-
-    c->words |= 1u << word;
-    if (c->attention) {
-        return 0;
-    }
-    c->attention = true;
-    return 1u << vcpu->index;
-}
-
 void vgic_unlink(struct vgic_bank *bank, uint32_t bits)
 {
     bank->linked &= ~bits;
@@ -30,19 +18,13 @@ void vgic_unlink(struct vgic_bank *bank, uint32_t bits)
     }
 }
 
-// Linked, but nothing is left that would end it.
-static uint32_t stale_links(const struct vgic_bank *bank)
-{
-    return bank->linked & ~(bank->resident | bank->latch | bank->active);
-}
-
-static uint32_t spi_pended(struct vm *vm, unsigned word, uint32_t bits)
+static uint32_t spi_changed(struct vm *vm, unsigned word, uint32_t bits)
 {
     struct vgic_bank *bank = &vm->arch.vgic.spi[word - 1];
     uint32_t ready = vgic_ready(&vm->arch.vgic, bank) & bits;
     uint32_t news = bank->resync | (bank->resident & bank->latch & bits), who = 0;
 
-    vgic_unlink(bank, stale_links(bank) & bits);
+    vgic_unlink(bank, vgic_stale_links(bank) & bits);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         const struct vgic_cpu *c = &vm->vcpus[i]->arch.vgic;
         if (((c->mine[word] & ready) | (c->held[word] & news)) != 0) {
@@ -54,14 +36,7 @@ static uint32_t spi_pended(struct vm *vm, unsigned word, uint32_t bits)
 
 uint32_t vgic_pended(struct vcpu *vcpu, unsigned word, uint32_t bits)
 {
-    const struct vgic_bank *bank = vgic_bank(vcpu, word);
-
-    if (word != 0) {
-        return spi_pended(vcpu->vm, word, bits);
-    }
-    uint32_t look =
-        vgic_ready(&vcpu->vm->arch.vgic, bank) | stale_links(bank) | (bank->resident & bank->latch);
-    return ((look & bits) | bank->resync) != 0 ? vgic_attend(vcpu, 0) : 0;
+    return word == 0 ? vgic_private_pended(vcpu, bits) : spi_changed(vcpu->vm, word, bits);
 }
 
 uint32_t vgic_changed(struct vcpu *vcpu, unsigned word, uint32_t bits)
@@ -69,7 +44,11 @@ uint32_t vgic_changed(struct vcpu *vcpu, unsigned word, uint32_t bits)
     struct vgic_bank *bank = vgic_bank(vcpu, word);
 
     bank->resync |= bits & bank->resident;
-    return vgic_pended(vcpu, word, bits);
+    if (word != 0) {
+        return spi_changed(vcpu->vm, word, bits);
+    }
+    uint32_t look = vgic_ready(&vcpu->vm->arch.vgic, bank) | vgic_stale_links(bank);
+    return ((look & bits) | bank->resync) != 0 ? vgic_attend(vcpu, 0) : 0;
 }
 
 void vgic_kick(struct vm *vm, uint32_t who)

@@ -34,6 +34,12 @@ static inline uint32_t vgic_ready(const struct vgic *vgic, const struct vgic_ban
     return vgic_deliverable(vgic, bank) & ~bank->active & ~bank->resident;
 }
 
+// Linked, but nothing is left that would end it.
+static inline uint32_t vgic_stale_links(const struct vgic_bank *bank)
+{
+    return bank->linked & ~(bank->resident | bank->latch | bank->active);
+}
+
 // Orders interrupts: the smaller, the more urgent.
 #define URGENCY_ID(u)       ((u)&0xff)
 #define URGENCY_PRIORITY(u) ((u) >> 8)
@@ -50,14 +56,31 @@ static inline bool vgic_is_v2_sgi(unsigned id)
 
 // Marks that VCPU to look at bank `word` in its next vgic_flush; returns the bit of it in a kick set, or 0 when an
 // earlier mark has kicked it already.
-uint32_t vgic_attend(struct vcpu *vcpu, unsigned word);
+static inline uint32_t vgic_attend(struct vcpu *vcpu, unsigned word)
+{
+    struct vgic_cpu *c = &vcpu->arch.vgic;
+
+    c->words |= 1u << word;
+    if (c->attention) {
+        return 0;
+    }
+    c->attention = true;
+    return 1u << vcpu->index;
+}
 
 // To be called after every change of interrupts `bits` in a bank (`vcpu`: whose, when it is the private one): marks
 // the VCPUs that must see it and returns them as a set for vgic_kick.
 uint32_t vgic_changed(struct vcpu *vcpu, unsigned word, uint32_t bits);
 
-// The same, when all that changed is that they became pending: cheaper where the list register can stay as it is.
+// The same, when all that changed is that they became pending: the list register can stay as it is.
 uint32_t vgic_pended(struct vcpu *vcpu, unsigned word, uint32_t bits);
+static inline uint32_t vgic_private_pended(struct vcpu *vcpu, uint32_t bits)
+{
+    const struct vgic_bank *bank = &vcpu->arch.vgic.bank;
+    uint32_t look = vgic_deliverable(&vcpu->vm->arch.vgic, bank) | bank->resident;
+
+    return (look & bits) != 0 ? vgic_attend(vcpu, 0) : 0;
+}
 
 // The physical interrupts of `bits` may fire again. Private ones: core of a loaded `vcpu`.
 void vgic_unlink(struct vgic_bank *bank, uint32_t bits);

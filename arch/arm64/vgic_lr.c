@@ -130,7 +130,7 @@ uint32_t vgic_lr_evict(struct vcpu *vcpu, unsigned i)
     return settle(vcpu, id, fold(vcpu, i));
 }
 
-// An edge that comes again finds its list register as it left it: only the state has to be set.
+// An edge that comes again to a list register that ended: only its state is set. False: that is not what it is.
 static bool reuse(struct vcpu *vcpu, unsigned i, unsigned id)
 {
     struct vgic_cpu *c = &vcpu->arch.vgic;

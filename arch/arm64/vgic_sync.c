@@ -73,7 +73,7 @@ static void unpark(struct vcpu *vcpu)
 // Private physical interrupts whose guest side is gone. While the VCPU is not loaded they are not active anyway.
 static void drop_stale_links(struct vgic_cpu *c)
 {
-    uint32_t stale = c->bank.linked & ~(c->bank.resident | c->bank.latch | c->bank.active);
+    uint32_t stale = vgic_stale_links(&c->bank);
 
     if (c->loaded) {
         vgic_unlink(&c->bank, stale);
@@ -116,9 +116,40 @@ static void update(struct vcpu *vcpu)
     }
 }
 
+// The one event that a sender on another core waits for: a single private edge, whose last time is over, came again.
+static bool flush_one(struct vcpu *vcpu)
+{
+    struct vgic_cpu *c = &vcpu->arch.vgic;
+    struct vgic_bank *bank = &c->bank;
+    uint32_t bits = vgic_deliverable(&vcpu->vm->arch.vgic, bank);
+
+    if (c->words != 1 || c->parked || c->hcr != GIC_HCR_EN || bits == 0 ||
+        (bits & (bits - 1)) != 0 || (bank->resync | vgic_stale_links(bank)) != 0) {
+        return false;
+    }
+    unsigned id = (unsigned)__builtin_ctz(bits), slot = c->slot[id];
+    if ((bits & bank->edge & ~bank->linked) == 0 || slot == VGIC_NO_SLOT || vgic_is_v2_sgi(id) ||
+        ((vgic_lr_ended(c) & ~c->eoi) >> slot & 1) == 0) {
+        return false;
+    }
+    bank->latch &= ~bits;
+    vgic_lr_put(c, slot, (c->lr[slot] & ~LR_STATE) | LR_PENDING);
+    c->words = 0;
+    c->attention = false;
+    return true;
+}
+
 void vgic_flush(struct vcpu *vcpu)
 {
-    if (vcpu->arch.vgic.attention) {
+    struct spinlock *lock = &vcpu->vm->arch.vgic.lock;
+
+    if (!vcpu->arch.vgic.attention) {
+        return;
+    }
+    unsigned long flags = spin_lock(lock);
+    bool done = flush_one(vcpu);
+    spin_unlock(lock, flags);
+    if (!done) {
         update(vcpu);
     }
 }

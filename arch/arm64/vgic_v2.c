@@ -58,7 +58,7 @@ static uint32_t send(struct vcpu *vcpu, uint32_t value)
         struct vcpu *target = vm->vcpus[__builtin_ctz(to)];
         target->arch.vgic.sgi_sources[id] |= (uint8_t)self;
         target->arch.vgic.bank.latch |= 1u << id;
-        who |= vgic_pended(target, 0, 1u << id);
+        who |= vgic_private_pended(target, 1u << id);
     }
     return who;
 }

@@ -139,7 +139,7 @@ static void send(struct vcpu *vcpu, uint64_t value, bool group1)
         struct vgic_bank *bank = &target->arch.vgic.bank;
         if (group1 || (bank->group1 & bit) == 0) {
             bank->latch |= bit;
-            who |= vgic_pended(target, 0, bit);
+            who |= vgic_private_pended(target, bit);
         }
     }
     spin_unlock(&vm->arch.vgic.lock, flags);
