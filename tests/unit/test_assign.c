@@ -130,8 +130,10 @@ static void what_the_hypervisor_drives_is_refused(void **state)
     refused("/intc@8000000", ERR_DENIED, "drives");
     refused("/memory@40000000", ERR_DENIED, "drives");
     refused("/pl011@9000000", ERR_DENIED, "console");
-    fdt_delprop(tree, fdt_path_offset(tree, "/chosen"), "stdout-path");
-    refused("/pl011@9040000", ERR_DENIED, "console"); // now the first PL011 of the tree
+    int aliases = fdt_add_subnode(tree, 0, "aliases");
+    fdt_setprop_string(tree, aliases, "serial1", "/pl011@9040000");
+    fdt_setprop_string(tree, fdt_path_offset(tree, "/chosen"), "stdout-path", "serial1:115200n8");
+    refused("/pl011@9040000", ERR_DENIED, "console"); // now named by its alias
     set(add_node("iommu@9050000", "vendor,iommu", 0x9050000, 0x1000), "#iommu-cells", 1);
     refused("/iommu@9050000", ERR_DENIED, "drives");
 }
