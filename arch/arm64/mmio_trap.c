@@ -38,25 +38,39 @@ static bool is_external(uint64_t esr)
     return (esr & ESR_EA) != 0 || (esr & FSC_GROUP) == FSC_EXTERNAL;
 }
 
+// A guest that goes where its machine has nothing has lost its way: its end is where that shows, and what its restart
+// policy is for. A table walk that does, or what a device does not answer, is for the guest to handle.
+static bool leads_nowhere(struct vm *vm, uint64_t esr)
+{
+    return (esr & (ESR_S1PTW | FSC_KIND)) == FSC_TRANSLATION &&
+           mmio_find(&vm->mmio, fault_address(), 1) == NULL;
+}
+
 // What an access leads to that no emulated device does.
 static void refuse(struct vcpu *vcpu, uint64_t esr, bool instruction)
 {
     struct vm *vm = vcpu->vm;
     uint64_t far = (esr & ESR_FNV) != 0 ? 0 : hardware_read(far_el2);
+    unsigned long long pc = vcpu->arch.regs.elr;
 
     vcpu->stats.exits[EXIT_ABORT] += instruction ? 0 : 1;
     if (is_external(esr)) {
         vm_end(vm, VM_END_FAULT, "VCPU %u: external abort at PC 0x%llx, address 0x%llx",
-               vcpu->index, (unsigned long long)vcpu->arch.regs.elr, (unsigned long long)far);
+               vcpu->index, pc, (unsigned long long)far);
+        return;
+    }
+    if (leads_nowhere(vm, esr)) {
+        vm_end(vm, VM_END_FAULT, "VCPU %u: %s 0x%llx at PC 0x%llx, where its machine has nothing",
+               vcpu->index, instruction ? "fetch from" : "access to",
+               (unsigned long long)fault_address(), pc);
         return;
     }
     if (!__atomic_exchange_n(&vm->arch.trap_log.abort, true, __ATOMIC_RELAXED)) {
-        log_line(
-            "%s: VCPU %u: %s 0x%llx (PC 0x%llx), which is not there or not allowed; it gets an "
-            "external abort, and further ones without a line",
-            vm->name, vcpu->index, instruction ? "fetch from" : "access to",
-            (unsigned long long)((esr & FSC_KIND) == FSC_TRANSLATION ? fault_address() : far),
-            (unsigned long long)vcpu->arch.regs.elr);
+        log_line("%s: VCPU %u: %s 0x%llx (PC 0x%llx) is not allowed; it gets an external abort, "
+                 "and further ones without a line",
+                 vm->name, vcpu->index, instruction ? "fetch from" : "access to",
+                 (unsigned long long)((esr & FSC_KIND) == FSC_TRANSLATION ? fault_address() : far),
+                 pc);
     }
     inject_abort(vcpu, far, instruction);
 }

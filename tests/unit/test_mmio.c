@@ -57,7 +57,7 @@ static int setup(void **state)
     (void)state;
     host_reset();
     host_registers = (struct host_registers){0};
-    vm = (struct vm){.name = "test", .state = VM_RUNNING};
+    vm = (struct vm){.name = "test", .state = VM_RUNNING, .running_vcpus = 1};
     vcpu = (struct vcpu){.vm = &vm, .cpu = host_cpu};
     vcpu.arch.regs.elr = 0x1000;
     vcpu.arch.regs.spsr = 5;
@@ -199,21 +199,46 @@ static void assert_aborted(unsigned class)
     vcpu.arch.regs.spsr = 5;
 }
 
-static void an_access_to_nothing_is_an_external_abort(void **state)
+static void assert_ended(void)
+{
+    assert_int_equal(vm.state, VM_STOPPING);
+    assert_int_equal(vm.end, VM_END_FAULT);
+    assert_int_equal(host_registers.esr_el1, 0);
+    vm.state = VM_RUNNING;
+}
+
+static void an_access_to_nothing_ends_the_vm(void **state)
 {
     (void)state;
     fault(DEVICE_GPA + DEVICE_SIZE, ESR_DATA | ESR_ISV | ESR_SAS(4));
-    assert_aborted(0x25);
-    assert_true(vm.arch.trap_log.abort);
+    assert_ended();
     assert_int_equal(vcpu.stats.exits[EXIT_ABORT], 1);
+    fault(DEVICE_GPA - 8, ESR_DATA); // a pair, an exclusive: not decoded
+    assert_ended();
+    mmio_fetch_trap(&vcpu, BIT(25) | 0x04);
+    assert_ended();
     vcpu.arch.regs.spsr = 0; // from EL0
     fault(0, ESR_DATA | ESR_ISV | ESR_SAS(4));
-    assert_aborted(0x24);
-    mmio_fetch_trap(&vcpu, BIT(25) | 0x04);
+    assert_ended();
+}
+
+static void what_the_guest_can_handle_is_an_external_abort(void **state)
+{
+    (void)state;
+    fault(0, ESR_DATA | BIT(7)); // a table walk that leads nowhere
+    assert_aborted(0x25);
+    assert_true(vm.arch.trap_log.abort);
+    host_registers.hpfar_el2 = DEVICE_GPA >> 12 << 4;
+    mmio_fetch_trap(&vcpu, BIT(25) | 0x04); // out of a device
     assert_aborted(0x21);
     vcpu.arch.regs.spsr = 0;
-    mmio_fetch_trap(&vcpu, BIT(25) | 0x0f);
+    mmio_fetch_trap(&vcpu, BIT(25) | 0x0f); // a permission
     assert_aborted(0x20);
+    fault(DEVICE_GPA, ESR_DATA | ESR_SAS(4));
+    assert_aborted(0x25);
+    vcpu.arch.regs.spsr = 0;
+    fault(DEVICE_GPA, ESR_DATA | ESR_SAS(4));
+    assert_aborted(0x24);
 }
 
 static void what_cannot_be_decoded_is_an_external_abort(void **state)
@@ -259,7 +284,8 @@ int main(void)
         TEST(register_31_is_zero),
         TEST(sixteen_bit_instructions_are_two_bytes_long),
         TEST(accesses_may_change_from_device_to_device),
-        TEST(an_access_to_nothing_is_an_external_abort),
+        TEST(an_access_to_nothing_ends_the_vm),
+        TEST(what_the_guest_can_handle_is_an_external_abort),
         TEST(what_cannot_be_decoded_is_an_external_abort),
         TEST(an_abort_of_the_bus_ends_the_vm),
     };
