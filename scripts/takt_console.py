@@ -17,6 +17,7 @@ KEY_HELP = "?"
 MONITOR_PROMPT = "takt> "
 ENTER = "\r"
 
+STARTED = re.compile(r"(?m)^-- input goes to ")
 PANIC = re.compile(r"(?m)^\[takt\] PANIC on core .*\n")
 VM_LINE = re.compile(r"\[\S+\] ")
 # What the monitor prints for one command, up to its next prompt: at least one line that is neither a guest's, nor the
@@ -26,6 +27,7 @@ ANSWER = re.compile(r"(?m)^(?!takt> |\[\S+\] |-- ).+\n(?:.*\n)*?takt> ")
 VM_ROW = re.compile(r"^ *(\d+) +([\w.-]+) +(running|stopped|stopping|failed|off|loading)\b", re.MULTILINE)
 # A row of the monitor's `misses`: VM, VCPU, activations, misses of the hypervisor's own making, of the machine's.
 BUDGET_ROW = re.compile(r"^ *([\w.-]+) +(\d+) +(\d+) +(\d+) +\d+ *$", re.MULTILINE)
+VmRow = collections.namedtuple("VmRow", "state starts restarts reason")
 BudgetRow = collections.namedtuple("BudgetRow", "vcpu activations own")
 
 
@@ -139,15 +141,20 @@ class Console:
         return "\n".join("    " + line for line in self.text.splitlines()[-lines:])
 
     # ---- typing ------------------------------------------------------------------------------------------------------
+    def _escape(self, key):
+        """Presses Ctrl-] and a key, once there is somebody to take them: what is typed before that may be lost."""
+        self.seen(STARTED, 60, "the console to start")
+        self.process.send(ESCAPE + key)
+
     def focus(self, number):
         """Gives the input to the VM with this number."""
-        self.process.send(f"{ESCAPE}{number}")
+        self._escape(str(number))
 
     def type_line(self, text):
         self.process.send(text + ENTER)
 
     def open_monitor(self, timeout=30):
-        self.process.send(ESCAPE + KEY_MONITOR)
+        self._escape(KEY_MONITOR)
         self.expect(re.escape(MONITOR_PROMPT), timeout, "the monitor's prompt")
 
     def monitor(self, command, timeout=30):
@@ -160,6 +167,26 @@ class Console:
     def vm_numbers(self):
         """{name: focus number} of all VMs, as the monitor lists them."""
         return {name: int(number) for number, name, _state in VM_ROW.findall(self.monitor("vms"))}
+
+    def vm_row(self, vm):
+        """What the monitor's `vms` says of a VM: state, starts, restarts by policy, and how it ended last."""
+        answer = self.monitor("vms")
+        for line in answer.splitlines():
+            words = line.split(maxsplit=7)
+            if len(words) == 8 and words[1] == vm:
+                return VmRow(words[2], int(words[3]), int(words[4]), words[7])
+        raise ConsoleError(f"the monitor lists no VM '{vm}':\n{answer}")
+
+    def vm_reaches(self, vm, state, timeout=30):
+        """Asks until the VM is in that state; returns its row."""
+        until = time.monotonic() + timeout
+        while True:
+            row = self.vm_row(vm)
+            if row.state == state:
+                return row
+            if time.monotonic() > until:
+                raise ConsoleError(f"{vm} is {row}, not {state}, after {timeout} s. Last lines:\n" + self.tail())
+            self._read_more(0.2)
 
     def challenge(self, vm, number, timeout=30):
         """Asks the shell of a VM for a product that does not stand in the question."""

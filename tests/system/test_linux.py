@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Debian's own kernels as SMP guests that share cores: shells on both consoles, cyclictest, the end of a machine."""
+import random
+import re
+
+import libtakt
+import pytest
+
+CLOUD, RT = "cloud", "rt"
+BOOT_SECONDS = 120
+PER_SYSTEM = 300
+
+
+def linux(takt, name, flavour, vcpus, more=""):
+    return libtakt.vm(name, takt.guest(f"linux/Image-{flavour}"), vcpus, f"console=ttyAMA0 quiet takt.name={name}", 192,
+                      f'initrd = "{takt.guest("linux/initramfs.cpio.gz")}"; {more}')
+
+
+@pytest.fixture
+def two_linux(takt):
+    """Four VCPUs on two cores: one of each kernel on each core."""
+    return takt.write("two-linux.dts", libtakt.system(
+        linux(takt, CLOUD, CLOUD, [libtakt.reserved(core, 4000, 10000) for core in (0, 1)], 'restart = "never";'),
+        linux(takt, RT, RT, [libtakt.on_core(core) for core in (0, 1)], 'restart = "always";')))
+
+
+def up(console, vm, channel, tty):
+    release = console.seen(rf"(?m)^\[{channel}\] takt-linux: up (\S+) cpus=(\d+) on {tty}$", BOOT_SECONDS)
+    assert release.group(2) == "2"
+    assert vm == CLOUD and "cloud" in release.group(1) or vm == RT and "-rt" in release.group(1)
+
+
+def ask(console, numbers, vm, command, pattern, timeout=60):
+    """Types a command at the VM's shell, whichever console of it has the input; waits for a line of the answer."""
+    console.focus(numbers[vm])
+    console.type_line(command)
+    return console.expect(rf"(?m)^\[{vm}(?::hvc0)?\] (?:{pattern})$", timeout, f"{vm} to answer {command!r}")
+
+
+@pytest.mark.parametrize("gic", [3, 2])
+def test_both_kernels_to_shells_on_shared_cores(takt, two_linux, gic):
+    with takt.boot(two_linux, PER_SYSTEM, gic=gic, cores=2) as console:
+        for vm in (CLOUD, RT):
+            up(console, vm, vm, "ttyAMA0")
+            up(console, vm, vm + ":hvc0", "hvc0")
+        numbers = console.vm_numbers()
+        for vm in (CLOUD, RT):
+            console.challenge(vm, numbers[vm], 60)
+            assert ask(console, numbers, vm, "echo cores=$(nproc)", r"cores=(\d+)").group(1) == "2"
+        # Both CPUs of each take interrupts of their own timers: each does something in turn.
+        for vm in (CLOUD, RT):
+            for cpu in (0, 1):
+                a = random.randint(1000, 9999)
+                ask(console, numbers, vm, f"taskset {1 << cpu} echo on{cpu}=$(({a}+1))", rf"on{cpu}={a + 1}")
+        timers = ask(console, numbers, RT, "grep arch_timer /proc/interrupts", r" *\d+: +(\d+) +(\d+) .*arch_timer.*")
+        assert int(timers.group(1)) > 0 and int(timers.group(2)) > 0
+        result = ask(console, numbers, RT, "cyclictest -m -p 90 -i 2000 -l 300 -q -t 2",
+                     r"T: 1 .* C: +(\d+) Min: +\d+ Act: +\d+ Avg: +\d+ Max: +(\d+)", 120)
+        assert int(result.group(1)) > 0
+        console.challenge(CLOUD, numbers[CLOUD], 60)
+        assert console.quit() == 0
+
+
+@pytest.mark.parametrize("tty,channel", [("ttyAMA0", ""), ("hvc0", ":hvc0")])
+def test_each_console_takes_and_gives(takt, tty, channel):
+    """With one console alone; 2 KiB of it arrive whole and in order."""
+    off = "no-virtio-console;" if tty == "ttyAMA0" else ""
+    one = takt.write("one.dts", libtakt.system(linux(takt, CLOUD, CLOUD, [libtakt.on_core()] * 2, off)))
+    with takt.boot(one, PER_SYSTEM, cores=2) as console:
+        up(console, CLOUD, CLOUD + channel, tty)
+        number = console.vm_numbers()[CLOUD]
+        console.challenge(CLOUD, number, 60)
+        console.type_line(f"for i in $(seq 1 200); do echo line-$i-of-200; done >/dev/{tty}; echo all-$((100+100))")
+        console.expect(r"(?m)^\[cloud(?::hvc0)?\] .*all-200\b", 60)
+        seen = [int(n) for n in re.findall(rf"(?m)^\[cloud{channel}\] (?:cloud# )?line-(\d+)-of-200$", console.text)]
+        assert seen == list(range(1, 201))
+
+
+def test_poweroff_and_reboot_of_linux(takt):
+    """poweroff ends the VM and says so, reboot boots it again, and the other VM does not notice."""
+    two = takt.write("ends.dts", libtakt.system(
+        libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.reserved(0)], "mode=probe"),
+        linux(takt, CLOUD, CLOUD, [libtakt.on_core(0), libtakt.on_core(1)], 'restart = "never";')))
+    with takt.boot(two, PER_SYSTEM, cores=2) as console:
+        up(console, CLOUD, CLOUD, "ttyAMA0")
+        numbers = console.vm_numbers()
+        console.challenge(CLOUD, numbers[CLOUD], 60)
+        console.type_line("reboot -f")
+        console.expect_vm(CLOUD, "takt-linux: up", BOOT_SECONDS)
+        assert console.vm_row(CLOUD)[:3] == ("running", 2, 0)
+        console.challenge(CLOUD, numbers[CLOUD], 60)
+        console.type_line("poweroff -f")
+        console.expect(r"(?m)^\[takt\] .*cloud.*", 30)
+        assert console.vm_reaches(CLOUD, "off")[:3] == ("off", 2, 0)
+        console.expect_vm("rt", r"count \d+", 30)
+        console.monitor(f"start {CLOUD}")
+        console.expect_vm(CLOUD, "takt-linux: up", BOOT_SECONDS)
+        assert console.vm_row(CLOUD)[:2] == ("running", 3)
+        assert console.quit() == 0
+

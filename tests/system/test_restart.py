@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How VMs end and what becomes of them: restart policies and their limit, resets, the monitor's stop and start."""
+import re
+
+import libtakt
+
+
+def ending(takt, name, attack, policy="never", limit=None):
+    """A guest that ends by itself in its own way: crash (fault), psci-off (it switches itself off), psci-reset."""
+    more = f'restart = "{policy}"; ' + (f"restart-limit = <{limit}>;" if limit else "")
+    return libtakt.vm(name, takt.guest("hostile.Image"), [libtakt.on_core()], f"attack={attack}", 4, more)
+
+
+def after(console, command, vm, pattern):
+    """Gives a command and waits for what the VM then prints, which may come before the command's answer."""
+    console.open_monitor()
+    before = console.position
+    answer = console.monitor(command)
+    console.position = before
+    console.expect_vm(vm, pattern)
+    return answer
+
+
+def test_restart_policies_and_limits(takt):
+    description = takt.write("policies.dts", libtakt.system(
+        libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.reserved(0)], "mode=probe"),
+        ending(takt, "never-crash", "crash"),
+        ending(takt, "failure-crash", "crash", "on-failure", 3),
+        ending(takt, "failure-off", "psci-off", "on-failure", 3),
+        ending(takt, "always-off", "psci-off", "always", 2),
+        ending(takt, "always-crash", "crash", "always"),
+        ending(takt, "twenty", "crash", "always", 20),
+        ending(takt, "never-reset", "psci-reset")))
+    expected = {  # state, starts, restarts by policy
+        "never-crash": ("failed", 1, 0),
+        "failure-crash": ("failed", 4, 3),
+        "failure-off": ("off", 1, 0),
+        "always-off": ("off", 3, 2),
+        "always-crash": ("failed", 6, 5),
+        "twenty": ("failed", 21, 20),
+    }
+    with takt.boot(description, 180, cores=2) as console:
+        for vm, row in expected.items():
+            assert console.vm_reaches(vm, row[0], 60)[:3] == row
+            line = rf"(?m:^\[{vm}\] hostile: {'psci-off' if vm.endswith('off') else 'crash'} start$)"
+            console.seen(rf"(?s:(?:{line}.*?){{{row[1]}}})")
+            assert len(re.findall(line, console.text)) == row[1]
+        # A reset that the guest asks for boots it again whatever the policy, without end and without counting.
+        first = console.vm_row("never-reset")
+        assert first.restarts == 0
+        console.expect_vm("never-reset", "psci-reset start")
+        assert console.vm_row("never-reset").starts > first.starts
+        console.monitor("stop never-reset")
+        stopped = console.vm_reaches("never-reset", "stopped")
+        assert stopped.restarts == 0
+        console.expect_vm("rt", r"count \d+")
+        assert console.quit() == 0
+
+
+def test_stop_start_and_restart_by_hand(takt):
+    description = takt.write("hand.dts", libtakt.system(
+        libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.reserved(0)], "mode=probe"),
+        libtakt.vm("load", takt.guest("matmul.Image"), [libtakt.on_core(0)], "seed=3"),
+        libtakt.vm("waits", takt.guest("matmul.Image"), [libtakt.on_core(1)], "seed=4", 4, "no-autostart;")))
+    with takt.boot(description, 180, cores=2) as console:
+        console.expect_vm("load", "round")
+        assert console.vm_row("waits")[:2] == ("stopped", 0)
+        assert "is being started" in after(console, "start waits", "waits", "round")
+        assert "not now, it is running" in console.monitor("start waits")
+        assert "no VM 'nobody'" in console.monitor("stop nobody")
+        console.monitor("stop load")
+        assert console.vm_reaches("load", "stopped")[:3] == ("stopped", 1, 0)
+        silent_from = len(console.text)
+        console.expect_vm("rt", r"count \d+")
+        console.expect_vm("rt", r"count \d+")
+        assert "[load]" not in console.text[silent_from:]
+        after(console, "start load", "load", "matmul: seed 3")
+        after(console, "restart load", "load", "matmul: seed 3")
+        console.expect_vm("load", "round")
+        assert console.vm_row("load")[:3] == ("running", 3, 0)
+        after(console, "restart rt", "rt", "mode probe")
+        console.expect_vm("rt", r"count \d+")
+        assert console.quit() == 0
