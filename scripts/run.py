@@ -20,6 +20,9 @@ import machine
 import takt_console
 
 
+REFUSED = "nothing is started"  # the end of what the hypervisor says then
+
+
 def interactive(command):
     """QEMU on this terminal. QEMU makes the terminal raw; whatever happens to it, the terminal is put right again."""
     on_terminal = sys.stdin.isatty()
@@ -43,9 +46,11 @@ class Facts:
         self.failed = 0
 
     def check(self, name, decide):
-        if self.console.status is not None:
+        over = ("the machine had ended before" if self.console.status is not None else
+                "nothing was started" if REFUSED in self.console.text else None)
+        if over:
             self.failed += 1
-            print(f"FAILED: {name}: the machine had ended before", flush=True)
+            print(f"FAILED: {name}: {over}", flush=True)
             return
         try:
             detail = decide()
@@ -70,7 +75,10 @@ class Facts:
         return self.failed
 
     def _ready(self, vm, line, seconds):
-        self.console.seen_vm(vm, line, seconds)
+        started = takt_console.prefix(vm) + rf"[^\n]*?{line}[^\n]*\n"
+        seen = self.console.seen(rf"{started}|{REFUSED}", seconds, f"{vm} to print {line!r}")
+        if seen.group() == REFUSED:
+            raise takt_console.ConsoleError("the hypervisor refused the system:\n" + self.console.tail())
 
     def _list(self, numbers):
         numbers.update(self.console.vm_numbers())
