@@ -8,7 +8,7 @@
 #include "kernel/mmio.h"
 #include "kernel/vm.h"
 
-#define LR_ID(lr) ((unsigned)((lr)&0x3ff))
+#define LR_ID(lr) ((unsigned)((lr) & 0x3ff))
 
 static inline struct vgic_bank *vgic_bank(struct vcpu *vcpu, unsigned word)
 {
@@ -41,7 +41,7 @@ static inline uint32_t vgic_stale_links(const struct vgic_bank *bank)
 }
 
 // Orders interrupts: the smaller, the more urgent.
-#define URGENCY_ID(u)       ((u)&0xff)
+#define URGENCY_ID(u)       ((u) & 0xff)
 #define URGENCY_PRIORITY(u) ((u) >> 8)
 static inline uint32_t vgic_urgency(const struct vgic_bank *bank, unsigned word, unsigned n)
 {

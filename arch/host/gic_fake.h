@@ -8,7 +8,7 @@
 #include "kernel/types.h"
 
 // A machine with this kind of controller (2 or 3) and so many list registers; `gic` and `gic_machine` are set.
-void gic_fake_reset(unsigned version, unsigned lr_count);
+void gic_fake_reset(unsigned version, unsigned lrs);
 
 // ---- what a guest does on the calling core ---------------------------------------------------------------
 // Acknowledges: INTID (v2: the sender of an SGI in bits 10-12) or GIC_SPURIOUS.

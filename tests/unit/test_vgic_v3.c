@@ -10,7 +10,7 @@
 #include "tests/unit/vgic_world.h"
 
 #define GICD(offset)    (VGIC_GICD_BASE + (offset))
-#define GICR(i, offset) (VGIC_GICR_BASE + (i)*VGIC_GICR_STRIDE + (offset))
+#define GICR(i, offset) (VGIC_GICR_BASE + (i) * VGIC_GICR_STRIDE + (offset))
 #define SGI(i, offset)  GICR(i, GICR_SGI_FRAME + (offset))
 #define VTIMER          GIC_PPI_VTIMER
 
