@@ -180,7 +180,7 @@ static size_t sent_count[CHANNELS], seen_count[CHANNELS];
 static void random_write(struct random *random)
 {
     unsigned channel = (unsigned)random_in(random, 0, CHANNELS - 1);
-    char text[40];
+    char text[40] = {0};
     size_t size = random_in(random, 1, sizeof(text));
 
     for (size_t i = 0; i < size; i++) {
