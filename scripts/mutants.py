@@ -27,7 +27,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # The tests that know a file, the quickest first.
-CORE = ("sched_core", "sched_server", "sched_refused", "dispatch", "vcpu", "sched_simulation")
+CORE = ("sched_core", "sched_server", "sched_refills", "sched_refused", "dispatch", "vcpu", "dispatch_random",
+        "sched_simulation")
 TESTS = {
     "sched/admission.c": ("admission_sources", "placement", "admission"),
     "sched/fraction.[ch]": ("admission_sources", "placement", "admission"),
@@ -48,9 +49,10 @@ SWAPS = (  # of one pair, each for the other
     (r"(?<![-\w])--", "++"), (r"(?<=\w\s)\+(?=\s)", "-"), (r"(?<=[\w\])]\s)-(?=\s)", "+"), (r"(?<=\s)/(?=\s)", "*"),
     (r"(?<=\s)%(?=\s)", "/"), (r"\btrue\b", "false"), (r"\bfalse\b", "true"), (r"!(?=[\w(])", ""),
 )
-FIELDS = (("deadline", "period"), ("remaining", "consumed"), ("time", "amount"), ("ready", "throttled"), ("when", "slack"),
-          ("num", "den"), ("numerator", "denominator"), ("cost", "distance"), ("to_ticks", "to_ns"), ("at", "demand"),
-          ("budget", "debt"), ("release", "key"), ("turn", "turn_left"), ("task_count", "source_count"))
+FIELDS = (("deadline", "period"), ("remaining", "consumed"), ("time", "amount"), ("ready", "throttled"),
+          ("when", "slack"), ("num", "den"), ("numerator", "denominator"), ("cost", "distance"),
+          ("to_ticks", "to_ns"), ("at", "demand"), ("budget", "debt"), ("release", "key"), ("turn", "turn_left"),
+          ("task_count", "source_count"))
 LITERAL = r"(?<![\w.])\d+u?(?![\w.])"
 CALL_OF_TWO = r"(?<=\w)\(([^(),]+), ([^(),]+)\)"
 NO_STATEMENT = r"return|break|continue|case|default|goto|const |struct |uint|int |bool |wide |static |_Static|\w+ \w+ ="
