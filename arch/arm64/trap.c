@@ -97,7 +97,7 @@ static const struct trap_row trap_table[64] = {
 
 struct regs *trap_sync(struct regs *regs, struct cpu *cpu)
 {
-    struct vcpu *vcpu = (struct vcpu *)(void *)regs;
+    struct vcpu *vcpu = container_of(regs, struct vcpu, arch.regs);
     uint64_t esr = read_sysreg(esr_el2);
     const struct trap_row *row = &trap_table[esr >> ESR_EC_SHIFT & 0x3f];
 
