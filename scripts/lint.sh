@@ -25,7 +25,7 @@ check() {
 }
 
 files() { git ls-files --cached --others --exclude-standard -- "$@" | while read -r f; do [ -f "$f" ] && echo "$f"; done; }
-flags() { make -s BUILD="$build" "print-$1"; }
+flags() { variable=$1; shift; make -s BUILD="$build" "$@" "print-$variable"; }
 
 formatted() { files '*.c' '*.h' | xargs -r clang-format-19 --dry-run --Werror || { echo "'make format' mends it"; return 1; }; }
 
@@ -36,7 +36,7 @@ tidy() { # tidy "FLAGS" FILES...
 }
 tidy_hypervisor() {
     # shellcheck disable=SC2046 # lists of files
-    tidy "--target=aarch64-linux-gnu $(flags HYPERVISOR_CFLAGS)" $(files 'arch/arm64/*.c' 'kernel/*.c' 'sched/*.c' 'timer/*.c' 'drivers/*.c' 'iommu/*.c')
+    tidy "--target=aarch64-linux-gnu $(flags HYPERVISOR_CFLAGS COMPILER=clang)" $(files 'arch/arm64/*.c' 'kernel/*.c' 'sched/*.c' 'timer/*.c' 'drivers/*.c' 'iommu/*.c')
 }
 tidy_host() {
     # shellcheck disable=SC2046 # lists of files
