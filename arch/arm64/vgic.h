@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The virtual interrupt controller: one model of the interrupts' state (vgic.c), list registers as a cache of what the
-// guest takes next (vgic_lr.c), two register faces (vgic_v3.c: GICD, GICR, ICC_SGI1R; vgic_v2.c: GICD; its CPU interface
+// guest takes next (vgic_lr.c, vgic_sync.c), two register faces (vgic_v3.c: GICD, GICR, ICC_SGI1R; vgic_v2.c: GICD; its CPU interface
 // is the hardware's GICV page) over one table of bank registers (vgic_regs.c).
 //
 // Who may touch what:

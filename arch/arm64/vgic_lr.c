@@ -130,15 +130,15 @@ uint32_t vgic_lr_evict(struct vcpu *vcpu, unsigned i)
     return settle(vcpu, id, fold(vcpu, i));
 }
 
-// An edge that comes again to a list register that ended: only its state is set. False: that is not what it is.
+// An edge, or a linked one, that comes again to the list register where it ended: only the state has to be set.
 static bool reuse(struct vcpu *vcpu, unsigned i, unsigned id)
 {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     struct vgic_bank *bank = vgic_bank(vcpu, id / 32);
     uint32_t again = vgic_deliverable(&vcpu->vm->arch.vgic, bank) & c->mine[id / 32] & bank->latch &
-                     bank->edge & ~bank->linked;
+                     (bank->edge | bank->linked);
 
-    if ((again & 1u << id % 32) == 0 || (c->eoi & 1u << i) != 0 || vgic_is_v2_sgi(id)) {
+    if ((again & 1u << id % 32) == 0 || vgic_is_v2_sgi(id)) {
         return false;
     }
     bank->latch &= ~(1u << id % 32);

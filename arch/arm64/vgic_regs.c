@@ -91,7 +91,7 @@ static uint32_t read_active(struct field *f)
 static void set_active(struct field *f, uint32_t value)
 {
     struct vm *vm = f->vcpu->vm;
-    uint32_t fresh = value & ~f->bank->resident;
+    uint32_t fresh = value & ~(f->bank->resident | f->bank->active);
 
     f->bank->active |= value;
     for (unsigned i = 0; i < vm->vcpu_count && fresh != 0; i++) {
@@ -109,6 +109,12 @@ static void set_active(struct field *f, uint32_t value)
 
 static void clear_active(struct field *f, uint32_t value)
 {
+    struct vm *vm = f->vcpu->vm;
+    uint32_t parked = value & f->bank->active & ~f->bank->resident;
+
+    for (unsigned i = 0; i < vm->vcpu_count && f->word != 0; i++) {
+        vm->vcpus[i]->arch.vgic.held[f->word] &= ~parked;
+    }
     f->bank->active &= ~value;
     f->bank->void_active |= value & f->bank->resident;
     f->who = vgic_changed(f->vcpu, f->word, value);

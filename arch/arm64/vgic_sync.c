@@ -128,8 +128,8 @@ static bool flush_one(struct vcpu *vcpu)
         return false;
     }
     unsigned id = (unsigned)__builtin_ctz(bits), slot = c->slot[id];
-    if ((bits & bank->edge & ~bank->linked) == 0 || slot == VGIC_NO_SLOT || vgic_is_v2_sgi(id) ||
-        ((vgic_lr_ended(c) & ~c->eoi) >> slot & 1) == 0) {
+    if ((bits & (bank->edge | bank->linked)) == 0 || slot == VGIC_NO_SLOT || vgic_is_v2_sgi(id) ||
+        (vgic_lr_ended(c) >> slot & 1) == 0) {
         return false;
     }
     bank->latch &= ~bits;

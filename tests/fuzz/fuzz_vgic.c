@@ -96,13 +96,19 @@ static void check_vcpu(unsigned i, uint32_t seen[WORDS])
 
 static void check(void)
 {
-    uint32_t seen[WORDS] = {0};
+    uint32_t seen[WORDS] = {0}, held[WORDS] = {0};
 
     for (unsigned i = 0; i < VCPUS; i++) {
         check_vcpu(i, seen);
+        for (unsigned word = 1; word < WORDS; word++) { // one VCPU has it
+            uint32_t its = world.vcpu[i].arch.vgic.held[word];
+            must_hold((held[word] & its) == 0);
+            held[word] |= its;
+        }
     }
     for (unsigned word = 1; word < WORDS; word++) {
         must_hold(world.vm.arch.vgic.spi[word - 1].resident == seen[word]);
+        must_hold((held[word] & ~seen[word] & ~world.vm.arch.vgic.spi[word - 1].active) == 0);
     }
 }
 

@@ -642,6 +642,37 @@ static void a_linked_one_made_pending_by_hand(void **state)
     assert_false(gic_fake_is_active(VTIMER));
 }
 
+// An SGI that comes again is all that a flush looks for first; what else there is must not be forgotten over it.
+static void what_comes_with_an_sgi(void **state)
+{
+    (void)state;
+    world_on(0);
+    vgic_send_sgi(&world.vcpu[0], 3ull << 24 | 1);
+    world_leave(0);
+    assert_int_equal(world_take(0), 3);
+    world_end(0, 3);
+    world_write(0, SGI(0, GICD_ICENABLER), BIT(VTIMER));
+    fire_timer(0);
+    vgic_send_sgi(&world.vcpu[0], 3ull << 24 | 1);
+    world_write(0, SGI(0, GICD_ICPENDR), BIT(VTIMER));
+    assert_false(gic_fake_is_active(VTIMER));
+    assert_int_equal(world_take(0), 3);
+    world_end(0, 3);
+
+    vgic_send_sgi(&world.vcpu[0], 3ull << 24 | 1);
+    world_write(0, SGI(0, GICD_ISACTIVER), BIT(20));
+    assert_false(world.vcpu[0].arch.vgic.parked);
+    assert_int_equal(world_take(0), 3);
+    world_end(0, 3);
+    world_write(0, SGI(0, GICD_ICACTIVER), BIT(20));
+
+    vgic_send_sgi(&world.vcpu[0], 3ull << 24 | 1);
+    world_access(0, SGI(0, GICD_IPRIORITYR + 3), 1, true, 0x30);
+    unsigned slot = world.vcpu[0].arch.vgic.slot[3];
+    assert_int_equal(gic_fake_lr(slot) >> LR_PRIORITY_SHIFT & 0xff, 0x30);
+    assert_int_equal(world_take(0), 3);
+}
+
 static void an_assigned_device(void **state)
 {
     (void)state;
@@ -754,6 +785,7 @@ int main(void)
         cmocka_unit_test_setup(switched_out_and_in, setup),
         cmocka_unit_test_setup(first_expiry_while_out, setup),
         cmocka_unit_test_setup(a_linked_one_made_pending_by_hand, setup),
+        cmocka_unit_test_setup(what_comes_with_an_sgi, setup),
         cmocka_unit_test_setup(an_assigned_device, setup),
         cmocka_unit_test_setup(a_vcpu_that_leaves_gives_back, setup),
         cmocka_unit_test_setup(ids_out_of_range, setup),
