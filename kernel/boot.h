@@ -14,10 +14,10 @@ int cpus_start(void);
 
 // Moments of the boot, counter ticks, for the report and `make bench`.
 struct boot_times {
-    uint64_t entered;  // kernel_main
-    uint64_t hashing;  // spent on hashes
-    uint64_t checked;  // the description is accepted
-    uint64_t started;  // VMs' jobs are submitted
+    uint64_t entered; // kernel_main
+    uint64_t hashing; // spent on hashes
+    uint64_t checked; // the description is accepted
+    uint64_t started; // VMs' jobs are submitted
 };
 
 #endif

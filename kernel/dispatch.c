@@ -12,6 +12,7 @@ void cpu_notify(struct cpu *cpu, uint32_t bits, bool now)
     uint32_t wanted = now ? bits | TODO_KICKED : bits;
     uint32_t old = __atomic_fetch_or(&cpu->todo_remote, wanted, __ATOMIC_SEQ_CST);
 
+    arch_barrier_full(); // an exclusive pair alone lets a later load pass the store (ARMv8.0)
     if (!now) {
         return;
     }
@@ -194,7 +195,8 @@ static void reschedule(struct cpu *cpu)
         set_wfi(cpu, next);
     }
     uint64_t event = timer_queue_next(&cpu->timers, decision.deadline);
-    arm(cpu, MIN(decision.until, event));
+    uint64_t when = MIN(decision.until, event);
+    arm(cpu, MAX(when, cpu->entered)); // what expired while its owner was out of turn is not late
 }
 
 void dispatch(struct cpu *cpu)

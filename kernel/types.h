@@ -47,13 +47,13 @@ struct spinlock {
 #define PAGE_MASK                     (PAGE_SIZE - 1)
 
 #define ARRAY_SIZE(a)                 (sizeof(a) / sizeof((a)[0]))
-#define ALIGN_UP(x, a)                (((x) + ((a)-1)) & ~((a)-1))
-#define ALIGN_DOWN(x, a)              ((x) & ~((a)-1))
+#define ALIGN_UP(x, a)                (((x) + ((a) - 1)) & ~((a) - 1))
+#define ALIGN_DOWN(x, a)              ((x) & ~((a) - 1))
 #define MIN(a, b)                     ((a) < (b) ? (a) : (b))
 #define MAX(a, b)                     ((a) > (b) ? (a) : (b))
 #define BIT(n)                        (1ull << (n))
 #define likely(x)                     __builtin_expect(!!(x), 1)
 #define unlikely(x)                   __builtin_expect(!!(x), 0)
-#define container_of(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
+#define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
 
 #endif

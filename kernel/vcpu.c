@@ -99,7 +99,8 @@ void vcpu_block(struct vcpu *vcpu)
     __atomic_store_n(&cpu->current, NULL, __ATOMIC_RELAXED);
     arch_barrier_full(); // see vcpu_interrupt
     if (arch_vcpu_has_interrupt(vcpu)) {
-        cpu->current = vcpu;
+        __atomic_store_n(&cpu->current, vcpu, __ATOMIC_RELAXED);
+        arch_barrier_full();
         return;
     }
     vcpu->state = VCPU_BLOCKED;

@@ -3,10 +3,10 @@
 #ifndef ARM64_ENTRY_OFFSETS_H
 #define ARM64_ENTRY_OFFSETS_H
 
-#define CPU_STACK_TOP 0
-#define CPU_CURRENT 8
-#define CPU_TODO 16
+#define CPU_STACK_TOP   0
+#define CPU_CURRENT     8
+#define CPU_TODO        16
 #define CPU_PANIC_STACK 24
-#define REGS_SIZE 272
+#define REGS_SIZE       272
 
 #endif

@@ -91,7 +91,7 @@
         __asm__ volatile("mrs %0, " #name : "=r"(value_)); \
         value_;                                            \
     })
-#define write_sysreg(name, v)       __asm__ volatile("msr " #name ", %0" ::"r"((uint64_t)(v)) : "memory")
+#define write_sysreg(name, v) __asm__ volatile("msr " #name ", %0" ::"r"((uint64_t)(v)) : "memory")
 
 // Barriers and maintenance: the only places that issue them (docs/memory.md lists each with its reason).
 static inline void isb(void)

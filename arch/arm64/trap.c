@@ -13,7 +13,7 @@
 #define ESR_EC_SHIFT 26
 #define ESR_IL       BIT(25)
 #define ESR_WFX_TI   1u // WFE rather than WFI
-#define ESR_ISS(esr) ((uint32_t)((esr)&0x1ffffff))
+#define ESR_ISS(esr) ((uint32_t)((esr) & 0x1ffffff))
 
 struct trap_row {
     void (*handle)(struct vcpu *vcpu, uint64_t esr);
