@@ -162,7 +162,15 @@ class Console:
         self.open_monitor(timeout)
         self.type_line(command)
         answer = self.expect(ANSWER, timeout, f"the monitor's answer to '{command}'").group()
-        return "\n".join(line for line in answer.splitlines()[:-1] if not VM_LINE.match(line))
+        # What was typed stands alone on a line where other output came between it and the prompt.
+        return "\n".join(line for line in answer.splitlines()[:-1] if not VM_LINE.match(line) and line != command)
+
+    def stop_vm(self, vm, timeout=30):
+        """Stops a VM through the monitor, which refuses while it is between two starts."""
+        until = time.monotonic() + timeout
+        while "is being stopped" not in self.monitor(f"stop {vm}", timeout) and time.monotonic() < until:
+            pass
+        return self.vm_reaches(vm, "stopped", timeout)
 
     def vm_numbers(self):
         """{name: focus number} of all VMs, as the monitor lists them."""
@@ -178,11 +186,12 @@ class Console:
         raise ConsoleError(f"the monitor lists no VM '{vm}':\n{answer}")
 
     def vm_reaches(self, vm, state, timeout=30):
-        """Asks until the VM is in that state; returns its row."""
+        """Asks until the VM is in that state, or one of those; returns its row."""
+        states = (state,) if isinstance(state, str) else state
         until = time.monotonic() + timeout
         while True:
             row = self.vm_row(vm)
-            if row.state == state:
+            if row.state in states:
                 return row
             if time.monotonic() > until:
                 raise ConsoleError(f"{vm} is {row}, not {state}, after {timeout} s. Last lines:\n" + self.tail())

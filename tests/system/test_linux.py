@@ -34,7 +34,7 @@ def ask(console, numbers, vm, command, pattern, timeout=60):
     """Types a command at the VM's shell, whichever console of it has the input; waits for a line of the answer."""
     console.focus(numbers[vm])
     console.type_line(command)
-    return console.expect(rf"(?m)^\[{vm}(?::hvc0)?\] (?:{pattern})$", timeout, f"{vm} to answer {command!r}")
+    return console.expect(rf"(?m)^\[{vm}(?::hvc0)?\] (?:{pattern})\n", timeout, f"{vm} to answer {command!r}")
 
 
 @pytest.mark.parametrize("gic", [3, 2])

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Guests that compute in floating point on one core keep their registers and their results over many switches."""
+import libtakt
+import pytest
+
+
+@pytest.mark.parametrize("cores,icount", [(1, True), (2, False)])
+def test_neighbours_keep_their_floating_point_state(takt, cores, icount):
+    image = takt.guest("matmul.Image")
+    description = takt.write("fp.dts", libtakt.system(
+        libtakt.vm("regs1", image, [libtakt.on_core(0)], "mode=fpcheck seed=1"),
+        libtakt.vm("regs2", image, [libtakt.reserved(0, 300, 1000)], "mode=fpcheck seed=2"),
+        libtakt.vm("product1", image, [libtakt.on_core(0)], "seed=3"),
+        libtakt.vm("product2", image, [libtakt.reserved(0, 200, 900)], "seed=4"),
+        libtakt.vm("storm", image, [libtakt.on_core(0)], "storm quiet"),
+        libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.reserved(0, 100, 1000)], "mode=probe")))
+    with takt.boot(description, 240, cores=cores, icount=icount) as console:
+        for vm in ("regs1", "regs2"):
+            for _ in range(2):
+                console.expect_vm(vm, r"fpcheck: \d+ ok", 100)
+        for vm in ("product1", "product2"):
+            console.seen_vm(vm, r"round \d+ checksum \w+ ok", 100)
+        assert "FAILED" not in console.text
+        switches = int(column(console.monitor("cpus", 60), "switches"))
+        assert switches > 2000, switches
+
+
+def column(table, name):
+    """A value of the first row, by the header's word."""
+    header, row = table.splitlines()[:2]
+    return row.split()[header.split().index(name)]

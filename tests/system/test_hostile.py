@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A guest that does what it must not, on the core of a real-time guest whose numbers stay what they are.
+
+One core, virtual time: an instruction is a nanosecond, so lateness is exact, and no miss has an excuse.
+"""
+import re
+
+import libtakt
+import pytest
+import takt_console
+
+LATENESS = r"count (\d+) lateness ns min (\d+) mean (\d+) p99 (\d+) max (\d+)"
+# Beside a neighbour that computes, and beside one that makes the hypervisor work as long as it can in one piece:
+# filling list registers with everything pending, following a chain of virtio buffers.
+LATEST_NS = 1700
+LATEST_BESIDE_ATTACKS_NS = 8000
+BATCHES = 3
+
+
+def probe(takt):
+    return libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.reserved(0, deadline_us=500)], "mode=probe")
+
+
+def hostile(takt, name, attack, more="", memory_mib=4):
+    cpus = 2 if attack.startswith(("smp-", "all-", "sgi-")) else 1
+    return libtakt.vm(name, takt.guest("hostile.Image"), [libtakt.on_core(0)] * cpus, f"attack={attack}", memory_mib,
+                      more)
+
+
+def assert_on_time(console, latest=LATEST_NS):
+    """The probe's last line, and the hypervisor's own account: nothing late, nothing missed, no time lost."""
+    line = console.expect_vm("rt", LATENESS, 60)
+    assert int(line.group(5)) <= latest, line.group()
+    answer = console.monitor("misses", 60)
+    assert [row.vcpu for row in takt_console.budget_rows(answer)] == ["rt/0"], answer
+    assert "misses: 0 own, 0 platform" in answer
+
+
+def attacks(takt):
+    """{name: what is expected of it}, as the guest's own table has it."""
+    listing = takt.write("list.dts", libtakt.system(hostile(takt, "h", "list")))
+    with takt.boot(listing, cores=1) as console:
+        console.expect_vm("h", r"done \d+", 60)
+        return dict(re.findall(r"hostile: attack (\S+) expects (\w+)", console.text))
+
+
+def test_everything_that_a_guest_survives(takt):
+    alone = takt.write("alone.dts", libtakt.system(probe(takt)))
+    with takt.boot(alone, icount=True, cores=1) as console:
+        assert_on_time(console)
+    beside = takt.write("beside.dts", libtakt.system(probe(takt), hostile(takt, "h", "all-survivable")))
+    expected = [name for name, outcome in attacks(takt).items() if outcome == "continues"]
+    with takt.boot(beside, 400, icount=True, cores=1) as console:
+        done = console.expect_vm("h", r"done (\d+)", 300)
+        assert int(done.group(1)) == len(expected)
+        for name in expected:
+            assert re.search(rf"\[h\] hostile: {name} (survived|skipped)", console.text), name
+        assert console.vm_reaches("h", "off").reason == "the guest powered itself off"
+        assert_on_time(console, LATEST_BESIDE_ATTACKS_NS)
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_each_attack_that_ends_its_vm(takt, batch):
+    table = attacks(takt)
+    chosen = [name for name, outcome in table.items() if outcome in ("dies", "either")][batch::BATCHES]
+    assert len(chosen) > 5
+    vms = {f"h{i}": name for i, name in enumerate(chosen)}  # attacks' names are too long for VMs'
+    description = takt.write("dies.dts", libtakt.system(probe(takt), *(hostile(takt, vm, vms[vm]) for vm in vms)))
+    with takt.boot(description, 300, icount=True, cores=1) as console:
+        for vm, attack in vms.items():
+            console.seen_vm(vm, f"{attack} start", 120)
+            if attack == "psci-reset":  # boots again and again
+                assert console.stop_vm(vm, 60).starts > 1
+                continue
+            ended = {"either": ("failed", "off"), "dies": ("off" if attack == "psci-off" else "failed",)}[table[attack]]
+            row = console.vm_reaches(vm, ended, 120)
+            assert row.reason != "-"
+            if table[attack] == "dies":
+                assert not re.search(rf"(?m)^\[{vm}\] hostile: {attack} survived", console.text), attack
+        assert_on_time(console, LATEST_BESIDE_ATTACKS_NS)
+
+
+def test_what_only_harms_itself(takt):
+    """In the host's time: virtual time counts instructions that end, and some of these guests' never do."""
+    vms = {f"h{i}": name for i, name in enumerate(n for n, outcome in attacks(takt).items() if outcome == "spins")}
+    description = takt.write("spins.dts", libtakt.system(probe(takt), *(hostile(takt, vm, vms[vm]) for vm in vms)))
+    with takt.boot(description, 200, cores=1) as console:
+        for vm, attack in vms.items():
+            console.seen_vm(vm, f"{attack} start", 60)
+        console.expect_vm("rt", LATENESS, 60)
+        console.expect_vm("rt", LATENESS, 60)
+        for vm in vms:
+            assert console.vm_row(vm).state == "running"
+            console.stop_vm(vm)
+        assert all(row.own == 0 for row in takt_console.budget_rows(console.monitor("misses")))
+
+
+def test_a_neighbour_of_linux_size_that_crashes_in_a_loop(takt):
+    kernel = takt.guest("linux/Image-cloud")
+    loop = takt.write("loop.dts", libtakt.system(probe(takt), hostile(
+        takt, "big", "crash", f'restart = "always"; restart-limit = <9>; initrd = "{kernel}";', 128)))
+    with takt.boot(loop, 300, icount=True, cores=1) as console:
+        assert console.vm_reaches("big", "failed", 200)[:3] == ("failed", 10, 9)
+        assert_on_time(console)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The console of all: the monitor's commands, keys, focus, and lines that never mix."""
+import re
+
+import libtakt
+import pytest
+
+
+@pytest.fixture
+def three(takt):
+    return takt.write("three.dts", libtakt.system(
+        libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.reserved(0)], "mode=probe"),
+        libtakt.vm("load", takt.guest("matmul.Image"), [libtakt.on_core(0)], "seed=3"),
+        libtakt.vm("flood", takt.guest("hostile.Image"), [libtakt.on_core(1)], "attack=console-flood repeat=0")))
+
+
+def rows(answer):
+    return [line.split() for line in answer.splitlines()]
+
+
+def test_every_command_answers(takt, three):
+    with takt.boot(three, 180, cores=2) as console:
+        console.expect_vm("rt", r"count \d+", 60)
+        assert {row[0] for row in rows(console.monitor("help"))} >= {
+            "help", "vms", "cpus", "vcpus", "exits", "timers", "misses", "memory", "log", "stop", "start", "restart",
+            "reset", "quit"}
+        vms = rows(console.monitor("vms"))
+        assert [row[:3] for row in vms[1:]] == [["1", "rt", "running"], ["2", "load", "running"],
+                                                ["3", "flood", "running"]]
+        cpus = rows(console.monitor("cpus"))
+        assert cpus[0][:3] == ["core", "promised", "used"] and [row[0] for row in cpus[1:]] == ["0", "1"]
+        assert cpus[1][1] == "20.3%"
+        vcpus = rows(console.monitor("vcpus"))
+        assert [row[:3] for row in vcpus[1:]] == [["rt", "0", "0"], ["load", "0", "0"], ["flood", "0", "1"]]
+        assert vcpus[1][4:7] == ["200", "1000", "1000"]
+        timers = rows(console.monitor("timers"))
+        assert timers[1][0] == "rt" and int(timers[1][2]) > 50
+        assert int(timers[1][3]) <= int(timers[1][4]) <= int(timers[1][6])
+        exits = rows(console.monitor("exits flood"))
+        assert exits[1][0] == "flood" and any(row[1] == "mmio" and int(row[2]) > 1000 for row in exits[1:])
+        assert rows(console.monitor("misses"))[1][:2] == ["rt", "0"]
+        assert "MiB" in console.monitor("memory") or "KiB" in console.monitor("memory")
+        assert "admitted: " in console.monitor("log")
+        assert "no command 'nonsense'" in console.monitor("nonsense")
+        assert "stop needs NAME" in console.monitor("stop")
+        assert console.quit() == 0
+
+
+def test_timers_count_what_the_guest_saw(takt):
+    """Every expiry is one interrupt, at both usual frequencies of the counter."""
+    for hz in (62_500_000, 1_000_000_000):
+        description = takt.write(f"count{hz}.dts", libtakt.system(
+            libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.on_core(0)], "mode=probe"),
+            libtakt.vm("load", takt.guest("matmul.Image"), [libtakt.on_core(0)], "quiet")))
+        with takt.boot(description, 120, cores=1, icount=True, counter_hz=hz) as console:
+            seen = int(console.expect_vm("rt", r"count (\d+) lateness", 60).group(1))
+            told = int(rows(console.monitor("timers"))[1][2])
+            # What came between the guest's line and the answer is less than a second's worth.
+            assert seen <= told <= seen + 400, (hz, seen, told)
+
+
+def test_lines_of_different_sources_never_mix(takt, three):
+    with takt.boot(three, 180, cores=2) as console:
+        for _ in range(3):
+            console.expect_vm("rt", r"count \d+", 60)
+        console.expect_vm("load", "round", 60)
+        source = re.compile(r"\[(takt|rt|load|flood)\] |takt> |-- .* --$|$")
+        mixed = [line for line in console.text.splitlines()[:-1] if not source.match(line)]
+        assert not mixed, mixed[:5]
+        for vm, word in (("rt", "rtprobe: "), ("load", "matmul: ")):
+            for line in re.findall(rf"(?m)^\[{vm}\] (.*)$", console.text):
+                assert line.startswith(word), line
+
+
+def test_keys_choose_who_gets_the_input(takt, three):
+    with takt.boot(three, 180, cores=2) as console:
+        console.expect_vm("rt", r"count \d+", 60)
+        console.focus(1)
+        console.expect(r"-- input goes to rt\b", 30)
+        console.process.send("h")  # rtprobe's own key
+        console.expect_vm("rt", r"histogram \d+\.\.\d+ ns \d+", 60)
+        for key, name in (("n", "load"), ("n", "flood"), ("p", "load"), ("m", "the monitor"), ("2", "load"),
+                          ("0", "the monitor")):
+            console.focus(key)
+            console.expect(rf"-- input goes to {name}\b", 30)
+        console.focus("?")
+        console.expect(r"Ctrl-\]", 30)
+        assert console.quit() == 0
+
+
+def test_a_flood_of_output_delays_nobody(takt):
+    def latest(*others):
+        description = takt.write("flood.dts", libtakt.system(
+            libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.reserved(0)], "mode=probe"), *others))
+        with takt.boot(description, 200, cores=1, icount=True) as console:
+            line = console.expect_vm("rt", r"count \d+ .* max (\d+)", 120)
+            assert "misses: 0 own, 0 platform" in console.monitor("misses", 60)
+            return int(line.group(1))
+
+    assert latest() <= 1700
+    assert latest(libtakt.vm("flood", takt.guest("hostile.Image"), [libtakt.on_core(0)],
+                             "attack=console-flood repeat=0")) <= 2000
