@@ -217,14 +217,14 @@ enum { VM_MEMORY, VM_KERNEL, VM_TYPE, VM_LOAD, VM_ENTRY };
 static const struct property vm_properties[] = {
     [VM_MEMORY] = {"memory", MEMORY, true, 0, 0, FIELD(vm_desc, memory)},
     [VM_KERNEL] = {"kernel", PATH, true, 0, 0, FIELD(vm_desc, kernel)},
-    [VM_TYPE] = {"type", CHOICE, false, 0, 0, image_types, FIELD(vm_desc, type)},
+    [VM_TYPE] = {"type", CHOICE, false, 0, 0, FIELD(vm_desc, type), image_types},
     [VM_LOAD] = {"load-address", ADDRESS, false, 0, 0, FIELD(vm_desc, load)},
     [VM_ENTRY] = {"entry-address", ADDRESS, false, 0, 0, FIELD(vm_desc, entry)},
     {"initrd", PATH, false, 0, 0, FIELD(vm_desc, initrd)},
     {"bootargs", TEXT, false, 0, BOOTARGS_MAX, FIELD(vm_desc, bootargs)},
     {"device-tree", PATH, false, 0, 0, FIELD(vm_desc, dtb)},
     {"overlay", PATH, false, 0, 0, FIELD(vm_desc, overlay)},
-    {"restart", CHOICE, false, 0, 0, restart_policies, FIELD(vm_desc, restart)},
+    {"restart", CHOICE, false, 0, 0, FIELD(vm_desc, restart), restart_policies},
     {"restart-limit", CELL, false, 1, UINT32_MAX, FIELD(vm_desc, restart_limit)},
     {"no-autostart", FLAG, false, 0, false, FIELD(vm_desc, start)},
     {"no-vpl011", FLAG, false, 0, false, FIELD(vm_desc, vpl011)},
@@ -327,7 +327,7 @@ static const char *const system_binding[] = {"takt,system-1", NULL};
 static const char *const board_binding[] = {"takt,board-1", NULL};
 
 static const struct property system_properties[] = {
-    {"compatible", COMPATIBLE, true, 0, 0, system_binding, 0},
+    {"compatible", COMPATIBLE, true, 0, 0, 0, system_binding},
     {"deterministic", FLAG, false, 0, true, FIELD(system_desc, deterministic)},
     {"console-focus", TEXT, false, 0, 0, FIELD(system_desc, console_focus)},
 };
@@ -361,7 +361,7 @@ const struct schema sysdesc_system_schema = {
 // ---- the board's data -------------------------------------------------------------------------------------
 
 static const struct property board_properties[] = {
-    {"compatible", COMPATIBLE, true, 0, 0, board_binding, 0},
+    {"compatible", COMPATIBLE, true, 0, 0, 0, board_binding},
     {"overhead-ns", CELL, true, 1, 1000000, FIELD(system_desc, overhead_ns)},
     {"irq-cost-ns", CELL, true, 1, 1000000, FIELD(system_desc, irq_cost_ns)},
     {"console-core", CELL, false, 0, MAX_CORES - 1, FIELD(system_desc, console_core)},

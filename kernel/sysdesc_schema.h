@@ -21,11 +21,11 @@ enum property_kind {
 
 struct property {
     const char *name;
-    enum property_kind kind;
+    enum property_kind kind : 8;
     bool required;
     uint32_t min, max;
+    uint16_t offset;            // of the field in the node's object
     const char *const *choices; // NULL-terminated
-    size_t offset;              // of the field in the node's object
 };
 
 struct child {
