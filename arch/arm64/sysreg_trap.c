@@ -24,7 +24,7 @@
      (uint32_t)(crn) << ISS_CRN_SHIFT | (uint32_t)(crm) << ISS_CRM_SHIFT | \
      (uint32_t)(op2) << ISS_OP2_SHIFT)
 #define ONE_REGISTER SYSREG(3, 7, 15, 15, 7)
-#define ANY_CRM      SYSREG(3, 7, 15, 0, 7)
+#define ANY_POINT    SYSREG(3, 7, 15, 0, 4) // CRm, and the lower two bits of op2
 #define ANY_CRM_OP2  SYSREG(3, 7, 15, 0, 0)
 #define CRM(iss)     ((iss) >> ISS_CRM_SHIFT & 0xf)
 #define OP2(iss)     ((iss) >> ISS_OP2_SHIFT & 0x7)
@@ -150,36 +150,33 @@ static bool read_claim(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
 
 // What is in no row is undefined for the guest. The often used ones come first.
 static const struct sysreg_row sysreg_rows[] = {
-    REG(3, 3, 14, 2, 2, read_timer, write_timer),                 // CNTP_CVAL_EL0
-    REG(3, 3, 14, 2, 1, read_timer, write_timer),                 // CNTP_CTL_EL0
-    REG(3, 3, 14, 2, 0, read_timer, write_timer),                 // CNTP_TVAL_EL0
-    REG(3, 0, 0, 0, 6, read_revidr, NULL),                        // REVIDR_EL1
-    ROW(ANY_CRM_OP2, SYSREG(3, 0, 0, 0, 0), read_id, NULL),       // ID_*
-    REG(3, 0, 12, 11, 6, NULL, write_sgi_group0),                 // ICC_ASGI1R_EL1
-    REG(3, 0, 12, 11, 7, NULL, write_sgi_group0),                 // ICC_SGI0R_EL1
-    REG(3, 0, 12, 12, 5, read_sre, write_sre),                    // ICC_SRE_EL1
-    REG(3, 0, 1, 0, 1, read_zero, ignore_write),                  // ACTLR_EL1
-    REG(3, 1, 0, 0, 7, read_zero, NULL),                          // AIDR_EL1
-    REG(2, 0, 0, 2, 2, read_mdscr, write_mdscr),                  // MDSCR_EL1
-    REG(2, 0, 0, 2, 0, read_zero, ignore_write),                  // MDCCINT_EL1
-    ROW(ANY_CRM, SYSREG(2, 0, 0, 0, 4), read_zero, ignore_write), // DBGBVR<n>_EL1
-    ROW(ANY_CRM, SYSREG(2, 0, 0, 0, 5), read_zero, ignore_write), // DBGBCR<n>_EL1
-    ROW(ANY_CRM, SYSREG(2, 0, 0, 0, 6), read_zero, ignore_write), // DBGWVR<n>_EL1
-    ROW(ANY_CRM, SYSREG(2, 0, 0, 0, 7), read_zero, ignore_write), // DBGWCR<n>_EL1
-    REG(2, 0, 0, 0, 2, read_zero, ignore_write),                  // OSDTRRX_EL1
-    REG(2, 0, 0, 3, 2, read_zero, ignore_write),                  // OSDTRTX_EL1
-    REG(2, 0, 0, 6, 2, read_zero, ignore_write),                  // OSECCR_EL1
-    REG(2, 0, 1, 0, 0, read_zero, NULL),                          // MDRAR_EL1
-    REG(2, 0, 1, 0, 4, NULL, ignore_write),                       // OSLAR_EL1
-    REG(2, 0, 1, 1, 4, read_oslsr, NULL),                         // OSLSR_EL1
-    REG(2, 0, 1, 3, 4, read_zero, ignore_write),                  // OSDLR_EL1
-    REG(2, 0, 1, 4, 4, read_zero, ignore_write),                  // DBGPRCR_EL1
-    REG(2, 0, 7, 8, 6, read_claim, ignore_write),                 // DBGCLAIMSET_EL1
-    REG(2, 0, 7, 9, 6, read_zero, ignore_write),                  // DBGCLAIMCLR_EL1
-    REG(2, 0, 7, 14, 6, read_zero, NULL),                         // DBGAUTHSTATUS_EL1
-    REG(2, 3, 0, 1, 0, read_zero, NULL),                          // MDCCSR_EL0
-    REG(2, 3, 0, 4, 0, read_zero, ignore_write),                  // DBGDTR_EL0
-    REG(2, 3, 0, 5, 0, read_zero, ignore_write),                  // DBGDTRRX_EL0, DBGDTRTX_EL0
+    REG(3, 3, 14, 2, 2, read_timer, write_timer),                   // CNTP_CVAL_EL0
+    REG(3, 3, 14, 2, 1, read_timer, write_timer),                   // CNTP_CTL_EL0
+    REG(3, 3, 14, 2, 0, read_timer, write_timer),                   // CNTP_TVAL_EL0
+    REG(3, 0, 0, 0, 6, read_revidr, NULL),                          // REVIDR_EL1
+    ROW(ANY_CRM_OP2, SYSREG(3, 0, 0, 0, 0), read_id, NULL),         // ID_*
+    REG(3, 0, 12, 11, 6, NULL, write_sgi_group0),                   // ICC_ASGI1R_EL1
+    REG(3, 0, 12, 11, 7, NULL, write_sgi_group0),                   // ICC_SGI0R_EL1
+    REG(3, 0, 12, 12, 5, read_sre, write_sre),                      // ICC_SRE_EL1
+    REG(3, 0, 1, 0, 1, read_zero, ignore_write),                    // ACTLR_EL1
+    REG(3, 1, 0, 0, 7, read_zero, NULL),                            // AIDR_EL1
+    REG(2, 0, 0, 2, 2, read_mdscr, write_mdscr),                    // MDSCR_EL1
+    REG(2, 0, 0, 2, 0, read_zero, ignore_write),                    // MDCCINT_EL1
+    ROW(ANY_POINT, SYSREG(2, 0, 0, 0, 4), read_zero, ignore_write), // DBG{B,W}{V,C}R<n>_EL1
+    REG(2, 0, 0, 0, 2, read_zero, ignore_write),                    // OSDTRRX_EL1
+    REG(2, 0, 0, 3, 2, read_zero, ignore_write),                    // OSDTRTX_EL1
+    REG(2, 0, 0, 6, 2, read_zero, ignore_write),                    // OSECCR_EL1
+    REG(2, 0, 1, 0, 0, read_zero, NULL),                            // MDRAR_EL1
+    REG(2, 0, 1, 0, 4, NULL, ignore_write),                         // OSLAR_EL1
+    REG(2, 0, 1, 1, 4, read_oslsr, NULL),                           // OSLSR_EL1
+    REG(2, 0, 1, 3, 4, read_zero, ignore_write),                    // OSDLR_EL1
+    REG(2, 0, 1, 4, 4, read_zero, ignore_write),                    // DBGPRCR_EL1
+    REG(2, 0, 7, 8, 6, read_claim, ignore_write),                   // DBGCLAIMSET_EL1
+    REG(2, 0, 7, 9, 6, read_zero, ignore_write),                    // DBGCLAIMCLR_EL1
+    REG(2, 0, 7, 14, 6, read_zero, NULL),                           // DBGAUTHSTATUS_EL1
+    REG(2, 3, 0, 1, 0, read_zero, NULL),                            // MDCCSR_EL0
+    REG(2, 3, 0, 4, 0, read_zero, ignore_write),                    // DBGDTR_EL0
+    REG(2, 3, 0, 5, 0, read_zero, ignore_write),                    // DBGDTRRX_EL0, DBGDTRTX_EL0
 };
 
 // Says it once for each register, for the first few of a VM.
