@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Proves on the linked hypervisor what no compiler option promises, and prints its sizes.
 
-    check_image.py [--cross aarch64-linux-gnu-] [--json FILE] takt.elf
+    check_image.py [--cross aarch64-linux-gnu-] [--json FILE] [--most BYTES] takt.elf
 
 * No instruction names a floating-point or SIMD register, except in the two functions that switch a guest's.
 * No segment and no section is both writable and executable.
+* The file of it (takt.Image) is not larger than BYTES.
 """
 import argparse
 import json
@@ -43,6 +44,18 @@ def writable_and_executable(program_headers, sections):
             yield f"the section {name}"
 
 
+def file_size(program_headers):
+    """What `objcopy -O binary` makes of it: the segments' bytes, with the gaps between them."""
+    loads = [line.split() for line in program_headers.splitlines() if line.split()[:1] == ["LOAD"]]
+    filled = [(int(fields[3], 16), int(fields[4], 16)) for fields in loads if int(fields[4], 16)]
+    return max(start + size for start, size in filled) - min(start for start, _ in filled)
+
+
+def too_large(size, most):
+    if most is not None and size > most:
+        yield f"takt.Image has {size} bytes, {size - most} more than the {most} that it may have; make something smaller"
+
+
 def read_sections(listing):
     """(name, size, flags, type) of each section that occupies memory, from `readelf -SW`."""
     rows = []
@@ -72,6 +85,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cross", default="aarch64-linux-gnu-", help="prefix of objdump and readelf")
     parser.add_argument("--json", help="write the sizes there too")
+    parser.add_argument("--most", type=int, help="how many bytes takt.Image may have")
     parser.add_argument("elf")
     args = parser.parse_args()
 
@@ -79,12 +93,14 @@ def main():
         return subprocess.run([args.cross + name, *options, args.elf], check=True, capture_output=True, text=True).stdout
 
     sections = read_sections(tool("readelf", "-SW"))
+    headers = tool("readelf", "-lW")
     faults = [f"{function} at {address}: `{text}` uses a floating-point or SIMD register; they belong to the guests. "
               f"Only {' and '.join(sorted(FPSIMD_SWITCH))} may."
               for function, address, text in fpsimd_uses(tool("objdump", "-d", "--no-show-raw-insn"))]
     faults += [f"{what} is writable and executable; give code and data segments of their own (PHDRS in the linker script)"
-               for what in writable_and_executable(tool("readelf", "-lW"), sections)]
-    total = sizes(sections)
+               for what in writable_and_executable(headers, sections)]
+    faults += too_large(file_size(headers), args.most)
+    total = sizes(sections) | {"file": file_size(headers)}
     print("  SIZE     " + "  ".join(f"{name} {value}" for name, value in total.items()))
     if args.json:
         with open(args.json, "w", encoding="utf-8") as file:

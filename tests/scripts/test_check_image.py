@@ -42,3 +42,15 @@ def test_sizes_by_kind():
     sections = [(".text", 100, "AX", "PROGBITS"), (".rodata", 20, "A", "PROGBITS"), (".data", 8, "WA", "PROGBITS"),
                 (".bss", 64, "WA", "NOBITS")]
     assert check_image.sizes(sections) == {"text": 100, "rodata": 20, "data": 8, "bss": 64, "image": 128}
+
+
+def test_the_file_spans_the_filled_segments():
+    headers = ("  LOAD  0x001000 0x0000800000000000 0x0000800000000000 0x001800 0x001800 R E 0x1000\n"
+               "  LOAD  0x003000 0x0000800000002000 0x0000800000002000 0x000080 0x009000 RW  0x1000\n"
+               "  LOAD  0x004000 0x000080000000c000 0x000080000000c000 0x000000 0x004000 RW  0x1000\n")
+    assert check_image.file_size(headers) == 0x2080
+
+
+def test_an_image_over_its_bound_is_found():
+    assert not list(check_image.too_large(4096, 4096)) and not list(check_image.too_large(4097, None))
+    assert "1 more than the 4096" in next(check_image.too_large(4097, 4096))
