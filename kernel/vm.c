@@ -180,6 +180,9 @@ static bool boots_again(struct vm *vm)
 {
     enum restart_policy policy = vm->desc->restart;
 
+    if (vm->stop_asked) {
+        return false;
+    }
     if (vm->end == VM_END_RESTART) { // the operator starts it: its failures count from here
         vm->restarts = 0;
         return true;
@@ -207,13 +210,27 @@ static void set_state(struct vm *vm, enum vm_state state)
     unsigned long flags = spin_lock(&vm->lock);
 
     vm->state = (uint8_t)state;
+    vm->stop_asked = vm->stop_asked && state != VM_STOPPED;
     spin_unlock(&vm->lock, flags);
+}
+
+static void stop_as_asked(struct vm *vm)
+{
+    vm->end = VM_END_STOP;
+    format_string(vm->reason, sizeof(vm->reason), "by the operator");
+    log_line("%s: %s: %s", vm->name, end_names[vm->end], vm->reason);
+    set_state(vm, VM_STOPPED);
 }
 
 static void run(struct vm *vm)
 {
     unsigned long flags = spin_lock(&vm->lock);
 
+    if (vm->stop_asked) {
+        spin_unlock(&vm->lock, flags);
+        stop_as_asked(vm);
+        return;
+    }
     vm->state = VM_RUNNING;
     vm->end = VM_END_NONE;
     vm->stats.starts++;
@@ -252,7 +269,11 @@ static enum job_result job_stopping(struct vm *vm)
     }
     log_line("%s: %s: %s", vm->name, end_names[vm->end], vm->reason);
     if (!boots_again(vm)) {
-        set_state(vm, VM_STOPPED);
+        if (vm->stop_asked && vm->end != VM_END_STOP) {
+            stop_as_asked(vm);
+        } else {
+            set_state(vm, VM_STOPPED);
+        }
         return JOB_DONE;
     }
     vm_load_begin(vm);
@@ -308,7 +329,18 @@ static int end_by_operator(struct vm *vm, enum vm_end end, const char *format, .
 
 int vm_stop(struct vm *vm)
 {
-    return end_by_operator(vm, VM_END_STOP, "by the operator");
+    enum vm_state state;
+
+    do {
+        if (end_by_operator(vm, VM_END_STOP, "by the operator") == OK) {
+            return OK;
+        }
+        unsigned long flags = spin_lock(&vm->lock);
+        state = (enum vm_state)vm->state;
+        vm->stop_asked = state == VM_LOADING || state == VM_STOPPING;
+        spin_unlock(&vm->lock, flags);
+    } while (state == VM_RUNNING); // it was in between just now, and was quick
+    return state == VM_STOPPED ? ERR_BUSY : OK;
 }
 
 int vm_restart(struct vm *vm)

@@ -77,6 +77,7 @@ struct vm {
     uint8_t end;   // enum vm_end
     uint8_t vcpu_count;
     uint8_t running_vcpus; // that still are on a core; under lock
+    bool stop_asked;       // by the operator, while it was between two runs; under lock
     uint8_t memory_count;
     unsigned restarts; // by policy, since the operator last started it
     char reason[96];   // how it ended last, for people
@@ -101,7 +102,7 @@ extern unsigned vm_count;
 int vm_create_all(const struct system_desc *desc);
 
 // Starts, stops, restarts. Any core, thread context; they return at once, work goes on as the VM's job.
-// ERR_BUSY while the VM is in between.
+// ERR_BUSY while the VM is in between; a stop is kept until then, so that a VM that resets for ever can be stopped.
 int vm_start(struct vm *vm);
 int vm_stop(struct vm *vm);
 int vm_restart(struct vm *vm);

@@ -115,7 +115,7 @@ static void operator_acts(void)
     core_leave();
     WORLD_ASSERT(before != VM_STOPPED || status == (stops ? ERR_BUSY : OK));
     WORLD_ASSERT(before != VM_RUNNING || status == (starts ? ERR_BUSY : OK));
-    WORLD_ASSERT(before == VM_STOPPED || before == VM_RUNNING || status == ERR_BUSY);
+    WORLD_ASSERT(before == VM_STOPPED || before == VM_RUNNING || status == (stops ? OK : ERR_BUSY));
 }
 
 static void step(void)

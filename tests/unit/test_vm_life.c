@@ -305,7 +305,6 @@ static void the_operator_in_every_state(void **state)
     assert_int_equal(vm_stop(vms[V]), ERR_BUSY); // stopped
     assert_int_equal(vm_start(vms[V]), OK);
     assert_int_equal(vm_start(vms[V]), ERR_BUSY); // loading
-    assert_int_equal(vm_stop(vms[V]), ERR_BUSY);
     assert_int_equal(vm_restart(vms[V]), ERR_BUSY);
     until_state(V, VM_RUNNING);
     until_current(vcpu(V));
@@ -317,7 +316,7 @@ static void the_operator_in_every_state(void **state)
     assert_int_equal(vm_stop(vms[V]), OK);
     assert_int_equal(vms[V]->state, VM_STOPPING);
     assert_int_equal(vm_start(vms[V]), ERR_BUSY); // stopping
-    assert_int_equal(vm_stop(vms[V]), ERR_BUSY);
+    assert_int_equal(vm_stop(vms[V]), OK);        // asked for again
     assert_int_equal(vm_restart(vms[V]), ERR_BUSY);
     until_state(V, VM_STOPPED);
     assert_int_equal(vms[V]->end, VM_END_STOP);
@@ -331,6 +330,29 @@ static void the_operator_in_every_state(void **state)
     until_state(V, VM_RUNNING);
     assert_int_equal(vms[V]->stats.starts, 3);
     assert_int_equal(vms[V]->stats.failures, 0);
+}
+
+// A stop that comes between two runs is kept.
+static void a_vm_that_resets_for_ever_can_be_stopped(void **state)
+{
+    (void)state;
+    assert_int_equal(vm_start(vms[V]), OK);
+    assert_int_equal(vm_stop(vms[V]), OK); // loading
+    until_state(V, VM_STOPPED);
+    assert_int_equal(vms[V]->end, VM_END_STOP);
+    assert_int_equal(vms[V]->stats.starts, 0);
+    host_cpu = cpus[0];
+    assert_int_equal(vm_start(vms[V]), OK); // the wish is gone
+    until_state(V, VM_RUNNING);
+    until_current(vcpu(V));
+    host_cpu = vcpu(V)->cpu;
+    vm_end(vms[V], VM_END_RESET, "again");
+    assert_int_equal(vms[V]->state, VM_STOPPING);
+    assert_int_equal(vm_stop(vms[V]), OK);
+    until_state(V, VM_STOPPED);
+    assert_int_equal(vms[V]->end, VM_END_STOP);
+    assert_string_equal(vms[V]->reason, "by the operator");
+    assert_int_equal(vms[V]->stats.starts, 1);
 }
 
 static void a_vm_is_found_by_its_name(void **state)
@@ -354,6 +376,7 @@ int main(void)
         cmocka_unit_test_setup(nothing_starts_in_a_vm_that_ends, setup),
         cmocka_unit_test_setup(an_end_just_before_the_first_vcpu_is_an_end, setup),
         cmocka_unit_test_setup(the_operator_in_every_state, setup),
+        cmocka_unit_test_setup(a_vm_that_resets_for_ever_can_be_stopped, setup),
         cmocka_unit_test_setup(a_vm_is_found_by_its_name, setup),
     };
     return cmocka_run_group_tests_name("life of a VM", tests, NULL, NULL);
