@@ -166,10 +166,10 @@ class Console:
         return "\n".join(line for line in answer.splitlines()[:-1] if not VM_LINE.match(line) and line != command)
 
     def stop_vm(self, vm, timeout=30):
-        """Stops a VM through the monitor, which refuses while it is between two starts."""
-        until = time.monotonic() + timeout
-        while "is being stopped" not in self.monitor(f"stop {vm}", timeout) and time.monotonic() < until:
-            pass
+        """Stops a VM through the monitor; returns its row."""
+        answer = self.monitor(f"stop {vm}", timeout)
+        if "is being stopped" not in answer:
+            raise ConsoleError(f"the monitor does not stop {vm}: {answer}")
         return self.vm_reaches(vm, "stopped", timeout)
 
     def vm_numbers(self):
