@@ -112,7 +112,8 @@ class Console:
             alive = self._read_more(left)
 
     def expect(self, pattern, timeout=30, what=None):
-        """Waits for a regular expression after what earlier calls matched; returns its match."""
+        """Waits for a regular expression after what earlier calls matched; returns its match. To mean a whole line, end
+        it with \\n: $ matches where a line has not come to its end yet."""
         match = self._wait(self.position, pattern, timeout, what)
         self.position = match.end()
         return match

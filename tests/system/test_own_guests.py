@@ -135,7 +135,7 @@ def test_devices_that_are_refused(takt, device, words):
     text = libtakt.system(libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.on_core()])).replace(
         "vcpus {", f'devices {{ d {{ device = "{device}"; }}; }}; vcpus {{')
     with takt.boot(takt.write("refused.dts", text), cores=1) as console:
-        said = console.seen(r"(?m)^\[takt\] .*/vms/rt/devices/d.*$").group()
+        said = console.seen(r"(?m)^\[takt\] .*/vms/rt/devices/d.*\n").group()
         assert words in said, said
         console.seen("nothing is started")
         assert "[rt] " not in console.text
