@@ -64,14 +64,6 @@ static void pl011_rx_interrupt(bool on)
     write(UARTIMSC, on ? INT_RX | INT_RT : 0);
 }
 
-static struct uart_ops pl011_ops = {
-    .name = "PL011",
-    .put_now = pl011_put_now,
-    .put = pl011_put,
-    .get = pl011_get,
-    .rx_interrupt = pl011_rx_interrupt,
-};
-
 // Leaves the line settings that firmware made.
 static void pl011_enable(void)
 {
@@ -85,6 +77,7 @@ static void pl011_enable(void)
 
 void console_uart_find(const void *fdt)
 {
+    static struct uart_ops pl011_ops;
     struct range range;
     struct board_irq irq;
     int node = board_console(fdt);
@@ -98,6 +91,13 @@ void console_uart_find(const void *fdt)
         return;
     }
     pl011_enable();
-    pl011_ops.irq = irq.intid;
+    pl011_ops = (struct uart_ops){
+        .name = "PL011",
+        .put_now = pl011_put_now,
+        .put = pl011_put,
+        .get = pl011_get,
+        .rx_interrupt = pl011_rx_interrupt,
+        .irq = irq.intid,
+    };
     console_uart = &pl011_ops;
 }

@@ -29,11 +29,11 @@ extern uint64_t boot_tables[BOOT_TABLES][TABLE_ENTRIES];
 
 uint64_t image_offset; // address - physical address, inside the image; start.S knows it
 
-// Next free address of each kind that grows, while booting.
+// How much is used of each part that grows, while booting.
 static struct {
     uint64_t device, stack, system;
     struct range fdt;
-} layout = {HYP_DEVICES, HYP_STACKS, HYP_SYSTEM, {0, 0}};
+} layout;
 
 static const struct pagetable hypervisor = {
     .root = boot_tables[0],
@@ -64,31 +64,32 @@ void arch_boot_ranges(struct range *image, struct range *fdt)
     *fdt = layout.fdt;
 }
 
-// Maps the pages around [pa, pa + size) at the first address from *next on that lies as far into a block as `pa`, so
-// that blocks can be used, when that matters. Leaves a page free behind it.
-static void *map_next(uint64_t *next, uint64_t end, paddr_t pa, uint64_t size, uint64_t attributes)
+// Maps the pages around [pa, pa + size) at the first address after the *used bytes from `start` on that lies as far into
+// a block as `pa`, so that blocks can be used, when that matters. Leaves a page free behind it.
+static void *map_next(uint64_t *used, uint64_t start, uint64_t end, paddr_t pa, uint64_t size,
+                      uint64_t attributes)
 {
     uint64_t alignment = size >= BLOCK_SIZE ? BLOCK_SIZE : PAGE_SIZE;
     paddr_t base = ALIGN_DOWN(pa, PAGE_SIZE);
     uint64_t length = ALIGN_UP(pa + size, PAGE_SIZE) - base;
-    uint64_t va = ALIGN_UP(*next, alignment) + (base & (alignment - 1));
+    uint64_t va = ALIGN_UP(start + *used, alignment) + (base & (alignment - 1));
 
     if (size == 0 || pa + size < pa || length >= end - va ||
         pagetable_map(&hypervisor, va, base, length, attributes) != OK) {
         return NULL;
     }
-    *next = va + length + PAGE_SIZE;
+    *used = va + length + PAGE_SIZE - start;
     return (void *)(va + (pa - base));
 }
 
 void *arch_map_device(paddr_t pa, uint64_t size)
 {
-    return map_next(&layout.device, HYP_DEVICES_END, pa, size, LEAF_DEVICE);
+    return map_next(&layout.device, HYP_DEVICES, HYP_DEVICES_END, pa, size, LEAF_DEVICE);
 }
 
 void *arch_map_image(paddr_t pa, uint64_t size)
 {
-    return map_next(&layout.system, HYP_SYSTEM_END, pa, size, LEAF_READ_ONLY);
+    return map_next(&layout.system, HYP_SYSTEM, HYP_SYSTEM_END, pa, size, LEAF_READ_ONLY);
 }
 
 void *arch_map_pool(paddr_t pa, uint64_t size)
@@ -136,14 +137,15 @@ const void *arch_map_fdt(paddr_t pa)
 
 void *arch_alloc_stack(unsigned pages)
 {
-    uint64_t size = pages * PAGE_SIZE, bottom = layout.stack + PAGE_SIZE; // above a guard page
+    uint64_t size = pages * PAGE_SIZE;
+    uint64_t bottom = HYP_STACKS + layout.stack + PAGE_SIZE; // above a guard page
     void *memory = memory_alloc_pages(pages);
 
     if (memory == NULL || bottom + size + PAGE_SIZE > HYP_STACKS_END ||
         pagetable_map(&hypervisor, bottom, memory_pa(memory), size, LEAF_DATA) != OK) {
         return NULL;
     }
-    layout.stack = bottom + size;
+    layout.stack += PAGE_SIZE + size;
     return (void *)(bottom + size);
 }
 
