@@ -66,7 +66,8 @@ void arch_vcpu_resume(struct vcpu *vcpu);
 // Absolute counter value at which the paused VCPU's own virtual timer wants to interrupt it; UINT64_MAX: never.
 uint64_t arch_vcpu_timer_deadline(const struct vcpu *vcpu);
 // That moment came while it was paused: its timer interrupt becomes pending in its virtual interrupt controller.
-void arch_vcpu_timer_expire(struct vcpu *vcpu);
+// False: it was pending, or the guest is still at it, so that nothing changes.
+bool arch_vcpu_timer_expire(struct vcpu *vcpu);
 // An interrupt that would end a wait is pending for it. Its own core.
 bool arch_vcpu_has_interrupt(struct vcpu *vcpu);
 // Moves pending virtual interrupts of the current VCPU into hardware (TODO_INTERRUPTS).

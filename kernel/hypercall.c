@@ -81,7 +81,7 @@ static uint64_t stat_expiries(const struct vcpu *vcpu)
 
 static uint64_t stat_late_min(const struct vcpu *vcpu)
 {
-    return vcpu->cpu->stats.timer.late_min;
+    return stat_expiries(vcpu) == 0 ? 0 : vcpu->cpu->stats.timer.late_min;
 }
 
 static uint64_t stat_late_mean(const struct vcpu *vcpu)

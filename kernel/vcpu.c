@@ -43,8 +43,10 @@ static void wake(struct vcpu *vcpu, uint64_t at)
 // The virtual timer of a VCPU that waits, or comes back into its turn, has expired at `expiry`.
 static void deliver_timer(struct vcpu *vcpu, uint64_t expiry)
 {
-    vcpu->timer_due = expiry;
-    arch_vcpu_timer_expire(vcpu);
+    if (arch_vcpu_timer_expire(
+            vcpu)) { // else it reached the guest before, which is not done with it
+        vcpu->timer_due = expiry;
+    }
 }
 
 static void guest_timer_fired(struct timer_event *event, uint64_t now)

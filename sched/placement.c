@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-_Static_assert(SCHED_MEMBERS_MAX == SCHED_ENTITIES_MAX, "a placed VCPU finds room on its core");
+_Static_assert(SCHED_MEMBERS_MAX + 1 == SCHED_ENTITIES_MAX,
+               "a placed VCPU finds room on its core, beside the core's thread");
 
 static bool prefer_less_used(uint64_t used, uint64_t best)
 {

@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #define SCHED_CORES_MAX       64u
-#define SCHED_MEMBERS_MAX     32u /* VCPUs on one core, SCHED_ENTITIES_MAX */
+#define SCHED_MEMBERS_MAX     31u /* VCPUs on one core: its thread needs a place as well */
 #define SCHED_CORE_AUTO       (-1)
 #define SCHED_UTILISATION_ONE (UINT64_C(1) << 32) /* fixed point of sched_utilisation() */
 

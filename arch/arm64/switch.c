@@ -142,9 +142,9 @@ uint64_t arch_vcpu_timer_deadline(const struct vcpu *vcpu)
     return clock_add_saturating(timer->cval, vcpu->vm->arch.cntvoff);
 }
 
-void arch_vcpu_timer_expire(struct vcpu *vcpu)
+bool arch_vcpu_timer_expire(struct vcpu *vcpu)
 {
-    vgic_expire_hw(vcpu, GIC_PPI_VTIMER, GIC_PPI_VTIMER);
+    return vgic_expire_hw(vcpu, GIC_PPI_VTIMER, GIC_PPI_VTIMER);
 }
 
 bool arch_vcpu_has_interrupt(struct vcpu *vcpu)

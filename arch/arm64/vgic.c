@@ -188,7 +188,7 @@ void vgic_inject_hw(struct vcpu *vcpu, unsigned id, unsigned hw)
     inject_first(vcpu, id, hw);
 }
 
-static __attribute__((noinline)) void expire(struct vcpu *vcpu, unsigned id, unsigned hw)
+static __attribute__((noinline)) bool expire(struct vcpu *vcpu, unsigned id, unsigned hw)
 {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     unsigned slot = c->slot[id];
@@ -196,24 +196,25 @@ static __attribute__((noinline)) void expire(struct vcpu *vcpu, unsigned id, uns
     if (slot != VGIC_NO_SLOT) {
         uint64_t lr = vgic_lr_get(c, slot);
         if ((lr & LR_STATE) != 0) {
-            return;
+            return false;
         }
         if (likely(c->loaded && (lr & LR_HW) != 0)) {
             gic->set_active(hw, true);
             gic->write_lr(slot, lr | LR_PENDING);
-            return;
+            return true;
         }
     } else if ((c->bank.linked & (1u << id)) != 0) { // waits for the guest to enable it
-        return;
+        return false;
     }
     if (c->loaded) {
         gic->set_active(hw, true);
     }
     latch(vcpu, id, hw);
     vgic_flush(vcpu);
+    return true;
 }
 
-void vgic_expire_hw(struct vcpu *vcpu, unsigned id, unsigned hw)
+bool vgic_expire_hw(struct vcpu *vcpu, unsigned id, unsigned hw)
 {
     struct vgic_cpu *c = &vcpu->arch.vgic;
 
@@ -221,10 +222,10 @@ void vgic_expire_hw(struct vcpu *vcpu, unsigned id, unsigned hw)
         uint64_t *lr = &c->lr[c->slot[id]];
         if (likely((*lr & (LR_STATE | LR_HW)) == LR_HW)) {
             *lr |= LR_PENDING;
-            return;
+            return true;
         }
     }
-    expire(vcpu, id, hw);
+    return expire(vcpu, id, hw);
 }
 
 static __attribute__((noinline)) void withdraw(struct vcpu *vcpu, unsigned id)

@@ -108,9 +108,9 @@ void vgic_pulse(struct vcpu *vcpu, unsigned id);
 // A private interrupt of a VCPU on its own core (the virtual timer: fast path, no lock), or an SPI from any core.
 void vgic_inject_hw(struct vcpu *vcpu, unsigned id, unsigned hw);
 // The same, when no physical interrupt was taken because `vcpu` was not running: the physical one is made active when
-// the VCPU is loaded, so that it cannot fire a second time. Private interrupts, own core. Nothing happens when `id` is
-// pending or active already.
-void vgic_expire_hw(struct vcpu *vcpu, unsigned id, unsigned hw);
+// the VCPU is loaded, so that it cannot fire a second time. Private interrupts, own core. False, and nothing
+// happens, when `id` is pending or active already.
+bool vgic_expire_hw(struct vcpu *vcpu, unsigned id, unsigned hw);
 // The level of the linked private interrupt `id` as its source has it now: when it is low, a pending and not yet taken
 // interrupt is withdrawn (the guest moved its compare value). Own core.
 void vgic_hw_line(struct vcpu *vcpu, unsigned id, bool level);

@@ -196,9 +196,10 @@ FAKE uint64_t arch_vcpu_timer_deadline(const struct vcpu *vcpu)
     return host_timer_deadline;
 }
 
-FAKE void arch_vcpu_timer_expire(struct vcpu *vcpu)
+FAKE bool arch_vcpu_timer_expire(struct vcpu *vcpu)
 {
     arch_vcpu_inject(vcpu, 27);
+    return true;
 }
 
 FAKE bool arch_vcpu_has_interrupt(struct vcpu *vcpu)

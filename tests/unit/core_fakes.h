@@ -143,16 +143,18 @@ uint64_t arch_vcpu_timer_deadline(const struct vcpu *vcpu)
     return guest_of(vcpu)->timer;
 }
 
-void arch_vcpu_timer_expire(struct vcpu *vcpu)
+bool arch_vcpu_timer_expire(struct vcpu *vcpu)
 {
     struct guest *guest = guest_of(vcpu);
 
     WORLD_ASSERT(guest->timer <= host_clock); // never early
     host_clock += world.cost.inject;
-    if (((guest->pending | guest->active) & BIT(TIMER_IRQ)) == 0) {
-        guest->pending |= BIT(TIMER_IRQ);
-        guest->expired++;
+    if (((guest->pending | guest->active) & BIT(TIMER_IRQ)) != 0) {
+        return false;
     }
+    guest->pending |= BIT(TIMER_IRQ);
+    guest->expired++;
+    return true;
 }
 
 bool arch_vcpu_has_interrupt(struct vcpu *vcpu)

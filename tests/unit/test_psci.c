@@ -306,6 +306,10 @@ static void figures_of_the_core_are_for_observers(void **state)
     assert_int_equal(world_result(1), 4711);
     assert_call(0, TAKT_HC_STATS, TAKT_STAT_TIMER_LATE_MEAN, 0, 0);
     assert_int_equal(world_result(1), 2);
+    host_cpu->stats.timer.expiries = 0; // as a core starts
+    host_cpu->stats.timer.late_min = UINT64_MAX;
+    assert_call(0, TAKT_HC_STATS, TAKT_STAT_TIMER_LATE_MIN, 0, 0);
+    assert_int_equal(world_result(1), 0);
     for (unsigned i = 0; i < TAKT_STATS; i++) {
         assert_call(0, TAKT_HC_STATS, i, 0, 0);
     }
