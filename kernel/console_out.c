@@ -2,7 +2,7 @@
 // The multiplexer: sources take turns, a line each, and no two are ever mixed in one line. A line is taken when it is
 // whole, when its source has been quiet for a while (a prompt), when much has piled up, or, of the VM in focus, at
 // once. A source that finds another one's unfinished line on the terminal ends it first; who was cut short goes on
-// under its prefix again.
+// under its prefix with a `+` at its end, so that the pieces can be told from lines.
 //
 // What a guest prints cannot pass for somebody else's: a lone carriage return is followed by the prefix, and outside
 // the focus backspaces stop at the guest's first column and escape sequences are left out (a terminal would answer
@@ -91,6 +91,7 @@ static void stage_text(const char *text)
 static void open_line(unsigned index)
 {
     struct console_output *out = &console.out;
+    struct console_source *source = &console.sources[index];
 
     if (out->open == index) {
         return;
@@ -99,7 +100,11 @@ static void open_line(unsigned index)
         out->prompt_broken |= out->open == SOURCE_MONITOR;
         stage_text("\r\n");
     }
-    stage_text(console.sources[index].prefix);
+    stage_text(source->prefix);
+    if (source->column > 0 && source->prefix[0] != '\0') {
+        out->stage[out->stage_length - 1] = '+';
+    }
+    source->column = 0;
     out->open = index;
 }
 

@@ -24,7 +24,7 @@ struct console_source {
     bool full; // a write did not fit: the device waits for drained(); published by the producer
     bool cr;   // a carriage return waits for what follows it
     uint8_t escape;  // enum escape_state
-    uint16_t column; // of the guest's own line
+    uint16_t column; // in the guest's own line, or its last piece; 0: at its start
     char prefix[MAX_NAME + 16];
     struct console_device device;
 };

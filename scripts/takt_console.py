@@ -20,6 +20,8 @@ ENTER = "\r"
 STARTED = re.compile(r"(?m)^-- input goes to ")
 PANIC = re.compile(r"(?m)^\[takt\] PANIC on core .*\n")
 VM_LINE = re.compile(r"\[\S+\] ")
+# A piece of a line: the source, whether it goes on with a line that was cut, and the text.
+PIECE = re.compile(r"\[([^]\n]+)\]([ +])(.*)")
 # What the monitor prints for one command, up to its next prompt: at least one line that is neither a guest's, nor the
 # prompt again (shown anew when other output broke the typed line), nor a notice about the focus.
 ANSWER = re.compile(r"(?m)^(?!takt> |\[\S+\] |-- ).+\n(?:.*\n)*?takt> ")
@@ -49,12 +51,16 @@ def budget_rows(answer):
 class Console:
     """One QEMU with Takt on its serial line. Every wait is bounded, and all of them together by `budget` seconds.
 
-    `text` is everything that was printed, line ends made \\n; `position` is how far expect() has come in it.
+    `text` is everything that was printed, line ends made \\n; a line that was cut short by another source stands in it
+    in pieces, each with all that came before it: the last is whole. `position` is how far expect() has come in it.
     """
 
     def __init__(self, command, log_path, budget=120):
         self.panic_expected = False  # a test of the panic itself says True; anybody else's wait ends with one
         self.text = ""
+        self._whole = ""  # text up to its last line end
+        self._rest = ""  # what was printed since, as it came
+        self._last = {}  # each source's last line, as far as it came
         self.position = 0
         self.status = None  # QEMU's exit status, once it has ended
         self.log_path = pathlib.Path(log_path)
@@ -86,8 +92,32 @@ class Console:
         new = new.replace("\r", "")
         self._log.write(new)
         self._log.flush()
-        self.text += new
+        *lines, self._rest = (self._rest + new).split("\n")
+        for line in lines:
+            self._whole += self._joined(line, True) + "\n"
+        self.text = self._whole + self._joined(self._rest, False)
         return True
+
+    def _joined(self, line, ended):
+        """The line with what its source had printed of it before it was cut."""
+        piece = PIECE.match(line)
+        if not piece:
+            return line
+        source, mark, text = piece.groups()
+        if mark == "+":
+            text = self._last.get(source, "") + text
+        if ended:
+            self._last[source] = text
+        return f"[{source}] {text}"
+
+    def lines_of(self, vm):
+        """Every whole line of a VM, or of one of its consoles, once."""
+        lines = []
+        for line in self.log_path.read_text(encoding="utf-8").splitlines():
+            piece = PIECE.match(line)
+            if piece and piece[1] == vm:
+                lines.append((lines.pop() if piece[2] == "+" else "") + piece[3])
+        return lines
 
     def _wait(self, start, pattern, timeout, what):
         compiled = re.compile(pattern)

@@ -20,6 +20,15 @@ def test_a_line_counts_only_when_it_is_whole(tmp_path):
         assert c.expect_vm("a", r"count (\d+)").group(1) == "123"
 
 
+def test_a_line_that_was_cut_is_joined(tmp_path):
+    with console(tmp_path, "printf '[a] one\r\n[a] co\r\n[b] x\r\n[a]+unt\r\n[b] y\r\n[a]'; sleep 0.3; printf '+ 4'; sleep 0.3; "
+                           "printf '2\r\n[a] end\r\n'") as c:
+        assert c.expect_vm("a", r"count (\d+)").group(1) == "42"
+        c.expect_vm("a", "end")
+        assert c.lines_of("a") == ["one", "count 42", "end"]
+        assert c.lines_of("b") == ["x", "y"]
+
+
 def test_the_end_of_the_machine_is_told(tmp_path):
     with console(tmp_path, "echo last words; exit 3") as c:
         with pytest.raises(takt_console.ConsoleError, match=r"ended with status 3(.|\n)*last words"):

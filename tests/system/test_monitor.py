@@ -64,11 +64,11 @@ def test_lines_of_different_sources_never_mix(takt, three):
         for _ in range(3):
             console.expect_vm("rt", r"count \d+", 60)
         console.expect_vm("load", "round", 60)
-        source = re.compile(r"\[(takt|rt|load|flood)\] |takt> |-- .* --$|$")
+        source = re.compile(r"\[(takt|rt|load|flood)\][ +]|takt> |-- .* --$|$")
         mixed = [line for line in console.text.splitlines()[:-1] if not source.match(line)]
         assert not mixed, mixed[:5]
         for vm, word in (("rt", "rtprobe: "), ("load", "matmul: ")):
-            for line in re.findall(rf"(?m)^\[{vm}\] (.*)$", console.text):
+            for line in console.lines_of(vm)[:-1]:
                 assert line.startswith(word), line
 
 

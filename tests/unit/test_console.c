@@ -67,7 +67,25 @@ static void a_broken_line_is_ended_and_goes_on_under_its_name(void **state)
     run_console();
     say(0, CONSOLE_UART, " -l\n");
     run_console();
-    assert_string_equal(uart.text, "[alpha] # ls\r\n[beta] noise\r\n[alpha]  -l\r\n");
+    assert_string_equal(uart.text, "[alpha] # ls\r\n[beta] noise\r\n[alpha]+ -l\r\n");
+}
+
+// Its backspaces stop where the piece begins, and what begins over after a carriage return is no piece.
+static void a_broken_line_keeps_its_prefix(void **state)
+{
+    (void)state;
+    say(0, CONSOLE_UART, "50%");
+    run_console_for(30);
+    say(1, CONSOLE_UART, "noise\n");
+    run_console();
+    say(0, CONSOLE_UART, "x\b\b\b\b\b\b\b\b\b[takt]");
+    run_console_for(30);
+    say(1, CONSOLE_UART, "more\n");
+    run_console();
+    say(0, CONSOLE_UART, "\r100%\n");
+    run_console();
+    assert_string_equal(uart.text, "[alpha] 50%\r\n[beta] noise\r\n[alpha]+x\b[takt]\r\n"
+                                   "[beta] more\r\n[alpha] 100%\r\n");
 }
 
 static void a_source_without_line_ends_lets_others_in(void **state)
@@ -80,7 +98,7 @@ static void a_source_without_line_ends_lets_others_in(void **state)
     say(0, CONSOLE_UART, flood);
     say(1, CONSOLE_UART, "here\n");
     run_console_for(30);
-    const char *here = strstr(uart.text, "\r\n[beta] here\r\n[alpha] x");
+    const char *here = strstr(uart.text, "\r\n[beta] here\r\n[alpha]+x");
     assert_non_null(here);
     assert_true(here - uart.text < 400);
 }
@@ -172,10 +190,10 @@ static void a_full_fifo_makes_the_job_sleep(void **state)
 // ---- sources never mix ------------------------------------------------------------------------------------
 
 enum { CHANNELS = 4, STREAM_MAX = 20000 };
-static const char *const prefixes[CHANNELS] = {"[alpha] ", "[alpha:hvc0] ", "[beta] ",
-                                               "[beta:hvc0] "};
+static const char *const prefixes[CHANNELS] = {"[alpha]", "[alpha:hvc0]", "[beta]", "[beta:hvc0]"};
 static char sent[CHANNELS][STREAM_MAX], seen[CHANNELS][STREAM_MAX];
 static size_t sent_count[CHANNELS], seen_count[CHANNELS];
+static bool begun[CHANNELS];
 
 static void random_write(struct random *random)
 {
@@ -187,20 +205,23 @@ static void random_write(struct random *random)
         text[i] = random_in(random, 0, 9) == 0 ? '\n' : (char)random_in(random, '!', 'z');
     }
     size = console_vm_write(&fake_vms[channel / 2], channel % 2, text, size);
-    for (size_t i = 0; i < size; i++) { // breaks may be added, so they are not compared
-        if (text[i] != '\n') {
-            sent[channel][sent_count[channel]++] = text[i];
-        }
-    }
+    memcpy(sent[channel] + sent_count[channel], text, size);
+    sent_count[channel] += size;
 }
 
+// A piece joins the line before it; any other line ends that one.
 static void take_line(const char *line, size_t length)
 {
     for (unsigned i = 0; i < CHANNELS; i++) {
         size_t prefix = strlen(prefixes[i]);
-        if (length >= prefix && memcmp(line, prefixes[i], prefix) == 0) {
-            memcpy(seen[i] + seen_count[i], line + prefix, length - prefix);
-            seen_count[i] += length - prefix;
+        if (length > prefix && memcmp(line, prefixes[i], prefix) == 0) {
+            if (line[prefix] == ' ' && begun[i]) {
+                seen[i][seen_count[i]++] = '\n';
+            }
+            assert_true(line[prefix] == ' ' || (line[prefix] == '+' && begun[i]));
+            begun[i] = true;
+            memcpy(seen[i] + seen_count[i], line + prefix + 1, length - prefix - 1);
+            seen_count[i] += length - prefix - 1;
             return;
         }
     }
@@ -217,6 +238,7 @@ static void whatever_they_do_sources_never_mix(void **state)
         set_up_quiet(NULL);
         memset(sent_count, 0, sizeof(sent_count));
         memset(seen_count, 0, sizeof(seen_count));
+        memset(begun, 0, sizeof(begun));
         uart.limited = round % 2 == 0;
         for (int i = 0; i < 300; i++) {
             random_write(&random);
@@ -239,8 +261,9 @@ static void whatever_they_do_sources_never_mix(void **state)
             take_line(line, (size_t)(end - line));
         }
         for (unsigned i = 0; i < CHANNELS; i++) {
-            assert_int_equal(seen_count[i], sent_count[i]);
-            assert_memory_equal(seen[i], sent[i], sent_count[i]);
+            bool ended = sent_count[i] > 0 && sent[i][sent_count[i] - 1] == '\n';
+            assert_int_equal(seen_count[i] + ended, sent_count[i]);
+            assert_memory_equal(seen[i], sent[i], seen_count[i]);
         }
     }
 }
@@ -495,6 +518,7 @@ int main(void)
         cmocka_unit_test_setup(a_prompt_shows_after_a_quiet_time, set_up_quiet),
         cmocka_unit_test_setup(in_focus_every_character_shows_at_once, set_up),
         cmocka_unit_test_setup(a_broken_line_is_ended_and_goes_on_under_its_name, set_up_quiet),
+        cmocka_unit_test_setup(a_broken_line_keeps_its_prefix, set_up_quiet),
         cmocka_unit_test_setup(a_source_without_line_ends_lets_others_in, set_up_quiet),
         cmocka_unit_test_setup(escape_sequences_pass_only_in_focus, set_up_quiet),
         cmocka_unit_test_setup(an_unfinished_sequence_ends_with_its_line, set_up_quiet),
