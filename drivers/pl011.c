@@ -29,44 +29,26 @@ enum {
 
 static volatile uint32_t *registers;
 
-static uint32_t read(unsigned offset)
-{
-    return registers[offset / sizeof(*registers)];
-}
+static uint32_t read(unsigned offset) { return registers[offset / sizeof(*registers)]; }
 
-static void write(unsigned offset, uint32_t value)
-{
-    registers[offset / sizeof(*registers)] = value;
-}
+static void write(unsigned offset, uint32_t value) { registers[offset / sizeof(*registers)] = value; }
 
-static bool pl011_put(char c)
-{
-    if ((read(UARTFR) & FR_TXFF) != 0) {
-        return false;
-    }
+static bool pl011_put(char c) {
+    if ((read(UARTFR) & FR_TXFF) != 0) { return false; }
     write(UARTDR, (unsigned char)c);
     return true;
 }
 
-static void pl011_put_now(char c)
-{
-    while (!pl011_put(c)) {
-    }
+static void pl011_put_now(char c) {
+    while (!pl011_put(c)) {}
 }
 
-static int pl011_get(void)
-{
-    return (read(UARTFR) & FR_RXFE) != 0 ? -1 : (int)(read(UARTDR) & 0xff);
-}
+static int pl011_get(void) { return (read(UARTFR) & FR_RXFE) != 0 ? -1 : (int)(read(UARTDR) & 0xff); }
 
-static void pl011_rx_interrupt(bool on)
-{
-    write(UARTIMSC, on ? INT_RX | INT_RT : 0);
-}
+static void pl011_rx_interrupt(bool on) { write(UARTIMSC, on ? INT_RX | INT_RT : 0); }
 
 // Leaves the line settings that firmware made.
-static void pl011_enable(void)
-{
+static void pl011_enable(void) {
     write(UARTIMSC, 0);
     write(UARTICR, INT_ALL);
     if ((read(UARTCR) & CR_UARTEN) == 0) {
@@ -75,21 +57,18 @@ static void pl011_enable(void)
     }
 }
 
-void console_uart_find(const void *fdt)
-{
+void console_uart_find(const void *fdt) {
     static struct uart_ops pl011_ops;
     struct range range;
     struct board_irq irq;
     int node = board_console(fdt);
 
-    if (node < 0 || fdt_node_check_compatible(fdt, node, "arm,pl011") != 0 ||
-        board_reg(fdt, node, 0, &range) != OK || board_irq(fdt, node, 0, &irq) != OK) {
+    if (node < 0 || fdt_node_check_compatible(fdt, node, "arm,pl011") != 0 || board_reg(fdt, node, 0, &range) != OK ||
+        board_irq(fdt, node, 0, &irq) != OK) {
         return;
     }
     registers = arch_map_device(range.base, range.size);
-    if (registers == NULL) {
-        return;
-    }
+    if (registers == NULL) { return; }
     pl011_enable();
     pl011_ops = (struct uart_ops){
         .name = "PL011",

@@ -62,87 +62,62 @@ struct virtio_console {
 
 // ---- state ------------------------------------------------------------------------------------------------
 
-static void raise_interrupt(struct virtio_console *dev, uint32_t cause)
-{
+static void raise_interrupt(struct virtio_console *dev, uint32_t cause) {
     dev->interrupts |= cause;
     arch_vm_set_line(dev->vm, VIRTIO_CONSOLE_IRQ, dev->interrupts != 0);
 }
 
-static void needs_reset(struct virtio_console *dev)
-{
+static void needs_reset(struct virtio_console *dev) {
     dev->status |= STATUS_NEEDS_RESET;
     raise_interrupt(dev, INTERRUPT_CONFIG);
 }
 
-static bool live(const struct virtio_console *dev, unsigned queue)
-{
-    return dev->queue[queue].ready &&
-           (dev->status & (STATUS_DRIVER_OK | STATUS_NEEDS_RESET)) == STATUS_DRIVER_OK;
+static bool live(const struct virtio_console *dev, unsigned queue) {
+    return dev->queue[queue].ready && (dev->status & (STATUS_DRIVER_OK | STATUS_NEEDS_RESET)) == STATUS_DRIVER_OK;
 }
 
-static void returned(struct virtio_console *dev, unsigned queue)
-{
-    if (!virtq_quiet(dev->vm, &dev->queue[queue])) {
-        raise_interrupt(dev, INTERRUPT_USED);
-    }
+static void returned(struct virtio_console *dev, unsigned queue) {
+    if (!virtq_quiet(dev->vm, &dev->queue[queue])) { raise_interrupt(dev, INTERRUPT_USED); }
 }
 
-static void reset(struct virtio_console *dev)
-{
+static void reset(struct virtio_console *dev) {
     dev->status = 0;
     dev->interrupts = 0;
     dev->device_select = dev->driver_select = dev->queue_select = 0;
     dev->driver_features[0] = dev->driver_features[1] = 0;
-    for (unsigned i = 0; i < QUEUES; i++) {
-        dev->queue[i] = (struct virtqueue){0};
-    }
+    for (unsigned i = 0; i < QUEUES; i++) { dev->queue[i] = (struct virtqueue){0}; }
 }
 
 // ---- output -----------------------------------------------------------------------------------------------
 
 // OK: the step made progress; ERR_NOT_FOUND: no more to send; ERR_BUSY: the console is full; other: broken.
-static int transmit_step(struct virtio_console *dev, uint32_t *budget)
-{
+static int transmit_step(struct virtio_console *dev, uint32_t *budget) {
     struct virtqueue *q = &dev->queue[TRANSMIT];
     struct virtq_buffer buffer;
     char data[SLICE_BYTES];
     bool done = false;
     int status = virtq_peek(dev->vm, q, &buffer);
 
-    if (status != OK) {
-        return status;
-    }
+    if (status != OK) { return status; }
     uint32_t size = MIN(buffer.size, *budget);
-    if (buffer.writable) {
-        return ERR_CORRUPT;
-    }
+    if (buffer.writable) { return ERR_CORRUPT; }
     status = guest_read(dev->vm, buffer.gpa, data, size);
-    if (status != OK) {
-        return status;
-    }
-    uint32_t taken =
-        size == 0 ? 0 : (uint32_t)console_vm_write(dev->vm, CONSOLE_VIRTIO, data, size);
+    if (status != OK) { return status; }
+    uint32_t taken = size == 0 ? 0 : (uint32_t)console_vm_write(dev->vm, CONSOLE_VIRTIO, data, size);
     *budget -= taken;
     status = virtq_advance(dev->vm, q, taken, &done);
-    if (done) {
-        returned(dev, TRANSMIT);
-    }
+    if (done) { returned(dev, TRANSMIT); }
     return status == OK && taken < size ? ERR_BUSY : status;
 }
 
 // One slice. True: there may be more, and room for it.
-static bool transmit_slice(struct virtio_console *dev)
-{
+static bool transmit_slice(struct virtio_console *dev) {
     uint32_t budget = SLICE_BYTES;
 
-    if (!live(dev, TRANSMIT)) {
-        return false;
-    }
+    if (!live(dev, TRANSMIT)) { return false; }
     for (unsigned i = 0; i < SLICE_DESCRIPTORS && budget > 0; i++) {
         int status = transmit_step(dev, &budget);
-        if (status == ERR_NOT_FOUND || status == ERR_BUSY) {
-            return false;
-        }
+        if (status == ERR_NOT_FOUND || status == ERR_BUSY) { return false; }
         if (status != OK) {
             needs_reset(dev);
             return false;
@@ -151,8 +126,7 @@ static bool transmit_slice(struct virtio_console *dev)
     return true;
 }
 
-static enum job_result transmit_job(struct job *job)
-{
+static enum job_result transmit_job(struct job *job) {
     struct virtio_console *dev = container_of(job, struct virtio_console, job);
     unsigned long flags = spin_lock(&dev->lock);
     bool more = transmit_slice(dev);
@@ -161,8 +135,7 @@ static enum job_result transmit_job(struct job *job)
     return more ? JOB_AGAIN : JOB_DONE;
 }
 
-static void console_drained(void *device)
-{
+static void console_drained(void *device) {
     struct virtio_console *dev = device;
 
     job_submit(dev->vm->vcpus[0]->cpu, &dev->job);
@@ -171,30 +144,21 @@ static void console_drained(void *device)
 // ---- input ------------------------------------------------------------------------------------------------
 
 // Each call fills at most one chain for what was typed: `size` is small.
-static int receive(struct virtio_console *dev, const char *data, size_t size, size_t *taken)
-{
+static int receive(struct virtio_console *dev, const char *data, size_t size, size_t *taken) {
     struct virtqueue *q = &dev->queue[RECEIVE];
     struct virtq_buffer buffer;
     bool done = false;
 
     for (unsigned i = 0; i < SLICE_DESCRIPTORS && *taken < size && !done; i++) {
         int status = virtq_peek(dev->vm, q, &buffer);
-        if (status == OK && !buffer.writable) {
-            status = ERR_CORRUPT;
-        }
-        if (status != OK) {
-            return status;
-        }
+        if (status == OK && !buffer.writable) { status = ERR_CORRUPT; }
+        if (status != OK) { return status; }
         uint32_t count = (uint32_t)MIN(size - *taken, (size_t)MIN(buffer.size, SLICE_BYTES));
         status = guest_write(dev->vm, buffer.gpa, data + *taken, count);
-        if (status != OK) {
-            return status;
-        }
+        if (status != OK) { return status; }
         *taken += count;
         status = virtq_advance(dev->vm, q, count, &done);
-        if (status != OK) {
-            return status;
-        }
+        if (status != OK) { return status; }
     }
     // What was typed must not wait for a full buffer.
     int status = q->busy ? virtq_return(dev->vm, q) : OK;
@@ -202,17 +166,14 @@ static int receive(struct virtio_console *dev, const char *data, size_t size, si
     return status;
 }
 
-static size_t console_input(void *device, const char *data, size_t size)
-{
+static size_t console_input(void *device, const char *data, size_t size) {
     struct virtio_console *dev = device;
     unsigned long flags = spin_lock(&dev->lock);
     size_t taken = 0;
 
     if (size > 0 && live(dev, RECEIVE)) {
         int status = receive(dev, data, size, &taken);
-        if (status != OK && status != ERR_NOT_FOUND) {
-            needs_reset(dev);
-        }
+        if (status != OK && status != ERR_NOT_FOUND) { needs_reset(dev); }
     }
     spin_unlock(&dev->lock, flags);
     return taken;
@@ -220,8 +181,7 @@ static size_t console_input(void *device, const char *data, size_t size)
 
 // ---- registers --------------------------------------------------------------------------------------------
 
-static uint32_t read_register(const struct virtio_console *dev, uint64_t offset)
-{
+static uint32_t read_register(const struct virtio_console *dev, uint64_t offset) {
     const struct virtqueue *q = dev->queue_select < QUEUES ? &dev->queue[dev->queue_select] : NULL;
 
     switch (offset) {
@@ -238,8 +198,7 @@ static uint32_t read_register(const struct virtio_console *dev, uint64_t offset)
     }
 }
 
-static void write_status(struct virtio_console *dev, uint32_t value)
-{
+static void write_status(struct virtio_console *dev, uint32_t value) {
     if (value == 0) {
         reset(dev);
         raise_interrupt(dev, 0);
@@ -251,18 +210,13 @@ static void write_status(struct virtio_console *dev, uint32_t value)
     dev->status = (value & ~(uint32_t)STATUS_NEEDS_RESET) | (dev->status & STATUS_NEEDS_RESET);
 }
 
-static void write_queue(struct virtio_console *dev, uint64_t offset, uint32_t value)
-{
+static void write_queue(struct virtio_console *dev, uint64_t offset, uint32_t value) {
     struct virtqueue *q = &dev->queue[dev->queue_select];
-    gpa_t *const address = offset < QUEUE_DRIVER_LOW   ? &q->desc
-                           : offset < QUEUE_DEVICE_LOW ? &q->avail
-                                                       : &q->used;
+    gpa_t *const address = offset < QUEUE_DRIVER_LOW ? &q->desc : offset < QUEUE_DEVICE_LOW ? &q->avail : &q->used;
 
     if (offset == QUEUE_READY) {
         q->ready = false;
-        if ((value & 1) != 0 && virtq_enable(q) != OK) {
-            needs_reset(dev);
-        }
+        if ((value & 1) != 0 && virtq_enable(q) != OK) { needs_reset(dev); }
     } else if (q->ready) {
         return; // a live queue does not change
     } else if (offset == QUEUE_NUM) {
@@ -274,22 +228,16 @@ static void write_queue(struct virtio_console *dev, uint64_t offset, uint32_t va
     }
 }
 
-static void write_notify(struct virtio_console *dev, uint32_t queue)
-{
-    if (queue == TRANSMIT && transmit_slice(dev)) {
-        job_submit(dev->vm->vcpus[0]->cpu, &dev->job);
-    }
+static void write_notify(struct virtio_console *dev, uint32_t queue) {
+    if (queue == TRANSMIT && transmit_slice(dev)) { job_submit(dev->vm->vcpus[0]->cpu, &dev->job); }
 }
 
-static void write_register(struct virtio_console *dev, uint64_t offset, uint32_t value)
-{
+static void write_register(struct virtio_console *dev, uint64_t offset, uint32_t value) {
     switch (offset) {
     case DEVICE_FEATURES_SEL: dev->device_select = value; break;
     case DRIVER_FEATURES_SEL: dev->driver_select = value; break;
     case DRIVER_FEATURES:
-        if (dev->driver_select < 2) {
-            dev->driver_features[dev->driver_select] = value;
-        }
+        if (dev->driver_select < 2) { dev->driver_features[dev->driver_select] = value; }
         break;
     case QUEUE_SEL: dev->queue_select = value; break;
     case QUEUE_NOTIFY: write_notify(dev, value); break;
@@ -306,16 +254,13 @@ static void write_register(struct virtio_console *dev, uint64_t offset, uint32_t
     case QUEUE_DRIVER_LOW + QUEUE_HIGH:
     case QUEUE_DEVICE_LOW:
     case QUEUE_DEVICE_LOW + QUEUE_HIGH:
-        if (dev->queue_select < QUEUES) {
-            write_queue(dev, offset, value);
-        }
+        if (dev->queue_select < QUEUES) { write_queue(dev, offset, value); }
         break;
     default: break;
     }
 }
 
-static int virtio_access(struct vcpu *vcpu, void *device, struct mmio_access *access)
-{
+static int virtio_access(struct vcpu *vcpu, void *device, struct mmio_access *access) {
     struct virtio_console *dev = device;
 
     (void)vcpu;
@@ -334,8 +279,7 @@ static int virtio_access(struct vcpu *vcpu, void *device, struct mmio_access *ac
 
 // ---- life -------------------------------------------------------------------------------------------------
 
-static void virtio_reset(struct vm *vm, void *state)
-{
+static void virtio_reset(struct vm *vm, void *state) {
     struct virtio_console *dev = state;
     unsigned long flags = spin_lock(&dev->lock);
 
@@ -344,20 +288,14 @@ static void virtio_reset(struct vm *vm, void *state)
     spin_unlock(&dev->lock, flags);
 }
 
-static int virtio_create(struct vm *vm, void **state)
-{
-    if (!vm->desc->virtio_console) {
-        return OK;
-    }
+static int virtio_create(struct vm *vm, void **state) {
+    if (!vm->desc->virtio_console) { return OK; }
     struct virtio_console *dev = memory_alloc(sizeof(*dev));
-    if (dev == NULL) {
-        return ERR_NO_MEMORY;
-    }
+    if (dev == NULL) { return ERR_NO_MEMORY; }
     dev->vm = vm;
     dev->job = (struct job){.run = transmit_job, .name = "virtio console"};
     *state = dev;
-    console_vm_attach(vm, CONSOLE_VIRTIO,
-                      &(struct console_device){console_input, console_drained, dev});
+    console_vm_attach(vm, CONSOLE_VIRTIO, &(struct console_device){console_input, console_drained, dev});
     return mmio_add(&vm->mmio, &(struct mmio_region){.base = VIRTIO_CONSOLE_BASE,
                                                      .size = VIRTIO_CONSOLE_SIZE,
                                                      .handler = virtio_access,
@@ -365,18 +303,15 @@ static int virtio_create(struct vm *vm, void **state)
                                                      .name = "virtio console"});
 }
 
-static int virtio_fdt(struct vm *vm, void *state, void *fdt)
-{
+static int virtio_fdt(struct vm *vm, void *state, void *fdt) {
     int node = fdt_add_subnode(fdt, 0, "virtio_mmio@a000000");
     int error = fdt_setprop_string(fdt, node, "compatible", "virtio,mmio");
 
     (void)vm;
     (void)state;
-    error |=
-        fdt_appendprop_addrrange(fdt, 0, node, "reg", VIRTIO_CONSOLE_BASE, VIRTIO_CONSOLE_SIZE);
+    error |= fdt_appendprop_addrrange(fdt, 0, node, "reg", VIRTIO_CONSOLE_BASE, VIRTIO_CONSOLE_SIZE);
     error |= arch_guest_fdt_interrupt(fdt, node, VIRTIO_CONSOLE_IRQ, false);
     return error | fdt_setprop(fdt, node, "dma-coherent", NULL, 0);
 }
 
-const struct virtual_device virtio_console_device = {"virtio console", virtio_create, virtio_reset,
-                                                     virtio_fdt};
+const struct virtual_device virtio_console_device = {"virtio console", virtio_create, virtio_reset, virtio_fdt};

@@ -38,9 +38,8 @@ static const uint8_t id_values[ID_REGISTERS] = {0x11, 0x10, 0x34, 0x00, 0x0d, 0x
 
 // The bits of registers that only keep what was written.
 static const uint16_t plain_bits[PLAIN_END / 4] = {
-    [UARTILPR / 4] = 0xff,    [UARTIBRD / 4] = 0xffff, [UARTFBRD / 4] = 0x3f,
-    [UARTLCR_H / 4] = 0xff,   [UARTCR / 4] = 0xff87,   [UARTIFLS / 4] = 0x3f,
-    [UARTIMSC / 4] = INT_ALL, [UARTDMACR / 4] = 0x7,
+    [UARTILPR / 4] = 0xff, [UARTIBRD / 4] = 0xffff, [UARTFBRD / 4] = 0x3f,    [UARTLCR_H / 4] = 0xff,
+    [UARTCR / 4] = 0xff87, [UARTIFLS / 4] = 0x3f,   [UARTIMSC / 4] = INT_ALL, [UARTDMACR / 4] = 0x7,
 };
 
 struct vpl011 {
@@ -58,24 +57,19 @@ struct vpl011 {
 // ---- interrupt --------------------------------------------------------------------------------------------
 
 // How many characters raise the receive interrupt: 1/8, 1/4, 1/2, 3/4, 7/8 of the FIFO.
-static unsigned rx_trigger(const struct vpl011 *uart)
-{
+static unsigned rx_trigger(const struct vpl011 *uart) {
     static const uint8_t levels[8] = {4, 8, 16, 24, 28, 28, 28, 28};
 
-    return (uart->plain[UARTLCR_H / 4] & LCR_H_FEN) != 0
-               ? levels[uart->plain[UARTIFLS / 4] >> 3 & 7]
-               : 1;
+    return (uart->plain[UARTLCR_H / 4] & LCR_H_FEN) != 0 ? levels[uart->plain[UARTIFLS / 4] >> 3 & 7] : 1;
 }
 
 // A character that stays in the FIFO times out at once: there is no bit time here.
-static uint32_t raw_interrupts(const struct vpl011 *uart)
-{
+static uint32_t raw_interrupts(const struct vpl011 *uart) {
     return (uart->tx_event ? INT_TX : 0) | (uart->rx_count > 0 ? INT_RT : 0) |
            (uart->rx_count >= rx_trigger(uart) ? INT_RX : 0);
 }
 
-static void update(struct vpl011 *uart)
-{
+static void update(struct vpl011 *uart) {
     bool level = (raw_interrupts(uart) & uart->plain[UARTIMSC / 4]) != 0;
 
     if (level != uart->level) {
@@ -86,8 +80,7 @@ static void update(struct vpl011 *uart)
 
 // ---- registers --------------------------------------------------------------------------------------------
 
-static uint32_t read_data(struct vpl011 *uart)
-{
+static uint32_t read_data(struct vpl011 *uart) {
     uint32_t c = 0;
 
     if (uart->rx_count > 0) {
@@ -100,11 +93,8 @@ static uint32_t read_data(struct vpl011 *uart)
 }
 
 // A guest that writes to a full FIFO loses the character, as with the device.
-static void write_data(struct vpl011 *uart, char c)
-{
-    if (uart->held) {
-        return;
-    }
+static void write_data(struct vpl011 *uart, char c) {
+    if (uart->held) { return; }
     if (console_vm_write(uart->vm, CONSOLE_UART, &c, 1) == 1) {
         uart->tx_event = true;
         update(uart);
@@ -114,15 +104,13 @@ static void write_data(struct vpl011 *uart, char c)
     }
 }
 
-static uint32_t read_flags(const struct vpl011 *uart)
-{
+static uint32_t read_flags(const struct vpl011 *uart) {
     return (uart->held ? FR_TXFF | FR_BUSY : FR_TXFE) | (uart->rx_count == 0         ? FR_RXFE
                                                          : uart->rx_count == RX_FIFO ? FR_RXFF
                                                                                      : 0);
 }
 
-static uint32_t read_register(struct vpl011 *uart, uint64_t offset)
-{
+static uint32_t read_register(struct vpl011 *uart, uint64_t offset) {
     switch (offset) {
     case UARTDR: return read_data(uart);
     case UARTFR: return read_flags(uart);
@@ -130,14 +118,11 @@ static uint32_t read_register(struct vpl011 *uart, uint64_t offset)
     case UARTMIS: return raw_interrupts(uart) & uart->plain[UARTIMSC / 4];
     default: break;
     }
-    if (offset < PLAIN_END) {
-        return uart->plain[offset / 4];
-    }
+    if (offset < PLAIN_END) { return uart->plain[offset / 4]; }
     return offset >= UART_ID && offset < UART_ID_END ? id_values[(offset - UART_ID) / 4] : 0;
 }
 
-static void write_register(struct vpl011 *uart, uint64_t offset, uint32_t value)
-{
+static void write_register(struct vpl011 *uart, uint64_t offset, uint32_t value) {
     if (offset == UARTDR) {
         write_data(uart, (char)value);
     } else if (offset == UARTICR) {
@@ -149,8 +134,7 @@ static void write_register(struct vpl011 *uart, uint64_t offset, uint32_t value)
     }
 }
 
-static int vpl011_access(struct vcpu *vcpu, void *device, struct mmio_access *access)
-{
+static int vpl011_access(struct vcpu *vcpu, void *device, struct mmio_access *access) {
     struct vpl011 *uart = device;
 
     (void)vcpu;
@@ -169,8 +153,7 @@ static int vpl011_access(struct vcpu *vcpu, void *device, struct mmio_access *ac
 
 // ---- console ----------------------------------------------------------------------------------------------
 
-static size_t vpl011_input(void *device, const char *data, size_t size)
-{
+static size_t vpl011_input(void *device, const char *data, size_t size) {
     struct vpl011 *uart = device;
     unsigned long flags = spin_lock(&uart->lock);
     size_t taken = 0;
@@ -183,8 +166,7 @@ static size_t vpl011_input(void *device, const char *data, size_t size)
     return taken;
 }
 
-static void vpl011_drained(void *device)
-{
+static void vpl011_drained(void *device) {
     struct vpl011 *uart = device;
     unsigned long flags = spin_lock(&uart->lock);
 
@@ -198,8 +180,7 @@ static void vpl011_drained(void *device)
 
 // ---- life -------------------------------------------------------------------------------------------------
 
-static void vpl011_reset(struct vm *vm, void *state)
-{
+static void vpl011_reset(struct vm *vm, void *state) {
     struct vpl011 *uart = state;
     unsigned long flags = spin_lock(&uart->lock);
 
@@ -209,28 +190,20 @@ static void vpl011_reset(struct vm *vm, void *state)
     spin_unlock(&uart->lock, flags);
 }
 
-static int vpl011_create(struct vm *vm, void **state)
-{
-    if (!vm->desc->vpl011) {
-        return OK;
-    }
+static int vpl011_create(struct vm *vm, void **state) {
+    if (!vm->desc->vpl011) { return OK; }
     struct vpl011 *uart = memory_alloc(sizeof(*uart));
-    if (uart == NULL) {
-        return ERR_NO_MEMORY;
-    }
+    if (uart == NULL) { return ERR_NO_MEMORY; }
     vpl011_reset(vm, uart);
     *state = uart;
-    console_vm_attach(vm, CONSOLE_UART,
-                      &(struct console_device){vpl011_input, vpl011_drained, uart});
-    return mmio_add(&vm->mmio, &(struct mmio_region){.base = VPL011_BASE,
-                                                     .size = VPL011_SIZE,
-                                                     .handler = vpl011_access,
-                                                     .device = uart,
-                                                     .name = "vpl011"});
+    console_vm_attach(vm, CONSOLE_UART, &(struct console_device){vpl011_input, vpl011_drained, uart});
+    return mmio_add(
+        &vm->mmio,
+        &(struct mmio_region){
+            .base = VPL011_BASE, .size = VPL011_SIZE, .handler = vpl011_access, .device = uart, .name = "vpl011"});
 }
 
-static int vpl011_fdt(struct vm *vm, void *state, void *fdt)
-{
+static int vpl011_fdt(struct vm *vm, void *state, void *fdt) {
     static const char path[] = "/pl011@9000000";
     static const char compatible[] = "arm,pl011\0arm,primecell";
     static const char clock_names[] = "uartclk\0apb_pclk";

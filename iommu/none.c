@@ -2,30 +2,25 @@
 // The machine has no IOMMU: nothing can be isolated, so nothing is accepted.
 #include "iommu/iommu.h"
 
-static int none_init(const struct board *board)
-{
+static int none_init(const struct board *board) {
     (void)board;
     return OK;
 }
 
-static int none_device_add(const struct board *board, const char *path, struct iommu_device *device)
-{
+static int none_device_add(const struct board *board, const char *path, struct iommu_device *device) {
     (void)board;
     (void)path;
     (void)device;
     return ERR_UNSUPPORTED;
 }
 
-static int none_domain_create(struct iommu_domain *domain, struct vm *vm)
-{
+static int none_domain_create(struct iommu_domain *domain, struct vm *vm) {
     (void)domain;
     (void)vm;
     return ERR_UNSUPPORTED;
 }
 
-static int none_map(struct iommu_domain *domain, gpa_t gpa, paddr_t pa, uint64_t size,
-                    unsigned access)
-{
+static int none_map(struct iommu_domain *domain, gpa_t gpa, paddr_t pa, uint64_t size, unsigned access) {
     (void)domain;
     (void)gpa;
     (void)pa;
@@ -34,37 +29,32 @@ static int none_map(struct iommu_domain *domain, gpa_t gpa, paddr_t pa, uint64_t
     return ERR_UNSUPPORTED;
 }
 
-static int none_unmap(struct iommu_domain *domain, gpa_t gpa, uint64_t size)
-{
+static int none_unmap(struct iommu_domain *domain, gpa_t gpa, uint64_t size) {
     (void)domain;
     (void)gpa;
     (void)size;
     return ERR_UNSUPPORTED;
 }
 
-static int none_attach(struct iommu_domain *domain, struct iommu_device *device)
-{
+static int none_attach(struct iommu_domain *domain, struct iommu_device *device) {
     (void)domain;
     (void)device;
     return ERR_UNSUPPORTED;
 }
 
-static int none_detach(struct iommu_device *device)
-{
+static int none_detach(struct iommu_device *device) {
     (void)device;
     return ERR_UNSUPPORTED;
 }
 
-static int none_interrupt_map(struct iommu_device *device, uint32_t message, unsigned irq)
-{
+static int none_interrupt_map(struct iommu_device *device, uint32_t message, unsigned irq) {
     (void)device;
     (void)message;
     (void)irq;
     return ERR_UNSUPPORTED;
 }
 
-static int none_interrupt_unmap(struct iommu_device *device, uint32_t message)
-{
+static int none_interrupt_unmap(struct iommu_device *device, uint32_t message) {
     (void)device;
     (void)message;
     return ERR_UNSUPPORTED;

@@ -8,26 +8,21 @@
 #include "kernel/vm.h"
 #include "timer/clock.h"
 
-static int assign_one(struct vm *vm, const struct device_desc *device)
-{
+static int assign_one(struct vm *vm, const struct device_desc *device) {
     uint64_t distance = clock_ns_to_ticks_up(&clock_rate, device->irq_distance_us * 1000ull);
     int status = OK;
 
     for (unsigned i = 0; i < device->page_count && status == OK; i++) {
-        status = arch_vm_map(vm, device->guest_base[i], device->pages[i].base,
-                             device->pages[i].size, STAGE2_DEVICE);
+        status = arch_vm_map(vm, device->guest_base[i], device->pages[i].base, device->pages[i].size, STAGE2_DEVICE);
     }
     for (unsigned i = 0; i < device->irq_count && status == OK; i++) {
         status = arch_irq_assign(device->irq[i], vm->vcpus[0], device->irq_edge[i], distance);
     }
-    if (status != OK) {
-        log_line("%s: device %s cannot be assigned (%d)", vm->name, device->path, status);
-    }
+    if (status != OK) { log_line("%s: device %s cannot be assigned (%d)", vm->name, device->path, status); }
     return status;
 }
 
-int assign_all(struct vm *vm)
-{
+int assign_all(struct vm *vm) {
     int status = OK;
 
     for (unsigned i = 0; i < vm->desc->device_count && status == OK; i++) {
@@ -36,22 +31,13 @@ int assign_all(struct vm *vm)
     return status;
 }
 
-static void each_interrupt(const struct vm *vm, void (*act)(unsigned irq))
-{
+static void each_interrupt(const struct vm *vm, void (*act)(unsigned irq)) {
     for (unsigned i = 0; i < vm->desc->device_count; i++) {
         const struct device_desc *device = &vm->desc->devices[i];
-        for (unsigned n = 0; n < device->irq_count; n++) {
-            act(device->irq[n]);
-        }
+        for (unsigned n = 0; n < device->irq_count; n++) { act(device->irq[n]); }
     }
 }
 
-void assign_acquire(struct vm *vm)
-{
-    each_interrupt(vm, arch_irq_acquire);
-}
+void assign_acquire(struct vm *vm) { each_interrupt(vm, arch_irq_acquire); }
 
-void assign_release(struct vm *vm)
-{
-    each_interrupt(vm, arch_irq_release);
-}
+void assign_release(struct vm *vm) { each_interrupt(vm, arch_irq_release); }

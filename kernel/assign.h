@@ -13,8 +13,8 @@
 // set (in). On success fills path, pages, guest_base (the same addresses; the caller may replace them) and interrupts;
 // irq_distance_us is left alone. On refusal returns a negative status and says what is wrong and what would be right
 // in constant texts. Any context, any tree content.
-int assign_check(const struct board *board, const char *path, struct device_desc *out,
-                 const char **wrong, const char **remedy);
+int assign_check(const struct board *board, const char *path, struct device_desc *out, const char **wrong,
+                 const char **remedy);
 
 // True when both claim the same page or the same interrupt: one device given away twice.
 bool assign_conflict(const struct device_desc *a, const struct device_desc *b);

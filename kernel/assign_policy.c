@@ -58,8 +58,7 @@ static const struct {
                       "the device does DMA (dmas, iommus or dma-coherent) and no IOMMU stands "
                       "between it and memory",
                       "remove it, or accept that it can reach all memory: unprotected-dma"},
-    [DMA_KNOWN] = {ERR_DENIED,
-                   "devices of this kind do DMA and no IOMMU stands between them and memory",
+    [DMA_KNOWN] = {ERR_DENIED, "devices of this kind do DMA and no IOMMU stands between them and memory",
                    "remove it, or accept that it can reach all memory: unprotected-dma"},
     [DMA_UNKNOWN] = {ERR_DENIED,
                      "the device is not known to be free of DMA and no IOMMU stands between it "
@@ -108,106 +107,78 @@ static const char *const dma_compatibles[] = {
 
 // Registers and an interrupt, no bus master; "arm,primecell" only says how to read the peripheral's id.
 static const char *const dma_free_compatibles[] = {
-    "arm,primecell",    "arm,pl010",       "arm,pl011", "arm,pl022",      "arm,pl031",
-    "arm,pl050",        "arm,pl061",       "arm,sp804", "arm,sp805",      "arm,sbsa-uart",
-    "arm,sbsa-gwdt",    "fsl,imx8mp-gpio", "ns16550a",  "fsl,imx35-gpio", "fsl,imx8mp-wdt",
-    "snps,dw-apb-uart", "ns16550",         NULL,
+    "arm,primecell", "arm,pl010",      "arm,pl011",      "arm,pl022",        "arm,pl031",     "arm,pl050",
+    "arm,pl061",     "arm,sp804",      "arm,sp805",      "arm,sbsa-uart",    "arm,sbsa-gwdt", "fsl,imx8mp-gpio",
+    "ns16550a",      "fsl,imx35-gpio", "fsl,imx8mp-wdt", "snps,dw-apb-uart", "ns16550",       NULL,
 };
 
 static const char *const dma_properties[] = {
     "dmas", "iommus", "dma-coherent", "dma-ranges", "iommu-map", "memory-region", NULL,
 };
 
-static bool listed(const char *name, const char *const *list)
-{
-    while (*list != NULL && strcmp(*list, name) != 0) {
-        list++;
-    }
+static bool listed(const char *name, const char *const *list) {
+    while (*list != NULL && strcmp(*list, name) != 0) { list++; }
     return *list != NULL;
 }
 
-static bool compatible_with(const void *fdt, int node, const char *const *list)
-{
+static bool compatible_with(const void *fdt, int node, const char *const *list) {
     for (; *list != NULL; list++) {
-        if (fdt_node_check_compatible(fdt, node, *list) == 0) {
-            return true;
-        }
+        if (fdt_node_check_compatible(fdt, node, *list) == 0) { return true; }
     }
     return false;
 }
 
 // The most specific name counts, so each of them must be known.
-static bool known_free_of_dma(const void *fdt, int node)
-{
+static bool known_free_of_dma(const void *fdt, int node) {
     int count = fdt_stringlist_count(fdt, node, "compatible");
     for (int i = 0; i < count; i++) {
         const char *name = fdt_stringlist_get(fdt, node, "compatible", i, NULL);
-        if (name == NULL || !listed(name, dma_free_compatibles)) {
-            return false;
-        }
+        if (name == NULL || !listed(name, dma_free_compatibles)) { return false; }
     }
     return count > 0;
 }
 
-static enum refusal check_dma(const void *fdt, int node)
-{
+static enum refusal check_dma(const void *fdt, int node) {
     for (const char *const *name = dma_properties; *name != NULL; name++) {
-        if (fdt_getprop(fdt, node, *name, NULL) != NULL) {
-            return DMA_PROPERTY;
-        }
+        if (fdt_getprop(fdt, node, *name, NULL) != NULL) { return DMA_PROPERTY; }
     }
-    if (compatible_with(fdt, node, dma_compatibles)) {
-        return DMA_KNOWN;
-    }
+    if (compatible_with(fdt, node, dma_compatibles)) { return DMA_KNOWN; }
     return known_free_of_dma(fdt, node) ? ASSIGNABLE : DMA_UNKNOWN;
 }
 
-static bool string_is(const void *fdt, int node, const char *property, const char *value)
-{
+static bool string_is(const void *fdt, int node, const char *property, const char *value) {
     return fdt_stringlist_search(fdt, node, property, value) == 0;
 }
 
-static bool enabled(const void *fdt, int node)
-{
-    return fdt_getprop(fdt, node, "status", NULL) == NULL ||
-           string_is(fdt, node, "status", "okay") || string_is(fdt, node, "status", "ok");
+static bool enabled(const void *fdt, int node) {
+    return fdt_getprop(fdt, node, "status", NULL) == NULL || string_is(fdt, node, "status", "okay") ||
+           string_is(fdt, node, "status", "ok");
 }
 
 // The node itself and everything above it.
-static bool enabled_to_the_root(const void *fdt, int node)
-{
-    while (node > 0 && enabled(fdt, node)) {
-        node = tree_find_parent(fdt, node);
-    }
+static bool enabled_to_the_root(const void *fdt, int node) {
+    while (node > 0 && enabled(fdt, node)) { node = tree_find_parent(fdt, node); }
     return node == 0 && enabled(fdt, 0);
 }
 
 enum { MAX_NODE_RANGES = 64, MAX_NODE_IRQS = 1024 };
 
-static enum refusal check_owner(const void *fdt, int node)
-{
-    if (compatible_with(fdt, node, own_compatibles) ||
-        fdt_getprop(fdt, node, "#iommu-cells", NULL) != NULL ||
-        string_is(fdt, node, "device_type", "memory") ||
-        string_is(fdt, node, "device_type", "cpu")) {
+static enum refusal check_owner(const void *fdt, int node) {
+    if (compatible_with(fdt, node, own_compatibles) || fdt_getprop(fdt, node, "#iommu-cells", NULL) != NULL ||
+        string_is(fdt, node, "device_type", "memory") || string_is(fdt, node, "device_type", "cpu")) {
         return HYPERVISORS_OWN;
     }
     return node == board_console(fdt) ? CONSOLE : ASSIGNABLE;
 }
 
-static bool overlap(const struct range *a, const struct range *b)
-{
-    return a->size != 0 && b->size != 0 && a->base <= b->base + (b->size - 1) &&
-           b->base <= a->base + (a->size - 1);
+static bool overlap(const struct range *a, const struct range *b) {
+    return a->size != 0 && b->size != 0 && a->base <= b->base + (b->size - 1) && b->base <= a->base + (a->size - 1);
 }
 
 // Adds whole pages; ranges that meet in one page become one.
-static enum refusal add_pages(struct device_desc *out, const struct range *reg)
-{
+static enum refusal add_pages(struct device_desc *out, const struct range *reg) {
     uint64_t last = reg->base + (reg->size - 1);
-    if (reg->size == 0 || last < reg->base || last > UINT64_MAX - PAGE_SIZE) {
-        return BAD_PAGES;
-    }
+    if (reg->size == 0 || last < reg->base || last > UINT64_MAX - PAGE_SIZE) { return BAD_PAGES; }
     struct range pages = {.base = ALIGN_DOWN(reg->base, PAGE_SIZE)};
     pages.size = ALIGN_UP(last + 1, PAGE_SIZE) - pages.base;
     for (unsigned i = 0; i < out->page_count;) {
@@ -220,20 +191,15 @@ static enum refusal add_pages(struct device_desc *out, const struct range *reg)
         pages.size = end - pages.base;
         out->pages[i] = out->pages[--out->page_count];
     }
-    if (out->page_count == MAX_DEVICE_PAGES) {
-        return TOO_MANY_PAGES;
-    }
+    if (out->page_count == MAX_DEVICE_PAGES) { return TOO_MANY_PAGES; }
     out->pages[out->page_count++] = pages;
     return ASSIGNABLE;
 }
 
-static enum refusal read_pages(const void *fdt, int node, struct device_desc *out)
-{
+static enum refusal read_pages(const void *fdt, int node, struct device_desc *out) {
     int length;
     int parent = tree_find_parent(fdt, node);
-    if (parent < 0 || fdt_getprop(fdt, node, "reg", &length) == NULL) {
-        return NO_PAGES;
-    }
+    if (parent < 0 || fdt_getprop(fdt, node, "reg", &length) == NULL) { return NO_PAGES; }
     int cells = fdt_address_cells(fdt, parent) + fdt_size_cells(fdt, parent);
     int entries = cells > 0 ? length / (cells * (int)sizeof(fdt32_t)) : 0;
     enum refusal refusal = entries > 0 ? ASSIGNABLE : NO_PAGES;
@@ -241,142 +207,93 @@ static enum refusal read_pages(const void *fdt, int node, struct device_desc *ou
         struct range reg;
         refusal = board_reg(fdt, node, (unsigned)i, &reg) == OK ? add_pages(out, &reg) : BAD_PAGES;
     }
-    for (unsigned i = 0; i < out->page_count; i++) {
-        out->guest_base[i] = out->pages[i].base;
-    }
+    for (unsigned i = 0; i < out->page_count; i++) { out->guest_base[i] = out->pages[i].base; }
     return refusal;
 }
 
-static enum refusal read_interrupts(const void *fdt, int node, struct device_desc *out)
-{
+static enum refusal read_interrupts(const void *fdt, int node, struct device_desc *out) {
     struct board_irq irq;
-    if (fdt_getprop(fdt, node, "interrupts-extended", NULL) != NULL) {
-        return FOREIGN_IRQ;
-    }
-    if (fdt_getprop(fdt, node, "interrupts", NULL) == NULL) {
-        return ASSIGNABLE;
-    }
+    if (fdt_getprop(fdt, node, "interrupts-extended", NULL) != NULL) { return FOREIGN_IRQ; }
+    if (fdt_getprop(fdt, node, "interrupts", NULL) == NULL) { return ASSIGNABLE; }
     int status = OK;
     for (unsigned i = 0; (status = board_irq(fdt, node, i, &irq)) == OK; i++) {
-        if (out->irq_count == MAX_DEVICE_IRQS) {
-            return TOO_MANY_IRQS;
-        }
+        if (out->irq_count == MAX_DEVICE_IRQS) { return TOO_MANY_IRQS; }
         out->irq[out->irq_count] = irq.intid;
         out->irq_edge[out->irq_count++] = irq.edge;
     }
     return status == ERR_NOT_FOUND ? ASSIGNABLE : status == ERR_RANGE ? NOT_AN_SPI : FOREIGN_IRQ;
 }
 
-static bool claims_page(const struct device_desc *device, const struct range *range)
-{
+static bool claims_page(const struct device_desc *device, const struct range *range) {
     for (unsigned i = 0; i < device->page_count; i++) {
-        if (overlap(&device->pages[i], range)) {
-            return true;
-        }
+        if (overlap(&device->pages[i], range)) { return true; }
     }
     return false;
 }
 
-static bool claims_irq(const struct device_desc *device, uint32_t intid)
-{
+static bool claims_irq(const struct device_desc *device, uint32_t intid) {
     for (unsigned i = 0; i < device->irq_count; i++) {
-        if (device->irq[i] == intid) {
-            return true;
-        }
+        if (device->irq[i] == intid) { return true; }
     }
     return false;
 }
 
 // What one other enabled node would share with the device.
-static enum refusal shared_with(const void *fdt, int other, const struct device_desc *device)
-{
+static enum refusal shared_with(const void *fdt, int other, const struct device_desc *device) {
     struct range reg;
     for (unsigned i = 0; i < MAX_NODE_RANGES && board_reg(fdt, other, i, &reg) == OK; i++) {
-        if (claims_page(device, &reg)) {
-            return SHARED_PAGE;
-        }
+        if (claims_page(device, &reg)) { return SHARED_PAGE; }
     }
     struct board_irq irq;
     for (unsigned i = 0; i < MAX_NODE_IRQS; i++) {
         int status = board_irq(fdt, other, i, &irq);
-        if (status == OK && claims_irq(device, irq.intid)) {
-            return SHARED_IRQ;
-        }
-        if (status != OK && status != ERR_RANGE) {
-            break;
-        }
+        if (status == OK && claims_irq(device, irq.intid)) { return SHARED_IRQ; }
+        if (status != OK && status != ERR_RANGE) { break; }
     }
     return ASSIGNABLE;
 }
 
 // Looks at every enabled node but the device's own subtree.
-static enum refusal check_sharing(const void *fdt, int node, const struct device_desc *device)
-{
+static enum refusal check_sharing(const void *fdt, int node, const struct device_desc *device) {
     int depth = 0, skip = -1;
-    for (int other = fdt_next_node(fdt, -1, &depth); other >= 0;
-         other = fdt_next_node(fdt, other, &depth)) {
-        if (skip >= 0 && depth > skip) {
-            continue;
-        }
+    for (int other = fdt_next_node(fdt, -1, &depth); other >= 0; other = fdt_next_node(fdt, other, &depth)) {
+        if (skip >= 0 && depth > skip) { continue; }
         skip = other == node || !enabled(fdt, other) ? depth : -1;
-        if (skip >= 0) {
-            continue;
-        }
+        if (skip >= 0) { continue; }
         enum refusal refusal = shared_with(fdt, other, device);
-        if (refusal != ASSIGNABLE) {
-            return refusal;
-        }
+        if (refusal != ASSIGNABLE) { return refusal; }
     }
     return ASSIGNABLE;
 }
 
-static enum refusal check(const void *fdt, int node, struct device_desc *out)
-{
-    if (node <= 0) {
-        return NO_NODE;
-    }
-    if (!enabled_to_the_root(fdt, node)) {
-        return DISABLED;
-    }
+static enum refusal check(const void *fdt, int node, struct device_desc *out) {
+    if (node <= 0) { return NO_NODE; }
+    if (!enabled_to_the_root(fdt, node)) { return DISABLED; }
     enum refusal refusal = check_owner(fdt, node);
-    if (refusal == ASSIGNABLE) {
-        refusal = read_pages(fdt, node, out);
-    }
-    if (refusal == ASSIGNABLE) {
-        refusal = read_interrupts(fdt, node, out);
-    }
-    if (refusal == ASSIGNABLE && !out->unprotected_dma) {
-        refusal = check_dma(fdt, node);
-    }
+    if (refusal == ASSIGNABLE) { refusal = read_pages(fdt, node, out); }
+    if (refusal == ASSIGNABLE) { refusal = read_interrupts(fdt, node, out); }
+    if (refusal == ASSIGNABLE && !out->unprotected_dma) { refusal = check_dma(fdt, node); }
     return refusal == ASSIGNABLE ? check_sharing(fdt, node, out) : refusal;
 }
 
-int assign_check(const struct board *board, const char *path, struct device_desc *out,
-                 const char **wrong, const char **remedy)
-{
+int assign_check(const struct board *board, const char *path, struct device_desc *out, const char **wrong,
+                 const char **remedy) {
     out->path = path;
     out->page_count = 0;
     out->irq_count = 0;
     enum refusal refusal = check(board->fdt, tree_find_path(board->fdt, path, strlen(path)), out);
-    if (refusal == ASSIGNABLE) {
-        return OK;
-    }
+    if (refusal == ASSIGNABLE) { return OK; }
     *wrong = refusals[refusal].wrong;
     *remedy = refusals[refusal].remedy;
     return refusals[refusal].status;
 }
 
-bool assign_conflict(const struct device_desc *a, const struct device_desc *b)
-{
+bool assign_conflict(const struct device_desc *a, const struct device_desc *b) {
     for (unsigned i = 0; i < b->page_count; i++) {
-        if (claims_page(a, &b->pages[i])) {
-            return true;
-        }
+        if (claims_page(a, &b->pages[i])) { return true; }
     }
     for (unsigned i = 0; i < b->irq_count; i++) {
-        if (claims_irq(a, b->irq[i])) {
-            return true;
-        }
+        if (claims_irq(a, b->irq[i])) { return true; }
     }
     return false;
 }

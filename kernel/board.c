@@ -22,8 +22,7 @@ struct bus {
 
 static const struct bus default_bus = {.address_cells = 2, .size_cells = 1};
 
-static void bus_property(struct bus *bus, const struct tree *tree)
-{
+static void bus_property(struct bus *bus, const struct tree *tree) {
     if (tree_name_is(tree, "#address-cells") && tree->size == CELL) {
         bus->address_cells = tree_u32(tree->data);
     } else if (tree_name_is(tree, "#size-cells") && tree->size == CELL) {
@@ -36,21 +35,14 @@ static void bus_property(struct bus *bus, const struct tree *tree)
 }
 
 // `cells` cells as one number. A PCI-like third cell has no place in an address: such entries are not translated.
-static uint64_t number(const uint8_t *p, uint32_t cells)
-{
+static uint64_t number(const uint8_t *p, uint32_t cells) {
     return cells == 0 ? 0 : cells == 1 ? tree_u32(p) : tree_u64(p);
 }
 
-static int reg_entry(const struct bus *bus, const uint8_t *reg, uint32_t size, unsigned index,
-                     struct range *out)
-{
-    if (bus->address_cells == 0 || bus->address_cells > 2 || bus->size_cells > 2) {
-        return ERR_UNSUPPORTED;
-    }
+static int reg_entry(const struct bus *bus, const uint8_t *reg, uint32_t size, unsigned index, struct range *out) {
+    if (bus->address_cells == 0 || bus->address_cells > 2 || bus->size_cells > 2) { return ERR_UNSUPPORTED; }
     uint32_t entry = (bus->address_cells + bus->size_cells) * CELL;
-    if (index >= size / entry) {
-        return ERR_NOT_FOUND;
-    }
+    if (index >= size / entry) { return ERR_NOT_FOUND; }
     reg += index * entry;
     out->base = number(reg, bus->address_cells);
     out->size = number(reg + bus->address_cells * CELL, bus->size_cells);
@@ -58,14 +50,9 @@ static int reg_entry(const struct bus *bus, const uint8_t *reg, uint32_t size, u
 }
 
 // From addresses of `bus` to those of its parent (2.3.8): no ranges, no way up; empty ranges, the same addresses.
-static int translate(const struct bus *bus, const struct bus *parent, struct range *range)
-{
-    if (!bus->has_ranges || parent->address_cells > 2) {
-        return ERR_NOT_FOUND;
-    }
-    if (bus->ranges_size == 0) {
-        return OK;
-    }
+static int translate(const struct bus *bus, const struct bus *parent, struct range *range) {
+    if (!bus->has_ranges || parent->address_cells > 2) { return ERR_NOT_FOUND; }
+    if (bus->ranges_size == 0) { return OK; }
     uint32_t entry = (bus->address_cells + parent->address_cells + bus->size_cells) * CELL;
     for (uint32_t at = 0; bus->ranges_size - at >= entry; at += entry) {
         const uint8_t *p = bus->ranges + at;
@@ -84,15 +71,11 @@ static int translate(const struct bus *bus, const struct bus *parent, struct ran
 
 // `tree` has just entered the node; path[d] is the bus at depth d, path[0] above the root. A bus with cells out of range
 // fails in reg_entry(), or here on the way up.
-static int read_reg(struct tree *tree, const struct bus *path, unsigned index, struct range *out)
-{
+static int read_reg(struct tree *tree, const struct bus *path, unsigned index, struct range *out) {
     unsigned depth = tree->depth - 1;
 
-    while (tree_next(tree) == TREE_PROPERTY && !tree_name_is(tree, "reg")) {
-    }
-    if (tree->event != TREE_PROPERTY) {
-        return ERR_NOT_FOUND;
-    }
+    while (tree_next(tree) == TREE_PROPERTY && !tree_name_is(tree, "reg")) {}
+    if (tree->event != TREE_PROPERTY) { return ERR_NOT_FOUND; }
     int status = reg_entry(&path[depth], tree->data, tree->size, index, out);
     for (; depth > 1 && status == OK; depth--) {
         status = path[depth - 1].address_cells > 2 || path[depth].size_cells > 2
@@ -102,19 +85,14 @@ static int read_reg(struct tree *tree, const struct bus *path, unsigned index, s
     return status;
 }
 
-int board_reg(const void *fdt, int node, unsigned index, struct range *out)
-{
+int board_reg(const void *fdt, int node, unsigned index, struct range *out) {
     struct bus path[TREE_DEPTH + 1];
     struct tree tree;
 
-    if (tree_open(&tree, fdt, INT32_MAX) != OK) {
-        return ERR_CORRUPT;
-    }
+    if (tree_open(&tree, fdt, INT32_MAX) != OK) { return ERR_CORRUPT; }
     while (tree_next(&tree) > TREE_END) {
         if (tree.event == TREE_NODE) {
-            if (tree.node == node) {
-                return read_reg(&tree, path, index, out);
-            }
+            if (tree.node == node) { return read_reg(&tree, path, index, out); }
             path[tree.depth] = default_bus;
         } else if (tree.event == TREE_PROPERTY) {
             bus_property(&path[tree.depth], &tree);
@@ -125,35 +103,26 @@ int board_reg(const void *fdt, int node, unsigned index, struct range *out)
 
 // ---- finding ----------------------------------------------------------------------------------------------
 
-static bool compatible_with(const struct tree *tree, const char *const *list)
-{
-    while (*list != NULL && !tree_lists(tree->data, tree->size, *list)) {
-        list++;
-    }
+static bool compatible_with(const struct tree *tree, const char *const *list) {
+    while (*list != NULL && !tree_lists(tree->data, tree->size, *list)) { list++; }
     return *list != NULL;
 }
 
-static bool says_disabled(const struct tree *tree)
-{
+static bool says_disabled(const struct tree *tree) {
     return tree_name_is(tree, "status") && !tree_lists(tree->data, tree->size, "okay") &&
            !tree_lists(tree->data, tree->size, "ok");
 }
 
-int board_find_compatible(const void *fdt, const char *const *list, int after)
-{
+int board_find_compatible(const void *fdt, const char *const *list, int after) {
     struct tree tree;
     int node = -1;
     bool match = false;
 
-    if (tree_open(&tree, fdt, INT32_MAX) != OK) {
-        return ERR_CORRUPT;
-    }
+    if (tree_open(&tree, fdt, INT32_MAX) != OK) { return ERR_CORRUPT; }
     // A node is judged when its properties are over: status may stand before or after compatible.
     while (tree_next(&tree) > TREE_END) {
         if (tree.event != TREE_PROPERTY) {
-            if (match) {
-                return node;
-            }
+            if (match) { return node; }
             node = tree.node;
             match = false;
         } else if (node > after && tree_name_is(&tree, "compatible")) {
@@ -180,14 +149,13 @@ struct node {
 struct parse {
     struct board *board;
     struct bus bus[3]; // of the root's depth and below
-    char section; // which child of the root we are in: 'c' /cpus, 'r' /reserved-memory, 'h' /chosen
+    char section;      // which child of the root we are in: 'c' /cpus, 'r' /reserved-memory, 'h' /chosen
     struct node node;
     const char *problem, *at, *remedy;
     uint64_t initrd_start, initrd_end;
 };
 
-static void fail(struct parse *p, const char *at, const char *problem, const char *remedy)
-{
+static void fail(struct parse *p, const char *at, const char *problem, const char *remedy) {
     if (p->problem == NULL) {
         p->at = at;
         p->problem = problem;
@@ -195,8 +163,7 @@ static void fail(struct parse *p, const char *at, const char *problem, const cha
     }
 }
 
-static void add_core(struct parse *p)
-{
+static void add_core(struct parse *p) {
     struct board *board = p->board;
     struct range id;
 
@@ -206,20 +173,15 @@ static void add_core(struct parse *p)
         return;
     }
     board->cpu_total++;
-    if (board->cpu_count < MAX_CORES) {
-        board->cpu_hwid[board->cpu_count++] = id.base;
-    }
+    if (board->cpu_count < MAX_CORES) { board->cpu_hwid[board->cpu_count++] = id.base; }
 }
 
-static void add_ranges(struct parse *p, const struct bus *bus, struct range *list, unsigned max,
-                       unsigned *count, const char *at)
-{
+static void add_ranges(struct parse *p, const struct bus *bus, struct range *list, unsigned max, unsigned *count,
+                       const char *at) {
     struct range range;
 
     for (unsigned i = 0; reg_entry(bus, p->node.reg, p->node.reg_size, i, &range) == OK; i++) {
-        if (range.size == 0) {
-            continue;
-        }
+        if (range.size == 0) { continue; }
         if (range.base + (range.size - 1) < range.base) {
             fail(p, at, "a range ends beyond 2^64", "mend the firmware's device tree");
         } else if (*count == max) {
@@ -231,8 +193,7 @@ static void add_ranges(struct parse *p, const struct bus *bus, struct range *lis
     }
 }
 
-static void end_properties(struct parse *p)
-{
+static void end_properties(struct parse *p) {
     struct node *node = &p->node;
     struct board *board = p->board;
 
@@ -240,8 +201,7 @@ static void end_properties(struct parse *p)
         if (node->kind == 'c') {
             add_core(p);
         } else if (node->kind == 'm' && node->is_memory) {
-            add_ranges(p, &p->bus[1], board->memory, MAX_BOARD_MEMORY, &board->memory_count,
-                       "/memory:reg");
+            add_ranges(p, &p->bus[1], board->memory, MAX_BOARD_MEMORY, &board->memory_count, "/memory:reg");
         } else if (node->kind == 'r') {
             add_ranges(p, &p->bus[2], board->reserved, MAX_BOARD_RESERVED, &board->reserved_count,
                        "/reserved-memory:reg");
@@ -250,12 +210,9 @@ static void end_properties(struct parse *p)
     *node = (struct node){0};
 }
 
-static void begin_node(struct parse *p, const struct tree *tree)
-{
+static void begin_node(struct parse *p, const struct tree *tree) {
     end_properties(p);
-    if (tree->depth < ARRAY_SIZE(p->bus)) {
-        p->bus[tree->depth] = default_bus;
-    }
+    if (tree->depth < ARRAY_SIZE(p->bus)) { p->bus[tree->depth] = default_bus; }
     if (tree->depth == 2) {
         p->section = tree_name_is(tree, "cpus")              ? 'c'
                      : tree_name_is(tree, "reserved-memory") ? 'r'
@@ -270,24 +227,18 @@ static void begin_node(struct parse *p, const struct tree *tree)
 }
 
 // Up to 32 bytes of entropy. What a boot loader gave twice is mixed, not chosen.
-static void take_seed(struct board *board, const struct tree *tree)
-{
+static void take_seed(struct board *board, const struct tree *tree) {
     for (uint32_t i = 0; i < MIN(tree->size, (uint32_t)sizeof(board->seed)); i++) {
         board->seed[i / 8] ^= (uint64_t)tree->data[i] << (8 * (i % 8));
         board->has_seed = true;
     }
 }
 
-static void chosen_property(struct parse *p, const struct tree *tree)
-{
+static void chosen_property(struct parse *p, const struct tree *tree) {
     if (tree_name_is(tree, "linux,initrd-start")) {
-        p->initrd_start = tree->size == 2 * CELL ? tree_u64(tree->data)
-                          : tree->size == CELL   ? tree_u32(tree->data)
-                                                 : 0;
+        p->initrd_start = tree->size == 2 * CELL ? tree_u64(tree->data) : tree->size == CELL ? tree_u32(tree->data) : 0;
     } else if (tree_name_is(tree, "linux,initrd-end")) {
-        p->initrd_end = tree->size == 2 * CELL ? tree_u64(tree->data)
-                        : tree->size == CELL   ? tree_u32(tree->data)
-                                               : 0;
+        p->initrd_end = tree->size == 2 * CELL ? tree_u64(tree->data) : tree->size == CELL ? tree_u32(tree->data) : 0;
     } else if (tree_name_is(tree, "bootargs") && tree_text(tree) != NULL) {
         p->board->bootargs = tree_text(tree);
     } else if (tree_name_is(tree, "rng-seed") || tree_name_is(tree, "kaslr-seed")) {
@@ -295,11 +246,8 @@ static void chosen_property(struct parse *p, const struct tree *tree)
     }
 }
 
-static void property(struct parse *p, const struct tree *tree)
-{
-    if (tree->depth < ARRAY_SIZE(p->bus)) {
-        bus_property(&p->bus[tree->depth], tree);
-    }
+static void property(struct parse *p, const struct tree *tree) {
+    if (tree->depth < ARRAY_SIZE(p->bus)) { bus_property(&p->bus[tree->depth], tree); }
     if (tree->depth == 1 && tree_name_is(tree, "model") && tree_text(tree) != NULL) {
         p->board->model = tree_text(tree);
     } else if (tree->depth == 2 && p->section == 'h') {
@@ -317,8 +265,7 @@ static void property(struct parse *p, const struct tree *tree)
 }
 
 // The /memreserve/ entries: pairs of 64-bit numbers up to an empty one (5.3).
-static void reserved_map(struct parse *p, const void *fdt)
-{
+static void reserved_map(struct parse *p, const void *fdt) {
     const struct fdt_header *header = fdt;
     uint32_t total = tree_u32(&header->totalsize);
     uint32_t at = tree_u32(&header->off_mem_rsvmap);
@@ -327,37 +274,28 @@ static void reserved_map(struct parse *p, const void *fdt)
     while ((at & 7) == 0 && at <= total && total - at >= 16) {
         const uint8_t *entry = (const uint8_t *)fdt + at;
         struct range range = {.base = tree_u64(entry), .size = tree_u64(entry + 8)};
-        if (range.size == 0) {
-            return;
-        }
-        if (board->reserved_count == MAX_BOARD_RESERVED ||
-            range.base + (range.size - 1) < range.base) {
-            break;
-        }
+        if (range.size == 0) { return; }
+        if (board->reserved_count == MAX_BOARD_RESERVED || range.base + (range.size - 1) < range.base) { break; }
         board->reserved[board->reserved_count++] = range;
         at += 16;
     }
     fail(p, "/memreserve/", "the list is malformed or too long", "mend the firmware's device tree");
 }
 
-static void conclude(struct parse *p)
-{
+static void conclude(struct parse *p) {
     struct board *board = p->board;
 
     if (p->initrd_end > p->initrd_start) {
         board->initrd.base = p->initrd_start;
         board->initrd.size = p->initrd_end - p->initrd_start;
     }
-    if (board->cpu_count == 0) {
-        fail(p, "/cpus", "no usable core", "the firmware's device tree must list the cores");
-    }
+    if (board->cpu_count == 0) { fail(p, "/cpus", "no usable core", "the firmware's device tree must list the cores"); }
     if (board->memory_count == 0) {
         fail(p, "/memory:reg", "no memory", "the firmware's device tree must list the memory");
     }
 }
 
-int board_parse(const void *fdt, struct board *board)
-{
+int board_parse(const void *fdt, struct board *board) {
     struct parse p = {.board = board, .bus = {default_bus, default_bus, default_bus}};
     struct tree tree;
 
@@ -386,22 +324,17 @@ int board_parse(const void *fdt, struct board *board)
     return OK;
 }
 
-int board_console(const void *fdt)
-{
+int board_console(const void *fdt) {
     int length, chosen = tree_find_path(fdt, "/chosen", strlen("/chosen"));
     const char *path = fdt_getprop(fdt, chosen, "stdout-path", &length);
 
-    if (path == NULL || length <= 0) {
-        return ERR_NOT_FOUND;
-    }
+    if (path == NULL || length <= 0) { return ERR_NOT_FOUND; }
     const char *options = memchr(path, ':', (size_t)length); // line settings may follow
     size_t size = options != NULL ? (size_t)(options - path) : strnlen(path, (size_t)length);
     if (path[0] != '/') {
         int aliases = tree_find_path(fdt, "/aliases", strlen("/aliases"));
         path = fdt_getprop_namelen(fdt, aliases, path, (int)size, &length);
-        if (path == NULL || length <= 0) {
-            return ERR_NOT_FOUND;
-        }
+        if (path == NULL || length <= 0) { return ERR_NOT_FOUND; }
         size = strnlen(path, (size_t)length);
     }
     return tree_find_path(fdt, path, size);

@@ -25,28 +25,23 @@ enum {
 };
 
 // Cell `index` of a property, whatever the tree's alignment.
-static uint32_t cell(const void *property, unsigned index)
-{
+static uint32_t cell(const void *property, unsigned index) {
     const uint8_t *byte = (const uint8_t *)property + (size_t)index * CELL;
     return (uint32_t)byte[0] << 24 | (uint32_t)byte[1] << 16 | (uint32_t)byte[2] << 8 | byte[3];
 }
 
 // The node that the interrupts of `node` go to: its own interrupt-parent or an inherited one.
-static int interrupt_parent(const void *fdt, int node)
-{
+static int interrupt_parent(const void *fdt, int node) {
     for (; node >= 0; node = tree_find_parent(fdt, node)) {
         int length;
         const void *phandle = fdt_getprop(fdt, node, "interrupt-parent", &length);
-        if (phandle != NULL) {
-            return length == CELL ? tree_find_phandle(fdt, cell(phandle, 0)) : -1;
-        }
+        if (phandle != NULL) { return length == CELL ? tree_find_phandle(fdt, cell(phandle, 0)) : -1; }
     }
     return -1;
 }
 
 // Cells of an interrupt specifier of the machine's controller, 0: `node` is something else.
-static unsigned controller_cells(const void *fdt, int node)
-{
+static unsigned controller_cells(const void *fdt, int node) {
     for (unsigned i = 0; node >= 0 && i < ARRAY_SIZE(controllers); i++) {
         if (fdt_node_check_compatible(fdt, node, controllers[i]) == 0) {
             int length;
@@ -57,24 +52,15 @@ static unsigned controller_cells(const void *fdt, int node)
     return 0;
 }
 
-int board_irq(const void *fdt, int node, unsigned index, struct board_irq *out)
-{
+int board_irq(const void *fdt, int node, unsigned index, struct board_irq *out) {
     int length;
     const void *interrupts = fdt_getprop(fdt, node, "interrupts", &length);
-    if (interrupts == NULL) {
-        return ERR_NOT_FOUND;
-    }
+    if (interrupts == NULL) { return ERR_NOT_FOUND; }
     unsigned cells = controller_cells(fdt, interrupt_parent(fdt, node));
-    if (cells < MIN_CELLS || cells > MAX_CELLS) {
-        return ERR_UNSUPPORTED;
-    }
-    if (index >= (unsigned)length / (cells * CELL)) {
-        return ERR_NOT_FOUND;
-    }
+    if (cells < MIN_CELLS || cells > MAX_CELLS) { return ERR_UNSUPPORTED; }
+    if (index >= (unsigned)length / (cells * CELL)) { return ERR_NOT_FOUND; }
     uint32_t number = cell(interrupts, index * cells + 1);
-    if (cell(interrupts, index * cells) != TYPE_SPI || number >= SPIS) {
-        return ERR_RANGE;
-    }
+    if (cell(interrupts, index * cells) != TYPE_SPI || number >= SPIS) { return ERR_RANGE; }
     out->intid = (uint16_t)(SPI_INTID + number);
     out->edge = (cell(interrupts, index * cells + 2) & FLAGS_EDGE) != 0;
     return OK;

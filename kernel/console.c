@@ -18,19 +18,14 @@ enum { REDRAW_MS = 100, LOG_CHUNK = 256, RX_DISTANCE_MS = 1 };
 const struct uart_ops *console_uart;
 struct console console;
 
-void console_wake(void)
-{
-    if (console.cpu != NULL) {
-        job_submit(console.cpu, &console.job);
-    }
+void console_wake(void) {
+    if (console.cpu != NULL) { job_submit(console.cpu, &console.job); }
 }
 
 // ---- producers --------------------------------------------------------------------------------------------
 
 // Returns what fitted; *urgent: the job has something to do now, or a quiet time to wait for.
-static size_t write_source(struct console_source *source, const char *data, size_t size,
-                           bool *urgent)
-{
+static size_t write_source(struct console_source *source, const char *data, size_t size, bool *urgent) {
     unsigned long flags = spin_lock(&source->ring.lock);
     uint32_t lines = source->ring.lines_in;
     bool empty = console_ring_used(&source->ring) == 0;
@@ -38,67 +33,51 @@ static size_t write_source(struct console_source *source, const char *data, size
 
     __atomic_store_n(&source->written_at, arch_clock(), __ATOMIC_RELAXED);
     taken = console_ring_put(&source->ring, data, size);
-    if (taken < size) {
-        __atomic_store_n(&source->full, true, __ATOMIC_RELAXED);
-    }
+    if (taken < size) { __atomic_store_n(&source->full, true, __ATOMIC_RELAXED); }
     *urgent = empty || taken < size || source->ring.lines_in != lines ||
               console_ring_used(&source->ring) >= CONSOLE_RING_SIZE / 2;
     spin_unlock(&source->ring.lock, flags);
     return taken;
 }
 
-size_t console_vm_write(struct vm *vm, enum console_channel channel, const char *data, size_t size)
-{
+size_t console_vm_write(struct vm *vm, enum console_channel channel, const char *data, size_t size) {
     bool urgent;
     size_t taken;
 
-    if (size == 0) {
-        return 0;
-    }
+    if (size == 0) { return 0; }
     taken = write_source(&console.sources[console_source_of(vm->id, channel)], data, size, &urgent);
     __atomic_store_n(&console.spoke[vm->id], (uint8_t)channel, __ATOMIC_RELAXED);
-    if (urgent || __atomic_load_n(&console.in.focus, __ATOMIC_RELAXED) == vm->id) {
-        console_wake();
-    }
+    if (urgent || __atomic_load_n(&console.in.focus, __ATOMIC_RELAXED) == vm->id) { console_wake(); }
     return taken;
 }
 
-size_t console_vm_room(struct vm *vm, enum console_channel channel)
-{
+size_t console_vm_room(struct vm *vm, enum console_channel channel) {
     return console_ring_room(&console.sources[console_source_of(vm->id, channel)].ring);
 }
 
-void console_vm_attach(struct vm *vm, enum console_channel channel,
-                       const struct console_device *device)
-{
+void console_vm_attach(struct vm *vm, enum console_channel channel, const struct console_device *device) {
     ASSERT(console.sources != NULL);
     console.sources[console_source_of(vm->id, channel)].device = *device;
 }
 
-void console_uart_interrupt(void)
-{
+void console_uart_interrupt(void) {
     console_uart->rx_interrupt(false);
     console.in.masked_at = arch_clock();
     __atomic_store_n(&console.in.masked, true, __ATOMIC_RELEASE);
     console_wake();
 }
 
-void console_monitor_write(const char *text, size_t length)
-{
+void console_monitor_write(const char *text, size_t length) {
     bool urgent; // the job is what runs this: it looks at the ring next
 
     write_source(&console.sources[SOURCE_MONITOR], text, length, &urgent);
 }
 
-size_t console_monitor_room(void)
-{
-    return console_ring_room(&console.sources[SOURCE_MONITOR].ring);
-}
+size_t console_monitor_room(void) { return console_ring_room(&console.sources[SOURCE_MONITOR].ring); }
 
 // ---- the job ----------------------------------------------------------------------------------------------
 
-static void start(uint64_t now)
-{
+static void start(uint64_t now) {
     console.started = true;
     console.log_cursor = log_to_console();
     console_set_focus(console.in.focus, now);
@@ -106,47 +85,36 @@ static void start(uint64_t now)
 }
 
 // True: there was something, and there may be more.
-static bool fetch_log(void)
-{
+static bool fetch_log(void) {
     struct console_source *source = &console.sources[SOURCE_LOG];
     char chunk[LOG_CHUNK];
     size_t size;
     bool urgent;
 
-    if (console_ring_room(&source->ring) < sizeof(chunk)) {
-        return false;
-    }
+    if (console_ring_room(&source->ring) < sizeof(chunk)) { return false; }
     size = log_read(&console.log_cursor, chunk, sizeof(chunk));
-    if (size > 0) {
-        write_source(source, chunk, size, &urgent);
-    }
+    if (size > 0) { write_source(source, chunk, size, &urgent); }
     return size > 0;
 }
 
 // Tells the devices that found their ring full that half of it is free. The flag goes first: a device that finds the
 // ring full again from here on sets it again.
-static void tell_drained(void)
-{
+static void tell_drained(void) {
     for (unsigned i = SOURCE_VMS; i < console.source_count; i++) {
         struct console_source *source = &console.sources[i];
         if (__atomic_load_n(&source->full, __ATOMIC_RELAXED) &&
             console_ring_room(&source->ring) >= CONSOLE_RING_SIZE / 2) {
             __atomic_store_n(&source->full, false, __ATOMIC_SEQ_CST);
-            if (source->device.drained != NULL) {
-                source->device.drained(source->device.device);
-            }
+            if (source->device.drained != NULL) { source->device.drained(source->device.device); }
         }
     }
 }
 
 // Other output broke the line that the user is typing: once that is quiet it is shown again.
-static void redraw_prompt(uint64_t now, struct console_progress *progress)
-{
+static void redraw_prompt(uint64_t now, struct console_progress *progress) {
     uint64_t at = console.out.last_at + REDRAW_MS * console.ms;
 
-    if (!console.out.prompt_broken || console.in.focus != FOCUS_MONITOR || monitor_busy()) {
-        return;
-    }
+    if (!console.out.prompt_broken || console.in.focus != FOCUS_MONITOR || monitor_busy()) { return; }
     if (now < at) {
         progress->wake_at = MIN(progress->wake_at, at);
         return;
@@ -155,22 +123,17 @@ static void redraw_prompt(uint64_t now, struct console_progress *progress)
     progress->again = true;
 }
 
-static enum job_result console_job(struct job *job)
-{
+static enum job_result console_job(struct job *job) {
     struct console_progress progress = {.wake_at = UINT64_MAX};
     uint64_t now = arch_clock();
 
-    if (!console.started) {
-        start(now);
-    }
+    if (!console.started) { start(now); }
     console_input_step(now, &progress);
     progress.again |= monitor_step();
     progress.again |= fetch_log();
     console_output_step(now, &progress);
     tell_drained();
-    if (!progress.again) {
-        redraw_prompt(now, &progress);
-    }
+    if (!progress.again) { redraw_prompt(now, &progress); }
     job->wake_at = progress.wake_at;
     return progress.again ? JOB_AGAIN : JOB_SLEEP;
 }
@@ -178,14 +141,12 @@ static enum job_result console_job(struct job *job)
 // ---- boot -------------------------------------------------------------------------------------------------
 
 // By reserved share, then by VCPUs: a core of its own if there is one.
-static struct cpu *least_used_core(const struct system_desc *desc)
-{
+static struct cpu *least_used_core(const struct system_desc *desc) {
     uint64_t least = UINT64_MAX;
     unsigned best = 0;
 
     for (unsigned i = 0; i < cpu_count; i++) {
-        uint64_t load = sched_core_utilisation(&desc->cores[i]) * SCHED_MEMBERS_MAX +
-                        desc->cores[i].member_count;
+        uint64_t load = sched_core_utilisation(&desc->cores[i]) * SCHED_MEMBERS_MAX + desc->cores[i].member_count;
         if (load < least) {
             least = load;
             best = i;
@@ -194,59 +155,42 @@ static struct cpu *least_used_core(const struct system_desc *desc)
     return cpus[best];
 }
 
-static int make_source(unsigned index, const char *name, const char *suffix)
-{
+static int make_source(unsigned index, const char *name, const char *suffix) {
     struct console_source *source = &console.sources[index];
 
     source->ring.data = memory_alloc(CONSOLE_RING_SIZE);
-    if (name != NULL) {
-        format_string(source->prefix, sizeof(source->prefix), "[%s%s] ", name, suffix);
-    }
+    if (name != NULL) { format_string(source->prefix, sizeof(source->prefix), "[%s%s] ", name, suffix); }
     return source->ring.data != NULL ? OK : ERR_NO_MEMORY;
 }
 
-static int make_sources(const struct system_desc *desc)
-{
+static int make_sources(const struct system_desc *desc) {
     int status;
 
     console.source_count = SOURCE_VMS + desc->vm_count * CONSOLE_CHANNELS;
     console.sources = memory_alloc(console.source_count * sizeof(*console.sources));
-    if (console.sources == NULL) {
-        return ERR_NO_MEMORY;
-    }
+    if (console.sources == NULL) { return ERR_NO_MEMORY; }
     status = make_source(SOURCE_LOG, "takt", "");
-    if (status == OK) {
-        status = make_source(SOURCE_MONITOR, NULL, "");
-    }
+    if (status == OK) { status = make_source(SOURCE_MONITOR, NULL, ""); }
     for (unsigned i = 0; i < desc->vm_count && status == OK; i++) {
         status = make_source(console_source_of(i, CONSOLE_UART), desc->vms[i].name, "");
-        if (status == OK) {
-            status = make_source(console_source_of(i, CONSOLE_VIRTIO), desc->vms[i].name, ":hvc0");
-        }
+        if (status == OK) { status = make_source(console_source_of(i, CONSOLE_VIRTIO), desc->vms[i].name, ":hvc0"); }
     }
     return status;
 }
 
-int console_init(const struct system_desc *desc)
-{
+int console_init(const struct system_desc *desc) {
     uint64_t distance = clock_ns_to_ticks_up(&clock_rate, desc->console_irq_distance_us * 1000ull);
     int status = make_sources(desc);
 
-    if (status == OK) {
-        status = monitor_init();
-    }
-    if (status != OK || console_uart == NULL) {
-        return status != OK ? status : ERR_NOT_FOUND;
-    }
+    if (status == OK) { status = monitor_init(); }
+    if (status != OK || console_uart == NULL) { return status != OK ? status : ERR_NOT_FOUND; }
     console.desc = desc;
     console.ms = clock_ns_to_ticks_up(&clock_rate, 1000000);
     console.rx_distance = MAX(distance, RX_DISTANCE_MS * console.ms);
     console.out.open = NO_SOURCE;
     console.in.focus = FOCUS_MONITOR;
     for (unsigned i = 0; i < desc->vm_count && desc->console_focus != NULL; i++) {
-        if (strcmp(desc->vms[i].name, desc->console_focus) == 0) {
-            console.in.focus = i;
-        }
+        if (strcmp(desc->vms[i].name, desc->console_focus) == 0) { console.in.focus = i; }
     }
     console.job = (struct job){.run = console_job, .name = "console"};
     console.cpu = least_used_core(desc);
@@ -255,13 +199,8 @@ int console_init(const struct system_desc *desc)
     return OK;
 }
 
-void console_panic_begin(void)
-{
-    if (console_uart == NULL) {
-        return;
-    }
-    if (console.started) {
-        console_output_flush(SOURCE_LOG);
-    }
+void console_panic_begin(void) {
+    if (console_uart == NULL) { return; }
+    if (console.started) { console_output_flush(SOURCE_LOG); }
     log_direct(console.log_cursor);
 }

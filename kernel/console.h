@@ -40,8 +40,7 @@ struct console_device {
     void (*drained)(void *device); // there is room again
     void *device;
 };
-void console_vm_attach(struct vm *vm, enum console_channel channel,
-                       const struct console_device *device);
+void console_vm_attach(struct vm *vm, enum console_channel channel, const struct console_device *device);
 // The channel on which the guest last sent something gets the input.
 
 // Boot, after cpus_create and before vm_create_all, whose devices attach: rings for every VM, the job, the core that runs

@@ -16,8 +16,7 @@ enum {
     STUCK_MS = 1000,
 };
 
-void console_set_focus(unsigned focus, uint64_t now)
-{
+void console_set_focus(unsigned focus, uint64_t now) {
     struct console_input *in = &console.in;
 
     __atomic_store_n(&in->focus, focus, __ATOMIC_RELAXED);
@@ -25,15 +24,12 @@ void console_set_focus(unsigned focus, uint64_t now)
     in->pending_since = now;
     monitor_notice("-- input goes to %s (Ctrl-] h for help) --",
                    focus == FOCUS_MONITOR ? "the monitor" : console.desc->vms[focus].name);
-    if (focus == FOCUS_MONITOR) {
-        monitor_prompt();
-    }
+    if (focus == FOCUS_MONITOR) { monitor_prompt(); }
 }
 
 // ---- keys -------------------------------------------------------------------------------------------------
 
-static void push(char c)
-{
+static void push(char c) {
     struct console_input *in = &console.in;
 
     if (in->focus == FOCUS_MONITOR && c == KEY_INTERRUPT && monitor_busy()) {
@@ -43,14 +39,10 @@ static void push(char c)
     }
 }
 
-static void key_monitor(uint64_t now)
-{
-    console_set_focus(FOCUS_MONITOR, now);
-}
+static void key_monitor(uint64_t now) { console_set_focus(FOCUS_MONITOR, now); }
 
 // The monitor is one more place in the circle of VMs.
-static void step_focus(unsigned step, uint64_t now)
-{
+static void step_focus(unsigned step, uint64_t now) {
     unsigned places = console.desc->vm_count + 1;
     unsigned at = console.in.focus == FOCUS_MONITOR ? console.desc->vm_count : console.in.focus;
 
@@ -58,31 +50,21 @@ static void step_focus(unsigned step, uint64_t now)
     console_set_focus(at == console.desc->vm_count ? FOCUS_MONITOR : at, now);
 }
 
-static void key_next(uint64_t now)
-{
-    step_focus(1, now);
-}
+static void key_next(uint64_t now) { step_focus(1, now); }
 
-static void key_previous(uint64_t now)
-{
-    step_focus(console.desc->vm_count, now);
-}
+static void key_previous(uint64_t now) { step_focus(console.desc->vm_count, now); }
 
-static void key_literal(uint64_t now)
-{
+static void key_literal(uint64_t now) {
     (void)now;
     push(KEY_ESCAPE);
 }
 
-static void key_help(uint64_t now)
-{
+static void key_help(uint64_t now) {
     (void)now;
     monitor_notice("Ctrl-] and then: a digit gives the input to that VM (`vms` numbers them),");
     monitor_notice("  n p  the next, the previous VM      m 0  the monitor");
     monitor_notice("  h ?  this help                      Ctrl-]  a Ctrl-] for the guest");
-    if (console.in.focus == FOCUS_MONITOR) {
-        monitor_redraw();
-    }
+    if (console.in.focus == FOCUS_MONITOR) { monitor_redraw(); }
 }
 
 static const struct {
@@ -93,8 +75,7 @@ static const struct {
     {'h', key_help},    {'?', key_help},    {KEY_ESCAPE, key_literal},
 };
 
-static void command_key(char c, uint64_t now)
-{
+static void command_key(char c, uint64_t now) {
     unsigned vm = (unsigned char)c - (unsigned)'1';
 
     for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
@@ -110,8 +91,7 @@ static void command_key(char c, uint64_t now)
     }
 }
 
-static void key(char c, uint64_t now)
-{
+static void key(char c, uint64_t now) {
     struct console_input *in = &console.in;
 
     if (in->escape) {
@@ -126,19 +106,15 @@ static void key(char c, uint64_t now)
 
 // ---- delivery ---------------------------------------------------------------------------------------------
 
-static size_t give_monitor(void)
-{
+static size_t give_monitor(void) {
     size_t taken = 0;
 
-    while (taken < console.in.pending_count && !monitor_busy()) {
-        monitor_key(console.in.pending[taken++]);
-    }
+    while (taken < console.in.pending_count && !monitor_busy()) { monitor_key(console.in.pending[taken++]); }
     return taken;
 }
 
 // Where the guest spoke last; where it never did, or nothing listens, the other channel.
-static size_t give_vm(unsigned vm)
-{
+static size_t give_vm(unsigned vm) {
     unsigned channel = __atomic_load_n(&console.spoke[vm], __ATOMIC_RELAXED);
 
     for (unsigned i = 0; i < CONSOLE_CHANNELS; i++) {
@@ -151,8 +127,7 @@ static size_t give_vm(unsigned vm)
     return console.in.pending_count; // it has no console: nobody will ever read it
 }
 
-static void deliver(uint64_t now, struct console_progress *progress)
-{
+static void deliver(uint64_t now, struct console_progress *progress) {
     struct console_input *in = &console.in;
     size_t taken;
 
@@ -168,26 +143,19 @@ static void deliver(uint64_t now, struct console_progress *progress)
     } else if (now - in->pending_since > STUCK_MS * console.ms) {
         in->pending_count = 0;
     }
-    if (in->pending_count > 0) {
-        progress->wake_at = MIN(progress->wake_at, now + RETRY_MS * console.ms);
-    }
+    if (in->pending_count > 0) { progress->wake_at = MIN(progress->wake_at, now + RETRY_MS * console.ms); }
 }
 
 // The interrupt is let through again when the UART is empty and its least distance has passed.
-static void receive(uint64_t now, struct console_progress *progress)
-{
+static void receive(uint64_t now, struct console_progress *progress) {
     struct console_input *in = &console.in;
     uint64_t open_at;
     int c = 0;
 
-    if (!__atomic_load_n(&in->masked, __ATOMIC_ACQUIRE)) {
-        return;
-    }
+    if (!__atomic_load_n(&in->masked, __ATOMIC_ACQUIRE)) { return; }
     for (unsigned i = 0; i < SLICE_KEYS && in->pending_count < INPUT_PENDING_MAX; i++) {
         c = console_uart->get();
-        if (c < 0) {
-            break;
-        }
+        if (c < 0) { break; }
         key((char)c, now);
     }
     open_at = in->masked_at + console.rx_distance;
@@ -201,8 +169,7 @@ static void receive(uint64_t now, struct console_progress *progress)
     }
 }
 
-void console_input_step(uint64_t now, struct console_progress *progress)
-{
+void console_input_step(uint64_t now, struct console_progress *progress) {
     receive(now, progress);
     deliver(now, progress);
 }

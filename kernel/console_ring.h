@@ -15,27 +15,22 @@ struct console_ring {
     char *data; // CONSOLE_RING_SIZE bytes
 };
 
-static inline uint32_t console_ring_used(const struct console_ring *ring)
-{
-    return __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE) -
-           __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE);
+static inline uint32_t console_ring_used(const struct console_ring *ring) {
+    return __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE) - __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE);
 }
 
-static inline uint32_t console_ring_room(const struct console_ring *ring)
-{
+static inline uint32_t console_ring_room(const struct console_ring *ring) {
     return CONSOLE_RING_SIZE - console_ring_used(ring);
 }
 
 // A whole line waits. Consumer.
-static inline bool console_ring_has_line(const struct console_ring *ring)
-{
+static inline bool console_ring_has_line(const struct console_ring *ring) {
     return __atomic_load_n(&ring->lines_in, __ATOMIC_RELAXED) != ring->lines_out;
 }
 
 // Puts in what fits, with the lock held. The newlines are counted before the bytes show, so that the consumer never
 // takes out one that is not counted.
-static inline uint32_t console_ring_put(struct console_ring *ring, const char *data, size_t size)
-{
+static inline uint32_t console_ring_put(struct console_ring *ring, const char *data, size_t size) {
     uint32_t count = (uint32_t)MIN(size, (size_t)console_ring_room(ring));
     uint32_t lines = 0;
 
@@ -49,8 +44,7 @@ static inline uint32_t console_ring_put(struct console_ring *ring, const char *d
 }
 
 // Takes one byte out of a ring that is not empty. Consumer.
-static inline char console_ring_take(struct console_ring *ring)
-{
+static inline char console_ring_take(struct console_ring *ring) {
     char c = ring->data[ring->tail % CONSOLE_RING_SIZE];
 
     ring->lines_out += c == '\n';

@@ -21,10 +21,10 @@ enum { FOCUS_MONITOR = MAX_VMS, INPUT_PENDING_MAX = 256, STAGE_SIZE = 80 };
 struct console_source {
     struct console_ring ring;
     uint64_t written_at; // clock of the last write; published by the producer
-    bool full; // a write did not fit: the device waits for drained(); published by the producer
-    bool cr;   // a carriage return waits for what follows it
-    uint8_t escape;  // enum escape_state
-    uint16_t column; // in the guest's own line, or its last piece; 0: at its start
+    bool full;           // a write did not fit: the device waits for drained(); published by the producer
+    bool cr;             // a carriage return waits for what follows it
+    uint8_t escape;      // enum escape_state
+    uint16_t column;     // in the guest's own line, or its last piece; 0: at its start
     char prefix[MAX_NAME + 16];
     struct console_device device;
 };
@@ -65,8 +65,7 @@ struct console {
 };
 extern struct console console;
 
-static inline unsigned console_source_of(unsigned vm, enum console_channel channel)
-{
+static inline unsigned console_source_of(unsigned vm, enum console_channel channel) {
     return SOURCE_VMS + vm * CONSOLE_CHANNELS + channel;
 }
 

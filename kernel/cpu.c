@@ -21,8 +21,7 @@ struct clock_rate clock_rate;
 // A timer interrupt this late was not ours to prevent: the longest masked section is far below (docs/design.md).
 #define DISTORTION_NS    100000
 
-static int cpu_prepare(struct cpu *cpu, unsigned id)
-{
+static int cpu_prepare(struct cpu *cpu, unsigned id) {
     cpu->id = id;
     cpu->armed = UINT64_MAX;
     cpu->stats.timer.late_min = UINT64_MAX;
@@ -32,23 +31,17 @@ static int cpu_prepare(struct cpu *cpu, unsigned id)
     }
     cpu->panic_stack = arch_alloc_stack(2);
     cpu->thread_stack = arch_alloc_stack(4);
-    if (cpu->stack_top == NULL || cpu->panic_stack == NULL || cpu->thread_stack == NULL) {
-        return ERR_NO_MEMORY;
-    }
+    if (cpu->stack_top == NULL || cpu->panic_stack == NULL || cpu->thread_stack == NULL) { return ERR_NO_MEMORY; }
     sched_core_init(&cpu->sched, clock_ns_to_ticks_up(&clock_rate, TURN_NS));
     timer_queue_init(&cpu->timers);
     job_thread_init(cpu);
     return OK;
 }
 
-int cpus_create(const struct board *board)
-{
+int cpus_create(const struct board *board) {
     for (unsigned i = 0; i < board->cpu_count; i++) {
-        struct cpu *cpu =
-            board->cpu_hwid[i] == arch_hwid() ? &boot_cpu : memory_alloc(sizeof(*cpu));
-        if (cpu == NULL || cpu_prepare(cpu, i) != OK) {
-            return ERR_NO_MEMORY;
-        }
+        struct cpu *cpu = board->cpu_hwid[i] == arch_hwid() ? &boot_cpu : memory_alloc(sizeof(*cpu));
+        if (cpu == NULL || cpu_prepare(cpu, i) != OK) { return ERR_NO_MEMORY; }
         cpu->hwid = board->cpu_hwid[i];
         cpus[i] = cpu;
     }
@@ -56,14 +49,11 @@ int cpus_create(const struct board *board)
     return OK;
 }
 
-int cpus_start(void)
-{
+int cpus_start(void) {
     uint64_t limit = arch_clock() + clock_ns_to_ticks_up(&clock_rate, START_TIMEOUT_NS);
 
     for (unsigned i = 0; i < cpu_count; i++) {
-        if (cpus[i] == &boot_cpu) {
-            continue;
-        }
+        if (cpus[i] == &boot_cpu) { continue; }
         int status = arch_cpu_start(cpus[i]);
         if (status != OK) {
             log_line("core %u: the firmware does not start it (%d)", i, status);
@@ -82,8 +72,7 @@ int cpus_start(void)
     return OK;
 }
 
-void cpu_main(struct cpu *cpu)
-{
+void cpu_main(struct cpu *cpu) {
     arch_cpu_init(cpu);
     __atomic_store_n(&cpu->online, true, __ATOMIC_RELEASE);
     arch_enter(cpu);

@@ -23,33 +23,30 @@ struct vcpu;
 
 // Things to do before a guest is resumed; the way out tests both words at once.
 enum cpu_todo {
-    TODO_DISPATCH = 1u << 0, // the scheduling decision may have changed
-    TODO_INTERRUPTS =
-        1u << 1,           // virtual interrupts of the current VCPU must be moved to the hardware
-    TODO_INBOX = 1u << 2,  // remote word: another core left something in `inbox` or for the thread
-    TODO_KICKED = 1u << 3, // remote word: its IPI is on the way, no second one is needed
+    TODO_DISPATCH = 1u << 0,   // the scheduling decision may have changed
+    TODO_INTERRUPTS = 1u << 1, // virtual interrupts of the current VCPU must be moved to the hardware
+    TODO_INBOX = 1u << 2,      // remote word: another core left something in `inbox` or for the thread
+    TODO_KICKED = 1u << 3,     // remote word: its IPI is on the way, no second one is needed
 };
 
 struct cpu {
     // -- arch/*/entry.S knows these by offset; arch code asserts them --
-    void *stack_top;      // handlers start here
-    struct vcpu *current; // the VCPU that runs or was interrupted; NULL: the thread
+    void *stack_top;                           // handlers start here
+    struct vcpu *current;                      // the VCPU that runs or was interrupted; NULL: the thread
     uint32_t todo __attribute__((aligned(8))); // own core only, plain
-    uint32_t todo_remote; // published: others set bits (cpu_notify), this core takes them
-    void *panic_stack;    // top; for exceptions of the hypervisor itself
-    void *thread_stack;   // top
+    uint32_t todo_remote;                      // published: others set bits (cpu_notify), this core takes them
+    void *panic_stack;                         // top; for exceptions of the hypervisor itself
+    void *thread_stack;                        // top
     // ------------------------------------------------------------------
-    uint32_t id;   // logical number, 0..cpu_count-1: the order of /cpus in the board's device tree
-    uint64_t hwid; // as in /cpus
+    uint32_t id;          // logical number, 0..cpu_count-1: the order of /cpus in the board's device tree
+    uint64_t hwid;        // as in /cpus
     struct arch_cpu arch; // incl. the thread's register frame
-    struct vcpu
-        *loaded; // whose guest registers the hardware holds; may differ from current while idle
+    struct vcpu *loaded;  // whose guest registers the hardware holds; may differ from current while idle
     struct sched_core sched;
     struct timer_queue timers;
-    uint64_t armed;   // what the hardware timer is programmed to; UINT64_MAX: off
-    uint64_t entered; // when the running handler began
-    uint64_t
-        late_limit; // a timer interrupt that is later than this was lost by the machine; constant
+    uint64_t armed;      // what the hardware timer is programmed to; UINT64_MAX: off
+    uint64_t entered;    // when the running handler began
+    uint64_t late_limit; // a timer interrupt that is later than this was lost by the machine; constant
     struct job_thread thread;
     struct {
         struct spinlock lock;
@@ -65,10 +62,7 @@ extern unsigned cpu_count;
 extern struct clock_rate clock_rate; // of arch_clock(); set once at boot
 
 // The core that executes this. Any context.
-static inline struct cpu *this_cpu(void)
-{
-    return arch_this_cpu();
-}
+static inline struct cpu *this_cpu(void) { return arch_this_cpu(); }
 
 // Sets `bits` (TODO_INBOX, TODO_INTERRUPTS) for another core, and sends the IPI when `now` and none is on the way.
 // Without `now` the core looks when it next decides. A full barrier. Interrupts masked.

@@ -7,15 +7,12 @@
 #include "kernel/log.h"
 #include "kernel/vm.h"
 
-void cpu_notify(struct cpu *cpu, uint32_t bits, bool now)
-{
+void cpu_notify(struct cpu *cpu, uint32_t bits, bool now) {
     uint32_t wanted = now ? bits | TODO_KICKED : bits;
     uint32_t old = __atomic_fetch_or(&cpu->todo_remote, wanted, __ATOMIC_SEQ_CST);
 
     arch_barrier_full(); // an exclusive pair alone lets a later load pass the store (ARMv8.0)
-    if (!now) {
-        return;
-    }
+    if (!now) { return; }
     if ((old & TODO_KICKED) == 0) {
         this_cpu()->stats.ipis_sent++;
         arch_ipi(cpu);
@@ -24,34 +21,26 @@ void cpu_notify(struct cpu *cpu, uint32_t bits, bool now)
     }
 }
 
-void cpu_check_time(struct cpu *cpu, uint64_t now)
-{
-    if (unlikely((now > cpu->armed && now - cpu->armed > cpu->late_limit) ||
-                 now - cpu->entered > cpu->late_limit)) {
+void cpu_check_time(struct cpu *cpu, uint64_t now) {
+    if (unlikely((now > cpu->armed && now - cpu->armed > cpu->late_limit) || now - cpu->entered > cpu->late_limit)) {
         cpu->stats.distortions++;
         sched_distorted(&cpu->sched, now);
     }
 }
 
-void cpu_timer_expired(struct cpu *cpu)
-{
+void cpu_timer_expired(struct cpu *cpu) {
     uint64_t late = cpu->entered > cpu->armed ? cpu->entered - cpu->armed : 0;
 
     cpu->stats.timer.expiries++;
     cpu->stats.timer.late_sum += late;
-    if (late > cpu->stats.timer.late_max) {
-        cpu->stats.timer.late_max = late;
-    }
-    if (late < cpu->stats.timer.late_min) {
-        cpu->stats.timer.late_min = late;
-    }
+    if (late > cpu->stats.timer.late_max) { cpu->stats.timer.late_max = late; }
+    if (late < cpu->stats.timer.late_min) { cpu->stats.timer.late_min = late; }
     cpu->todo |= TODO_DISPATCH;
 }
 
 // What other cores left: VCPUs to look at, jobs for the thread. Bounded by the VCPUs that can be on one core; what
 // comes in meanwhile beyond that has set the bit again.
-static void take_inbox(struct cpu *cpu)
-{
+static void take_inbox(struct cpu *cpu) {
     for (unsigned i = 0; i < SCHED_ENTITIES_MAX; i++) {
         unsigned long flags = spin_lock(&cpu->inbox.lock);
         struct vcpu *vcpu = cpu->inbox.head;
@@ -60,39 +49,30 @@ static void take_inbox(struct cpu *cpu)
             vcpu->in_inbox = false;
         }
         spin_unlock(&cpu->inbox.lock, flags);
-        if (vcpu == NULL) {
-            break;
-        }
+        if (vcpu == NULL) { break; }
         vcpu_attend(vcpu, cpu->entered);
     }
     job_poll(cpu);
 }
 
-static void take_remote(struct cpu *cpu)
-{
+static void take_remote(struct cpu *cpu) {
     uint32_t bits = __atomic_exchange_n(&cpu->todo_remote, 0, __ATOMIC_SEQ_CST);
 
     cpu->todo |= bits & TODO_INTERRUPTS;
-    if ((bits & TODO_INBOX) != 0) {
-        take_inbox(cpu);
-    }
+    if ((bits & TODO_INBOX) != 0) { take_inbox(cpu); }
 }
 
 // Charges what handling this event cost to the VCPU that owns it; what runs does not pay. Nobody pays for what the
 // machine lost meanwhile.
-static void account_event(struct cpu *cpu, struct sched_entity *owner, uint64_t since)
-{
+static void account_event(struct cpu *cpu, struct sched_entity *owner, uint64_t since) {
     uint64_t spent = arch_clock() - since;
 
     cpu->stats.irq_ticks += spent;
     sched_exempt(&cpu->sched, spent);
-    if (owner != NULL) {
-        sched_charge(&cpu->sched, owner, MIN(spent, cpu->late_limit));
-    }
+    if (owner != NULL) { sched_charge(&cpu->sched, owner, MIN(spent, cpu->late_limit)); }
 }
 
-static void arm(struct cpu *cpu, uint64_t when)
-{
+static void arm(struct cpu *cpu, uint64_t when) {
     if (when != cpu->armed) {
         cpu->armed = when;
         arch_timer_arm(when);
@@ -100,15 +80,12 @@ static void arm(struct cpu *cpu, uint64_t when)
 }
 
 // Fires what has expired and matters to `horizon`. Returns the time at which it was done.
-static uint64_t fire_timers(struct cpu *cpu, uint64_t horizon)
-{
+static uint64_t fire_timers(struct cpu *cpu, uint64_t horizon) {
     uint64_t now = arch_clock(), began = now;
 
     for (;;) {
         struct timer_event *event = timer_queue_pop(&cpu->timers, now, horizon);
-        if (event == NULL) {
-            return began;
-        }
+        if (event == NULL) { return began; }
         event->fire(event, now);
         account_event(cpu, event->owner, began);
         began = arch_clock();
@@ -116,8 +93,7 @@ static uint64_t fire_timers(struct cpu *cpu, uint64_t horizon)
 }
 
 // What matters to the decision that stood until now fires first; only a later horizon lets more of it matter.
-static struct sched_decision decide(struct cpu *cpu)
-{
+static struct sched_decision decide(struct cpu *cpu) {
     uint64_t horizon = cpu->sched.current_deadline, now = fire_timers(cpu, horizon);
     struct sched_decision decision;
 
@@ -127,24 +103,17 @@ static struct sched_decision decide(struct cpu *cpu)
     // Each pass but the last fires at least one event, and that does not come back before its owner has run.
     while (decision.deadline > horizon) {
         horizon = decision.deadline;
-        if (timer_queue_next(&cpu->timers, horizon) > now) {
-            break;
-        }
+        if (timer_queue_next(&cpu->timers, horizon) > now) { break; }
         now = fire_timers(cpu, horizon);
         decision = sched_pick(&cpu->sched, now);
     }
-    if (decision.deadline == SCHED_NEVER) {
-        sched_caught_up(&cpu->sched);
-    }
+    if (decision.deadline == SCHED_NEVER) { sched_caught_up(&cpu->sched); }
     return decision;
 }
 
-static void enter_vcpu(struct cpu *cpu, struct vcpu *vcpu)
-{
+static void enter_vcpu(struct cpu *cpu, struct vcpu *vcpu) {
     if (cpu->loaded != vcpu) {
-        if (cpu->loaded != NULL) {
-            arch_vcpu_save(cpu->loaded);
-        }
+        if (cpu->loaded != NULL) { arch_vcpu_save(cpu->loaded); }
         arch_vcpu_load(vcpu);
         cpu->loaded = vcpu;
         cpu->stats.switches++;
@@ -154,23 +123,17 @@ static void enter_vcpu(struct cpu *cpu, struct vcpu *vcpu)
     arch_vcpu_resume(vcpu);
 }
 
-static void switch_to(struct cpu *cpu, struct vcpu *next)
-{
+static void switch_to(struct cpu *cpu, struct vcpu *next) {
     struct vcpu *previous = cpu->current;
 
-    if (previous != NULL) {
-        vcpu_out(previous, cpu->entered);
-    }
+    if (previous != NULL) { vcpu_out(previous, cpu->entered); }
     cpu->current = next;
-    if (next != NULL) {
-        enter_vcpu(cpu, next);
-    }
+    if (next != NULL) { enter_vcpu(cpu, next); }
     arch_resume_set(cpu, next);
 }
 
 // A VCPU that owns its core keeps it while it waits: nobody else wants it.
-static void set_wfi(struct cpu *cpu, struct vcpu *vcpu)
-{
+static void set_wfi(struct cpu *cpu, struct vcpu *vcpu) {
     bool trap = !sched_sole(&cpu->sched);
 
     if (vcpu->wfi_traps != trap) {
@@ -179,8 +142,7 @@ static void set_wfi(struct cpu *cpu, struct vcpu *vcpu)
     }
 }
 
-static void reschedule(struct cpu *cpu)
-{
+static void reschedule(struct cpu *cpu) {
     struct sched_decision decision;
     struct vcpu *next;
 
@@ -188,33 +150,22 @@ static void reschedule(struct cpu *cpu)
     decision = decide(cpu);
     cpu->todo &= ~(uint32_t)TODO_DISPATCH; // whatever asked for it so far has been seen
     next = vcpu_of_entity(cpu, decision.run);
-    if (next != cpu->current) {
-        switch_to(cpu, next);
-    }
-    if (next != NULL) {
-        set_wfi(cpu, next);
-    }
+    if (next != cpu->current) { switch_to(cpu, next); }
+    if (next != NULL) { set_wfi(cpu, next); }
     uint64_t event = timer_queue_next(&cpu->timers, decision.deadline);
     uint64_t when = MIN(decision.until, event);
     arm(cpu, MAX(when, cpu->entered)); // what expired while its owner was out of turn is not late
 }
 
-void dispatch(struct cpu *cpu)
-{
+void dispatch(struct cpu *cpu) {
     do {
-        if (cpu->todo_remote != 0) {
-            take_remote(cpu);
-        }
-        if ((cpu->todo & TODO_DISPATCH) == 0) {
-            break;
-        }
+        if (cpu->todo_remote != 0) { take_remote(cpu); }
+        if ((cpu->todo & TODO_DISPATCH) == 0) { break; }
         reschedule(cpu);
         arch_barrier_full(); // the decision is published before the words are read again (sched_remote_preempts)
     } while (cpu->todo_remote != 0 || (cpu->todo & TODO_DISPATCH) != 0);
     if ((cpu->todo & TODO_INTERRUPTS) != 0) {
         cpu->todo &= ~(uint32_t)TODO_INTERRUPTS;
-        if (cpu->current != NULL) {
-            arch_vcpu_sync_interrupts(cpu->current);
-        }
+        if (cpu->current != NULL) { arch_vcpu_sync_interrupts(cpu->current); }
     }
 }

@@ -11,25 +11,19 @@ enum access { READ, WRITE, ZERO, IMAGE };
 
 // The block of RAM that holds all of [gpa, gpa + size), or NULL. Blocks are not adjacent: an access that spans two is
 // refused as one that leaves RAM.
-static const struct vm_memory *find_block(const struct vm *vm, gpa_t gpa, uint64_t size)
-{
+static const struct vm_memory *find_block(const struct vm *vm, gpa_t gpa, uint64_t size) {
     for (unsigned i = 0; i < vm->memory_count; i++) {
         const struct vm_memory *block = &vm->memory[i];
-        if (gpa >= block->gpa && gpa - block->gpa <= block->size &&
-            size <= block->size - (gpa - block->gpa)) {
+        if (gpa >= block->gpa && gpa - block->gpa <= block->size && size <= block->size - (gpa - block->gpa)) {
             return block;
         }
     }
     return NULL;
 }
 
-bool guest_is_ram(const struct vm *vm, gpa_t gpa, uint64_t size)
-{
-    return find_block(vm, gpa, size) != NULL;
-}
+bool guest_is_ram(const struct vm *vm, gpa_t gpa, uint64_t size) { return find_block(vm, gpa, size) != NULL; }
 
-static void touch(enum access access, char *guest, void *own, size_t size)
-{
+static void touch(enum access access, char *guest, void *own, size_t size) {
     switch (access) {
     case READ: memcpy(own, guest, size); break;
     case WRITE: memcpy(guest, own, size); break;
@@ -44,15 +38,12 @@ static void touch(enum access access, char *guest, void *own, size_t size)
     }
 }
 
-static int access_memory(struct vm *vm, gpa_t gpa, enum access access, void *own, size_t size)
-{
+static int access_memory(struct vm *vm, gpa_t gpa, enum access access, void *own, size_t size) {
     bool handler = arch_in_handler();
     unsigned slot = handler ? ARCH_WINDOW_HANDLER : ARCH_WINDOW_THREAD;
     const struct vm_memory *block = find_block(vm, gpa, size);
 
-    if (block == NULL || (handler && size > HANDLER_MAX)) {
-        return ERR_RANGE;
-    }
+    if (block == NULL || (handler && size > HANDLER_MAX)) { return ERR_RANGE; }
     for (paddr_t pa = block->pa + (gpa - block->gpa); size > 0;) {
         uint64_t offset = pa & (ARCH_WINDOW_SIZE - 1);
         size_t chunk = MIN(size, ARCH_WINDOW_SIZE - offset);
@@ -66,28 +57,17 @@ static int access_memory(struct vm *vm, gpa_t gpa, enum access access, void *own
     return OK;
 }
 
-int guest_read(struct vm *vm, gpa_t gpa, void *out, size_t size)
-{
-    return access_memory(vm, gpa, READ, out, size);
-}
+int guest_read(struct vm *vm, gpa_t gpa, void *out, size_t size) { return access_memory(vm, gpa, READ, out, size); }
 
 // The common path writes through `own` only when it reads the guest.
-static void *unconst(const void *in)
-{
-    return (void *)(uintptr_t)in;
-}
+static void *unconst(const void *in) { return (void *)(uintptr_t)in; }
 
-int guest_write(struct vm *vm, gpa_t gpa, const void *in, size_t size)
-{
+int guest_write(struct vm *vm, gpa_t gpa, const void *in, size_t size) {
     return access_memory(vm, gpa, WRITE, unconst(in), size);
 }
 
-int guest_zero(struct vm *vm, gpa_t gpa, size_t size)
-{
-    return access_memory(vm, gpa, ZERO, NULL, size);
-}
+int guest_zero(struct vm *vm, gpa_t gpa, size_t size) { return access_memory(vm, gpa, ZERO, NULL, size); }
 
-int guest_write_image(struct vm *vm, gpa_t gpa, const void *in, size_t size)
-{
+int guest_write_image(struct vm *vm, gpa_t gpa, const void *in, size_t size) {
     return access_memory(vm, gpa, IMAGE, unconst(in), size);
 }

@@ -21,8 +21,7 @@ enum job_state {
 };
 
 // With the thread's lock held.
-static void append(struct job_thread *thread, struct job *job)
-{
+static void append(struct job_thread *thread, struct job *job) {
     job->state = JOB_QUEUED;
     job->next = NULL;
     if (thread->tail != NULL) {
@@ -35,8 +34,7 @@ static void append(struct job_thread *thread, struct job *job)
 
 // The thread is best effort: a core that runs a reservation is not interrupted for it. It meets the bit when that
 // reservation blocks or its budget ends.
-static void notify(struct cpu *cpu)
-{
+static void notify(struct cpu *cpu) {
     cpu_notify(cpu, TODO_INBOX, false); // a full barrier too, as sched_remote_preempts asks
     if (cpu != this_cpu() && __atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE) &&
         sched_remote_preempts(&cpu->sched, &cpu->thread.entity, arch_clock())) {
@@ -44,8 +42,7 @@ static void notify(struct cpu *cpu)
     }
 }
 
-void job_submit(struct cpu *cpu, struct job *job)
-{
+void job_submit(struct cpu *cpu, struct job *job) {
     unsigned long flags = spin_lock(&cpu->thread.lock);
     bool queue = job->state == JOB_IDLE || job->state == JOB_SLEEPING;
 
@@ -57,57 +54,43 @@ void job_submit(struct cpu *cpu, struct job *job)
         job->state = JOB_RUNNING_SUBMITTED;
     }
     spin_unlock(&cpu->thread.lock, flags);
-    if (queue) {
-        notify(cpu);
-    }
+    if (queue) { notify(cpu); }
 }
 
 // Interrupts masked. Should the core have no room for one more member its jobs still run, in the time that nobody wants.
-static void wake_thread(struct cpu *cpu)
-{
+static void wake_thread(struct cpu *cpu) {
     struct job_thread *thread = &cpu->thread;
 
-    if (thread->awake || sched_add(&cpu->sched, &thread->entity) != SCHED_OK) {
-        return;
-    }
+    if (thread->awake || sched_add(&cpu->sched, &thread->entity) != SCHED_OK) { return; }
     thread->awake = true;
     sched_wake(&cpu->sched, &thread->entity, arch_clock());
     cpu->todo |= TODO_DISPATCH;
 }
 
-void job_poll(struct cpu *cpu)
-{
-    if (__atomic_load_n(&cpu->thread.head, __ATOMIC_RELAXED) != NULL) {
-        wake_thread(cpu);
-    }
+void job_poll(struct cpu *cpu) {
+    if (__atomic_load_n(&cpu->thread.head, __ATOMIC_RELAXED) != NULL) { wake_thread(cpu); }
 }
 
 // Handler context of the job's core.
-static void timer_fired(struct timer_event *event, uint64_t now)
-{
+static void timer_fired(struct timer_event *event, uint64_t now) {
     struct job *job = container_of(event, struct job, timer);
     struct cpu *cpu = cpus[job->cpu];
     unsigned long flags = spin_lock(&cpu->thread.lock);
 
     (void)now;
-    if (job->state == JOB_SLEEPING) {
-        append(&cpu->thread, job);
-    }
+    if (job->state == JOB_SLEEPING) { append(&cpu->thread, job); }
     spin_unlock(&cpu->thread.lock, flags);
     job_poll(cpu);
 }
 
-static struct job *take(struct cpu *cpu)
-{
+static struct job *take(struct cpu *cpu) {
     struct job_thread *thread = &cpu->thread;
     unsigned long flags = spin_lock(&thread->lock);
     struct job *job = thread->head;
 
     if (job != NULL) {
         __atomic_store_n(&thread->head, job->next, __ATOMIC_RELAXED);
-        if (job->next == NULL) {
-            thread->tail = NULL;
-        }
+        if (job->next == NULL) { thread->tail = NULL; }
         job->state = JOB_RUNNING;
         timer_queue_remove(&cpu->timers, &job->timer);
     }
@@ -116,14 +99,11 @@ static struct job *take(struct cpu *cpu)
 }
 
 // False: it cannot sleep, because the core's timer queue is full; it polls instead.
-static bool sleep_until(struct cpu *cpu, struct job *job)
-{
+static bool sleep_until(struct cpu *cpu, struct job *job) {
     if (job->wake_at != UINT64_MAX) {
         job->timer.slack = TIMER_SLACK_BEST_EFFORT;
         job->timer.fire = timer_fired;
-        if (timer_queue_add(&cpu->timers, &job->timer, job->wake_at) != TIMER_QUEUE_OK) {
-            return false;
-        }
+        if (timer_queue_add(&cpu->timers, &job->timer, job->wake_at) != TIMER_QUEUE_OK) { return false; }
         cpu->todo |= TODO_DISPATCH; // to program the hardware
     }
     job->state = JOB_SLEEPING;
@@ -131,12 +111,10 @@ static bool sleep_until(struct cpu *cpu, struct job *job)
 }
 
 // A job that is done may be gone or on another core as soon as the lock is open.
-static void settle(struct cpu *cpu, struct job *job, enum job_result result)
-{
+static void settle(struct cpu *cpu, struct job *job, enum job_result result) {
     unsigned long flags = spin_lock(&cpu->thread.lock);
 
-    if (result == JOB_AGAIN || job->state == JOB_RUNNING_SUBMITTED ||
-        (result == JOB_SLEEP && !sleep_until(cpu, job))) {
+    if (result == JOB_AGAIN || job->state == JOB_RUNNING_SUBMITTED || (result == JOB_SLEEP && !sleep_until(cpu, job))) {
         append(&cpu->thread, job);
     } else if (result == JOB_DONE) {
         job->state = JOB_IDLE;
@@ -146,8 +124,7 @@ static void settle(struct cpu *cpu, struct job *job, enum job_result result)
 
 // Nothing to do. The first time the thread leaves the core's members and lets the core decide; it comes back here as
 // what runs when nobody wants to.
-static void wait_for_work(struct cpu *cpu)
-{
+static void wait_for_work(struct cpu *cpu) {
     if (!cpu->thread.awake) {
         uint64_t since = arch_clock();
         __atomic_store_n(&cpu->stats.idle_since, since, __ATOMIC_RELAXED);
@@ -162,14 +139,11 @@ static void wait_for_work(struct cpu *cpu)
     arch_thread_yield();
 }
 
-void job_step(struct cpu *cpu)
-{
+void job_step(struct cpu *cpu) {
     unsigned long flags = arch_irq_save();
     struct job *job;
 
-    if (cpu->todo != 0 || __atomic_load_n(&cpu->todo_remote, __ATOMIC_RELAXED) != 0) {
-        arch_thread_yield();
-    }
+    if (cpu->todo != 0 || __atomic_load_n(&cpu->todo_remote, __ATOMIC_RELAXED) != 0) { arch_thread_yield(); }
     job = take(cpu);
     if (job == NULL) {
         wait_for_work(cpu);
@@ -177,22 +151,16 @@ void job_step(struct cpu *cpu)
         wake_thread(cpu);
     }
     arch_irq_restore(flags);
-    if (job != NULL) {
-        settle(cpu, job, job->run(job));
-    }
+    if (job != NULL) { settle(cpu, job, job->run(job)); }
 }
 
-void job_loop(void)
-{
+void job_loop(void) {
     struct cpu *cpu = this_cpu();
 
-    for (;;) {
-        job_step(cpu);
-    }
+    for (;;) { job_step(cpu); }
 }
 
-void job_thread_init(struct cpu *cpu)
-{
+void job_thread_init(struct cpu *cpu) {
     int status = sched_entity_init_best_effort(&cpu->thread.entity, JOB_THREAD_WEIGHT);
 
     ASSERT(status == SCHED_OK);

@@ -11,18 +11,14 @@
 #include "kernel/types.h"
 
 // Takes `l` with interrupts masked. Returns what spin_unlock needs to restore the mask.
-static inline unsigned long spin_lock(struct spinlock *l)
-{
+static inline unsigned long spin_lock(struct spinlock *l) {
     unsigned long flags = arch_irq_save();
     uint16_t ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED);
-    while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket) {
-        arch_relax();
-    }
+    while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket) { arch_relax(); }
     return flags;
 }
 
-static inline void spin_unlock(struct spinlock *l, unsigned long flags)
-{
+static inline void spin_unlock(struct spinlock *l, unsigned long flags) {
     uint16_t next = (uint16_t)(l->owner + 1);
     __atomic_store_n(&l->owner, next, __ATOMIC_RELEASE);
     arch_irq_restore(flags);

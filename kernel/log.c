@@ -17,46 +17,30 @@ static struct {
     char text[LOG_SIZE];
 } ring;
 
-static char text_at(uint64_t place)
-{
-    return ring.text[place % LOG_SIZE];
-}
+static char text_at(uint64_t place) { return ring.text[place % LOG_SIZE]; }
 
 // With the lock held. Bounded by the ring; a UART is slow, so only for boot and panic.
-static void print_direct(void)
-{
+static void print_direct(void) {
     bool line_start = true;
 
-    if (console_uart == NULL) {
-        return;
-    }
-    if (ring.head - ring.direct > LOG_SIZE) {
-        ring.direct = ring.head - LOG_SIZE;
-    }
+    if (console_uart == NULL) { return; }
+    if (ring.head - ring.direct > LOG_SIZE) { ring.direct = ring.head - LOG_SIZE; }
     for (; ring.direct != ring.head; ring.direct++) {
         char c = text_at(ring.direct);
 
-        for (const char *p = "[takt] "; line_start && *p != '\0'; p++) {
-            console_uart->put_now(*p);
-        }
+        for (const char *p = "[takt] "; line_start && *p != '\0'; p++) { console_uart->put_now(*p); }
         line_start = c == '\n';
-        if (line_start) {
-            console_uart->put_now('\r');
-        }
+        if (line_start) { console_uart->put_now('\r'); }
         console_uart->put_now(c);
     }
 }
 
-static void append(const char *line, size_t length)
-{
-    for (size_t i = 0; i < length; i++) {
-        ring.text[(ring.head + i) % LOG_SIZE] = line[i];
-    }
+static void append(const char *line, size_t length) {
+    for (size_t i = 0; i < length; i++) { ring.text[(ring.head + i) % LOG_SIZE] = line[i]; }
     ring.head += length;
 }
 
-void log_line(const char *format, ...)
-{
+void log_line(const char *format, ...) {
     char line[LOG_LINE_MAX];
     unsigned long flags = 0;
     bool wake, locked = !__atomic_load_n(&ring.panicking, __ATOMIC_RELAXED);
@@ -67,27 +51,16 @@ void log_line(const char *format, ...)
     length = format_string_v(line, sizeof(line), format, args);
     va_end(args);
     line[length++] = '\n'; // in place of the terminator
-    if (locked) {
-        flags = spin_lock(&ring.lock);
-    }
+    if (locked) { flags = spin_lock(&ring.lock); }
     append(line, (size_t)length);
     wake = ring.to_console;
-    if (!wake) {
-        print_direct();
-    }
-    if (locked) {
-        spin_unlock(&ring.lock, flags);
-    }
-    if (wake) {
-        console_wake();
-    }
+    if (!wake) { print_direct(); }
+    if (locked) { spin_unlock(&ring.lock, flags); }
+    if (wake) { console_wake(); }
 }
 
-static void skip_overwritten(uint64_t *cursor)
-{
-    if (ring.head - *cursor <= LOG_SIZE) {
-        return;
-    }
+static void skip_overwritten(uint64_t *cursor) {
+    if (ring.head - *cursor <= LOG_SIZE) { return; }
     *cursor = ring.head - LOG_SIZE;
     while (text_at(*cursor) != '\n') { // the rest of a line whose beginning is gone
         (*cursor)++;
@@ -95,25 +68,21 @@ static void skip_overwritten(uint64_t *cursor)
     (*cursor)++;
 }
 
-size_t log_read(uint64_t *cursor, char *out, size_t size)
-{
+size_t log_read(uint64_t *cursor, char *out, size_t size) {
     size_t taken = 0;
     unsigned long flags = spin_lock(&ring.lock);
 
     skip_overwritten(cursor);
     for (size_t i = 0; i < size && *cursor + i != ring.head; i++) {
         out[i] = text_at(*cursor + i);
-        if (out[i] == '\n') {
-            taken = i + 1;
-        }
+        if (out[i] == '\n') { taken = i + 1; }
     }
     spin_unlock(&ring.lock, flags);
     *cursor += taken;
     return taken;
 }
 
-uint64_t log_to_console(void)
-{
+uint64_t log_to_console(void) {
     unsigned long flags = spin_lock(&ring.lock);
     uint64_t cursor = ring.direct;
 
@@ -122,8 +91,7 @@ uint64_t log_to_console(void)
     return cursor;
 }
 
-void log_direct(uint64_t cursor)
-{
+void log_direct(uint64_t cursor) {
     __atomic_store_n(&ring.panicking, true, __ATOMIC_RELAXED);
     ring.to_console = false;
     ring.direct = MAX(ring.direct, cursor);

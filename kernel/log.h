@@ -23,18 +23,15 @@ uint64_t log_to_console(void);
 void log_direct(uint64_t cursor);
 
 // Both return how many characters they wrote, the terminator not counted: what did not fit is cut.
-int format_string(char *out, size_t size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+int format_string(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 int format_string_v(char *out, size_t size, const char *format, va_list args);
 
 // Stops this core for good: prints registers, backtrace, core and VM. For the hypervisor's own broken invariants only,
 // never for anything that comes from outside. Any context.
 void panic(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
-#define ASSERT(c)                                       \
-    do {                                                \
-        if (unlikely(!(c))) {                           \
-            panic("%s:%d: %s", __FILE__, __LINE__, #c); \
-        }                                               \
+#define ASSERT(c)                                                           \
+    do {                                                                    \
+        if (unlikely(!(c))) { panic("%s:%d: %s", __FILE__, __LINE__, #c); } \
     } while (0)
 
 #endif

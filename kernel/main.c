@@ -13,27 +13,21 @@
 
 // Nothing runs and nothing will: the machine stays as it is, for somebody to read why.
 static void give_up(const char *what) __attribute__((noreturn));
-static void give_up(const char *what)
-{
+static void give_up(const char *what) {
     log_line("%s: nothing is started", what);
     arch_park();
 }
 
-static void log_mistake(struct sysdesc_sink *sink, const char *place, const char *wrong,
-                        const char *remedy)
-{
+static void log_mistake(struct sysdesc_sink *sink, const char *place, const char *wrong, const char *remedy) {
     (void)sink;
     log_line("%s: %s; %s", place, wrong, remedy);
 }
 
-static struct board *boot_board(paddr_t fdt)
-{
+static struct board *boot_board(paddr_t fdt) {
     static struct board board;
     const void *tree = arch_map_fdt(fdt);
 
-    if (tree == NULL) {
-        give_up("no device tree at the address that the boot loader passed");
-    }
+    if (tree == NULL) { give_up("no device tree at the address that the boot loader passed"); }
     console_uart_find(tree);
     if (board_parse(tree, &board) != OK || memory_init(&board) != OK) {
         give_up("the board's device tree cannot be used");
@@ -41,9 +35,7 @@ static struct board *boot_board(paddr_t fdt)
     return &board;
 }
 
-static const struct system_desc *boot_description(const struct board *board,
-                                                  struct boot_times *times)
-{
+static const struct system_desc *boot_description(const struct board *board, struct boot_times *times) {
     struct sysdesc_sink sink = {.mistake = log_mistake};
     struct system_desc *desc = memory_alloc(sizeof(*desc));
     const void *image;
@@ -53,44 +45,32 @@ static const struct system_desc *boot_description(const struct board *board,
         give_up("no system image: give it to QEMU with -initrd, or let U-Boot boot the whole .itb");
     }
     image = arch_map_image(board->initrd.base, board->initrd.size);
-    if (desc == NULL || image == NULL) {
-        give_up("too little memory for the system description");
-    }
+    if (desc == NULL || image == NULL) { give_up("too little memory for the system description"); }
     (void)sysdesc_parse(image, board->initrd.size, board, clock_rate.hz, desc, &sink);
     start = arch_clock();
     (void)sysdesc_verify(desc, &sink);
     times->hashing = arch_clock() - start;
     boot_cpu.stats.hashing_ticks = times->hashing;
-    if (sink.count != 0) {
-        give_up("the system description has mistakes");
-    }
+    if (sink.count != 0) { give_up("the system description has mistakes"); }
     times->checked = arch_clock();
     return desc;
 }
 
-static void start_vms(void)
-{
+static void start_vms(void) {
     for (unsigned i = 0; i < vm_count; i++) {
-        if (vms[i]->desc->start && vm_start(vms[i]) != OK) {
-            log_line("%s: cannot be started", vms[i]->name);
-        }
+        if (vms[i]->desc->start && vm_start(vms[i]) != OK) { log_line("%s: cannot be started", vms[i]->name); }
     }
 }
 
-void kernel_main(paddr_t fdt)
-{
+void kernel_main(paddr_t fdt) {
     static struct boot_times times;
     const struct system_desc *desc;
     struct board *board;
 
     times.entered = arch_clock();
-    if (clock_rate_init(&clock_rate, arch_clock_hz()) != CLOCK_OK) {
-        arch_park();
-    }
+    if (clock_rate_init(&clock_rate, arch_clock_hz()) != CLOCK_OK) { arch_park(); }
     board = boot_board(fdt);
-    if (arch_init(board) != OK || cpus_create(board) != OK) {
-        give_up("the machine cannot be used");
-    }
+    if (arch_init(board) != OK || cpus_create(board) != OK) { give_up("the machine cannot be used"); }
     desc = boot_description(board, &times);
     guest_fdt_init(board, desc);
     arch_cpu_init(&boot_cpu);

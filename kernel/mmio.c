@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/mmio.h"
 
-int mmio_add(struct mmio_map *map, const struct mmio_region *region)
-{
+int mmio_add(struct mmio_map *map, const struct mmio_region *region) {
     unsigned place = 0;
 
     // Whole doublewords: a naturally aligned access that begins in a region ends in it.
@@ -10,31 +9,20 @@ int mmio_add(struct mmio_map *map, const struct mmio_region *region)
         region->base + (region->size - 1) < region->base) {
         return ERR_INVALID;
     }
-    if (map->count == MAX_MMIO_REGIONS) {
-        return ERR_NO_MEMORY;
-    }
-    while (place < map->count && map->regions[place].base < region->base) {
-        place++;
-    }
+    if (map->count == MAX_MMIO_REGIONS) { return ERR_NO_MEMORY; }
+    while (place < map->count && map->regions[place].base < region->base) { place++; }
     if (place > 0) {
         const struct mmio_region *below = &map->regions[place - 1];
-        if (region->base - below->base < below->size) {
-            return ERR_BUSY;
-        }
+        if (region->base - below->base < below->size) { return ERR_BUSY; }
     }
-    if (place < map->count && map->regions[place].base - region->base < region->size) {
-        return ERR_BUSY;
-    }
-    for (unsigned i = map->count; i > place; i--) {
-        map->regions[i] = map->regions[i - 1];
-    }
+    if (place < map->count && map->regions[place].base - region->base < region->size) { return ERR_BUSY; }
+    for (unsigned i = map->count; i > place; i--) { map->regions[i] = map->regions[i - 1]; }
     map->regions[place] = *region;
     map->count++;
     return OK;
 }
 
-const struct mmio_region *mmio_find(const struct mmio_map *map, gpa_t gpa, unsigned size)
-{
+const struct mmio_region *mmio_find(const struct mmio_map *map, gpa_t gpa, unsigned size) {
     const struct mmio_region *first = map->regions;
     unsigned count = map->count;
 
@@ -44,8 +32,7 @@ const struct mmio_region *mmio_find(const struct mmio_map *map, gpa_t gpa, unsig
         first += first[half].base <= gpa ? half : 0;
         count -= half;
     }
-    if (likely(count != 0 && gpa - first->base < first->size &&
-               size <= first->size - (gpa - first->base))) {
+    if (likely(count != 0 && gpa - first->base < first->size && size <= first->size - (gpa - first->base))) {
         return first;
     }
     return NULL;

@@ -30,8 +30,7 @@ static const struct monitor_command commands[] = {
     {"vcpus", "", "the VCPUs: reservation, time used, exhausted budgets", 1, monitor_row_vcpus},
     {"exits", "[NAME]", "ways into the hypervisor, by reason", 1, monitor_row_exits},
     {"timers", "", "how late guests' timer interrupts were delivered", 1, monitor_row_timers},
-    {"misses", "", "reserved VCPUs that got their budget too late, by cause", 1,
-     monitor_row_misses},
+    {"misses", "", "reserved VCPUs that got their budget too late, by cause", 1, monitor_row_misses},
     {"memory", "", "who has the machine's memory", 1, monitor_row_memory},
     {"log", "", "the hypervisor's last messages", 1, monitor_row_log},
     {"stop", "NAME", "end a VM", 2, monitor_row_stop},
@@ -41,8 +40,7 @@ static const struct monitor_command commands[] = {
     {"quit", "", "switch the machine off", 1, monitor_row_quit},
 };
 
-static bool row_help(unsigned row)
-{
+static bool row_help(unsigned row) {
     const struct monitor_command *command = &commands[row];
 
     monitor_print("%-8s %-7s %s\n", command->name, command->arguments, command->help);
@@ -51,16 +49,14 @@ static bool row_help(unsigned row)
 
 // ---- output -----------------------------------------------------------------------------------------------
 
-void monitor_write(const char *text, size_t length)
-{
+void monitor_write(const char *text, size_t length) {
     if (length > 0) {
         console_monitor_write(text, length);
         monitor->open = text[length - 1] != '\n';
     }
 }
 
-void monitor_print(const char *format, ...)
-{
+void monitor_print(const char *format, ...) {
     char line[LOG_LINE_MAX];
     va_list args;
 
@@ -70,17 +66,13 @@ void monitor_print(const char *format, ...)
 }
 
 // From here on nothing stands left of what the monitor prints.
-static void fresh_line(void)
-{
-    if (monitor->open && !console.out.prompt_broken) {
-        monitor_write("\n", 1);
-    }
+static void fresh_line(void) {
+    if (monitor->open && !console.out.prompt_broken) { monitor_write("\n", 1); }
     console.out.prompt_broken = false;
     monitor->open = false;
 }
 
-void monitor_notice(const char *format, ...)
-{
+void monitor_notice(const char *format, ...) {
     char line[LOG_LINE_MAX];
     va_list args;
 
@@ -91,8 +83,7 @@ void monitor_notice(const char *format, ...)
     monitor_print("%s\n", line);
 }
 
-void monitor_redraw(void)
-{
+void monitor_redraw(void) {
     if (!monitor_busy()) {
         fresh_line();
         monitor_print("takt> ");
@@ -100,8 +91,7 @@ void monitor_redraw(void)
     }
 }
 
-void monitor_prompt(void)
-{
+void monitor_prompt(void) {
     if (!monitor_busy()) {
         monitor->length = 0;
         monitor_redraw();
@@ -110,69 +100,46 @@ void monitor_prompt(void)
 
 // ---- commands ---------------------------------------------------------------------------------------------
 
-bool monitor_busy(void)
-{
-    return monitor->active != NULL;
-}
+bool monitor_busy(void) { return monitor->active != NULL; }
 
-static void finish(void)
-{
+static void finish(void) {
     monitor->active = NULL;
     monitor->length = 0;
-    if (console.in.focus == FOCUS_MONITOR) {
-        monitor_prompt();
-    }
+    if (console.in.focus == FOCUS_MONITOR) { monitor_prompt(); }
 }
 
-void monitor_cancel(void)
-{
+void monitor_cancel(void) {
     fresh_line();
     finish();
 }
 
-bool monitor_step(void)
-{
-    if (!monitor_busy() || console_monitor_room() < ROW_ROOM) {
-        return false;
-    }
-    if (!monitor->active->row(monitor->row++)) {
-        finish();
-    }
+bool monitor_step(void) {
+    if (!monitor_busy() || console_monitor_room() < ROW_ROOM) { return false; }
+    if (!monitor->active->row(monitor->row++)) { finish(); }
     return true;
 }
 
-static void split_words(void)
-{
+static void split_words(void) {
     char *at = monitor->line;
 
     monitor->line[monitor->length] = '\0';
     monitor->word_count = 0;
     for (;;) {
-        while (*at == ' ') {
-            *at++ = '\0';
-        }
-        if (*at == '\0' || monitor->word_count == MONITOR_WORDS) {
-            return;
-        }
+        while (*at == ' ') { *at++ = '\0'; }
+        if (*at == '\0' || monitor->word_count == MONITOR_WORDS) { return; }
         monitor->words[monitor->word_count++] = at;
-        while (*at != ' ' && *at != '\0') {
-            at++;
-        }
+        while (*at != ' ' && *at != '\0') { at++; }
     }
 }
 
-static const struct monitor_command *find_command(const char *name)
-{
+static const struct monitor_command *find_command(const char *name) {
     for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
-        if (strcmp(commands[i].name, name) == 0) {
-            return &commands[i];
-        }
+        if (strcmp(commands[i].name, name) == 0) { return &commands[i]; }
     }
     return NULL;
 }
 
-static void execute(void)
-{
+static void execute(void) {
     const struct monitor_command *command;
 
     monitor_write("\n", 1);
@@ -184,8 +151,7 @@ static void execute(void)
         return;
     }
     if (command != NULL) {
-        monitor_print("%s needs %s: the name of a VM; `vms` lists them\n", command->name,
-                      command->arguments);
+        monitor_print("%s needs %s: the name of a VM; `vms` lists them\n", command->name, command->arguments);
     } else if (monitor->word_count > 0) {
         monitor_print("no command '%s'; `help` lists them\n", monitor->words[0]);
     }
@@ -194,40 +160,30 @@ static void execute(void)
 
 // ---- keys -------------------------------------------------------------------------------------------------
 
-static void erase(unsigned count)
-{
+static void erase(unsigned count) {
     for (; count > 0 && monitor->length > 0; count--) {
         monitor->length--;
         monitor_write("\b \b", 3);
     }
 }
 
-static void cancel_line(void)
-{
+static void cancel_line(void) {
     monitor_write("^C\n", 3);
     monitor_prompt();
 }
 
 // Function keys send ESC [ ... or ESC O and a letter: they mean nothing here.
-static bool inside_escape(char c)
-{
+static bool inside_escape(char c) {
     bool first = monitor->escape == 1;
 
-    if (monitor->escape == 0) {
-        return false;
-    }
+    if (monitor->escape == 0) { return false; }
     monitor->escape = (first && (c == '[' || c == 'O')) || (!first && c < '@') ? 2 : 0;
     return true;
 }
 
-void monitor_key(char c)
-{
-    if (console.out.prompt_broken) {
-        monitor_redraw();
-    }
-    if (inside_escape(c)) {
-        return;
-    }
+void monitor_key(char c) {
+    if (console.out.prompt_broken) { monitor_redraw(); }
+    if (inside_escape(c)) { return; }
     switch (c) {
     case '\r':
     case '\n': execute(); break;
@@ -244,12 +200,9 @@ void monitor_key(char c)
     }
 }
 
-int monitor_init(void)
-{
+int monitor_init(void) {
     monitor = memory_alloc(sizeof(*monitor));
-    if (monitor == NULL) {
-        return ERR_NO_MEMORY;
-    }
+    if (monitor == NULL) { return ERR_NO_MEMORY; }
     monitor->began = arch_clock();
     return OK;
 }

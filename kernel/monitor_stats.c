@@ -8,18 +8,11 @@
 #include "kernel/string.h"
 #include "kernel/vm.h"
 
-static unsigned long long to_ns(uint64_t ticks)
-{
-    return clock_ticks_to_ns_up(&clock_rate, ticks);
-}
+static unsigned long long to_ns(uint64_t ticks) { return clock_ticks_to_ns_up(&clock_rate, ticks); }
 
-static unsigned long long to_us(uint64_t ticks)
-{
-    return to_ns(ticks) / 1000;
-}
+static unsigned long long to_us(uint64_t ticks) { return to_ns(ticks) / 1000; }
 
-struct monitor_share monitor_share(uint64_t part, uint64_t whole)
-{
+struct monitor_share monitor_share(uint64_t part, uint64_t whole) {
     struct monitor_share share;
     uint64_t permille;
 
@@ -28,28 +21,23 @@ struct monitor_share monitor_share(uint64_t part, uint64_t whole)
         whole >>= 1;
     }
     permille = whole != 0 ? part * 1000 / whole : 0;
-    format_string(share.text, sizeof(share.text), "%llu.%llu%%",
-                  (unsigned long long)(permille / 10), (unsigned long long)(permille % 10));
+    format_string(share.text, sizeof(share.text), "%llu.%llu%%", (unsigned long long)(permille / 10),
+                  (unsigned long long)(permille % 10));
     return share;
 }
 
-struct vcpu *monitor_vcpu(unsigned index)
-{
+struct vcpu *monitor_vcpu(unsigned index) {
     for (unsigned i = 0; i < vm_count; i++) {
-        if (index < vms[i]->vcpu_count) {
-            return vms[i]->vcpus[index];
-        }
+        if (index < vms[i]->vcpu_count) { return vms[i]->vcpus[index]; }
         index -= vms[i]->vcpu_count;
     }
     return NULL;
 }
 
 // `used` in the time since it was last asked for.
-static struct monitor_share share_since(struct monitor_seen *seen, uint64_t now, uint64_t used)
-{
+static struct monitor_share share_since(struct monitor_seen *seen, uint64_t now, uint64_t used) {
     uint64_t since = seen->at != 0 ? seen->at : monitor->began;
-    struct monitor_share share =
-        monitor_share(used > seen->used ? used - seen->used : 0, now - since);
+    struct monitor_share share = monitor_share(used > seen->used ? used - seen->used : 0, now - since);
 
     *seen = (struct monitor_seen){.at = now, .used = used};
     return share;
@@ -57,8 +45,7 @@ static struct monitor_share share_since(struct monitor_seen *seen, uint64_t now,
 
 // ---- cores ------------------------------------------------------------------------------------------------
 
-static struct monitor_share promised(const struct cpu *cpu)
-{
+static struct monitor_share promised(const struct cpu *cpu) {
     const struct vcpu *vcpu;
     uint64_t ppm = 0;
 
@@ -71,27 +58,22 @@ static struct monitor_share promised(const struct cpu *cpu)
 }
 
 // Who has the core alone, if somebody does.
-static void owner(const struct cpu *cpu, char *text, size_t size)
-{
+static void owner(const struct cpu *cpu, char *text, size_t size) {
     const struct vcpu *vcpu;
 
     format_string(text, size, "-");
     for (unsigned i = 0; sched_sole(&cpu->sched) && (vcpu = monitor_vcpu(i)) != NULL; i++) {
-        if (vcpu->entity.core == &cpu->sched) {
-            format_string(text, size, "%s/%u", vcpu->vm->name, vcpu->index);
-        }
+        if (vcpu->entity.core == &cpu->sched) { format_string(text, size, "%s/%u", vcpu->vm->name, vcpu->index); }
     }
 }
 
-static uint64_t idle_ticks(const struct cpu *cpu, uint64_t now)
-{
+static uint64_t idle_ticks(const struct cpu *cpu, uint64_t now) {
     uint64_t since = __atomic_load_n(&cpu->stats.idle_since, __ATOMIC_RELAXED);
 
     return cpu->stats.idle_ticks + (since != 0 && now > since ? now - since : 0);
 }
 
-static void print_core(struct cpu *cpu)
-{
+static void print_core(struct cpu *cpu) {
     uint64_t now = arch_clock();
     uint64_t age = now - monitor->began;
     uint64_t idle = MIN(idle_ticks(cpu, now), age);
@@ -99,16 +81,14 @@ static void print_core(struct cpu *cpu)
     char owned_by[MAX_NAME + 4];
 
     owner(cpu, owned_by, sizeof(owned_by));
-    monitor_print("%4u %8s %6s %9s %6s %12llu %13llu %9llu %9llu %4llu %s\n", cpu->id,
-                  promised(cpu).text, share_since(&monitor->core_seen[cpu->id], now, used).text,
-                  monitor_share(used, age).text, monitor_share(idle, age).text,
-                  to_us(cpu->stats.irq_ticks), to_ns(cpu->stats.masked_max),
+    monitor_print("%4u %8s %6s %9s %6s %12llu %13llu %9llu %9llu %4llu %s\n", cpu->id, promised(cpu).text,
+                  share_since(&monitor->core_seen[cpu->id], now, used).text, monitor_share(used, age).text,
+                  monitor_share(idle, age).text, to_us(cpu->stats.irq_ticks), to_ns(cpu->stats.masked_max),
                   (unsigned long long)cpu->stats.switches, (unsigned long long)cpu->stats.ipis_sent,
                   (unsigned long long)cpu->stats.distortions, owned_by);
 }
 
-bool monitor_row_cpus(unsigned row)
-{
+bool monitor_row_cpus(unsigned row) {
     if (row == 0) {
         monitor_print("core promised   used used-boot   idle interrupt-us masked-max-ns  switches "
                       "     ipis lost owner\n");
@@ -120,15 +100,13 @@ bool monitor_row_cpus(unsigned row)
 
 // ---- VCPUs ------------------------------------------------------------------------------------------------
 
-static uint64_t platform_misses(const struct vcpu *vcpu)
-{
+static uint64_t platform_misses(const struct vcpu *vcpu) {
     const uint64_t *misses = vcpu->entity.stats.misses;
 
     return misses[SCHED_MISS_PLATFORM] + misses[SCHED_MISS_BACKLOG];
 }
 
-static const char *vcpu_state(const struct vcpu *vcpu)
-{
+static const char *vcpu_state(const struct vcpu *vcpu) {
     static const char *const names[] = {
         [VCPU_OFF] = "off",
         [VCPU_READY] = "ready",
@@ -139,8 +117,7 @@ static const char *vcpu_state(const struct vcpu *vcpu)
 }
 
 // What runs is accounted when it stops: an owner of its core may run for ever.
-static uint64_t used_ticks(const struct vcpu *vcpu, uint64_t now)
-{
+static uint64_t used_ticks(const struct vcpu *vcpu, uint64_t now) {
     const struct sched_core *core = &vcpu->cpu->sched;
     uint64_t used = vcpu->entity.stats.supplied + vcpu->entity.stats.charged;
     uint64_t since = core->run_start;
@@ -148,53 +125,43 @@ static uint64_t used_ticks(const struct vcpu *vcpu, uint64_t now)
     return core->running == &vcpu->entity && now > since ? used + (now - since) : used;
 }
 
-static void print_vcpu(const struct vcpu *vcpu)
-{
+static void print_vcpu(const struct vcpu *vcpu) {
     const struct sched_stats *stats = &vcpu->entity.stats;
     const struct vcpu_desc *desc = &vcpu->vm->desc->vcpus[vcpu->index];
     struct monitor_seen *seen = &monitor->vcpu_seen[vcpu->vm->id][vcpu->index];
     uint64_t now = arch_clock(), used = used_ticks(vcpu, now);
 
-    monitor_print("%-23s %4u %4u %-5s %9u %9u %11u %6u %6s %9llu %9llu %6llu %8llu\n",
-                  vcpu->vm->name, vcpu->index, vcpu->cpu->id, vcpu_state(vcpu), desc->budget_us,
-                  desc->period_us, desc->deadline_us, desc->weight,
-                  share_since(seen, now, used).text, to_us(used) / 1000,
-                  (unsigned long long)stats->exhaustions,
-                  (unsigned long long)stats->misses[SCHED_MISS_DISPATCH],
-                  (unsigned long long)platform_misses(vcpu));
+    monitor_print("%-23s %4u %4u %-5s %9u %9u %11u %6u %6s %9llu %9llu %6llu %8llu\n", vcpu->vm->name, vcpu->index,
+                  vcpu->cpu->id, vcpu_state(vcpu), desc->budget_us, desc->period_us, desc->deadline_us, desc->weight,
+                  share_since(seen, now, used).text, to_us(used) / 1000, (unsigned long long)stats->exhaustions,
+                  (unsigned long long)stats->misses[SCHED_MISS_DISPATCH], (unsigned long long)platform_misses(vcpu));
 }
 
-bool monitor_row_vcpus(unsigned row)
-{
+bool monitor_row_vcpus(unsigned row) {
     if (row == 0) {
-        monitor_print(
-            "vm                      vcpu core state budget-us period-us deadline-us weight "
-            "  used   used-ms exhausted    own platform\n");
+        monitor_print("vm                      vcpu core state budget-us period-us deadline-us weight "
+                      "  used   used-ms exhausted    own platform\n");
     } else {
         print_vcpu(monitor_vcpu(row - 1));
     }
     return monitor_vcpu(row) != NULL;
 }
 
-bool monitor_row_timers(unsigned row)
-{
+bool monitor_row_timers(unsigned row) {
     if (row == 0) {
-        monitor_print(
-            "vm                      vcpu     count     min-ns    mean-ns     p99-ns     max-ns\n");
+        monitor_print("vm                      vcpu     count     min-ns    mean-ns     p99-ns     max-ns\n");
     } else {
         const struct vcpu *vcpu = monitor_vcpu(row - 1);
         const struct histogram *h = &vcpu->stats.lateness;
         uint64_t count = h->count;
         monitor_print("%-23s %4u %9llu %10llu %10llu %10llu %10llu\n", vcpu->vm->name, vcpu->index,
-                      (unsigned long long)count, to_ns(h->min),
-                      to_ns(count != 0 ? h->sum / count : 0), to_ns(histogram_quantile(h, 990)),
-                      to_ns(h->max));
+                      (unsigned long long)count, to_ns(h->min), to_ns(count != 0 ? h->sum / count : 0),
+                      to_ns(histogram_quantile(h, 990)), to_ns(h->max));
     }
     return monitor_vcpu(row) != NULL;
 }
 
-static void print_total_misses(void)
-{
+static void print_total_misses(void) {
     unsigned long long own = 0, platform = 0;
     const struct vcpu *vcpu;
 
@@ -206,8 +173,7 @@ static void print_total_misses(void)
 }
 
 // Own: nothing but the hypervisor or the admission can have caused it. Platform: the machine lost time before.
-bool monitor_row_misses(unsigned row)
-{
+bool monitor_row_misses(unsigned row) {
     const struct vcpu *vcpu = row > 0 ? monitor_vcpu(row - 1) : NULL;
 
     if (row == 0) {
@@ -228,8 +194,7 @@ bool monitor_row_misses(unsigned row)
 }
 
 // One reason of one VM in a row, when there were any.
-bool monitor_row_exits(unsigned row)
-{
+bool monitor_row_exits(unsigned row) {
     unsigned vm = (row - 1) / EXIT_REASONS, reason = (row - 1) % EXIT_REASONS;
     unsigned long long count = 0;
 
@@ -237,9 +202,7 @@ bool monitor_row_exits(unsigned row)
         monitor_print("vm                      reason           count\n");
         return vm_count > 0;
     }
-    for (unsigned i = 0; i < vms[vm]->vcpu_count; i++) {
-        count += vms[vm]->vcpus[i]->stats.exits[reason];
-    }
+    for (unsigned i = 0; i < vms[vm]->vcpu_count; i++) { count += vms[vm]->vcpus[i]->stats.exits[reason]; }
     if (count > 0 && (monitor->word_count < 2 || strcmp(monitor->words[1], vms[vm]->name) == 0)) {
         monitor_print("%-23s %-11s %10llu\n", vms[vm]->name, exit_reason_names[reason], count);
     }

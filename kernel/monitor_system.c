@@ -6,36 +6,30 @@
 #include "kernel/memory.h"
 #include "kernel/monitor_commands.h"
 
-bool monitor_row_memory(unsigned row)
-{
+bool monitor_row_memory(unsigned row) {
     struct memory_report report;
 
     (void)row;
     memory_report(&report);
     monitor_print("total-KiB hypervisor-KiB guests-KiB  free-KiB\n");
     monitor_print("%9llu %14llu %10llu %9llu\n", (unsigned long long)(report.total >> 10),
-                  (unsigned long long)(report.hypervisor >> 10),
-                  (unsigned long long)(report.guests >> 10),
+                  (unsigned long long)(report.hypervisor >> 10), (unsigned long long)(report.guests >> 10),
                   (unsigned long long)(report.free >> 10));
     return false;
 }
 
-bool monitor_row_log(unsigned row)
-{
+bool monitor_row_log(unsigned row) {
     char chunk[LOG_LINE_MAX];
     size_t size;
 
-    if (row == 0) {
-        monitor->cursor = 0;
-    }
+    if (row == 0) { monitor->cursor = 0; }
     size = log_read(&monitor->cursor, chunk, sizeof(chunk));
     monitor_write(chunk, size);
     return size > 0;
 }
 
 // What the operator reads last must have left the ring.
-static bool after_output(unsigned row, const char *text, void (*act)(void))
-{
+static bool after_output(unsigned row, const char *text, void (*act)(void)) {
     if (row == 0) {
         monitor_print("%s\n", text);
     } else if (console_monitor_room() == CONSOLE_RING_SIZE && console.out.stage_length == 0) {
@@ -44,12 +38,6 @@ static bool after_output(unsigned row, const char *text, void (*act)(void))
     return true;
 }
 
-bool monitor_row_reset(unsigned row)
-{
-    return after_output(row, "resetting the machine", arch_system_reset);
-}
+bool monitor_row_reset(unsigned row) { return after_output(row, "resetting the machine", arch_system_reset); }
 
-bool monitor_row_quit(unsigned row)
-{
-    return after_output(row, "switching the machine off", arch_system_off);
-}
+bool monitor_row_quit(unsigned row) { return after_output(row, "switching the machine off", arch_system_off); }

@@ -7,8 +7,7 @@
 #include "kernel/vm.h"
 
 // How a stopped VM ended says more than that it is stopped.
-static const char *state_name(const struct vm *vm)
-{
+static const char *state_name(const struct vm *vm) {
     static const char *const names[] = {
         [VM_STOPPED] = "stopped",
         [VM_LOADING] = "loading",
@@ -16,34 +15,25 @@ static const char *state_name(const struct vm *vm)
         [VM_STOPPING] = "stopping",
     };
 
-    if (vm->state == VM_STOPPED && vm->end == VM_END_FAULT) {
-        return "failed";
-    }
-    if (vm->state == VM_STOPPED && vm->end == VM_END_OFF) {
-        return "off";
-    }
+    if (vm->state == VM_STOPPED && vm->end == VM_END_FAULT) { return "failed"; }
+    if (vm->state == VM_STOPPED && vm->end == VM_END_OFF) { return "off"; }
     return names[vm->state];
 }
 
-static uint64_t memory_mib(const struct vm *vm)
-{
+static uint64_t memory_mib(const struct vm *vm) {
     uint64_t size = 0;
 
-    for (unsigned i = 0; i < vm->memory_count; i++) {
-        size += vm->memory[i].size;
-    }
+    for (unsigned i = 0; i < vm->memory_count; i++) { size += vm->memory[i].size; }
     return size >> 20;
 }
 
-bool monitor_row_vms(unsigned row)
-{
+bool monitor_row_vms(unsigned row) {
     char reason[sizeof(vms[0]->reason)];
     unsigned long flags;
     struct vm *vm;
 
     if (row == 0) {
-        monitor_print(
-            "no name                    state    starts restarts vcpus memory-MiB last-end\n");
+        monitor_print("no name                    state    starts restarts vcpus memory-MiB last-end\n");
         return vm_count > 0;
     }
     vm = vms[row - 1];
@@ -57,8 +47,7 @@ bool monitor_row_vms(unsigned row)
 }
 
 // Every change of a VM's life is asked for here and done by the VM's own job; the log tells when.
-static bool act(int (*action)(struct vm *vm), const char *done)
-{
+static bool act(int (*action)(struct vm *vm), const char *done) {
     struct vm *vm = vm_find(monitor->words[1]);
     int status = vm != NULL ? action(vm) : ERR_NOT_FOUND;
 
@@ -72,20 +61,17 @@ static bool act(int (*action)(struct vm *vm), const char *done)
     return false;
 }
 
-bool monitor_row_stop(unsigned row)
-{
+bool monitor_row_stop(unsigned row) {
     (void)row;
     return act(vm_stop, "is being stopped");
 }
 
-bool monitor_row_start(unsigned row)
-{
+bool monitor_row_start(unsigned row) {
     (void)row;
     return act(vm_start, "is being started");
 }
 
-bool monitor_row_restart(unsigned row)
-{
+bool monitor_row_restart(unsigned row) {
     (void)row;
     return act(vm_restart, "is being restarted");
 }

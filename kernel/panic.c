@@ -7,11 +7,9 @@
 
 enum { REASON_MAX = 128 };
 
-static bool
-    going_on; // one dump at a time: what a second one could add is not worth a garbled first
+static bool going_on; // one dump at a time: what a second one could add is not worth a garbled first
 
-static void begin(const char *format, va_list args)
-{
+static void begin(const char *format, va_list args) {
     char reason[REASON_MAX];
     const struct cpu *cpu = this_cpu();
     const struct vcpu *vcpu = cpu->current;
@@ -19,14 +17,10 @@ static void begin(const char *format, va_list args)
 
     arch_irq_save();
     second = __atomic_exchange_n(&going_on, true, __ATOMIC_ACQ_REL);
-    if (!second) {
-        console_panic_begin();
-    }
+    if (!second) { console_panic_begin(); }
     format_string_v(reason, sizeof(reason), format, args);
     log_line("PANIC on core %u: %s", cpu->id, reason);
-    if (second) {
-        arch_park();
-    }
+    if (second) { arch_park(); }
     if (vcpu != NULL) {
         log_line("  VM %s, VCPU %u", vcpu->vm->name, vcpu->index);
     } else {
@@ -34,8 +28,7 @@ static void begin(const char *format, va_list args)
     }
 }
 
-void panic_begin(const char *format, ...)
-{
+void panic_begin(const char *format, ...) {
     va_list args;
 
     va_start(args, format);
@@ -43,8 +36,7 @@ void panic_begin(const char *format, ...)
     va_end(args);
 }
 
-void panic(const char *format, ...)
-{
+void panic(const char *format, ...) {
     va_list args;
 
     va_start(args, format);

@@ -14,8 +14,7 @@ struct decimal {
 };
 
 // Thousandths, as "12.345".
-static struct decimal thousandths(uint64_t value)
-{
+static struct decimal thousandths(uint64_t value) {
     struct decimal d;
 
     format_string(d.text, sizeof(d.text), "%llu.%03llu", (unsigned long long)(value / 1000),
@@ -23,13 +22,9 @@ static struct decimal thousandths(uint64_t value)
     return d;
 }
 
-static struct decimal ticks_to_us(uint64_t ticks)
-{
-    return thousandths(clock_ticks_to_ns_up(&clock_rate, ticks));
-}
+static struct decimal ticks_to_us(uint64_t ticks) { return thousandths(clock_ticks_to_ns_up(&clock_rate, ticks)); }
 
-static struct decimal percent(uint64_t permille)
-{
+static struct decimal percent(uint64_t permille) {
     struct decimal d;
 
     format_string(d.text, sizeof(d.text), "%llu.%llu%%", (unsigned long long)(permille / 10),
@@ -37,16 +32,14 @@ static struct decimal percent(uint64_t permille)
     return d;
 }
 
-static void print_range(const char *what, uint64_t base, uint64_t size, const char *end)
-{
+static void print_range(const char *what, uint64_t base, uint64_t size, const char *end) {
     log_line("  %-23s 0x%010llx..0x%010llx %7llu KiB%s", what, (unsigned long long)base,
              (unsigned long long)(base + size - 1), (unsigned long long)(size >> 10), end);
 }
 
 // ---- memory -----------------------------------------------------------------------------------------------
 
-static void report_guest_memory(const struct vm *vm)
-{
+static void report_guest_memory(const struct vm *vm) {
     char end[40];
 
     for (unsigned i = 0; i < vm->memory_count; i++) {
@@ -56,14 +49,12 @@ static void report_guest_memory(const struct vm *vm)
     }
 }
 
-static void report_memory(const struct board *board)
-{
+static void report_memory(const struct board *board) {
     struct memory_report report;
 
     memory_report(&report);
     log_line("memory: %llu MiB; %llu KiB hypervisor, %llu MiB guests, %llu MiB free",
-             (unsigned long long)(report.total >> 20),
-             (unsigned long long)(report.hypervisor >> 10),
+             (unsigned long long)(report.total >> 20), (unsigned long long)(report.hypervisor >> 10),
              (unsigned long long)(report.guests >> 20), (unsigned long long)(report.free >> 20));
     for (unsigned i = 0; i < board->memory_count; i++) {
         print_range("board", board->memory[i].base, board->memory[i].size, "");
@@ -72,64 +63,49 @@ static void report_memory(const struct board *board)
         print_range("reserved by firmware", board->reserved[i].base, board->reserved[i].size, "");
     }
     print_range("system image", board->initrd.base, board->initrd.size, "");
-    for (unsigned i = 0; i < vm_count; i++) {
-        report_guest_memory(vms[i]);
-    }
+    for (unsigned i = 0; i < vm_count; i++) { report_guest_memory(vms[i]); }
 }
 
 // ---- admission --------------------------------------------------------------------------------------------
 
-static void report_vcpu(const struct system_desc *desc, const struct vm_desc *vm, unsigned index)
-{
+static void report_vcpu(const struct system_desc *desc, const struct vm_desc *vm, unsigned index) {
     const struct vcpu_desc *vcpu = &vm->vcpus[index];
     const char *owns = desc->cores[vcpu->placed].member_count == 1 ? "  owns the core" : "";
 
     if (!vcpu->reserved) {
-        log_line("%4u %-23s %4u  best effort, weight %u%s", vcpu->placed, vm->name, index,
-                 vcpu->weight, owns);
+        log_line("%4u %-23s %4u  best effort, weight %u%s", vcpu->placed, vm->name, index, vcpu->weight, owns);
         return;
     }
     log_line("%4u %-23s %4u %11s %9u %9u %11u %11llu%s", vcpu->placed, vm->name, index,
-             percent(vcpu->budget_us * 1000ull / vcpu->period_us).text, vcpu->budget_us,
-             vcpu->period_us, vcpu->deadline_us, (unsigned long long)sysdesc_blackout_us(vcpu),
-             owns);
+             percent(vcpu->budget_us * 1000ull / vcpu->period_us).text, vcpu->budget_us, vcpu->period_us,
+             vcpu->deadline_us, (unsigned long long)sysdesc_blackout_us(vcpu), owns);
 }
 
-static void report_core(const struct system_desc *desc, unsigned core)
-{
+static void report_core(const struct system_desc *desc, unsigned core) {
     uint64_t used = sched_core_utilisation(&desc->cores[core]);
 
     for (unsigned i = 0; i < desc->vm_count; i++) {
         for (unsigned j = 0; j < desc->vms[i].vcpu_count; j++) {
-            if (desc->vms[i].vcpus[j].placed == core) {
-                report_vcpu(desc, &desc->vms[i], j);
-            }
+            if (desc->vms[i].vcpus[j].placed == core) { report_vcpu(desc, &desc->vms[i], j); }
         }
     }
     log_line("%4u %-23s      %11s", core, "all, with overhead",
              percent((used * 1000 + SCHED_UTILISATION_ONE / 2) / SCHED_UTILISATION_ONE).text);
 }
 
-static void report_admission(const struct board *board, const struct system_desc *desc)
-{
-    log_line(
-        "admitted: every budget, by its deadline, in every period; blackout is the longest wait");
-    log_line(
-        "core vm                      vcpu utilisation budget-us period-us deadline-us blackout-us");
-    for (unsigned i = 0; i < board->cpu_count; i++) {
-        report_core(desc, i);
-    }
+static void report_admission(const struct board *board, const struct system_desc *desc) {
+    log_line("admitted: every budget, by its deadline, in every period; blackout is the longest wait");
+    log_line("core vm                      vcpu utilisation budget-us period-us deadline-us blackout-us");
+    for (unsigned i = 0; i < board->cpu_count; i++) { report_core(desc, i); }
     log_line("overhead: %s us added to each budget, %s us for each console or device interrupt",
              thousandths(desc->overhead_ns).text, thousandths(desc->irq_cost_ns).text);
 }
 
 // ---- warnings ---------------------------------------------------------------------------------------------
 
-static void warn(const struct board *board, const struct system_desc *desc)
-{
+static void warn(const struct board *board, const struct system_desc *desc) {
     if (board->cpu_total > board->cpu_count) {
-        log_line("warning: %u of the board's %u cores are used: that is the limit",
-                 board->cpu_count, board->cpu_total);
+        log_line("warning: %u of the board's %u cores are used: that is the limit", board->cpu_count, board->cpu_total);
     }
     if (desc->deterministic) {
         log_line("warning: `deterministic`: the guests' seeds are fixed and known; for tests only");
@@ -138,16 +114,13 @@ static void warn(const struct board *board, const struct system_desc *desc)
         const struct vm_desc *vm = &desc->vms[i];
         for (unsigned j = 0; j < vm->device_count; j++) {
             if (vm->devices[j].unprotected_dma) {
-                log_line("warning: %s: `unprotected-dma`: %s can reach all memory", vm->name,
-                         vm->devices[j].path);
+                log_line("warning: %s: `unprotected-dma`: %s can reach all memory", vm->name, vm->devices[j].path);
             }
         }
     }
 }
 
-void report_system(const struct board *board, const struct system_desc *desc,
-                   const struct boot_times *times)
-{
+void report_system(const struct board *board, const struct system_desc *desc, const struct boot_times *times) {
     log_line("Takt on %s: %u cores, counter %llu Hz, system %s", board->model, board->cpu_count,
              (unsigned long long)clock_rate.hz, desc->source);
     log_line("boot: system checked after %s us, of which hashing took %s us",

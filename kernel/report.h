@@ -9,7 +9,6 @@ struct boot_times;
 struct system_desc;
 
 // Boot core, after vm_create_all. About a line for each memory block and VCPU.
-void report_system(const struct board *board, const struct system_desc *desc,
-                   const struct boot_times *times);
+void report_system(const struct board *board, const struct system_desc *desc, const struct boot_times *times);
 
 #endif

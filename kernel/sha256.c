@@ -19,19 +19,14 @@ static const uint32_t initial_state[8] = {
     0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
 };
 
-static inline uint32_t rotate(uint32_t x, unsigned n)
-{
-    return (x >> n) | (x << (32 - n));
-}
+static inline uint32_t rotate(uint32_t x, unsigned n) { return (x >> n) | (x << (32 - n)); }
 
-static inline uint32_t load_be32(const uint8_t *p)
-{
+static inline uint32_t load_be32(const uint8_t *p) {
     const uint8_t *b = __builtin_assume_aligned(p, 4);
     return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 }
 
-static void store_be32(uint8_t *p, uint32_t x)
-{
+static void store_be32(uint8_t *p, uint32_t x) {
     p[0] = (uint8_t)(x >> 24);
     p[1] = (uint8_t)(x >> 16);
     p[2] = (uint8_t)(x >> 8);
@@ -49,18 +44,16 @@ static void store_be32(uint8_t *p, uint32_t x)
 // the variable that the standard calls a sits at index -i modulo 8. Maj(a, b, c) is ((a ^ b) & (b ^ c)) ^ b, and this
 // round's a ^ b is the next one's b ^ c.
 #define VAR(i, n)   s[((n) - (i)) & 7]
-#define ROUND(i)                                                                             \
-    do {                                                                                     \
-        uint32_t ab = VAR(i, 0) ^ VAR(i, 1);                                                 \
-        uint32_t t =                                                                         \
-            VAR(i, 7) + SUM1(VAR(i, 4)) + CH(VAR(i, 4), VAR(i, 5), VAR(i, 6)) + k[i] + w[i]; \
-        VAR(i, 3) += t;                                                                      \
-        VAR(i, 7) = t + SUM0(VAR(i, 0)) + ((ab & bc) ^ VAR(i, 1));                           \
-        bc = ab;                                                                             \
+#define ROUND(i)                                                                                      \
+    do {                                                                                              \
+        uint32_t ab = VAR(i, 0) ^ VAR(i, 1);                                                          \
+        uint32_t t = VAR(i, 7) + SUM1(VAR(i, 4)) + CH(VAR(i, 4), VAR(i, 5), VAR(i, 6)) + k[i] + w[i]; \
+        VAR(i, 3) += t;                                                                               \
+        VAR(i, 7) = t + SUM0(VAR(i, 0)) + ((ab & bc) ^ VAR(i, 1));                                    \
+        bc = ab;                                                                                      \
     } while (0)
 // The message schedule (step 1) in a ring of 16 words: w[i] becomes the word 16 rounds later.
-#define EXPAND(i) \
-    (w[i] += SIGMA1(w[((i) + 14) & 15]) + w[((i) + 9) & 15] + SIGMA0(w[((i) + 1) & 15]))
+#define EXPAND(i) (w[i] += SIGMA1(w[((i) + 14) & 15]) + w[((i) + 9) & 15] + SIGMA0(w[((i) + 1) & 15]))
 #define SIXTEEN(STEP) \
     do {              \
         STEP(0);      \
@@ -99,9 +92,7 @@ static void store_be32(uint8_t *p, uint32_t x)
 #define WORD(i) w[i] = load_be32(data + 4 * (i))
 
 // Input that is not aligned goes through a copy: what is there can then be loaded by words on every machine.
-static __attribute__((noinline)) void hash_blocks(uint32_t state[8], const uint8_t *in,
-                                                  size_t blocks)
-{
+static __attribute__((noinline)) void hash_blocks(uint32_t state[8], const uint8_t *in, size_t blocks) {
     uint32_t copy[SHA256_BLOCK / 4];
 
     for (; blocks != 0; blocks--, in += SHA256_BLOCK) {
@@ -110,32 +101,26 @@ static __attribute__((noinline)) void hash_blocks(uint32_t state[8], const uint8
         uint32_t s[8];
         uint32_t w[16];
 
-        if (((uintptr_t)in & 3) != 0) {
-            data = memcpy(copy, in, sizeof(copy));
-        }
+        if (((uintptr_t)in & 3) != 0) { data = memcpy(copy, in, sizeof(copy)); }
         EIGHT(TAKE);
         uint32_t bc = s[1] ^ s[2];
         SIXTEEN(WORD);
         for (;;) {
             SIXTEEN(ROUND);
             k += 16;
-            if (k == round_constants + ARRAY_SIZE(round_constants)) {
-                break;
-            }
+            if (k == round_constants + ARRAY_SIZE(round_constants)) { break; }
             SIXTEEN(EXPAND);
         }
         EIGHT(GIVE);
     }
 }
 
-void sha256_init(struct sha256 *h)
-{
+void sha256_init(struct sha256 *h) {
     memcpy(h->state, initial_state, sizeof(h->state));
     h->length = 0;
 }
 
-void sha256_update(struct sha256 *h, const void *data, size_t size)
-{
+void sha256_update(struct sha256 *h, const void *data, size_t size) {
     const uint8_t *in = data;
     size_t held = h->length % SHA256_BLOCK;
 
@@ -145,9 +130,7 @@ void sha256_update(struct sha256 *h, const void *data, size_t size)
         memcpy(h->rest + held, in, take);
         in += take;
         size -= take;
-        if (held + take < SHA256_BLOCK) {
-            return;
-        }
+        if (held + take < SHA256_BLOCK) { return; }
         hash_blocks(h->state, h->rest, 1);
     }
     hash_blocks(h->state, in, size / SHA256_BLOCK);
@@ -155,8 +138,7 @@ void sha256_update(struct sha256 *h, const void *data, size_t size)
 }
 
 // Padding as in 5.1.1: a one bit, zeros, the length in bits as 64 bits.
-void sha256_final(struct sha256 *h, uint8_t digest[SHA256_SIZE])
-{
+void sha256_final(struct sha256 *h, uint8_t digest[SHA256_SIZE]) {
     uint64_t bits = h->length * 8;
     size_t held = h->length % SHA256_BLOCK;
 
@@ -170,13 +152,10 @@ void sha256_final(struct sha256 *h, uint8_t digest[SHA256_SIZE])
     store_be32(h->rest + SHA256_BLOCK - 8, (uint32_t)(bits >> 32));
     store_be32(h->rest + SHA256_BLOCK - 4, (uint32_t)bits);
     hash_blocks(h->state, h->rest, 1);
-    for (unsigned i = 0; i < 8; i++) {
-        store_be32(digest + 4 * i, h->state[i]);
-    }
+    for (unsigned i = 0; i < 8; i++) { store_be32(digest + 4 * i, h->state[i]); }
 }
 
-void sha256(const void *data, size_t size, uint8_t digest[SHA256_SIZE])
-{
+void sha256(const void *data, size_t size, uint8_t digest[SHA256_SIZE]) {
     struct sha256 h;
 
     sha256_init(&h);

@@ -5,11 +5,8 @@
 // 8k + j holds [(8 + j) * 2^(k-1), (9 + j) * 2^(k-1)) for k >= 1, an eighth of its lower end wide at most.
 enum { PARTS = 8, PARTS_SHIFT = 3 };
 
-static unsigned bucket_of(uint64_t value)
-{
-    if (value < PARTS) {
-        return (unsigned)value;
-    }
+static unsigned bucket_of(uint64_t value) {
+    if (value < PARTS) { return (unsigned)value; }
     unsigned power = 63u - (unsigned)__builtin_clzll(value);
     unsigned part = (unsigned)(value >> (power - PARTS_SHIFT)) & (PARTS - 1);
     unsigned bucket = (power - PARTS_SHIFT + 1) * PARTS + part;
@@ -17,23 +14,15 @@ static unsigned bucket_of(uint64_t value)
 }
 
 // The largest value that falls into `bucket`.
-static uint64_t bucket_top(unsigned bucket)
-{
-    if (bucket < PARTS) {
-        return bucket;
-    }
+static uint64_t bucket_top(unsigned bucket) {
+    if (bucket < PARTS) { return bucket; }
     unsigned shift = bucket / PARTS - 1;
     return ((uint64_t)(PARTS + bucket % PARTS + 1) << shift) - 1;
 }
 
-void histogram_add(struct histogram *h, uint64_t value)
-{
-    if (h->count == 0 || value < h->min) {
-        h->min = value;
-    }
-    if (value > h->max) {
-        h->max = value;
-    }
+void histogram_add(struct histogram *h, uint64_t value) {
+    if (h->count == 0 || value < h->min) { h->min = value; }
+    if (value > h->max) { h->max = value; }
     h->count++;
     h->sum += value;
     h->bucket[bucket_of(value)]++;
@@ -41,19 +30,14 @@ void histogram_add(struct histogram *h, uint64_t value)
 
 // Rounds towards pessimism: the top of the bucket that holds the quantile, but never beyond what was really seen. A
 // reader on another core may meet a count ahead of its bucket; then the maximum answers.
-uint64_t histogram_quantile(const struct histogram *h, unsigned permille)
-{
+uint64_t histogram_quantile(const struct histogram *h, unsigned permille) {
     uint64_t wanted = (h->count * permille + 999) / 1000;
     uint64_t seen = 0;
 
-    if (h->count == 0) {
-        return 0;
-    }
+    if (h->count == 0) { return 0; }
     for (unsigned i = 0; i < HISTOGRAM_BUCKETS - 1; i++) {
         seen += h->bucket[i];
-        if (seen >= wanted && seen > 0) {
-            return MIN(bucket_top(i), h->max);
-        }
+        if (seen >= wanted && seen > 0) { return MIN(bucket_top(i), h->max); }
     }
     return h->max;
 }

@@ -12,25 +12,18 @@
 // ---- messages ---------------------------------------------------------------------------------------------
 
 // Names come from the image and may hold anything; a terminal gets to see printable characters.
-static void make_printable(char *text)
-{
+static void make_printable(char *text) {
     for (; *text != '\0'; text++) {
-        if (*text < ' ' || *text > '~') {
-            *text = '?';
-        }
+        if (*text < ' ' || *text > '~') { *text = '?'; }
     }
 }
 
-void sysdesc_mistake(struct sysdesc_check *c, const char *property, const char *remedy,
-                     const char *wrong, ...)
-{
+void sysdesc_mistake(struct sysdesc_check *c, const char *property, const char *remedy, const char *wrong, ...) {
     char place[256], text[224];
     va_list args;
 
     c->sink->count++;
-    if (c->sink->count > SYSDESC_MISTAKES) {
-        return;
-    }
+    if (c->sink->count > SYSDESC_MISTAKES) { return; }
     va_start(args, wrong);
     format_string_v(text, sizeof(text), wrong, args);
     va_end(args);
@@ -41,8 +34,7 @@ void sysdesc_mistake(struct sysdesc_check *c, const char *property, const char *
     c->sink->mistake(c->sink, place, text, remedy);
 }
 
-const char *sysdesc_remedy(struct sysdesc_check *c, const char *format, ...)
-{
+const char *sysdesc_remedy(struct sysdesc_check *c, const char *format, ...) {
     va_list args;
 
     va_start(args, format);
@@ -52,28 +44,23 @@ const char *sysdesc_remedy(struct sysdesc_check *c, const char *format, ...)
     return c->remedy;
 }
 
-void sysdesc_enter(struct sysdesc_check *c, const char *name)
-{
+void sysdesc_enter(struct sysdesc_check *c, const char *name) {
     size_t room = sizeof(c->path) - c->path_length;
     size_t length = MIN(strlen(name), room < 2 ? 0 : room - 2);
 
-    if (room < 2) {
-        return;
-    }
+    if (room < 2) { return; }
     c->path[c->path_length++] = '/';
     memcpy(c->path + c->path_length, name, length);
     c->path_length += length;
     c->path[c->path_length] = '\0';
 }
 
-void sysdesc_leave(struct sysdesc_check *c, size_t length)
-{
+void sysdesc_leave(struct sysdesc_check *c, size_t length) {
     c->path_length = length;
     c->path[length] = '\0';
 }
 
-void sysdesc_at(struct sysdesc_check *c, const struct vm_desc *vm, int vcpu)
-{
+void sysdesc_at(struct sysdesc_check *c, const struct vm_desc *vm, int vcpu) {
     char name[16];
 
     sysdesc_leave(c, 0);
@@ -89,18 +76,15 @@ void sysdesc_at(struct sysdesc_check *c, const struct vm_desc *vm, int vcpu)
 // ---- the way ----------------------------------------------------------------------------------------------
 
 // A part that is itself a tree: hashed before a byte of it is believed.
-static const struct blob *trusted_tree(struct sysdesc_check *c, const char *name)
-{
+static const struct blob *trusted_tree(struct sysdesc_check *c, const char *name) {
     const struct sysdesc_part *part = sysdesc_part(c, name);
 
-    if (part == NULL || !sysdesc_part_verify(c, part)) {
-        return NULL;
-    }
+    if (part == NULL || !sysdesc_part_verify(c, part)) { return NULL; }
     sysdesc_enter(c, "images");
     sysdesc_enter(c, name);
     if (part->data.size > SYSDESC_SIZE_MAX) {
-        sysdesc_mistake(c, "data", "describe less, at most 64 KiB compiled",
-                        "%llu bytes are too many", (unsigned long long)part->data.size);
+        sysdesc_mistake(c, "data", "describe less, at most 64 KiB compiled", "%llu bytes are too many",
+                        (unsigned long long)part->data.size);
         part = NULL;
     } else if (tree_check(part->data.data, part->data.size) != OK) {
         sysdesc_mistake(c, "data", "compile it with dtc", "is no device tree");
@@ -110,9 +94,8 @@ static const struct blob *trusted_tree(struct sysdesc_check *c, const char *name
     return part != NULL ? &part->data : NULL;
 }
 
-int sysdesc_parse(const void *image, uint64_t size, const struct board *board, uint64_t hz,
-                  struct system_desc *out, struct sysdesc_sink *sink)
-{
+int sysdesc_parse(const void *image, uint64_t size, const struct board *board, uint64_t hz, struct system_desc *out,
+                  struct sysdesc_sink *sink) {
     struct sysdesc_check c = {
         .board = board,
         .hz = hz,
@@ -129,9 +112,7 @@ int sysdesc_parse(const void *image, uint64_t size, const struct board *board, u
     out->deterministic = false;
     out->console_focus = NULL;
     out->console_core = 0;
-    if (!sysdesc_fit(&c, image, size)) {
-        return ERR_CORRUPT;
-    }
+    if (!sysdesc_fit(&c, image, size)) { return ERR_CORRUPT; }
     const struct blob *data = trusted_tree(&c, "board");
     const struct blob *system = trusted_tree(&c, "system");
     if (data != NULL) {
@@ -144,28 +125,22 @@ int sysdesc_parse(const void *image, uint64_t size, const struct board *board, u
         sysdesc_memory(&c);
     }
     // Without good board data there is nothing to compute with.
-    if (system != NULL && data != NULL && out->overhead_ns != 0) {
-        sysdesc_admit(&c);
-    }
+    if (system != NULL && data != NULL && out->overhead_ns != 0) { sysdesc_admit(&c); }
     return sink->count == before ? OK : ERR_INVALID;
 }
 
-int sysdesc_verify(const struct system_desc *desc, struct sysdesc_sink *sink)
-{
+int sysdesc_verify(const struct system_desc *desc, struct sysdesc_sink *sink) {
     struct sysdesc_check c = {.sink = sink, .file = "image"};
     bool good = true;
 
     for (unsigned i = 0; i < desc->part_count; i++) {
-        if (desc->parts[i].paths != NULL) {
-            good &= sysdesc_part_verify(&c, &desc->parts[i]);
-        }
+        if (desc->parts[i].paths != NULL) { good &= sysdesc_part_verify(&c, &desc->parts[i]); }
     }
     return good ? OK : ERR_CORRUPT;
 }
 
-int sysdesc_load(const void *image, uint64_t size, const struct board *board, uint64_t hz,
-                 struct system_desc *out, struct sysdesc_sink *sink)
-{
+int sysdesc_load(const void *image, uint64_t size, const struct board *board, uint64_t hz, struct system_desc *out,
+                 struct sysdesc_sink *sink) {
     int parsed = sysdesc_parse(image, size, board, hz, out, sink);
     int verified = sysdesc_verify(out, sink);
 

@@ -48,14 +48,12 @@ struct device_desc {      // an assigned platform device
     const char *path;     // its node in the board's device tree
     bool unprotected_dma; // the description accepts DMA without an IOMMU
     unsigned page_count;
-    struct range
-        pages[MAX_DEVICE_PAGES]; // 4 KiB aligned host ranges, mapped at guest_base + offset or 1:1
+    struct range pages[MAX_DEVICE_PAGES]; // 4 KiB aligned host ranges, mapped at guest_base + offset or 1:1
     gpa_t guest_base[MAX_DEVICE_PAGES];
     unsigned irq_count;
     uint16_t irq[MAX_DEVICE_IRQS]; // the board's interrupt numbers (GIC INTID)
     bool irq_edge[MAX_DEVICE_IRQS];
-    uint32_t
-        irq_distance_us; // least distance between interrupts; 0 only on a core without reservations
+    uint32_t irq_distance_us; // least distance between interrupts; 0 only on a core without reservations
 };
 
 struct vm_desc {
@@ -95,11 +93,11 @@ struct sysdesc_part {
 };
 
 struct system_desc {
-    const char *source;    // name of the description's source file, for messages
-    bool deterministic;    // seeds are fixed: bench and tests only
-    uint32_t overhead_ns;  // added to every budget: measured by `make bench`, from the board's data
-    uint32_t irq_cost_ns;  // of one interrupt at EL2 not charged elsewhere, from the board's data
-    uint32_t console_core; // where the board's data says the console's interrupt goes
+    const char *source;               // name of the description's source file, for messages
+    bool deterministic;               // seeds are fixed: bench and tests only
+    uint32_t overhead_ns;             // added to every budget: measured by `make bench`, from the board's data
+    uint32_t irq_cost_ns;             // of one interrupt at EL2 not charged elsewhere, from the board's data
+    uint32_t console_core;            // where the board's data says the console's interrupt goes
     uint32_t console_irq_distance_us; // the least distance that the console keeps
     const char *console_focus;        // name of the VM that has the input first, or NULL
     unsigned vm_count;
@@ -117,8 +115,7 @@ struct system_desc {
 
 // Where complaints go: one call per mistake. `place` is file:node:property.
 struct sysdesc_sink {
-    void (*mistake)(struct sysdesc_sink *sink, const char *place, const char *wrong,
-                    const char *remedy);
+    void (*mistake)(struct sysdesc_sink *sink, const char *place, const char *wrong, const char *remedy);
     unsigned count; // mistakes so far; at most SYSDESC_MISTAKES were told
 };
 
@@ -126,20 +123,19 @@ struct sysdesc_sink {
 // guest files' hashes against the board, places and admits every VCPU. Reports every mistake through `sink`; returns OK
 // only when there was none. `hz`: the board's counter frequency. Reads `image` only inside [image, image + size); any
 // content is safe. `out` points into the image, which has to stay. `image` is 8-byte aligned. Boot, or host.
-int sysdesc_parse(const void *image, uint64_t size, const struct board *board, uint64_t hz,
-                  struct system_desc *out, struct sysdesc_sink *sink);
+int sysdesc_parse(const void *image, uint64_t size, const struct board *board, uint64_t hz, struct system_desc *out,
+                  struct sysdesc_sink *sink);
 
 // Compares the guest files with their hashes, about 28 instructions a byte. Nothing of a guest may be used before.
 // After sysdesc_parse, whatever it returned.
 int sysdesc_verify(const struct system_desc *desc, struct sysdesc_sink *sink);
 
 // Both.
-int sysdesc_load(const void *image, uint64_t size, const struct board *board, uint64_t hz,
-                 struct system_desc *out, struct sysdesc_sink *sink);
+int sysdesc_load(const void *image, uint64_t size, const struct board *board, uint64_t hz, struct system_desc *out,
+                 struct sysdesc_sink *sink);
 
 // The longest time that admission lets a runnable VCPU be without supply, of the budget as described. Microseconds.
-static inline uint64_t sysdesc_blackout_us(const struct vcpu_desc *vcpu)
-{
+static inline uint64_t sysdesc_blackout_us(const struct vcpu_desc *vcpu) {
     return (uint64_t)vcpu->period_us + vcpu->deadline_us - 2ull * vcpu->budget_us;
 }
 

@@ -40,11 +40,10 @@ struct sysdesc_check {
 };
 
 // One mistake at `property` (NULL: the node itself) of the current node.
-void sysdesc_mistake(struct sysdesc_check *c, const char *property, const char *remedy,
-                     const char *wrong, ...) __attribute__((format(printf, 4, 5)));
+void sysdesc_mistake(struct sysdesc_check *c, const char *property, const char *remedy, const char *wrong, ...)
+    __attribute__((format(printf, 4, 5)));
 // A remedy with numbers in it, valid until the next one.
-const char *sysdesc_remedy(struct sysdesc_check *c, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+const char *sysdesc_remedy(struct sysdesc_check *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // The node that messages are about: enter appends "/name", leave goes back to a length that path_length had.
 void sysdesc_enter(struct sysdesc_check *c, const char *name);
 void sysdesc_leave(struct sysdesc_check *c, size_t length);
@@ -61,8 +60,7 @@ const struct sysdesc_part *sysdesc_file(const struct sysdesc_check *c, const cha
 bool sysdesc_part_verify(struct sysdesc_check *c, const struct sysdesc_part *part);
 
 // sysdesc_schema.c. Reads a whole tree into `object` by `schema`. The tree was accepted by tree_check().
-void sysdesc_schema(struct sysdesc_check *c, const struct blob *tree, const struct schema *schema,
-                    void *object);
+void sysdesc_schema(struct sysdesc_check *c, const struct blob *tree, const struct schema *schema, void *object);
 
 // sysdesc_nodes.c
 extern const struct schema sysdesc_system_schema, sysdesc_board_schema;

@@ -21,8 +21,7 @@ struct scan {
     struct hash hash;
 };
 
-static void begin_image(struct scan *s, const struct tree *tree)
-{
+static void begin_image(struct scan *s, const struct tree *tree) {
     struct system_desc *sys = s->c->sys;
 
     if (sys->part_count == SYSDESC_PARTS) {
@@ -40,21 +39,18 @@ static void begin_image(struct scan *s, const struct tree *tree)
     s->part->type = "";
 }
 
-static void image_property(struct sysdesc_part *part, const struct tree *tree)
-{
+static void image_property(struct sysdesc_part *part, const struct tree *tree) {
     if (tree_name_is(tree, "data")) {
         part->data = (struct blob){tree->data, tree->size};
     } else if (tree_name_is(tree, "type") && tree_text(tree) != NULL) {
         part->type = tree_text(tree);
-    } else if (tree_name_is(tree, "takt,paths") && tree->size != 0 &&
-               tree->data[tree->size - 1] == '\0') {
+    } else if (tree_name_is(tree, "takt,paths") && tree->size != 0 && tree->data[tree->size - 1] == '\0') {
         part->paths = tree->data;
         part->paths_size = tree->size;
     }
 }
 
-static void hash_property(struct hash *hash, const struct tree *tree)
-{
+static void hash_property(struct hash *hash, const struct tree *tree) {
     if (tree_name_is(tree, "algo")) {
         hash->is_sha256 = tree_lists(tree->data, tree->size, "sha256");
     } else if (tree_name_is(tree, "value") && tree->size == SHA256_SIZE) {
@@ -62,8 +58,7 @@ static void hash_property(struct hash *hash, const struct tree *tree)
     }
 }
 
-static void scan_node(struct scan *s, const struct tree *tree)
-{
+static void scan_node(struct scan *s, const struct tree *tree) {
     if (tree->depth == DEPTH_IMAGES) {
         s->in_images = tree_name_is(tree, "images");
     } else if (tree->depth == DEPTH_IMAGE && s->in_images) {
@@ -73,8 +68,7 @@ static void scan_node(struct scan *s, const struct tree *tree)
     }
 }
 
-static void scan_property(struct scan *s, const struct tree *tree)
-{
+static void scan_property(struct scan *s, const struct tree *tree) {
     if (tree->depth == DEPTH_ROOT && tree_name_is(tree, "takt,source") && tree_text(tree) != NULL) {
         s->c->sys->source = tree_text(tree);
     } else if (s->in_images && s->part != NULL && tree->depth == DEPTH_IMAGE) {
@@ -84,19 +78,15 @@ static void scan_property(struct scan *s, const struct tree *tree)
     }
 }
 
-static void scan_node_end(struct scan *s, const struct tree *tree)
-{
+static void scan_node_end(struct scan *s, const struct tree *tree) {
     if (tree->depth + 1 == DEPTH_HASH && s->hash.here) {
-        if (s->part != NULL && s->hash.is_sha256 && s->hash.value != NULL) {
-            s->part->sha256 = s->hash.value;
-        }
+        if (s->part != NULL && s->hash.is_sha256 && s->hash.value != NULL) { s->part->sha256 = s->hash.value; }
         s->hash.here = false;
     }
 }
 
 // Lists the images of one FIT.
-static bool scan_fit(struct sysdesc_check *c, const struct blob *fit)
-{
+static bool scan_fit(struct sysdesc_check *c, const struct blob *fit) {
     struct scan s = {.c = c};
     struct tree tree;
 
@@ -122,59 +112,44 @@ static bool scan_fit(struct sysdesc_check *c, const struct blob *fit)
     return true;
 }
 
-static const struct sysdesc_part *ramdisk(const struct system_desc *sys)
-{
+static const struct sysdesc_part *ramdisk(const struct system_desc *sys) {
     for (unsigned i = 0; i < sys->part_count; i++) {
-        if (strcmp(sys->parts[i].type, "ramdisk") == 0) {
-            return &sys->parts[i];
-        }
+        if (strcmp(sys->parts[i].type, "ramdisk") == 0) { return &sys->parts[i]; }
     }
     return NULL;
 }
 
-bool sysdesc_fit(struct sysdesc_check *c, const void *image, uint64_t size)
-{
+bool sysdesc_fit(struct sysdesc_check *c, const void *image, uint64_t size) {
     struct blob fit = {image, size};
 
-    if (!scan_fit(c, &fit)) {
-        return false;
-    }
+    if (!scan_fit(c, &fit)) { return false; }
     if (ramdisk(c->sys) != NULL) {
         fit = ramdisk(c->sys)->data;
         sysdesc_enter(c, "images");
         sysdesc_enter(c, ramdisk(c->sys)->name);
-        if (!scan_fit(c, &fit)) {
-            return false;
-        }
+        if (!scan_fit(c, &fit)) { return false; }
         sysdesc_leave(c, 0);
     }
     return true;
 }
 
-const struct sysdesc_part *sysdesc_part(struct sysdesc_check *c, const char *name)
-{
+const struct sysdesc_part *sysdesc_part(struct sysdesc_check *c, const char *name) {
     for (unsigned i = 0; i < c->sys->part_count; i++) {
-        if (strcmp(c->sys->parts[i].name, name) == 0) {
-            return &c->sys->parts[i];
-        }
+        if (strcmp(c->sys->parts[i].name, name) == 0) { return &c->sys->parts[i]; }
     }
     sysdesc_mistake(c, NULL, "pack the image with scripts/mkimage.py", "has no image \"%s\"", name);
     return NULL;
 }
 
-const struct sysdesc_part *sysdesc_file(const struct sysdesc_check *c, const char *path)
-{
+const struct sysdesc_part *sysdesc_file(const struct sysdesc_check *c, const char *path) {
     for (unsigned i = 0; i < c->sys->part_count; i++) {
         const struct sysdesc_part *part = &c->sys->parts[i];
-        if (part->paths != NULL && tree_lists(part->paths, part->paths_size, path)) {
-            return part;
-        }
+        if (part->paths != NULL && tree_lists(part->paths, part->paths_size, path)) { return part; }
     }
     return NULL;
 }
 
-bool sysdesc_part_verify(struct sysdesc_check *c, const struct sysdesc_part *part)
-{
+bool sysdesc_part_verify(struct sysdesc_check *c, const struct sysdesc_part *part) {
     uint8_t digest[SHA256_SIZE];
     size_t length = c->path_length;
     bool good = false;
@@ -191,8 +166,7 @@ bool sysdesc_part_verify(struct sysdesc_check *c, const struct sysdesc_part *par
         good = memcmp(digest, part->sha256, sizeof(digest)) == 0;
         if (!good) {
             sysdesc_mistake(c, "data", "it was damaged on its way: pack or load it again",
-                            "%s does not match its SHA-256",
-                            part->paths != NULL ? (const char *)part->paths : "it");
+                            "%s does not match its SHA-256", part->paths != NULL ? (const char *)part->paths : "it");
         }
     }
     sysdesc_leave(c, length);

@@ -20,40 +20,34 @@ static const struct window {
 // GIC interrupt numbers: the shared peripheral interrupts begin here.
 enum { FIRST_SPI = 32 };
 
-static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
-{
+static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size) {
     return a_size != 0 && b_size != 0 && a <= b + (b_size - 1) && b <= a + (a_size - 1);
 }
 
-static const struct window *window_at(gpa_t base, uint64_t size)
-{
+static const struct window *window_at(gpa_t base, uint64_t size) {
     for (unsigned i = 0; i < ARRAY_SIZE(windows); i++) {
-        if (overlap(base, size, windows[i].base, windows[i].size)) {
-            return &windows[i];
-        }
+        if (overlap(base, size, windows[i].base, windows[i].size)) { return &windows[i]; }
     }
     return NULL;
 }
 
 // ---- memory -----------------------------------------------------------------------------------------------
 
-static bool good_block(struct sysdesc_check *c, const struct vm_memory_desc *block)
-{
+static bool good_block(struct sysdesc_check *c, const struct vm_memory_desc *block) {
     const struct window *window = window_at(block->base, block->size);
 
     if ((block->base | block->size) % GUEST_BLOCK != 0 || block->size == 0) {
         sysdesc_mistake(c, "memory", "address and size are multiples of 2 MiB, 0x200000",
-                        "0x%llx bytes at 0x%llx are not whole blocks",
-                        (unsigned long long)block->size, (unsigned long long)block->base);
+                        "0x%llx bytes at 0x%llx are not whole blocks", (unsigned long long)block->size,
+                        (unsigned long long)block->base);
     } else if (block->base >= GUEST_ADDRESS_MAX || block->size > GUEST_ADDRESS_MAX - block->base) {
         sysdesc_mistake(c, "memory", "all memory lies below 0x8000000000",
-                        "0x%llx bytes at 0x%llx end beyond what a guest can address",
-                        (unsigned long long)block->size, (unsigned long long)block->base);
+                        "0x%llx bytes at 0x%llx end beyond what a guest can address", (unsigned long long)block->size,
+                        (unsigned long long)block->base);
     } else if (window != NULL) {
         sysdesc_mistake(c, "memory", "put it elsewhere: 0x40000000 is where virt has it",
-                        "0x%llx bytes at 0x%llx overlap %s at 0x%llx",
-                        (unsigned long long)block->size, (unsigned long long)block->base,
-                        window->what, (unsigned long long)window->base);
+                        "0x%llx bytes at 0x%llx overlap %s at 0x%llx", (unsigned long long)block->size,
+                        (unsigned long long)block->base, window->what, (unsigned long long)window->base);
     } else {
         return true;
     }
@@ -61,8 +55,7 @@ static bool good_block(struct sysdesc_check *c, const struct vm_memory_desc *blo
 }
 
 // Blocks that are not good are taken out, so that each mistake is told once.
-static void check_memory(struct sysdesc_check *c, struct vm_desc *vm)
-{
+static void check_memory(struct sysdesc_check *c, struct vm_desc *vm) {
     unsigned kept = 0;
 
     for (unsigned i = 0; i < vm->memory_count; i++) {
@@ -72,24 +65,18 @@ static void check_memory(struct sysdesc_check *c, struct vm_desc *vm)
             good = !overlap(block.base, block.size, vm->memory[j].base, vm->memory[j].size);
             if (!good) {
                 sysdesc_mistake(c, "memory", "give each block its own addresses",
-                                "0x%llx bytes at 0x%llx overlap the block at 0x%llx",
-                                (unsigned long long)block.size, (unsigned long long)block.base,
-                                (unsigned long long)vm->memory[j].base);
+                                "0x%llx bytes at 0x%llx overlap the block at 0x%llx", (unsigned long long)block.size,
+                                (unsigned long long)block.base, (unsigned long long)vm->memory[j].base);
             }
         }
-        if (good) {
-            vm->memory[kept++] = block;
-        }
+        if (good) { vm->memory[kept++] = block; }
     }
     vm->memory_count = kept;
 }
 
-static const struct vm_memory_desc *block_of(const struct vm_desc *vm, gpa_t at)
-{
+static const struct vm_memory_desc *block_of(const struct vm_desc *vm, gpa_t at) {
     for (unsigned i = 0; i < vm->memory_count; i++) {
-        if (at >= vm->memory[i].base && at - vm->memory[i].base < vm->memory[i].size) {
-            return &vm->memory[i];
-        }
+        if (at >= vm->memory[i].base && at - vm->memory[i].base < vm->memory[i].size) { return &vm->memory[i]; }
     }
     return NULL;
 }
@@ -99,18 +86,14 @@ static const struct vm_memory_desc *block_of(const struct vm_desc *vm, gpa_t at)
 // The header of a Linux Image, little-endian.
 enum { LINUX_TEXT_OFFSET = 8, LINUX_IMAGE_SIZE = 16, LINUX_MAGIC = 56, LINUX_HEADER = 64 };
 
-static uint64_t load_le64(const uint8_t *p)
-{
+static uint64_t load_le64(const uint8_t *p) {
     uint64_t value = 0;
 
-    for (unsigned i = 8; i-- > 0;) {
-        value = value << 8 | p[i];
-    }
+    for (unsigned i = 8; i-- > 0;) { value = value << 8 | p[i]; }
     return value;
 }
 
-static bool has_linux_header(const struct blob *kernel)
-{
+static bool has_linux_header(const struct blob *kernel) {
     const uint8_t *p = kernel->data;
 
     return kernel->size >= LINUX_HEADER && p[LINUX_MAGIC] == 'A' && p[LINUX_MAGIC + 1] == 'R' &&
@@ -119,15 +102,13 @@ static bool has_linux_header(const struct blob *kernel)
 
 // The file says where it wants to be: text_offset bytes above the start of memory, with image_size bytes for itself,
 // more than the file has. Kernels that leave image_size 0 (before 3.17) do not say how much they need.
-static uint64_t place_linux(struct sysdesc_check *c, struct vm_desc *vm, unsigned given)
-{
+static uint64_t place_linux(struct sysdesc_check *c, struct vm_desc *vm, unsigned given) {
     const uint8_t *header = vm->kernel.data;
     uint64_t size = load_le64(header + LINUX_IMAGE_SIZE);
 
     if ((given & (VM_HAS_LOAD | VM_HAS_ENTRY)) != 0) {
         sysdesc_mistake(c, (given & VM_HAS_LOAD) != 0 ? "load-address" : "entry-address",
-                        "remove it, or add type = \"raw\"",
-                        "a Linux image says itself where it is loaded");
+                        "remove it, or add type = \"raw\"", "a Linux image says itself where it is loaded");
     }
     if (size == 0) {
         sysdesc_mistake(c, "kernel", "take a kernel from 3.17 on, or type = \"raw\"",
@@ -139,46 +120,40 @@ static uint64_t place_linux(struct sysdesc_check *c, struct vm_desc *vm, unsigne
     return MAX(size, vm->kernel.size);
 }
 
-static uint64_t place_raw(struct sysdesc_check *c, struct vm_desc *vm, unsigned given)
-{
+static uint64_t place_raw(struct sysdesc_check *c, struct vm_desc *vm, unsigned given) {
     if ((given & VM_HAS_LOAD) == 0) {
         sysdesc_mistake(c, "load-address",
                         (given & VM_HAS_TYPE) != 0
                             ? "say where the first byte goes"
                             : "name an uncompressed arm64 Image, or say where the raw binary goes",
-                        (given & VM_HAS_TYPE) != 0 ? "is missing"
-                                                   : "is missing, and kernel is no Linux image");
+                        (given & VM_HAS_TYPE) != 0 ? "is missing" : "is missing, and kernel is no Linux image");
         return 0;
     }
     if ((given & VM_HAS_ENTRY) == 0) {
         vm->entry = vm->load;
     } else if (vm->entry < vm->load || vm->entry - vm->load >= vm->kernel.size) {
         sysdesc_mistake(c, "entry-address", "an address inside the image",
-                        "0x%llx is not in the image, 0x%llx bytes at 0x%llx",
-                        (unsigned long long)vm->entry, (unsigned long long)vm->kernel.size,
-                        (unsigned long long)vm->load);
+                        "0x%llx is not in the image, 0x%llx bytes at 0x%llx", (unsigned long long)vm->entry,
+                        (unsigned long long)vm->kernel.size, (unsigned long long)vm->load);
     }
     return vm->kernel.size;
 }
 
 // ---- where the loader puts what ---------------------------------------------------------------------------
 
-static void too_large(struct sysdesc_check *c, const char *property, uint64_t size, uint64_t room)
-{
+static void too_large(struct sysdesc_check *c, const char *property, uint64_t size, uint64_t room) {
     sysdesc_mistake(c, property, "give the VM more memory, or a smaller file",
-                    "too large: it needs 0x%llx bytes, there are 0x%llx for it",
-                    (unsigned long long)size, (unsigned long long)room);
+                    "too large: it needs 0x%llx bytes, there are 0x%llx for it", (unsigned long long)size,
+                    (unsigned long long)room);
 }
 
 // The device tree goes to the top of the first GiB of the block that holds the image, the initrd below it: out of the
 // way of whatever a raw image uses behind its end, and in the one GiB that booting.rst allows for Linux.
-static void place_rest(struct sysdesc_check *c, struct vm_desc *vm, uint64_t size)
-{
+static void place_rest(struct sysdesc_check *c, struct vm_desc *vm, uint64_t size) {
     const struct vm_memory_desc *block = block_of(vm, vm->load);
 
     if (block == NULL) {
-        sysdesc_mistake(c, vm->type == IMAGE_RAW ? "load-address" : "kernel",
-                        "load it into the VM's memory",
+        sysdesc_mistake(c, vm->type == IMAGE_RAW ? "load-address" : "kernel", "load it into the VM's memory",
                         "its place, 0x%llx, is not memory of the VM", (unsigned long long)vm->load);
         return;
     }
@@ -203,11 +178,8 @@ static void place_rest(struct sysdesc_check *c, struct vm_desc *vm, uint64_t siz
     }
 }
 
-static void check_tree(struct sysdesc_check *c, const char *property, const struct blob *tree)
-{
-    if (tree->data == NULL) {
-        return;
-    }
+static void check_tree(struct sysdesc_check *c, const char *property, const struct blob *tree) {
+    if (tree->data == NULL) { return; }
     if (tree->size > GUEST_FDT_MAX / 2) {
         too_large(c, property, tree->size, GUEST_FDT_MAX / 2);
     } else if (tree_check(tree->data, tree->size) != OK) {
@@ -215,14 +187,11 @@ static void check_tree(struct sysdesc_check *c, const char *property, const stru
     }
 }
 
-void sysdesc_guest(struct sysdesc_check *c, struct vm_desc *vm, unsigned given)
-{
+void sysdesc_guest(struct sysdesc_check *c, struct vm_desc *vm, unsigned given) {
     check_memory(c, vm);
     check_tree(c, "device-tree", &vm->dtb);
     check_tree(c, "overlay", &vm->overlay);
-    if (vm->kernel.data == NULL || vm->memory_count == 0) {
-        return;
-    }
+    if (vm->kernel.data == NULL || vm->memory_count == 0) { return; }
     bool linux_header = has_linux_header(&vm->kernel);
     if ((given & VM_HAS_TYPE) == 0) {
         vm->type = linux_header ? IMAGE_LINUX : IMAGE_RAW;
@@ -231,21 +200,18 @@ void sysdesc_guest(struct sysdesc_check *c, struct vm_desc *vm, unsigned given)
         return;
     }
     uint64_t size = vm->type == IMAGE_LINUX ? place_linux(c, vm, given) : place_raw(c, vm, given);
-    if (size != 0) {
-        place_rest(c, vm, size);
-    }
+    if (size != 0) { place_rest(c, vm, size); }
 }
 
 // ---- assigned devices -------------------------------------------------------------------------------------
 
-static void check_place(struct sysdesc_check *c, gpa_t base, uint64_t size)
-{
+static void check_place(struct sysdesc_check *c, gpa_t base, uint64_t size) {
     const struct window *window = window_at(base, size);
 
     if (base % PAGE_SIZE != 0 || base >= GUEST_ADDRESS_MAX || size > GUEST_ADDRESS_MAX - base) {
         sysdesc_mistake(c, "guest-address", "a multiple of 4 KiB, 0x1000, below 0x8000000000",
-                        "0x%llx is no place for 0x%llx bytes of registers",
-                        (unsigned long long)base, (unsigned long long)size);
+                        "0x%llx is no place for 0x%llx bytes of registers", (unsigned long long)base,
+                        (unsigned long long)size);
     } else if (window != NULL) {
         sysdesc_mistake(c, "guest-address", "say where else the guest is to see it",
                         "0x%llx bytes at 0x%llx overlap %s at 0x%llx", (unsigned long long)size,
@@ -254,39 +220,35 @@ static void check_place(struct sysdesc_check *c, gpa_t base, uint64_t size)
     for (unsigned i = 0; i < c->vm->memory_count; i++) {
         if (overlap(base, size, c->vm->memory[i].base, c->vm->memory[i].size)) {
             sysdesc_mistake(c, "guest-address", "say where else the guest is to see it",
-                            "0x%llx bytes at 0x%llx overlap the VM's memory at 0x%llx",
-                            (unsigned long long)size, (unsigned long long)base,
-                            (unsigned long long)c->vm->memory[i].base);
+                            "0x%llx bytes at 0x%llx overlap the VM's memory at 0x%llx", (unsigned long long)size,
+                            (unsigned long long)base, (unsigned long long)c->vm->memory[i].base);
         }
     }
 }
 
-static void check_neighbours(struct sysdesc_check *c, const struct device_desc *device,
-                             unsigned page)
-{
+static void check_neighbours(struct sysdesc_check *c, const struct device_desc *device, unsigned page) {
     for (unsigned d = 0; d < c->vm->device_count; d++) {
         const struct device_desc *other = &c->vm->devices[d];
         for (unsigned i = 0; i < other->page_count; i++) {
             if (overlap(device->guest_base[page], device->pages[page].size, other->guest_base[i],
                         other->pages[i].size)) {
                 sysdesc_mistake(c, "guest-address", "give each device its own addresses",
-                                "0x%llx is where the VM sees %s",
-                                (unsigned long long)device->guest_base[page], other->path);
+                                "0x%llx is where the VM sees %s", (unsigned long long)device->guest_base[page],
+                                other->path);
             }
         }
     }
 }
 
 // One device cannot be in two places, nor can two devices share what separates their owners.
-static bool unshared(struct sysdesc_check *c, const struct device_desc *device)
-{
+static bool unshared(struct sysdesc_check *c, const struct device_desc *device) {
     for (unsigned v = 0; v < c->sys->vm_count; v++) {
         const struct vm_desc *vm = &c->sys->vms[v];
         for (unsigned d = 0; d < vm->device_count; d++) {
             if (assign_conflict(&vm->devices[d], device)) {
                 sysdesc_mistake(c, "device", "assign it once",
-                                "%s shares registers or an interrupt with %s, which %s has",
-                                device->path, vm->devices[d].path, vm->name);
+                                "%s shares registers or an interrupt with %s, which %s has", device->path,
+                                vm->devices[d].path, vm->name);
                 return false;
             }
         }
@@ -294,11 +256,8 @@ static bool unshared(struct sysdesc_check *c, const struct device_desc *device)
     return true;
 }
 
-bool sysdesc_device(struct sysdesc_check *c, const struct device_desc *device)
-{
-    if (!unshared(c, device)) {
-        return false;
-    }
+bool sysdesc_device(struct sysdesc_check *c, const struct device_desc *device) {
+    if (!unshared(c, device)) { return false; }
     for (unsigned i = 0; i < device->page_count; i++) {
         check_place(c, device->guest_base[i], device->pages[i].size);
         check_neighbours(c, device, i);
@@ -306,8 +265,8 @@ bool sysdesc_device(struct sysdesc_check *c, const struct device_desc *device)
     for (unsigned i = 0; i < device->irq_count; i++) {
         if (device->irq[i] >= FIRST_SPI + c->vm->spi_count) {
             sysdesc_mistake(c, "device", "raise spis, or leave the device out",
-                            "its interrupt, SPI %u, is beyond the VM's %u",
-                            device->irq[i] - FIRST_SPI, c->vm->spi_count);
+                            "its interrupt, SPI %u, is beyond the VM's %u", device->irq[i] - FIRST_SPI,
+                            c->vm->spi_count);
         }
     }
     return true;

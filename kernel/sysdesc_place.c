@@ -12,8 +12,7 @@ struct room {
     struct range ranges[MAX_BOARD_MEMORY + MAX_BOARD_RESERVED + 2];
 };
 
-static void add_room(struct room *room, paddr_t from, paddr_t to)
-{
+static void add_room(struct room *room, paddr_t from, paddr_t to) {
     from = ALIGN_UP(from, GUEST_BLOCK);
     to = ALIGN_DOWN(to, GUEST_BLOCK);
     if (from < to && room->count < ARRAY_SIZE(room->ranges)) {
@@ -21,8 +20,7 @@ static void add_room(struct room *room, paddr_t from, paddr_t to)
     }
 }
 
-static void take_out(struct room *room, const struct range *taken)
-{
+static void take_out(struct room *room, const struct range *taken) {
     paddr_t end = taken->base + taken->size;
 
     for (unsigned i = room->count; i-- > 0;) {
@@ -36,24 +34,18 @@ static void take_out(struct room *room, const struct range *taken)
 }
 
 // The lowest range that holds `size`, or the largest of all when none does.
-static struct range *best_room(struct room *room, uint64_t size)
-{
+static struct range *best_room(struct room *room, uint64_t size) {
     struct range *best = NULL, *largest = NULL;
 
     for (unsigned i = 0; i < room->count; i++) {
         struct range *r = &room->ranges[i];
-        if (r->size >= size && (best == NULL || r->base < best->base)) {
-            best = r;
-        }
-        if (largest == NULL || r->size > largest->size) {
-            largest = r;
-        }
+        if (r->size >= size && (best == NULL || r->base < best->base)) { best = r; }
+        if (largest == NULL || r->size > largest->size) { largest = r; }
     }
     return best != NULL ? best : largest;
 }
 
-static uint64_t find_room(struct room *room, const struct board *board)
-{
+static uint64_t find_room(struct room *room, const struct board *board) {
     uint64_t total = 0;
 
     for (unsigned i = 0; i < board->memory_count; i++) {
@@ -62,30 +54,22 @@ static uint64_t find_room(struct room *room, const struct board *board)
         paddr_t last = MIN(r->base + (r->size - 1), UINT64_MAX - GUEST_BLOCK);
         add_room(room, MIN(r->base, last), last + 1);
     }
-    for (unsigned i = 0; i < board->reserved_count; i++) {
-        take_out(room, &board->reserved[i]);
-    }
+    for (unsigned i = 0; i < board->reserved_count; i++) { take_out(room, &board->reserved[i]); }
     take_out(room, &board->initrd);
-    for (unsigned i = 0; i < room->count; i++) {
-        total += room->ranges[i].size;
-    }
+    for (unsigned i = 0; i < room->count; i++) { total += room->ranges[i].size; }
     return total;
 }
 
-static bool give_block(struct room *room, uint64_t size)
-{
+static bool give_block(struct room *room, uint64_t size) {
     struct range *r = best_room(room, size);
 
-    if (r == NULL || r->size < size) {
-        return false;
-    }
+    if (r == NULL || r->size < size) { return false; }
     r->base += size;
     r->size -= size;
     return true;
 }
 
-static void give_vm(struct sysdesc_check *c, struct room *room, const struct vm_desc *vm)
-{
+static void give_vm(struct sysdesc_check *c, struct room *room, const struct vm_desc *vm) {
     for (unsigned i = 0; i < vm->memory_count; i++) {
         uint64_t size = vm->memory[i].size;
         if (give_block(room, size)) {
@@ -95,47 +79,36 @@ static void give_vm(struct sysdesc_check *c, struct room *room, const struct vm_
         const struct range *largest = best_room(room, size);
         unsigned long long left = largest != NULL ? largest->size >> 20 : 0;
         sysdesc_at(c, vm, -1);
-        sysdesc_mistake(
-            c, "memory", sysdesc_remedy(c, "at most %llu MiB, or less for another VM", left),
-            "no room for %llu MiB: of the %llu MiB that the board has for guests, the "
-            "largest piece left is %llu MiB",
-            (unsigned long long)size >> 20, (unsigned long long)c->sys->memory_total >> 20, left);
+        sysdesc_mistake(c, "memory", sysdesc_remedy(c, "at most %llu MiB, or less for another VM", left),
+                        "no room for %llu MiB: of the %llu MiB that the board has for guests, the "
+                        "largest piece left is %llu MiB",
+                        (unsigned long long)size >> 20, (unsigned long long)c->sys->memory_total >> 20, left);
     }
 }
 
-void sysdesc_memory(struct sysdesc_check *c)
-{
+void sysdesc_memory(struct sysdesc_check *c) {
     struct room room = {0};
     uint64_t total = find_room(&room, c->board);
     uint64_t share = HYPERVISOR_SHARE;
 
     // The image stays in memory. A board that did not boot from it does not say where: then it only costs room.
-    if (c->board->initrd.size == 0) {
-        share += ALIGN_UP(c->image_size, GUEST_BLOCK);
-    }
+    if (c->board->initrd.size == 0) { share += ALIGN_UP(c->image_size, GUEST_BLOCK); }
     c->sys->memory_guests = 0;
     c->sys->memory_total = total > share ? total - share : 0;
-    for (uint64_t taken = 0; taken < MIN(share, total); taken += GUEST_BLOCK) {
-        (void)give_block(&room, GUEST_BLOCK);
-    }
-    for (unsigned i = 0; i < c->sys->vm_count; i++) {
-        give_vm(c, &room, &c->sys->vms[i]);
-    }
+    for (uint64_t taken = 0; taken < MIN(share, total); taken += GUEST_BLOCK) { (void)give_block(&room, GUEST_BLOCK); }
+    for (unsigned i = 0; i < c->sys->vm_count; i++) { give_vm(c, &room, &c->sys->vms[i]); }
 }
 
 // ---- what admission is asked ------------------------------------------------------------------------------
 
-static bool well_formed(const struct vcpu_desc *vcpu)
-{
-    return !vcpu->reserved || (vcpu->budget_us != 0 && vcpu->budget_us <= vcpu->deadline_us &&
-                               vcpu->deadline_us <= vcpu->period_us);
+static bool well_formed(const struct vcpu_desc *vcpu) {
+    return !vcpu->reserved ||
+           (vcpu->budget_us != 0 && vcpu->budget_us <= vcpu->deadline_us && vcpu->deadline_us <= vcpu->period_us);
 }
 
 // Costs round up, promises round down: what is admitted in ticks holds in microseconds.
-static void set_task(const struct clock_rate *rate, uint32_t overhead_ns, struct vcpu_desc *vcpu)
-{
-    vcpu->task.budget = clock_ns_to_ticks_up(rate, vcpu->budget_us * 1000ull) +
-                        clock_ns_to_ticks_up(rate, overhead_ns);
+static void set_task(const struct clock_rate *rate, uint32_t overhead_ns, struct vcpu_desc *vcpu) {
+    vcpu->task.budget = clock_ns_to_ticks_up(rate, vcpu->budget_us * 1000ull) + clock_ns_to_ticks_up(rate, overhead_ns);
     vcpu->task.deadline = clock_ns_to_ticks_down(rate, vcpu->deadline_us * 1000ull);
     vcpu->task.period = clock_ns_to_ticks_down(rate, vcpu->period_us * 1000ull);
 }
@@ -146,19 +119,14 @@ struct asked {
     uint8_t vm[MAX_VMS * MAX_VCPUS], vcpu[MAX_VMS * MAX_VCPUS];
 };
 
-static void collect(struct sysdesc_check *c, const struct clock_rate *rate, struct asked *asked)
-{
+static void collect(struct sysdesc_check *c, const struct clock_rate *rate, struct asked *asked) {
     asked->count = 0;
     for (unsigned v = 0; v < c->sys->vm_count; v++) {
         for (unsigned i = 0; i < c->sys->vms[v].vcpu_count; i++) {
             struct vcpu_desc *vcpu = &c->sys->vms[v].vcpus[i];
             vcpu->placed = vcpu->core;
-            if (!well_formed(vcpu) || (!vcpu->reserved && vcpu->weight == 0)) {
-                continue;
-            }
-            if (vcpu->reserved) {
-                set_task(rate, c->sys->overhead_ns, vcpu);
-            }
+            if (!well_formed(vcpu) || (!vcpu->reserved && vcpu->weight == 0)) { continue; }
+            if (vcpu->reserved) { set_task(rate, c->sys->overhead_ns, vcpu); }
             asked->vm[asked->count] = (uint8_t)v;
             asked->vcpu[asked->count] = (uint8_t)i;
             c->sys->scratch.requests[asked->count++] = (struct sched_request){
@@ -173,9 +141,7 @@ static void collect(struct sysdesc_check *c, const struct clock_rate *rate, stru
 
 // ---- interrupts -------------------------------------------------------------------------------------------
 
-static void add_source(struct sysdesc_check *c, const struct clock_rate *rate, unsigned core,
-                       uint32_t distance_us)
-{
+static void add_source(struct sysdesc_check *c, const struct clock_rate *rate, unsigned core, uint32_t distance_us) {
     struct sched_core_load *load = &c->sys->cores[core];
 
     if (load->source_count < SCHED_SOURCES_MAX) {
@@ -189,19 +155,15 @@ static void add_source(struct sysdesc_check *c, const struct clock_rate *rate, u
     }
 }
 
-static bool has_interrupts(const struct vm_desc *vm)
-{
+static bool has_interrupts(const struct vm_desc *vm) {
     for (unsigned i = 0; i < vm->device_count; i++) {
-        if (vm->devices[i].irq_count != 0) {
-            return true;
-        }
+        if (vm->devices[i].irq_count != 0) { return true; }
     }
     return false;
 }
 
 // A VM's devices interrupt the core of its vcpu 0, as far as that has one yet.
-static void add_sources(struct sysdesc_check *c, const struct clock_rate *rate)
-{
+static void add_sources(struct sysdesc_check *c, const struct clock_rate *rate) {
     memset(c->sys->cores, 0, sizeof(c->sys->cores));
     sysdesc_leave(c, 0);
     if (c->sys->console_core < c->board->cpu_count) {
@@ -221,13 +183,10 @@ static void add_sources(struct sysdesc_check *c, const struct clock_rate *rate)
 }
 
 // Nothing bounds what a source without a rate takes from the reservations of its core.
-static void check_rates(struct sysdesc_check *c, const struct vm_desc *vm)
-{
+static void check_rates(struct sysdesc_check *c, const struct vm_desc *vm) {
     unsigned core = vm->vcpus[0].placed;
 
-    if (core == CORE_AUTO || c->sys->cores[core].task_count == 0) {
-        return;
-    }
+    if (core == CORE_AUTO || c->sys->cores[core].task_count == 0) { return; }
     sysdesc_at(c, vm, -1);
     sysdesc_enter(c, "devices");
     for (unsigned i = 0; i < vm->device_count; i++) {
@@ -235,8 +194,8 @@ static void check_rates(struct sysdesc_check *c, const struct vm_desc *vm)
             sysdesc_mistake(c, "irq-distance-us",
                             "say how far apart they are at least, or give vcpu@0 a core without "
                             "reservations",
-                            "%s interrupts core %u, which has reservations, at no known rate",
-                            vm->devices[i].path, core);
+                            "%s interrupts core %u, which has reservations, at no known rate", vm->devices[i].path,
+                            core);
         }
     }
 }
@@ -249,36 +208,29 @@ struct us {
     unsigned part;
 };
 
-static struct us in_us(const struct clock_rate *rate, uint64_t ticks)
-{
+static struct us in_us(const struct clock_rate *rate, uint64_t ticks) {
     uint64_t ns = clock_ticks_to_ns_up(rate, ticks);
 
     return (struct us){ns / 1000, (unsigned)(ns % 1000)};
 }
 
-static const char *advice(struct sysdesc_check *c, const struct clock_rate *rate,
-                          const struct sched_placement *p)
-{
+static const char *advice(struct sysdesc_check *c, const struct clock_rate *rate, const struct sched_placement *p) {
     uint64_t overhead = clock_ns_to_ticks_up(rate, c->sys->overhead_ns);
-    uint64_t budget = p->largest_budget > overhead
-                          ? clock_ticks_to_ns_down(rate, p->largest_budget - overhead) / 1000
-                          : 0;
+    uint64_t budget =
+        p->largest_budget > overhead ? clock_ticks_to_ns_down(rate, p->largest_budget - overhead) / 1000 : 0;
     uint64_t period = clock_ticks_to_ns_up(rate, p->smallest_period);
 
     period = period / 1000 + (period % 1000 != 0);
     if (budget >= BUDGET_US_MIN && period != 0) {
-        return sysdesc_remedy(c, "budget-us at most %llu, or period-us at least %llu",
-                              (unsigned long long)budget, (unsigned long long)period);
+        return sysdesc_remedy(c, "budget-us at most %llu, or period-us at least %llu", (unsigned long long)budget,
+                              (unsigned long long)period);
     }
-    if (period != 0) {
-        return sysdesc_remedy(c, "period-us at least %llu", (unsigned long long)period);
-    }
+    if (period != 0) { return sysdesc_remedy(c, "period-us at least %llu", (unsigned long long)period); }
     return "ask less of its core for other VCPUs";
 }
 
-static void refused(struct sysdesc_check *c, const struct clock_rate *rate,
-                    const struct vcpu_desc *vcpu, const struct sched_placement *p)
-{
+static void refused(struct sysdesc_check *c, const struct clock_rate *rate, const struct vcpu_desc *vcpu,
+                    const struct sched_placement *p) {
     const char *any = vcpu->core == CORE_AUTO ? "no core can keep it; closest is core" : "core";
     const char *not = vcpu->core == CORE_AUTO ? "" : " cannot keep it";
     struct us at = in_us(rate, p->verdict.at), demand = in_us(rate, p->verdict.demand),
@@ -286,53 +238,46 @@ static void refused(struct sysdesc_check *c, const struct clock_rate *rate,
 
     if (vcpu->reserved && vcpu->task.budget > vcpu->task.deadline) {
         sysdesc_mistake(c, "budget-us", "a longer deadline-us, or a smaller budget-us",
-                        "with %u ns of overhead, %u is more than the deadline, %u",
-                        c->sys->overhead_ns, vcpu->budget_us, vcpu->deadline_us);
+                        "with %u ns of overhead, %u is more than the deadline, %u", c->sys->overhead_ns,
+                        vcpu->budget_us, vcpu->deadline_us);
     } else if (p->core < 0 || !vcpu->reserved) {
         sysdesc_mistake(c, "core", "use another core, or fewer VCPUs",
                         "no core has room for another VCPU: each takes %u", SCHED_MEMBERS_MAX);
     } else if (p->verdict.outcome == SCHED_UNDECIDED) {
-        sysdesc_mistake(c, "budget-us", advice(c, rate, p), "%s %d%s: not decided within %u steps",
-                        any, (int)p->core, not, SCHED_QPA_STEPS_MAX);
+        sysdesc_mistake(c, "budget-us", advice(c, rate, p), "%s %d%s: not decided within %u steps", any, (int)p->core,
+                        not, SCHED_QPA_STEPS_MAX);
     } else if (p->verdict.at == 0) {
         sysdesc_mistake(c, "budget-us", advice(c, rate, p),
-                        "%s %d%s: its reservations together are more than all its time", any,
-                        (int)p->core, not);
+                        "%s %d%s: its reservations together are more than all its time", any, (int)p->core, not);
     } else {
         sysdesc_mistake(c, "budget-us", advice(c, rate, p),
                         "%s %d%s: within %llu.%03u us its reservations can want %llu.%03u us, "
                         "%llu.%03u us too much",
-                        any, (int)p->core, not, at.whole, at.part, demand.whole, demand.part,
-                        excess.whole, excess.part);
+                        any, (int)p->core, not, at.whole, at.part, demand.whole, demand.part, excess.whole,
+                        excess.part);
     }
 }
 
-static void place(struct sysdesc_check *c, struct asked *asked)
-{
+static void place(struct sysdesc_check *c, struct asked *asked) {
     struct sched_machine machine = {c->sys->cores, c->board->cpu_count};
 
     sched_place_all(&machine, c->sys->scratch.requests, c->sys->scratch.placements, asked->count);
     for (unsigned i = 0; i < asked->count; i++) {
         const struct sched_placement *p = &c->sys->scratch.placements[i];
         struct vcpu_desc *vcpu = &c->sys->vms[asked->vm[i]].vcpus[asked->vcpu[i]];
-        if (p->step != SCHED_STEP_REFUSED) {
-            vcpu->placed = (uint8_t)p->core;
-        }
+        if (p->step != SCHED_STEP_REFUSED) { vcpu->placed = (uint8_t)p->core; }
     }
 }
 
 // Where a VM's devices interrupt depends on where its vcpu 0 lives, and that on what interrupts there. So such VCPUs are
 // placed first as if nothing interrupted, then kept there while everybody is placed among the interrupts.
-static void settle_interrupted(struct sysdesc_check *c, struct asked *asked)
-{
+static void settle_interrupted(struct sysdesc_check *c, struct asked *asked) {
     bool any = false;
 
     for (unsigned i = 0; i < asked->count; i++) {
         any |= asked->vcpu[i] == 0 && has_interrupts(&c->sys->vms[asked->vm[i]]);
     }
-    if (!any) {
-        return;
-    }
+    if (!any) { return; }
     place(c, asked);
     for (unsigned i = 0; i < asked->count; i++) {
         struct vm_desc *vm = &c->sys->vms[asked->vm[i]];
@@ -345,15 +290,13 @@ static void settle_interrupted(struct sysdesc_check *c, struct asked *asked)
     }
 }
 
-void sysdesc_admit(struct sysdesc_check *c)
-{
+void sysdesc_admit(struct sysdesc_check *c) {
     struct clock_rate rate;
     struct asked asked;
 
     if (clock_rate_init(&rate, c->hz) != CLOCK_OK) {
         sysdesc_leave(c, 0);
-        sysdesc_mistake(c, NULL, "1 Hz to 10 GHz", "the board's counter runs at %llu Hz",
-                        (unsigned long long)c->hz);
+        sysdesc_mistake(c, NULL, "1 Hz to 10 GHz", "the board's counter runs at %llu Hz", (unsigned long long)c->hz);
         return;
     }
     collect(c, &rate, &asked);
@@ -369,7 +312,5 @@ void sysdesc_admit(struct sysdesc_check *c)
             refused(c, &rate, &vm->vcpus[asked.vcpu[i]], p);
         }
     }
-    for (unsigned i = 0; i < c->sys->vm_count; i++) {
-        check_rates(c, &c->sys->vms[i]);
-    }
+    for (unsigned i = 0; i < c->sys->vm_count; i++) { check_rates(c, &c->sys->vms[i]); }
 }

@@ -50,19 +50,16 @@ const char *tree_text(const struct tree *tree);
 bool tree_lists(const uint8_t *data, uint32_t size, const char *text);
 
 // Big-endian cells; `p` is 4-byte aligned.
-static inline uint32_t tree_u32(const void *p)
-{
+static inline uint32_t tree_u32(const void *p) {
     const uint8_t *b = __builtin_assume_aligned(p, 4);
     return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 }
 
-static inline bool tree_name_is(const struct tree *tree, const char *name)
-{
+static inline bool tree_name_is(const struct tree *tree, const char *name) {
     return tree->name[0] == name[0] && strcmp(tree->name, name) == 0;
 }
 
-static inline uint64_t tree_u64(const void *p)
-{
+static inline uint64_t tree_u64(const void *p) {
     return (uint64_t)tree_u32(p) << 32 | tree_u32((const uint8_t *)p + 4);
 }
 

@@ -6,72 +6,54 @@
 #include "kernel/log.h"
 #include "kernel/vm.h"
 
-static bool is_reserved(const struct vcpu *vcpu)
-{
-    return vcpu->entity.class == SCHED_RESERVED;
-}
+static bool is_reserved(const struct vcpu *vcpu) { return vcpu->entity.class == SCHED_RESERVED; }
 
-struct vcpu *vcpu_of_entity(const struct cpu *cpu, struct sched_entity *entity)
-{
-    if (entity == NULL || entity == &cpu->thread.entity) {
-        return NULL;
-    }
+struct vcpu *vcpu_of_entity(const struct cpu *cpu, struct sched_entity *entity) {
+    if (entity == NULL || entity == &cpu->thread.entity) { return NULL; }
     return container_of(entity, struct vcpu, entity);
 }
 
-uint64_t vcpu_timer_slack(const struct vcpu *vcpu)
-{
+uint64_t vcpu_timer_slack(const struct vcpu *vcpu) {
     return is_reserved(vcpu) ? vcpu->entity.deadline : TIMER_SLACK_BEST_EFFORT;
 }
 
 // ---- waiting and waking -----------------------------------------------------------------------------------
 
-static void wake(struct vcpu *vcpu, uint64_t at)
-{
+static void wake(struct vcpu *vcpu, uint64_t at) {
     struct cpu *cpu = vcpu->cpu;
 
     vcpu->state = VCPU_READY;
     vcpu->ready_since = at;
     vcpu->stats.wakeups++;
-    if (timer_queue_queued(&vcpu->guest_timer)) {
-        timer_queue_remove(&cpu->timers, &vcpu->guest_timer);
-    }
+    if (timer_queue_queued(&vcpu->guest_timer)) { timer_queue_remove(&cpu->timers, &vcpu->guest_timer); }
     sched_wake(&cpu->sched, &vcpu->entity, at);
     cpu->todo |= TODO_DISPATCH;
 }
 
 // The virtual timer of a VCPU that waits, or comes back into its turn, has expired at `expiry`.
-static void deliver_timer(struct vcpu *vcpu, uint64_t expiry)
-{
-    if (arch_vcpu_timer_expire(
-            vcpu)) { // else it reached the guest before, which is not done with it
+static void deliver_timer(struct vcpu *vcpu, uint64_t expiry) {
+    if (arch_vcpu_timer_expire(vcpu)) { // else it reached the guest before, which is not done with it
         vcpu->timer_due = expiry;
     }
 }
 
-static void guest_timer_fired(struct timer_event *event, uint64_t now)
-{
+static void guest_timer_fired(struct timer_event *event, uint64_t now) {
     struct vcpu *vcpu = container_of(event, struct vcpu, guest_timer);
 
     (void)now;
     deliver_timer(vcpu, arch_vcpu_timer_deadline(vcpu));
-    if (vcpu->state == VCPU_BLOCKED) {
-        wake(vcpu, event->when);
-    }
+    if (vcpu->state == VCPU_BLOCKED) { wake(vcpu, event->when); }
 }
 
 // A waiting VCPU's timers count from the moment at which it has budget to act on them.
-static void park(struct vcpu *vcpu, struct timer_event *event, uint64_t when, uint64_t eligible)
-{
+static void park(struct vcpu *vcpu, struct timer_event *event, uint64_t when, uint64_t eligible) {
     event->slack = vcpu_timer_slack(vcpu);
-    if (when != UINT64_MAX &&
-        timer_queue_add(&vcpu->cpu->timers, event, MAX(when, eligible)) != TIMER_QUEUE_OK) {
+    if (when != UINT64_MAX && timer_queue_add(&vcpu->cpu->timers, event, MAX(when, eligible)) != TIMER_QUEUE_OK) {
         panic("core %u: more timers than its VCPUs can have", vcpu->cpu->id);
     }
 }
 
-void vcpu_out(struct vcpu *vcpu, uint64_t now)
-{
+void vcpu_out(struct vcpu *vcpu, uint64_t now) {
     struct timer_event *const others[] = {&vcpu->device_timer, &vcpu->call_timer};
 
     arch_vcpu_pause(vcpu);
@@ -81,21 +63,17 @@ void vcpu_out(struct vcpu *vcpu, uint64_t now)
     }
     if (vcpu->state != VCPU_BLOCKED) {
         vcpu->ready_since = now;
-        for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
-            others[i]->slack = TIMER_SLACK_BEST_EFFORT;
-        }
+        for (unsigned i = 0; i < ARRAY_SIZE(others); i++) { others[i]->slack = TIMER_SLACK_BEST_EFFORT; }
         return;
     }
     uint64_t eligible = sched_eligible_at(&vcpu->entity, now);
     park(vcpu, &vcpu->guest_timer, arch_vcpu_timer_deadline(vcpu), eligible);
     for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
-        park(vcpu, others[i], timer_queue_queued(others[i]) ? others[i]->when : UINT64_MAX,
-             eligible);
+        park(vcpu, others[i], timer_queue_queued(others[i]) ? others[i]->when : UINT64_MAX, eligible);
     }
 }
 
-void vcpu_block(struct vcpu *vcpu)
-{
+void vcpu_block(struct vcpu *vcpu) {
     struct cpu *cpu = vcpu->cpu;
 
     __atomic_store_n(&cpu->current, NULL, __ATOMIC_RELAXED);
@@ -113,8 +91,7 @@ void vcpu_block(struct vcpu *vcpu)
     cpu->todo |= TODO_DISPATCH;
 }
 
-void vcpu_in(struct vcpu *vcpu, uint64_t now)
-{
+void vcpu_in(struct vcpu *vcpu, uint64_t now) {
     vcpu->stolen += now - MIN(now, vcpu->ready_since);
     vcpu->device_timer.slack = 0;
     vcpu->call_timer.slack = 0;
@@ -131,8 +108,7 @@ void vcpu_in(struct vcpu *vcpu, uint64_t now)
     }
 }
 
-void vcpu_kick(struct vcpu *vcpu)
-{
+void vcpu_kick(struct vcpu *vcpu) {
     struct cpu *cpu = vcpu->cpu;
 
     if (cpu == this_cpu()) {
@@ -156,8 +132,7 @@ void vcpu_kick(struct vcpu *vcpu)
 
 // The short way for a VCPU that runs on another core: its core need not be told which one. The barrier stands between
 // what was made pending and the question who runs there; vcpu_block has its twin, so that one of the two sees the other.
-void vcpu_interrupt(struct vcpu *vcpu)
-{
+void vcpu_interrupt(struct vcpu *vcpu) {
     struct cpu *cpu = vcpu->cpu;
 
     if (cpu != this_cpu()) {
@@ -172,8 +147,7 @@ void vcpu_interrupt(struct vcpu *vcpu)
 
 // ---- starting and leaving ---------------------------------------------------------------------------------
 
-int vcpu_start(struct vcpu *vcpu, gpa_t entry, uint64_t arg)
-{
+int vcpu_start(struct vcpu *vcpu, gpa_t entry, uint64_t arg) {
     unsigned long flags = spin_lock(&vcpu->vm->lock);
     int status = ERR_BUSY;
 
@@ -186,14 +160,11 @@ int vcpu_start(struct vcpu *vcpu, gpa_t entry, uint64_t arg)
         status = OK;
     }
     spin_unlock(&vcpu->vm->lock, flags);
-    if (status == OK) {
-        vcpu_kick(vcpu);
-    }
+    if (status == OK) { vcpu_kick(vcpu); }
     return status;
 }
 
-static void begin(struct vcpu *vcpu, uint64_t now)
-{
+static void begin(struct vcpu *vcpu, uint64_t now) {
     struct cpu *cpu = vcpu->cpu;
 
     arch_vcpu_reset(vcpu);
@@ -211,8 +182,7 @@ static void begin(struct vcpu *vcpu, uint64_t now)
 }
 
 // Nothing of it stays in the hardware: it may start again, elsewhere in time, from a clean state.
-static void vacate(struct cpu *cpu, struct vcpu *vcpu)
-{
+static void vacate(struct cpu *cpu, struct vcpu *vcpu) {
     if (cpu->current == vcpu) {
         arch_vcpu_pause(vcpu);
         cpu->current = NULL;
@@ -225,8 +195,7 @@ static void vacate(struct cpu *cpu, struct vcpu *vcpu)
 }
 
 // Leaves its core; the last one of a VM hands over to the VM's job.
-static void leave(struct vcpu *vcpu, uint64_t now)
-{
+static void leave(struct vcpu *vcpu, uint64_t now) {
     struct cpu *cpu = vcpu->cpu;
 
     if (vcpu->state != VCPU_OFF) {
@@ -241,13 +210,9 @@ static void leave(struct vcpu *vcpu, uint64_t now)
     vm_vcpu_left(vcpu);
 }
 
-void vcpu_off(struct vcpu *vcpu)
-{
-    leave(vcpu, vcpu->cpu->entered);
-}
+void vcpu_off(struct vcpu *vcpu) { leave(vcpu, vcpu->cpu->entered); }
 
-void vcpu_attend(struct vcpu *vcpu, uint64_t now)
-{
+void vcpu_attend(struct vcpu *vcpu, uint64_t now) {
     bool start = false, stop = false;
 
     if (unlikely(vcpu->stop || vcpu->start_pending)) {
@@ -262,17 +227,14 @@ void vcpu_attend(struct vcpu *vcpu, uint64_t now)
     } else if (unlikely(start)) {
         begin(vcpu, now);
     } else if (vcpu->state == VCPU_BLOCKED) {
-        if (arch_vcpu_has_interrupt(vcpu)) {
-            wake(vcpu, now);
-        }
+        if (arch_vcpu_has_interrupt(vcpu)) { wake(vcpu, now); }
     } else if (vcpu == vcpu->cpu->current) {
         vcpu->cpu->todo |= TODO_INTERRUPTS;
     }
 }
 
-int vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, const struct vcpu_desc *desc,
-              struct cpu *cpu, uint64_t overhead_ns)
-{
+int vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, const struct vcpu_desc *desc, struct cpu *cpu,
+              uint64_t overhead_ns) {
     int status;
 
     vcpu->vm = vm;
@@ -281,10 +243,9 @@ int vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, const struct vcp
     if (desc->reserved) {
         // What is enforced is what admission counted: the budget asked for and the cost of getting to it.
         uint64_t budget_ns = desc->budget_us * 1000ull + overhead_ns;
-        status = sched_entity_init_reserved(
-            &vcpu->entity, clock_ns_to_ticks_up(&clock_rate, budget_ns),
-            clock_ns_to_ticks_down(&clock_rate, desc->deadline_us * 1000ull),
-            clock_ns_to_ticks_down(&clock_rate, desc->period_us * 1000ull));
+        status = sched_entity_init_reserved(&vcpu->entity, clock_ns_to_ticks_up(&clock_rate, budget_ns),
+                                            clock_ns_to_ticks_down(&clock_rate, desc->deadline_us * 1000ull),
+                                            clock_ns_to_ticks_down(&clock_rate, desc->period_us * 1000ull));
     } else {
         status = sched_entity_init_best_effort(&vcpu->entity, desc->weight);
     }

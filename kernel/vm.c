@@ -21,91 +21,65 @@ static const char *const end_names[] = {
 
 // ---- creation ---------------------------------------------------------------------------------------------
 
-static int create_memory(struct vm *vm)
-{
+static int create_memory(struct vm *vm) {
     for (unsigned i = 0; i < vm->desc->memory_count; i++) {
         struct vm_memory *m = &vm->memory[i];
         m->gpa = vm->desc->memory[i].base;
         m->size = vm->desc->memory[i].size;
         int status = memory_alloc_guest(m->size, VM_BLOCK, &m->pa);
-        if (status == OK) {
-            status = arch_vm_map(vm, m->gpa, m->pa, m->size, STAGE2_RAM);
-        }
-        if (status != OK) {
-            return status;
-        }
+        if (status == OK) { status = arch_vm_map(vm, m->gpa, m->pa, m->size, STAGE2_RAM); }
+        if (status != OK) { return status; }
         vm->memory_count++;
     }
     return OK;
 }
 
-static int create_vcpus(struct vm *vm, const struct system_desc *system)
-{
+static int create_vcpus(struct vm *vm, const struct system_desc *system) {
     for (unsigned i = 0; i < vm->desc->vcpu_count; i++) {
         const struct vcpu_desc *desc = &vm->desc->vcpus[i];
         struct vcpu *vcpu = memory_alloc(sizeof(*vcpu));
-        if (vcpu == NULL) {
-            return ERR_NO_MEMORY;
-        }
+        if (vcpu == NULL) { return ERR_NO_MEMORY; }
         int status = vcpu_init(vcpu, vm, i, desc, cpus[desc->placed], system->overhead_ns);
-        if (status != OK) {
-            return status;
-        }
+        if (status != OK) { return status; }
         vm->vcpus[i] = vcpu;
         vm->vcpu_count++;
     }
     return OK;
 }
 
-static int create_devices(struct vm *vm)
-{
+static int create_devices(struct vm *vm) {
     vm->devices = memory_alloc(sizeof(*vm->devices));
-    if (vm->devices == NULL) {
-        return ERR_NO_MEMORY;
-    }
+    if (vm->devices == NULL) { return ERR_NO_MEMORY; }
     for (unsigned i = 0; virtual_devices[i] != NULL; i++) {
         int status = virtual_devices[i]->create(vm, &vm->devices->state[i]);
-        if (status != OK) {
-            return status;
-        }
+        if (status != OK) { return status; }
     }
     return assign_all(vm);
 }
 
 static enum job_result vm_job(struct job *job);
 
-static int create(struct vm *vm, const struct vm_desc *desc, const struct system_desc *system)
-{
+static int create(struct vm *vm, const struct vm_desc *desc, const struct system_desc *system) {
     int status;
 
     vm->name = desc->name;
     vm->desc = desc;
     vm->job = (struct job){.run = vm_job, .name = desc->name};
     status = create_vcpus(vm, system);
-    if (status == OK) {
-        status = arch_vm_init(vm);
-    }
-    if (status == OK) {
-        status = create_memory(vm);
-    }
-    if (status == OK) {
-        status = create_devices(vm);
-    }
+    if (status == OK) { status = arch_vm_init(vm); }
+    if (status == OK) { status = create_memory(vm); }
+    if (status == OK) { status = create_devices(vm); }
     return status == OK ? vm_load_init(vm) : status;
 }
 
-int vm_create_all(const struct system_desc *desc)
-{
+int vm_create_all(const struct system_desc *desc) {
     for (unsigned i = 0; i < desc->vm_count; i++) {
         struct vm *vm = memory_alloc(sizeof(*vm));
-        if (vm == NULL) {
-            return ERR_NO_MEMORY;
-        }
+        if (vm == NULL) { return ERR_NO_MEMORY; }
         vm->id = (uint8_t)i;
         int status = create(vm, &desc->vms[i], desc);
         if (status != OK) {
-            log_line("%s: cannot be created (%d): the machine has too little memory left",
-                     desc->vms[i].name, status);
+            log_line("%s: cannot be created (%d): the machine has too little memory left", desc->vms[i].name, status);
             return status;
         }
         vms[vm_count++] = vm;
@@ -118,8 +92,7 @@ int vm_create_all(const struct system_desc *desc)
 // False: it does not run, or ends already: the first reason counts.
 static bool end_running(struct vm *vm, enum vm_end end, const char *format, va_list args)
     __attribute__((format(printf, 3, 0)));
-static bool end_running(struct vm *vm, enum vm_end end, const char *format, va_list args)
-{
+static bool end_running(struct vm *vm, enum vm_end end, const char *format, va_list args) {
     bool kick[MAX_VCPUS] = {false};
     unsigned long flags = spin_lock(&vm->lock);
     bool nobody;
@@ -138,9 +111,7 @@ static bool end_running(struct vm *vm, enum vm_end end, const char *format, va_l
     nobody = vm->running_vcpus == 0;
     spin_unlock(&vm->lock, flags);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
-        if (kick[i]) {
-            vcpu_kick(vm->vcpus[i]);
-        }
+        if (kick[i]) { vcpu_kick(vm->vcpus[i]); }
     }
     if (nobody) { // its first VCPU was about to start
         job_submit(vm->vcpus[0]->cpu, &vm->job);
@@ -148,8 +119,7 @@ static bool end_running(struct vm *vm, enum vm_end end, const char *format, va_l
     return true;
 }
 
-void vm_end(struct vm *vm, enum vm_end end, const char *format, ...)
-{
+void vm_end(struct vm *vm, enum vm_end end, const char *format, ...) {
     va_list args;
 
     va_start(args, format);
@@ -157,8 +127,7 @@ void vm_end(struct vm *vm, enum vm_end end, const char *format, ...)
     va_end(args);
 }
 
-void vm_vcpu_left(struct vcpu *vcpu)
-{
+void vm_vcpu_left(struct vcpu *vcpu) {
     struct vm *vm = vcpu->vm;
     unsigned long flags = spin_lock(&vm->lock);
     bool last = --vm->running_vcpus == 0;
@@ -170,33 +139,24 @@ void vm_vcpu_left(struct vcpu *vcpu)
         format_string(vm->reason, sizeof(vm->reason), "all its VCPUs are off");
     }
     spin_unlock(&vm->lock, flags);
-    if (last) {
-        job_submit(vm->vcpus[0]->cpu, &vm->job);
-    }
+    if (last) { job_submit(vm->vcpus[0]->cpu, &vm->job); }
 }
 
 // Whether the end that just happened is followed by a new start.
-static bool boots_again(struct vm *vm)
-{
+static bool boots_again(struct vm *vm) {
     enum restart_policy policy = vm->desc->restart;
 
-    if (vm->stop_asked) {
-        return false;
-    }
+    if (vm->stop_asked) { return false; }
     if (vm->end == VM_END_RESTART) { // the operator starts it: its failures count from here
         vm->restarts = 0;
         return true;
     }
-    if (vm->end == VM_END_RESET) {
-        return true;
-    }
-    if (vm->end == VM_END_STOP || policy == RESTART_NEVER ||
-        (vm->end == VM_END_OFF && policy != RESTART_ALWAYS)) {
+    if (vm->end == VM_END_RESET) { return true; }
+    if (vm->end == VM_END_STOP || policy == RESTART_NEVER || (vm->end == VM_END_OFF && policy != RESTART_ALWAYS)) {
         return false;
     }
     if (vm->restarts >= vm->desc->restart_limit) {
-        log_line("%s: ended %u times: its restart limit; it stays stopped", vm->name,
-                 vm->restarts + 1);
+        log_line("%s: ended %u times: its restart limit; it stays stopped", vm->name, vm->restarts + 1);
         return false;
     }
     vm->restarts++;
@@ -205,8 +165,7 @@ static bool boots_again(struct vm *vm)
 
 // ---- the job ----------------------------------------------------------------------------------------------
 
-static void set_state(struct vm *vm, enum vm_state state)
-{
+static void set_state(struct vm *vm, enum vm_state state) {
     unsigned long flags = spin_lock(&vm->lock);
 
     vm->state = (uint8_t)state;
@@ -214,16 +173,14 @@ static void set_state(struct vm *vm, enum vm_state state)
     spin_unlock(&vm->lock, flags);
 }
 
-static void stop_as_asked(struct vm *vm)
-{
+static void stop_as_asked(struct vm *vm) {
     vm->end = VM_END_STOP;
     format_string(vm->reason, sizeof(vm->reason), "by the operator");
     log_line("%s: %s: %s", vm->name, end_names[vm->end], vm->reason);
     set_state(vm, VM_STOPPED);
 }
 
-static void run(struct vm *vm)
-{
+static void run(struct vm *vm) {
     unsigned long flags = spin_lock(&vm->lock);
 
     if (vm->stop_asked) {
@@ -234,9 +191,7 @@ static void run(struct vm *vm)
     vm->state = VM_RUNNING;
     vm->end = VM_END_NONE;
     vm->stats.starts++;
-    for (unsigned i = 0; i < vm->vcpu_count; i++) {
-        vm->vcpus[i]->stop = false;
-    }
+    for (unsigned i = 0; i < vm->vcpu_count; i++) { vm->vcpus[i]->stop = false; }
     spin_unlock(&vm->lock, flags);
     assign_acquire(vm);
     flags = arch_irq_save();
@@ -244,13 +199,10 @@ static void run(struct vm *vm)
     arch_irq_restore(flags);
 }
 
-static enum job_result job_loading(struct vm *vm)
-{
+static enum job_result job_loading(struct vm *vm) {
     int status = vm_load_slice(vm);
 
-    if (status == ERR_BUSY) {
-        return JOB_AGAIN;
-    }
+    if (status == ERR_BUSY) { return JOB_AGAIN; }
     if (status == OK) {
         run(vm);
     } else {
@@ -261,12 +213,9 @@ static enum job_result job_loading(struct vm *vm)
     return JOB_DONE;
 }
 
-static enum job_result job_stopping(struct vm *vm)
-{
+static enum job_result job_stopping(struct vm *vm) {
     assign_release(vm);
-    if (vm->end == VM_END_FAULT) {
-        vm->stats.failures++;
-    }
+    if (vm->end == VM_END_FAULT) { vm->stats.failures++; }
     log_line("%s: %s: %s", vm->name, end_names[vm->end], vm->reason);
     if (!boots_again(vm)) {
         if (vm->stop_asked && vm->end != VM_END_STOP) {
@@ -281,8 +230,7 @@ static enum job_result job_stopping(struct vm *vm)
     return JOB_AGAIN;
 }
 
-static enum job_result vm_job(struct job *job)
-{
+static enum job_result vm_job(struct job *job) {
     struct vm *vm = container_of(job, struct vm, job);
 
     switch ((enum vm_state)vm->state) {
@@ -294,8 +242,7 @@ static enum job_result vm_job(struct job *job)
 
 // ---- the operator -----------------------------------------------------------------------------------------
 
-int vm_start(struct vm *vm)
-{
+int vm_start(struct vm *vm) {
     unsigned long flags = spin_lock(&vm->lock);
     bool stopped = vm->state == VM_STOPPED;
 
@@ -305,17 +252,14 @@ int vm_start(struct vm *vm)
         vm->state = VM_LOADING;
     }
     spin_unlock(&vm->lock, flags);
-    if (!stopped) {
-        return ERR_BUSY;
-    }
+    if (!stopped) { return ERR_BUSY; }
     job_submit(vm->vcpus[0]->cpu, &vm->job);
     return OK;
 }
 
 static int end_by_operator(struct vm *vm, enum vm_end end, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-static int end_by_operator(struct vm *vm, enum vm_end end, const char *format, ...)
-{
+static int end_by_operator(struct vm *vm, enum vm_end end, const char *format, ...) {
     unsigned long flags = arch_irq_save();
     va_list args;
     bool ends;
@@ -327,14 +271,11 @@ static int end_by_operator(struct vm *vm, enum vm_end end, const char *format, .
     return ends ? OK : ERR_BUSY;
 }
 
-int vm_stop(struct vm *vm)
-{
+int vm_stop(struct vm *vm) {
     enum vm_state state;
 
     do {
-        if (end_by_operator(vm, VM_END_STOP, "by the operator") == OK) {
-            return OK;
-        }
+        if (end_by_operator(vm, VM_END_STOP, "by the operator") == OK) { return OK; }
         unsigned long flags = spin_lock(&vm->lock);
         state = (enum vm_state)vm->state;
         vm->stop_asked = state == VM_LOADING || state == VM_STOPPING;
@@ -343,18 +284,13 @@ int vm_stop(struct vm *vm)
     return state == VM_STOPPED ? ERR_BUSY : OK;
 }
 
-int vm_restart(struct vm *vm)
-{
-    return vm->state == VM_STOPPED ? vm_start(vm)
-                                   : end_by_operator(vm, VM_END_RESTART, "by the operator");
+int vm_restart(struct vm *vm) {
+    return vm->state == VM_STOPPED ? vm_start(vm) : end_by_operator(vm, VM_END_RESTART, "by the operator");
 }
 
-struct vm *vm_find(const char *name)
-{
+struct vm *vm_find(const char *name) {
     for (unsigned i = 0; i < vm_count; i++) {
-        if (strcmp(vms[i]->name, name) == 0) {
-            return vms[i];
-        }
+        if (strcmp(vms[i]->name, name) == 0) { return vms[i]; }
     }
     return NULL;
 }

@@ -42,9 +42,9 @@ struct vcpu {
     struct timer_event call_timer;   // hypercall timer (include/takt/hypercall.h)
     uint8_t call_interrupt;          // what it makes pending
     uint64_t ready_since;            // when it last began to want the core without having it
-    uint64_t stolen;     // ticks that it wanted the core and did not have it, since it started
-    uint64_t timer_due;  // expiry that its next entry delivers, for the lateness statistic; 0: none
-    uint64_t timer_late; // how late the last one entered, until it is counted
+    uint64_t stolen;                 // ticks that it wanted the core and did not have it, since it started
+    uint64_t timer_due;              // expiry that its next entry delivers, for the lateness statistic; 0: none
+    uint64_t timer_late;             // how late the last one entered, until it is counted
     bool timer_measured;
     struct vcpu *inbox_next;
     bool in_inbox;
@@ -109,8 +109,7 @@ int vm_restart(struct vm *vm);
 
 // Ends the VM of the VCPU that traps, or any VM, with a reason (printf-like, see log.h for the conversions). Any core,
 // handler context; returns, and the caller resumes normally: the VCPU will not run again.
-void vm_end(struct vm *vm, enum vm_end end, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+void vm_end(struct vm *vm, enum vm_end end, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 // One slice of making a VM ready: devices and controllers reset, memory scrubbed, image, initrd and device tree
 // written. OK: done, JOB-like ERR_BUSY: call again, other: it cannot be loaded (logged). Thread context. vm_load.c.
@@ -152,8 +151,8 @@ void vcpu_attend(struct vcpu *vcpu, uint64_t now);
 void vm_vcpu_left(struct vcpu *vcpu);
 
 // Prepares a VCPU that belongs to `vm` and will run on `cpu`. VM creation. ERR_INVALID: the scheduler refuses it.
-int vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, const struct vcpu_desc *desc,
-              struct cpu *cpu, uint64_t overhead_ns);
+int vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, const struct vcpu_desc *desc, struct cpu *cpu,
+              uint64_t overhead_ns);
 
 // The VCPU behind what the scheduler chose; NULL: the core's thread, or idle.
 struct vcpu *vcpu_of_entity(const struct cpu *cpu, struct sched_entity *entity);

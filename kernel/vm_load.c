@@ -29,29 +29,23 @@ struct load_step {
     int (*run)(struct vm *vm, struct vm_load *load);
 };
 
-static int step_reset(struct vm *vm, struct vm_load *load)
-{
+static int step_reset(struct vm *vm, struct vm_load *load) {
     (void)load;
     for (unsigned i = 0; virtual_devices[i] != NULL; i++) {
-        if (vm->devices->state[i] != NULL) {
-            virtual_devices[i]->reset(vm, vm->devices->state[i]);
-        }
+        if (vm->devices->state[i] != NULL) { virtual_devices[i]->reset(vm, vm->devices->state[i]); }
     }
     arch_vm_reset(vm);
     return OK;
 }
 
-static int step_scrub(struct vm *vm, struct vm_load *load)
-{
+static int step_scrub(struct vm *vm, struct vm_load *load) {
     const struct vm_memory *memory = &vm->memory[load->block];
     uint64_t size = MIN((uint64_t)SCRUB_SLICE, memory->size - load->done);
     uint64_t start = arch_clock();
     int status = guest_zero(vm, memory->gpa + load->done, size);
 
     vm->stats.scrub_ticks += arch_clock() - start;
-    if (status != OK) {
-        return status;
-    }
+    if (status != OK) { return status; }
     load->done += size;
     if (load->done == memory->size) {
         load->done = 0;
@@ -60,40 +54,31 @@ static int step_scrub(struct vm *vm, struct vm_load *load)
     return load->block == vm->memory_count ? OK : ERR_BUSY;
 }
 
-static int copy(struct vm *vm, struct vm_load *load, const struct blob *from, gpa_t to)
-{
+static int copy(struct vm *vm, struct vm_load *load, const struct blob *from, gpa_t to) {
     uint64_t size = MIN((uint64_t)COPY_SLICE, from->size - load->done);
     uint64_t start = arch_clock();
-    int status = size == 0 ? OK
-                           : guest_write_image(vm, to + load->done,
-                                               (const char *)from->data + load->done, size);
+    int status = size == 0 ? OK : guest_write_image(vm, to + load->done, (const char *)from->data + load->done, size);
 
     vm->stats.copy_ticks += arch_clock() - start;
-    if (status != OK) {
-        return status;
-    }
+    if (status != OK) { return status; }
     load->done += size;
     return load->done == from->size ? OK : ERR_BUSY;
 }
 
-static int step_kernel(struct vm *vm, struct vm_load *load)
-{
+static int step_kernel(struct vm *vm, struct vm_load *load) {
     return copy(vm, load, &vm->desc->kernel, vm->desc->load);
 }
 
-static int step_initrd(struct vm *vm, struct vm_load *load)
-{
+static int step_initrd(struct vm *vm, struct vm_load *load) {
     return copy(vm, load, &vm->desc->initrd, vm->desc->initrd_gpa);
 }
 
-static int step_tree(struct vm *vm, struct vm_load *load)
-{
+static int step_tree(struct vm *vm, struct vm_load *load) {
     (void)load;
     return guest_fdt_build(vm, load->fdt, vm->desc->initrd_gpa, vm->desc->initrd.size);
 }
 
-static int step_tree_copy(struct vm *vm, struct vm_load *load)
-{
+static int step_tree_copy(struct vm *vm, struct vm_load *load) {
     struct blob tree = {load->fdt, tree_u32(load->fdt + FDT_TOTALSIZE)};
 
     return copy(vm, load, &tree, vm->desc->dtb_gpa);
@@ -103,14 +88,12 @@ static const struct load_step load_steps[] = {
     {step_reset}, {step_scrub}, {step_kernel}, {step_initrd}, {step_tree}, {step_tree_copy}, {NULL},
 };
 
-int vm_load_init(struct vm *vm)
-{
+int vm_load_init(struct vm *vm) {
     vm->load = memory_alloc(sizeof(*vm->load));
     return vm->load == NULL ? ERR_NO_MEMORY : OK;
 }
 
-void vm_load_begin(struct vm *vm)
-{
+void vm_load_begin(struct vm *vm) {
     vm->stats.copy_ticks = 0;
     vm->stats.scrub_ticks = 0;
     vm->load->step = load_steps;
@@ -118,19 +101,14 @@ void vm_load_begin(struct vm *vm)
     vm->load->block = 0;
 }
 
-int vm_load_slice(struct vm *vm)
-{
+int vm_load_slice(struct vm *vm) {
     struct vm_load *load = vm->load;
     int status = load->step->run(vm, load);
 
-    if (status != OK) {
-        return status;
-    }
+    if (status != OK) { return status; }
     load->done = 0;
     load->step++;
-    if (load->step->run != NULL) {
-        return ERR_BUSY;
-    }
+    if (load->step->run != NULL) { return ERR_BUSY; }
     vm->start_entry = vm->desc->entry;
     vm->start_arg = vm->desc->dtb_gpa;
     return OK;

@@ -39,14 +39,13 @@ struct sched_source {
 enum sched_outcome {
     SCHED_ADMITTED = 0,
     SCHED_REFUSED = 1,
-    SCHED_UNDECIDED =
-        2, /* not decided within SCHED_QPA_STEPS_MAX steps: treat as refused, say so */
+    SCHED_UNDECIDED = 2, /* not decided within SCHED_QPA_STEPS_MAX steps: treat as refused, say so */
     SCHED_MALFORMED = -1 /* a value or count out of its range */
 };
 
 struct sched_verdict {
     enum sched_outcome outcome;
-    uint64_t at; /* refused: an instant whose demand exceeds it; 0 when utilisation exceeds 1 by so
+    uint64_t at;     /* refused: an instant whose demand exceeds it; 0 when utilisation exceeds 1 by so
                     little that no instant below 2^62 shows it */
     uint64_t demand; /* h(at) */
     uint64_t excess; /* demand - at */
@@ -54,18 +53,16 @@ struct sched_verdict {
 };
 
 /* Decides; fills *verdict and returns its outcome. No task at all: only utilisation counts. */
-enum sched_outcome sched_admit(const struct sched_task *tasks, uint32_t task_count,
-                               const struct sched_source *sources, uint32_t source_count,
-                               struct sched_verdict *verdict);
+enum sched_outcome sched_admit(const struct sched_task *tasks, uint32_t task_count, const struct sched_source *sources,
+                               uint32_t source_count, struct sched_verdict *verdict);
 
 /* h(t), saturating at UINT64_MAX. */
-uint64_t sched_demand(const struct sched_task *tasks, uint32_t task_count,
-                      const struct sched_source *sources, uint32_t source_count, uint64_t t);
+uint64_t sched_demand(const struct sched_task *tasks, uint32_t task_count, const struct sched_source *sources,
+                      uint32_t source_count, uint64_t t);
 
 /* Longest time that a runnable VCPU can be without supply: T + D - 2Q (Shin & Lee 2003 for D = T:
  * 2(T - Q); Easwaran, Anand & Lee 2007 for D < T). */
-static inline uint64_t sched_blackout(const struct sched_task *task)
-{
+static inline uint64_t sched_blackout(const struct sched_task *task) {
     return (task->period - task->budget) + (task->deadline - task->budget);
 }
 

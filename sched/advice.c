@@ -6,20 +6,17 @@
 #define PERIOD_DOUBLINGS 20u
 
 enum sched_outcome placement_test(struct sched_core_load *load, const struct sched_task *task,
-                                  struct sched_verdict *verdict)
-{
+                                  struct sched_verdict *verdict) {
     if (load->task_count == SCHED_TASKS_MAX || load->member_count == SCHED_MEMBERS_MAX) {
         *verdict = (struct sched_verdict){.outcome = SCHED_REFUSED};
         return SCHED_REFUSED;
     }
     load->tasks[load->task_count] = *task;
-    return sched_admit(load->tasks, load->task_count + 1, load->sources, load->source_count,
-                       verdict);
+    return sched_admit(load->tasks, load->task_count + 1, load->sources, load->source_count, verdict);
 }
 
 /* Largest admissible Q below the refused one. A smaller budget never harms, so bisection holds. */
-static uint64_t largest_budget(struct sched_core_load *load, struct sched_task task)
-{
+static uint64_t largest_budget(struct sched_core_load *load, struct sched_task task) {
     uint64_t passes = 0;
     uint64_t fails = task.budget;
     struct sched_verdict verdict;
@@ -35,9 +32,7 @@ static uint64_t largest_budget(struct sched_core_load *load, struct sched_task t
     return passes;
 }
 
-static enum sched_outcome test_period(struct sched_core_load *load, struct sched_task task,
-                                      uint64_t period)
-{
+static enum sched_outcome test_period(struct sched_core_load *load, struct sched_task task, uint64_t period) {
     struct sched_verdict verdict;
 
     task.deadline = task.deadline == task.period ? period : task.deadline;
@@ -47,17 +42,14 @@ static enum sched_outcome test_period(struct sched_core_load *load, struct sched
 
 /* Smallest admissible T above the refused one; 0 when none is found. A longer period (and with it a
  * later deadline) never harms. */
-static uint64_t smallest_period(struct sched_core_load *load, const struct sched_task *task)
-{
+static uint64_t smallest_period(struct sched_core_load *load, const struct sched_task *task) {
     uint64_t fails = task->period;
     uint64_t passes = 0;
 
     for (uint32_t i = 0; i < PERIOD_DOUBLINGS && passes == 0; i++) {
         uint64_t period = fails * 2;
 
-        if (period >= SCHED_TICKS_MAX) {
-            return 0;
-        }
+        if (period >= SCHED_TICKS_MAX) { return 0; }
         if (test_period(load, *task, period) == SCHED_ADMITTED) {
             passes = period;
         } else {
@@ -77,23 +69,17 @@ static uint64_t smallest_period(struct sched_core_load *load, const struct sched
 }
 
 void placement_advise(struct sched_machine *machine, const struct sched_request *request,
-                      struct sched_placement *placement)
-{
+                      struct sched_placement *placement) {
     for (uint32_t i = 0; i < machine->core_count; i++) {
         struct sched_core_load *core = &machine->cores[i];
 
-        if (!placement_allows(request, i)) {
-            continue;
-        }
+        if (!placement_allows(request, i)) { continue; }
 
         uint64_t budget = largest_budget(core, request->task);
         uint64_t period = smallest_period(core, &request->task);
 
-        if (budget > placement->largest_budget) {
-            placement->largest_budget = budget;
-        }
-        if (period != 0 &&
-            (placement->smallest_period == 0 || period < placement->smallest_period)) {
+        if (budget > placement->largest_budget) { placement->largest_budget = budget; }
+        if (period != 0 && (placement->smallest_period == 0 || period < placement->smallest_period)) {
             placement->smallest_period = period;
         }
     }

@@ -7,8 +7,7 @@
 
 #include <stdbool.h>
 
-static inline bool placement_allows(const struct sched_request *request, uint32_t core)
-{
+static inline bool placement_allows(const struct sched_request *request, uint32_t core) {
     return request->core == SCHED_CORE_AUTO || request->core == (int32_t)core;
 }
 

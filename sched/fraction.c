@@ -3,27 +3,22 @@
 
 __extension__ typedef unsigned __int128 wide;
 
-void fraction_zero(struct fraction *sum)
-{
+void fraction_zero(struct fraction *sum) {
     sum->limbs = 1;
     sum->numerator[0] = 0;
     sum->denominator[0] = 1;
 }
 
-static bool at_most_one(const struct fraction *sum)
-{
+static bool at_most_one(const struct fraction *sum) {
     for (uint32_t i = sum->limbs; i-- > 0;) {
-        if (sum->numerator[i] != sum->denominator[i]) {
-            return sum->numerator[i] < sum->denominator[i];
-        }
+        if (sum->numerator[i] != sum->denominator[i]) { return sum->numerator[i] < sum->denominator[i]; }
     }
     return true;
 }
 
 /* N/M + n/m = (N*m + n*M) / (M*m). While the sum is at most one, N <= M, so the new numerator needs
  * at most one limb more than M. */
-bool fraction_add(struct fraction *sum, uint64_t numerator, uint64_t denominator)
-{
+bool fraction_add(struct fraction *sum, uint64_t numerator, uint64_t denominator) {
     wide carry_numerator = 0;
     wide carry_denominator = 0;
     uint32_t i;

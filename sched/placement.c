@@ -10,15 +10,9 @@
 _Static_assert(SCHED_MEMBERS_MAX + 1 == SCHED_ENTITIES_MAX,
                "a placed VCPU finds room on its core, beside the core's thread");
 
-static bool prefer_less_used(uint64_t used, uint64_t best)
-{
-    return used < best;
-}
+static bool prefer_less_used(uint64_t used, uint64_t best) { return used < best; }
 
-static bool prefer_fuller(uint64_t used, uint64_t best)
-{
-    return used > best;
-}
+static bool prefer_fuller(uint64_t used, uint64_t best) { return used > best; }
 
 /* How a reservation without a fixed core chooses among the cores on which the exact test passes, in
  * the order in which the ways are tried. One VCPU alone finds a core by the first row or by none;
@@ -34,63 +28,42 @@ static const struct policy {
 
 #define POLICY_COUNT (sizeof(policies) / sizeof(policies[0]))
 
-static uint64_t ratio_up(uint64_t part, uint64_t whole)
-{
+static uint64_t ratio_up(uint64_t part, uint64_t whole) {
     while (part >= SCHED_UTILISATION_ONE) {
         part = part / 2 + 1;
         whole /= 2;
     }
-    if (whole == 0) {
-        return UINT64_MAX / (2 * SCHED_TASKS_MAX + 2 * SCHED_SOURCES_MAX);
-    }
-    return part * SCHED_UTILISATION_ONE / whole +
-           (part * SCHED_UTILISATION_ONE % whole != 0 ? 1 : 0);
+    if (whole == 0) { return UINT64_MAX / (2 * SCHED_TASKS_MAX + 2 * SCHED_SOURCES_MAX); }
+    return part * SCHED_UTILISATION_ONE / whole + (part * SCHED_UTILISATION_ONE % whole != 0 ? 1 : 0);
 }
 
-uint64_t sched_utilisation(const struct sched_task *task)
-{
-    return ratio_up(task->budget, task->period);
-}
+uint64_t sched_utilisation(const struct sched_task *task) { return ratio_up(task->budget, task->period); }
 
-uint64_t sched_core_utilisation(const struct sched_core_load *load)
-{
+uint64_t sched_core_utilisation(const struct sched_core_load *load) {
     uint64_t sum = 0;
 
-    for (uint32_t i = 0; i < load->task_count; i++) {
-        sum += sched_utilisation(&load->tasks[i]);
-    }
+    for (uint32_t i = 0; i < load->task_count; i++) { sum += sched_utilisation(&load->tasks[i]); }
     for (uint32_t i = 0; i < load->source_count; i++) {
         sum += ratio_up(load->sources[i].cost, load->sources[i].distance);
     }
     return sum;
 }
 
-static void enter(struct sched_core_load *load, const struct sched_request *request)
-{
-    if (request->weight == 0) {
-        load->tasks[load->task_count++] = request->task;
-    }
+static void enter(struct sched_core_load *load, const struct sched_request *request) {
+    if (request->weight == 0) { load->tasks[load->task_count++] = request->task; }
     load->weight += request->weight;
     load->vm[load->member_count++] = request->vm;
 }
 
 /* Keeps the refusal that says most: an admission error beats none, a small excess a large one. */
-static bool closer(const struct sched_verdict *verdict, const struct sched_placement *placement)
-{
-    if (placement->core < 0) {
-        return true;
-    }
-    if ((verdict->at != 0) != (placement->verdict.at != 0)) {
-        return verdict->at != 0;
-    }
+static bool closer(const struct sched_verdict *verdict, const struct sched_placement *placement) {
+    if (placement->core < 0) { return true; }
+    if ((verdict->at != 0) != (placement->verdict.at != 0)) { return verdict->at != 0; }
     return verdict->excess < placement->verdict.excess;
 }
 
-static enum sched_outcome place_reserved(struct sched_machine *machine,
-                                         const struct sched_request *request,
-                                         const struct policy *policy,
-                                         struct sched_placement *placement)
-{
+static enum sched_outcome place_reserved(struct sched_machine *machine, const struct sched_request *request,
+                                         const struct policy *policy, struct sched_placement *placement) {
     bool found = false;
     uint64_t best = 0;
 
@@ -98,14 +71,10 @@ static enum sched_outcome place_reserved(struct sched_machine *machine,
         struct sched_verdict verdict;
         uint64_t used;
 
-        if (!placement_allows(request, i)) {
-            continue;
-        }
+        if (!placement_allows(request, i)) { continue; }
         used = sched_core_utilisation(&machine->cores[i]);
         if (placement_test(&machine->cores[i], &request->task, &verdict) == SCHED_ADMITTED) {
-            if (found && !policy->prefers(used, best)) {
-                continue;
-            }
+            if (found && !policy->prefers(used, best)) { continue; }
             found = true;
             best = used;
         } else if (found || !closer(&verdict, placement)) {
@@ -121,47 +90,35 @@ static enum sched_outcome place_reserved(struct sched_machine *machine,
     return placement->verdict.outcome;
 }
 
-static uint32_t siblings(const struct sched_core_load *load, uint32_t vm)
-{
+static uint32_t siblings(const struct sched_core_load *load, uint32_t vm) {
     uint32_t count = 0;
 
-    for (uint32_t i = 0; i < load->member_count; i++) {
-        count += load->vm[i] == vm ? 1 : 0;
-    }
+    for (uint32_t i = 0; i < load->member_count; i++) { count += load->vm[i] == vm ? 1 : 0; }
     return count;
 }
 
 /* Fewer siblings first; then more free time for each unit of weight, the newcomer's included. */
 static bool suits_better(const struct sched_core_load *core, const struct sched_core_load *best,
-                         const struct sched_request *request)
-{
+                         const struct sched_request *request) {
     uint32_t siblings_here = siblings(core, request->vm);
     uint32_t siblings_there = siblings(best, request->vm);
     uint64_t used_here = sched_core_utilisation(core);
     uint64_t used_there = sched_core_utilisation(best);
     uint64_t free_here = used_here < SCHED_UTILISATION_ONE ? SCHED_UTILISATION_ONE - used_here : 1;
-    uint64_t free_there =
-        used_there < SCHED_UTILISATION_ONE ? SCHED_UTILISATION_ONE - used_there : 1;
+    uint64_t free_there = used_there < SCHED_UTILISATION_ONE ? SCHED_UTILISATION_ONE - used_there : 1;
 
-    if (siblings_here != siblings_there) {
-        return siblings_here < siblings_there;
-    }
-    return free_here * (best->weight + request->weight) >
-           free_there * (core->weight + request->weight);
+    if (siblings_here != siblings_there) { return siblings_here < siblings_there; }
+    return free_here * (best->weight + request->weight) > free_there * (core->weight + request->weight);
 }
 
-static enum sched_outcome place_best_effort(struct sched_machine *machine,
-                                            const struct sched_request *request,
-                                            struct sched_placement *placement)
-{
+static enum sched_outcome place_best_effort(struct sched_machine *machine, const struct sched_request *request,
+                                            struct sched_placement *placement) {
     struct sched_core_load *best = NULL;
 
     for (uint32_t i = 0; i < machine->core_count; i++) {
         struct sched_core_load *core = &machine->cores[i];
 
-        if (!placement_allows(request, i) || core->member_count == SCHED_MEMBERS_MAX) {
-            continue;
-        }
+        if (!placement_allows(request, i) || core->member_count == SCHED_MEMBERS_MAX) { continue; }
         if (best == NULL || suits_better(core, best, request)) {
             best = core;
             placement->core = (int32_t)i;
@@ -176,39 +133,31 @@ static enum sched_outcome place_best_effort(struct sched_machine *machine,
     return SCHED_ADMITTED;
 }
 
-static bool well_formed(const struct sched_machine *machine, const struct sched_request *request)
-{
+static bool well_formed(const struct sched_machine *machine, const struct sched_request *request) {
     const struct sched_task *task = &request->task;
 
-    if (request->core != SCHED_CORE_AUTO &&
-        (request->core < 0 || (uint32_t)request->core >= machine->core_count)) {
+    if (request->core != SCHED_CORE_AUTO && (request->core < 0 || (uint32_t)request->core >= machine->core_count)) {
         return false;
     }
-    if (request->weight != 0) {
-        return request->weight <= SCHED_WEIGHT_MAX;
-    }
+    if (request->weight != 0) { return request->weight <= SCHED_WEIGHT_MAX; }
     return task->budget > 0 && task->budget <= task->deadline && task->deadline <= task->period &&
            task->period < SCHED_TICKS_MAX;
 }
 
 static enum sched_outcome place(struct sched_machine *machine, const struct sched_request *request,
-                                const struct policy *policy, struct sched_placement *placement)
-{
+                                const struct policy *policy, struct sched_placement *placement) {
     placement->step = SCHED_STEP_REFUSED;
     placement->core = -1;
     placement->verdict = (struct sched_verdict){.outcome = SCHED_MALFORMED};
     placement->largest_budget = 0;
     placement->smallest_period = 0;
-    if (!well_formed(machine, request)) {
-        return SCHED_MALFORMED;
-    }
+    if (!well_formed(machine, request)) { return SCHED_MALFORMED; }
     return request->weight != 0 ? place_best_effort(machine, request, placement)
                                 : place_reserved(machine, request, policy, placement);
 }
 
 enum sched_outcome sched_place(struct sched_machine *machine, const struct sched_request *request,
-                               struct sched_placement *placement)
-{
+                               struct sched_placement *placement) {
     enum sched_outcome outcome = place(machine, request, &policies[0], placement);
 
     if ((outcome == SCHED_REFUSED || outcome == SCHED_UNDECIDED) && request->weight == 0) {
@@ -219,31 +168,23 @@ enum sched_outcome sched_place(struct sched_machine *machine, const struct sched
 
 enum { RANK_FIXED_RESERVATION, RANK_FREE_RESERVATION, RANK_FIXED_BEST_EFFORT, RANK_BEST_EFFORT };
 
-static uint32_t rank(const struct sched_request *request)
-{
-    if (request->core == SCHED_CORE_AUTO) {
-        return request->weight == 0 ? RANK_FREE_RESERVATION : RANK_BEST_EFFORT;
-    }
+static uint32_t rank(const struct sched_request *request) {
+    if (request->core == SCHED_CORE_AUTO) { return request->weight == 0 ? RANK_FREE_RESERVATION : RANK_BEST_EFFORT; }
     return request->weight == 0 ? RANK_FIXED_RESERVATION : RANK_FIXED_BEST_EFFORT;
 }
 
 /* Fixed before free, reserved before best effort, and free reservations by decreasing utilisation:
  * what is hard to place comes while there is room. */
-static bool goes_before(const struct sched_request *a, const struct sched_request *b)
-{
+static bool goes_before(const struct sched_request *a, const struct sched_request *b) {
     uint32_t rank_a = rank(a);
     uint32_t rank_b = rank(b);
 
-    if (rank_a != rank_b || rank_a != RANK_FREE_RESERVATION) {
-        return rank_a < rank_b;
-    }
+    if (rank_a != rank_b || rank_a != RANK_FREE_RESERVATION) { return rank_a < rank_b; }
     return sched_utilisation(&a->task) > sched_utilisation(&b->task);
 }
 
 /* Stable insertion sort of request indices into placements[].order. */
-static void sort(const struct sched_request *requests, struct sched_placement *placements,
-                 uint32_t count)
-{
+static void sort(const struct sched_request *requests, struct sched_placement *placements, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         uint32_t slot = i;
 
@@ -263,9 +204,7 @@ struct mark {
 };
 
 static uint32_t place_in_order(struct sched_machine *machine, const struct sched_request *requests,
-                               struct sched_placement *placements, uint32_t count,
-                               const struct policy *policy)
-{
+                               struct sched_placement *placements, uint32_t count, const struct policy *policy) {
     uint32_t left_out = 0;
 
     for (uint32_t i = 0; i < count; i++) {
@@ -276,8 +215,7 @@ static uint32_t place_in_order(struct sched_machine *machine, const struct sched
     return left_out;
 }
 
-static void rewind_to(struct sched_machine *machine, const struct mark *marks)
-{
+static void rewind_to(struct sched_machine *machine, const struct mark *marks) {
     for (uint32_t i = 0; i < machine->core_count; i++) {
         machine->cores[i].task_count = marks[i].tasks;
         machine->cores[i].member_count = marks[i].members;
@@ -286,8 +224,7 @@ static void rewind_to(struct sched_machine *machine, const struct mark *marks)
 }
 
 uint32_t sched_place_all(struct sched_machine *machine, const struct sched_request *requests,
-                         struct sched_placement *placements, uint32_t count)
-{
+                         struct sched_placement *placements, uint32_t count) {
     struct mark marks[SCHED_CORES_MAX];
 
     for (uint32_t i = 0; i < machine->core_count; i++) {
@@ -297,9 +234,7 @@ uint32_t sched_place_all(struct sched_machine *machine, const struct sched_reque
     }
     sort(requests, placements, count);
     for (uint32_t i = 0; i < POLICY_COUNT; i++) {
-        if (place_in_order(machine, requests, placements, count, &policies[i]) == 0) {
-            return 0;
-        }
+        if (place_in_order(machine, requests, placements, count, &policies[i]) == 0) { return 0; }
         rewind_to(machine, marks);
     }
 

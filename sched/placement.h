@@ -59,15 +59,14 @@ enum sched_step {
 
 struct sched_placement {
     enum sched_step step;
-    int32_t core; /* where it lives; refused: the core that came closest (least excess), -1 when no
+    int32_t core;                 /* where it lives; refused: the core that came closest (least excess), -1 when no
                      core could be tried */
     struct sched_verdict verdict; /* of the exact test with it on that core */
-    uint64_t largest_budget; /* refused: largest admissible Q for these D and T on any allowed core;
+    uint64_t largest_budget;      /* refused: largest admissible Q for these D and T on any allowed core;
                                 0: none */
-    uint64_t
-        smallest_period; /* refused: smallest admissible T for this Q (D = T stays so, a shorter D
+    uint64_t smallest_period;     /* refused: smallest admissible T for this Q (D = T stays so, a shorter D
                             stays as it is); 0: none up to 2^20 times the requested one */
-    uint32_t order;      /* used inside: processing order */
+    uint32_t order;               /* used inside: processing order */
 };
 
 /* Places one VCPU and enters it in the core's load. Returns SCHED_ADMITTED, or SCHED_REFUSED /

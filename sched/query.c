@@ -5,48 +5,28 @@
 
 #include <stddef.h>
 
-static inline uint64_t read_published(const uint64_t *word)
-{
-    return __atomic_load_n(word, __ATOMIC_RELAXED);
-}
+static inline uint64_t read_published(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_RELAXED); }
 
-uint64_t sched_eligible_at(const struct sched_entity *entity, uint64_t now)
-{
-    if (entity->class == SCHED_BEST_EFFORT || (entity->core != NULL && !entity->core->enforced)) {
-        return now;
-    }
+uint64_t sched_eligible_at(const struct sched_entity *entity, uint64_t now) {
+    if (entity->class == SCHED_BEST_EFFORT || (entity->core != NULL && !entity->core->enforced)) { return now; }
     return server_eligible_at(entity, now);
 }
 
-uint64_t sched_wake_deadline(const struct sched_entity *entity, uint64_t now)
-{
-    if (entity->class == SCHED_BEST_EFFORT) {
-        return SCHED_NEVER;
-    }
-    if (entity->remaining != 0) {
-        return server_deadline(entity);
-    }
+uint64_t sched_wake_deadline(const struct sched_entity *entity, uint64_t now) {
+    if (entity->class == SCHED_BEST_EFFORT) { return SCHED_NEVER; }
+    if (entity->remaining != 0) { return server_deadline(entity); }
     return sched_eligible_at(entity, now) + entity->deadline;
 }
 
-bool sched_would_preempt(const struct sched_core *core, const struct sched_entity *entity,
-                         uint64_t now)
-{
-    return core->current_deadline == SCHED_NEVER ||
-           sched_wake_deadline(entity, now) < core->current_deadline;
+bool sched_would_preempt(const struct sched_core *core, const struct sched_entity *entity, uint64_t now) {
+    return core->current_deadline == SCHED_NEVER || sched_wake_deadline(entity, now) < core->current_deadline;
 }
 
-bool sched_remote_preempts(const struct sched_core *core, const struct sched_entity *entity,
-                           uint64_t now)
-{
+bool sched_remote_preempts(const struct sched_core *core, const struct sched_entity *entity, uint64_t now) {
     uint64_t current = read_published(&core->current_deadline);
 
-    if (current == SCHED_NEVER) {
-        return true;
-    }
-    if (entity->class == SCHED_BEST_EFFORT) {
-        return false;
-    }
+    if (current == SCHED_NEVER) { return true; }
+    if (entity->class == SCHED_BEST_EFFORT) { return false; }
 
     uint64_t eligible = read_published(&entity->wake_hint);
 

@@ -7,19 +7,12 @@
 
 #include <stddef.h>
 
-static inline void publish(uint64_t *word, uint64_t value)
-{
-    __atomic_store_n(word, value, __ATOMIC_RELAXED);
-}
+static inline void publish(uint64_t *word, uint64_t value) { __atomic_store_n(word, value, __ATOMIC_RELAXED); }
 
 /* Counts the activation as missed when its budget came, or has still to come, after its deadline.
  */
-static inline void check_deadline(const struct sched_core *core, struct sched_entity *entity,
-                                  uint64_t supplied_at)
-{
-    if (!sched_before(server_deadline(entity), supplied_at)) {
-        return;
-    }
+static inline void check_deadline(const struct sched_core *core, struct sched_entity *entity, uint64_t supplied_at) {
+    if (!sched_before(server_deadline(entity), supplied_at)) { return; }
     if (!core->behind) {
         entity->stats.misses[SCHED_MISS_DISPATCH]++;
     } else if (!sched_before(core->distorted_at, entity->release)) {
@@ -29,22 +22,18 @@ static inline void check_deadline(const struct sched_core *core, struct sched_en
     }
 }
 
-static inline void throttle(struct sched_core *core, struct sched_entity *entity)
-{
+static inline void throttle(struct sched_core *core, struct sched_entity *entity) {
     entity->state = SCHED_THROTTLED;
     heap_push(&core->throttled, entity, server_next_refill(entity));
 }
 
-static inline void make_ready(struct sched_core *core, struct sched_entity *entity)
-{
+static inline void make_ready(struct sched_core *core, struct sched_entity *entity) {
     entity->state = SCHED_READY;
     heap_push(&core->ready, entity, server_deadline(entity));
 }
 
 /* Takes ticks that ended at `now` from a server's budget. */
-static inline void consume(struct sched_core *core, struct sched_entity *entity, uint64_t ticks,
-                           uint64_t now)
-{
+static inline void consume(struct sched_core *core, struct sched_entity *entity, uint64_t ticks, uint64_t now) {
     if (ticks < entity->remaining) {
         entity->remaining -= ticks;
         entity->consumed += ticks;
@@ -61,20 +50,15 @@ static inline void consume(struct sched_core *core, struct sched_entity *entity,
         heap_remove(&core->ready, entity);
         throttle(core, entity);
     }
-    if (over != 0) {
-        server_owe(entity, over);
-    }
+    if (over != 0) { server_owe(entity, over); }
 }
 
-static inline void account(struct sched_core *core, uint64_t now)
-{
+static inline void account(struct sched_core *core, uint64_t now) {
     struct sched_entity *entity = core->running;
     uint64_t ran = now - core->run_start;
 
     /* Negative where ticks were exempted that are still to come, or for a wake-up dated back. */
-    if (entity == NULL || (int64_t)ran <= 0) {
-        return;
-    }
+    if (entity == NULL || (int64_t)ran <= 0) { return; }
     core->run_start = now;
     core->clock = now;
     entity->stats.supplied += ran;
@@ -85,8 +69,7 @@ static inline void account(struct sched_core *core, uint64_t now)
     }
 }
 
-void sched_core_init(struct sched_core *core, uint64_t turn)
-{
+void sched_core_init(struct sched_core *core, uint64_t turn) {
     *core = (struct sched_core){
         .current_deadline = SCHED_NEVER,
         .turn = turn == 0               ? 1
@@ -95,12 +78,8 @@ void sched_core_init(struct sched_core *core, uint64_t turn)
     };
 }
 
-int sched_entity_init_reserved(struct sched_entity *entity, uint64_t budget, uint64_t deadline,
-                               uint64_t period)
-{
-    if (budget == 0 || budget > deadline || deadline > period || period >= SCHED_TICKS_MAX) {
-        return SCHED_EINVAL;
-    }
+int sched_entity_init_reserved(struct sched_entity *entity, uint64_t budget, uint64_t deadline, uint64_t period) {
+    if (budget == 0 || budget > deadline || deadline > period || period >= SCHED_TICKS_MAX) { return SCHED_EINVAL; }
     *entity = (struct sched_entity){
         .class = SCHED_RESERVED,
         .state = SCHED_BLOCKED,
@@ -112,11 +91,8 @@ int sched_entity_init_reserved(struct sched_entity *entity, uint64_t budget, uin
     return SCHED_OK;
 }
 
-int sched_entity_init_best_effort(struct sched_entity *entity, uint32_t weight)
-{
-    if (weight == 0 || weight > SCHED_WEIGHT_MAX) {
-        return SCHED_EINVAL;
-    }
+int sched_entity_init_best_effort(struct sched_entity *entity, uint32_t weight) {
+    if (weight == 0 || weight > SCHED_WEIGHT_MAX) { return SCHED_EINVAL; }
     *entity = (struct sched_entity){
         .class = SCHED_BEST_EFFORT,
         .state = SCHED_BLOCKED,
@@ -126,21 +102,15 @@ int sched_entity_init_best_effort(struct sched_entity *entity, uint32_t weight)
     return SCHED_OK;
 }
 
-int sched_add(struct sched_core *core, struct sched_entity *entity)
-{
-    if (entity->core != NULL) {
-        return SCHED_EINVAL;
-    }
-    if (core->population == SCHED_ENTITIES_MAX) {
-        return SCHED_EFULL;
-    }
+int sched_add(struct sched_core *core, struct sched_entity *entity) {
+    if (entity->core != NULL) { return SCHED_EINVAL; }
+    if (core->population == SCHED_ENTITIES_MAX) { return SCHED_EFULL; }
     entity->core = core;
     core->member[core->population++] = entity;
     return SCHED_OK;
 }
 
-uint64_t sched_remove(struct sched_core *core, struct sched_entity *entity, uint64_t now)
-{
+uint64_t sched_remove(struct sched_core *core, struct sched_entity *entity, uint64_t now) {
     uint64_t free_from = now;
 
     sched_block(core, entity, now);
@@ -151,9 +121,7 @@ uint64_t sched_remove(struct sched_core *core, struct sched_entity *entity, uint
             break;
         }
     }
-    if (core->population <= 1) {
-        core->enforced = false;
-    }
+    if (core->population <= 1) { core->enforced = false; }
     if (entity->class == SCHED_RESERVED) {
         uint64_t last = server_refill(entity, entity->refill_count - 1)->time;
 
@@ -163,11 +131,8 @@ uint64_t sched_remove(struct sched_core *core, struct sched_entity *entity, uint
     return free_from;
 }
 
-void sched_wake(struct sched_core *core, struct sched_entity *entity, uint64_t at)
-{
-    if (entity->state != SCHED_BLOCKED) {
-        return;
-    }
+void sched_wake(struct sched_core *core, struct sched_entity *entity, uint64_t at) {
+    if (entity->state != SCHED_BLOCKED) { return; }
     if (entity->class == SCHED_BEST_EFFORT) {
         account(core, at); /* the virtual time at which it starts must be that of now */
         share_enter(core, entity);
@@ -178,20 +143,13 @@ void sched_wake(struct sched_core *core, struct sched_entity *entity, uint64_t a
     }
 }
 
-void sched_block(struct sched_core *core, struct sched_entity *entity, uint64_t now)
-{
-    if (entity->state == SCHED_BLOCKED) {
-        return;
-    }
+void sched_block(struct sched_core *core, struct sched_entity *entity, uint64_t now) {
+    if (entity->state == SCHED_BLOCKED) { return; }
     account(core, now);
-    if (core->running == entity) {
-        core->running = NULL;
-    }
+    if (core->running == entity) { core->running = NULL; }
     switch (entity->state) {
     case SCHED_READY:
-        if (core->enforced) {
-            check_deadline(core, entity, now);
-        }
+        if (core->enforced) { check_deadline(core, entity, now); }
         heap_remove(&core->ready, entity);
         server_close(entity, now);
         break;
@@ -202,8 +160,7 @@ void sched_block(struct sched_core *core, struct sched_entity *entity, uint64_t 
     publish(&entity->wake_hint, sched_eligible_at(entity, 0));
 }
 
-void sched_charge(struct sched_core *core, struct sched_entity *owner, uint64_t ticks)
-{
+void sched_charge(struct sched_core *core, struct sched_entity *owner, uint64_t ticks) {
     owner->stats.charged += ticks;
     if (owner->class == SCHED_BEST_EFFORT) {
         share_consume(core, owner, ticks);
@@ -212,22 +169,16 @@ void sched_charge(struct sched_core *core, struct sched_entity *owner, uint64_t 
     }
 }
 
-void sched_exempt(struct sched_core *core, uint64_t ticks)
-{
-    core->run_start += ticks;
-}
+void sched_exempt(struct sched_core *core, uint64_t ticks) { core->run_start += ticks; }
 
 /* The core is no longer one entity's own. Until now nobody was held to a budget, so all start
  * afresh: the demand test covers servers that begin full and together. */
-static void begin_enforcing(struct sched_core *core, uint64_t now)
-{
+static void begin_enforcing(struct sched_core *core, uint64_t now) {
     core->enforced = true;
     for (uint32_t i = 0; i < core->population; i++) {
         struct sched_entity *entity = core->member[i];
 
-        if (entity->class != SCHED_RESERVED) {
-            continue;
-        }
+        if (entity->class != SCHED_RESERVED) { continue; }
         if (entity->state == SCHED_READY) {
             heap_remove(&core->ready, entity);
         } else if (entity->state == SCHED_THROTTLED) {
@@ -241,8 +192,7 @@ static void begin_enforcing(struct sched_core *core, uint64_t now)
     }
 }
 
-static struct sched_decision decide_sole(struct sched_core *core)
-{
+static struct sched_decision decide_sole(struct sched_core *core) {
     struct sched_entity *entity = core->population == 0 ? NULL : core->member[0];
 
     return (struct sched_decision){
@@ -254,8 +204,7 @@ static struct sched_decision decide_sole(struct sched_core *core)
 
 /* Refills that became eligible open activations with their own release, however late this call is.
  * The loop ends: a server comes back at once only while it pays debt, and that is at most Q. */
-static void replenish(struct sched_core *core, uint64_t now)
-{
+static void replenish(struct sched_core *core, uint64_t now) {
     do {
         struct sched_entity *entity = core->throttled.slot[0];
 
@@ -270,14 +219,11 @@ static void replenish(struct sched_core *core, uint64_t now)
 
 #define PENDING_MAX 7u
 
-_Static_assert(SCHED_ENTITIES_MAX < (1u << (PENDING_MAX - 1)),
-               "the search stack holds one node per level");
+_Static_assert(SCHED_ENTITIES_MAX < (1u << (PENDING_MAX - 1)), "the search stack holds one node per level");
 
 /* Earliest refill before `until` whose activation would preempt one with this deadline. Subtrees
  * that start later than the best found are skipped. */
-static uint64_t next_preemption(const struct sched_heap *throttled, uint64_t deadline,
-                                uint64_t until)
-{
+static uint64_t next_preemption(const struct sched_heap *throttled, uint64_t deadline, uint64_t until) {
     uint32_t pending[PENDING_MAX];
     uint32_t depth = 0;
     uint32_t index = 0;
@@ -294,15 +240,12 @@ static uint64_t next_preemption(const struct sched_heap *throttled, uint64_t dea
                 continue;
             }
         }
-        if (depth == 0) {
-            return until;
-        }
+        if (depth == 0) { return until; }
         index = pending[--depth];
     }
 }
 
-static inline struct sched_decision decide(struct sched_core *core, uint64_t now)
-{
+static inline struct sched_decision decide(struct sched_core *core, uint64_t now) {
     struct sched_decision decision = {.until = SCHED_NEVER, .deadline = SCHED_NEVER};
 
     if (core->ready.count > 0) {
@@ -314,25 +257,18 @@ static inline struct sched_decision decide(struct sched_core *core, uint64_t now
         }
         return decision;
     }
-    if (core->throttled.count > 0) {
-        decision.until = core->throttled.slot[0]->key;
-    }
+    if (core->throttled.count > 0) { decision.until = core->throttled.slot[0]->key; }
     decision.run = share_pick(core, now, &decision.until);
     return decision;
 }
 
-struct sched_decision sched_pick(struct sched_core *core, uint64_t now)
-{
+struct sched_decision sched_pick(struct sched_core *core, uint64_t now) {
     struct sched_decision decision;
 
     account(core, now);
-    if (!core->enforced && core->population > 1) {
-        begin_enforcing(core, now);
-    }
+    if (!core->enforced && core->population > 1) { begin_enforcing(core, now); }
     if (core->enforced) {
-        if (core->throttled.count > 0 && !sched_before(now, core->throttled.slot[0]->key)) {
-            replenish(core, now);
-        }
+        if (core->throttled.count > 0 && !sched_before(now, core->throttled.slot[0]->key)) { replenish(core, now); }
         decision = decide(core, now);
     } else {
         decision = decide_sole(core);
@@ -344,8 +280,7 @@ struct sched_decision sched_pick(struct sched_core *core, uint64_t now)
     return decision;
 }
 
-void sched_distorted(struct sched_core *core, uint64_t now)
-{
+void sched_distorted(struct sched_core *core, uint64_t now) {
     struct sched_entity *entity = core->running;
 
     core->behind = true;

@@ -66,10 +66,9 @@ struct sched_refill {
 };
 
 struct sched_stats {
-    uint64_t supplied; /* ticks it ran (interrupts of others not included) */
-    uint64_t charged;  /* ticks of interrupt handling taken from its budget */
-    uint64_t
-        forgiven; /* ticks that no budget could pay: debt beyond Q, or time that the machine lost */
+    uint64_t supplied;    /* ticks it ran (interrupts of others not included) */
+    uint64_t charged;     /* ticks of interrupt handling taken from its budget */
+    uint64_t forgiven;    /* ticks that no budget could pay: debt beyond Q, or time that the machine lost */
     uint64_t activations; /* opened */
     uint64_t exhaustions; /* activations whose budget ran out */
     uint64_t misses[SCHED_MISS_CAUSES];
@@ -88,7 +87,7 @@ struct sched_entity {
     uint32_t weight;
 
     uint32_t position; /* index in the heap of its state */
-    uint64_t key; /* what that heap is ordered by: absolute deadline, refill time or virtual time */
+    uint64_t key;      /* what that heap is ordered by: absolute deadline, refill time or virtual time */
     struct sched_core *core;
 
     /* The open activation; `remaining` is 0 when none is. Its absolute deadline is release + D. */
@@ -99,7 +98,7 @@ struct sched_entity {
     uint32_t refill_head;
     uint32_t refill_count;
     struct sched_refill refills[SCHED_REFILLS_MAX]; /* ring, by increasing time */
-    uint64_t wake_hint; /* published: when a wake-up finds budget, as of the last block */
+    uint64_t wake_hint;                             /* published: when a wake-up finds budget, as of the last block */
 
     uint64_t inverse_weight; /* virtual time per tick */
     uint64_t vtime;
@@ -118,8 +117,8 @@ struct sched_core {
     uint64_t run_start; /* what runs is accounted up to here */
     uint64_t clock;     /* latest time seen */
     uint32_t population;
-    bool enforced; /* budgets count: two or more entities have been here since the last pick */
-    bool behind;   /* the machine lost time and reserved work has not been through since */
+    bool enforced;                /* budgets count: two or more entities have been here since the last pick */
+    bool behind;                  /* the machine lost time and reserved work has not been through since */
     struct sched_heap ready;      /* by absolute deadline */
     struct sched_heap throttled;  /* by time of the next refill */
     struct sched_heap sharing;    /* by virtual time */
@@ -134,9 +133,9 @@ struct sched_core {
 
 struct sched_decision {
     struct sched_entity *run; /* NULL: idle */
-    uint64_t until;    /* decide again at this time at the latest; SCHED_NEVER: only when something
+    uint64_t until;           /* decide again at this time at the latest; SCHED_NEVER: only when something
                           happens */
-    uint64_t deadline; /* of the chosen activation; SCHED_NEVER for best effort, idle and the sole
+    uint64_t deadline;        /* of the chosen activation; SCHED_NEVER for best effort, idle and the sole
                           owner. This is the horizon of timer_queue_next() and timer_queue_pop(). */
 };
 
@@ -148,8 +147,7 @@ void sched_core_init(struct sched_core *core, uint64_t turn);
  * SCHED_TICKS_MAX, or 1 <= weight <= SCHED_WEIGHT_MAX. A server that ran must not be set up again
  * within T of its last activation (it would get a second budget): to restart a VM, add the same
  * entity again as it is. */
-int sched_entity_init_reserved(struct sched_entity *entity, uint64_t budget, uint64_t deadline,
-                               uint64_t period);
+int sched_entity_init_reserved(struct sched_entity *entity, uint64_t budget, uint64_t deadline, uint64_t period);
 int sched_entity_init_best_effort(struct sched_entity *entity, uint32_t weight);
 
 /* Puts a blocked entity on the core; SCHED_EFULL beyond SCHED_ENTITIES_MAX, SCHED_EINVAL when it is
@@ -188,16 +186,14 @@ struct sched_decision sched_pick(struct sched_core *core, uint64_t now);
 uint64_t sched_wake_deadline(const struct sched_entity *entity, uint64_t now);
 
 /* Would waking it at `now` change what this core runs? Owner core only. */
-bool sched_would_preempt(const struct sched_core *core, const struct sched_entity *entity,
-                         uint64_t now);
+bool sched_would_preempt(const struct sched_core *core, const struct sched_entity *entity, uint64_t now);
 
 /* The same question from another core: reads current_deadline and wake_hint (relaxed) and the
  * constants class and deadline, nothing else of core or entity may be read there. An answer may be
  * stale: the waker sets its wake bit, then executes a full barrier, then asks; the target picks,
  * then executes a full barrier, then reads the bits. Then at least one of the two sees the other. A
  * needless yes is possible, a lost wake-up is not. */
-bool sched_remote_preempts(const struct sched_core *core, const struct sched_entity *entity,
-                           uint64_t now);
+bool sched_remote_preempts(const struct sched_core *core, const struct sched_entity *entity, uint64_t now);
 
 /* Earliest time >= now at which the entity has budget, or would if it were runnable: a timer of a
  * throttled VCPU is postponed to max(expiry, this). `now` for best effort and for the sole owner.
@@ -206,10 +202,7 @@ uint64_t sched_eligible_at(const struct sched_entity *entity, uint64_t now);
 
 /* Exactly one entity is on the core: it runs whenever it wants, its budget is accounted but not
  * enforced. */
-static inline bool sched_sole(const struct sched_core *core)
-{
-    return core->population == 1;
-}
+static inline bool sched_sole(const struct sched_core *core) { return core->population == 1; }
 
 /* The machine itself lost time up to `now` (the timer interrupt came far too late, as under an
  * emulator that its host descheduled). What runs does not pay beyond its budget, and misses that
@@ -218,9 +211,6 @@ void sched_distorted(struct sched_core *core, uint64_t now);
 
 /* After a pick that chose no reservation and with no wake-up left unseen in the timer queue: what the machine lost has been
  * caught up with; a miss from here on has no excuse any more. */
-static inline void sched_caught_up(struct sched_core *core)
-{
-    core->behind = false;
-}
+static inline void sched_caught_up(struct sched_core *core) { core->behind = false; }
 
 #endif

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sched/server.h"
 
-void server_reset(struct sched_entity *entity, uint64_t now)
-{
+void server_reset(struct sched_entity *entity, uint64_t now) {
     entity->refill_head = 0;
     entity->refill_count = 1;
     entity->refills[0] = (struct sched_refill){.time = now, .amount = entity->budget};
@@ -14,8 +13,7 @@ void server_reset(struct sched_entity *entity, uint64_t now)
 /* Full list: joins the two neighbours whose joining delays the earlier one least. What is eligible
  * already counts from `now`. Joining takes the later time: a refill may be postponed, never
  * advanced. */
-static void join_closest(struct sched_entity *entity, uint64_t now)
-{
+static void join_closest(struct sched_entity *entity, uint64_t now) {
     uint32_t best = 0;
     uint64_t best_delay = UINT64_MAX;
 
@@ -23,9 +21,7 @@ static void join_closest(struct sched_entity *entity, uint64_t now)
         uint64_t from = server_refill(entity, i)->time;
         uint64_t to = server_refill(entity, i + 1)->time;
 
-        if (sched_before(from, now)) {
-            from = now;
-        }
+        if (sched_before(from, now)) { from = now; }
 
         uint64_t delay = sched_before(from, to) ? to - from : 0;
 
@@ -35,21 +31,16 @@ static void join_closest(struct sched_entity *entity, uint64_t now)
         }
     }
     server_refill(entity, best + 1)->amount += server_refill(entity, best)->amount;
-    for (uint32_t i = best; i > 0; i--) {
-        *server_refill(entity, i) = *server_refill(entity, i - 1);
-    }
+    for (uint32_t i = best; i > 0; i--) { *server_refill(entity, i) = *server_refill(entity, i - 1); }
     entity->refill_head++;
     entity->refill_count--;
 }
 
-static void append(struct sched_entity *entity, uint64_t time, uint64_t amount)
-{
-    *server_refill(entity, entity->refill_count++) =
-        (struct sched_refill){.time = time, .amount = amount};
+static void append(struct sched_entity *entity, uint64_t time, uint64_t amount) {
+    *server_refill(entity, entity->refill_count++) = (struct sched_refill){.time = time, .amount = amount};
 }
 
-bool server_open(struct sched_entity *entity, uint64_t at)
-{
+bool server_open(struct sched_entity *entity, uint64_t at) {
     uint64_t amount = 0;
 
     while (entity->refill_count > 0 && !sched_before(at, server_next_refill(entity))) {
@@ -57,9 +48,7 @@ bool server_open(struct sched_entity *entity, uint64_t at)
         entity->refill_head++;
         entity->refill_count--;
     }
-    if (amount == 0) {
-        return false;
-    }
+    if (amount == 0) { return false; }
     entity->release = at;
     entity->remaining = amount;
     entity->stats.activations++;
@@ -78,15 +67,13 @@ bool server_open(struct sched_entity *entity, uint64_t at)
 }
 
 /* Opening took at least one refill off the list, so there is room. */
-void server_exhaust(struct sched_entity *entity)
-{
+void server_exhaust(struct sched_entity *entity) {
     append(entity, entity->release + entity->period, entity->consumed);
     entity->consumed = 0;
     entity->stats.exhaustions++;
 }
 
-void server_close(struct sched_entity *entity, uint64_t now)
-{
+void server_close(struct sched_entity *entity, uint64_t now) {
     struct sched_refill *next = server_refill(entity, 0);
 
     if (entity->refill_count > 0 && !sched_before(now, next->time)) {
@@ -94,21 +81,17 @@ void server_close(struct sched_entity *entity, uint64_t now)
     } else {
         entity->refill_head--;
         entity->refill_count++;
-        *server_refill(entity, 0) =
-            (struct sched_refill){.time = entity->release, .amount = entity->remaining};
+        *server_refill(entity, 0) = (struct sched_refill){.time = entity->release, .amount = entity->remaining};
     }
     entity->remaining = 0;
     if (entity->consumed != 0) {
-        if (entity->refill_count == SCHED_REFILLS_MAX) {
-            join_closest(entity, now);
-        }
+        if (entity->refill_count == SCHED_REFILLS_MAX) { join_closest(entity, now); }
         append(entity, entity->release + entity->period, entity->consumed);
         entity->consumed = 0;
     }
 }
 
-void server_owe(struct sched_entity *entity, uint64_t ticks)
-{
+void server_owe(struct sched_entity *entity, uint64_t ticks) {
     uint64_t room = entity->budget - entity->debt;
     uint64_t owed = ticks < room ? ticks : room;
 
@@ -116,23 +99,17 @@ void server_owe(struct sched_entity *entity, uint64_t ticks)
     entity->stats.forgiven += ticks - owed;
 }
 
-uint64_t server_eligible_at(const struct sched_entity *entity, uint64_t now)
-{
+uint64_t server_eligible_at(const struct sched_entity *entity, uint64_t now) {
     uint64_t sum = 0;
     uint64_t time = now;
 
-    if (entity->remaining != 0) {
-        return now;
-    }
+    if (entity->remaining != 0) { return now; }
     for (uint32_t i = 0; i < entity->refill_count; i++) {
-        const struct sched_refill *refill =
-            &entity->refills[(entity->refill_head + i) & (SCHED_REFILLS_MAX - 1)];
+        const struct sched_refill *refill = &entity->refills[(entity->refill_head + i) & (SCHED_REFILLS_MAX - 1)];
 
         sum += refill->amount;
         time = refill->time;
-        if (sum > entity->debt) {
-            return sched_before(time, now) ? now : time;
-        }
+        if (sum > entity->debt) { return sched_before(time, now) ? now : time; }
     }
     /* Everything is owed: the debt takes the whole list, whose first part is back one period later.
      */

@@ -14,21 +14,14 @@
 #include "sched/entity_heap.h"
 #include "sched/sched.h"
 
-static inline struct sched_refill *server_refill(struct sched_entity *entity, uint32_t index)
-{
+static inline struct sched_refill *server_refill(struct sched_entity *entity, uint32_t index) {
     return &entity->refills[(entity->refill_head + index) & (SCHED_REFILLS_MAX - 1)];
 }
 
 /* Time of the next refill. Valid while no activation is open: the list then holds all of Q. */
-static inline uint64_t server_next_refill(struct sched_entity *entity)
-{
-    return server_refill(entity, 0)->time;
-}
+static inline uint64_t server_next_refill(struct sched_entity *entity) { return server_refill(entity, 0)->time; }
 
-static inline uint64_t server_deadline(const struct sched_entity *entity)
-{
-    return entity->release + entity->deadline;
-}
+static inline uint64_t server_deadline(const struct sched_entity *entity) { return entity->release + entity->deadline; }
 
 /* Whole budget eligible from `now`, nothing open, nothing owed. */
 void server_reset(struct sched_entity *entity, uint64_t now);

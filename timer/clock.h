@@ -47,8 +47,7 @@ uint64_t clock_ticks_to_ns_up(const struct clock_rate *rate, uint64_t ticks);
 uint64_t clock_ticks_to_ns_down(const struct clock_rate *rate, uint64_t ticks);
 
 /* a + b, or UINT64_MAX when the sum does not fit: absolute times never wrap into the past. */
-static inline uint64_t clock_add_saturating(uint64_t a, uint64_t b)
-{
+static inline uint64_t clock_add_saturating(uint64_t a, uint64_t b) {
     uint64_t sum = a + b;
 
     return sum < a ? UINT64_MAX : sum;

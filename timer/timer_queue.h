@@ -30,8 +30,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TIMER_QUEUE_MAX \
-    192u /* three for each of a core's entities, the rest for jobs and devices */
+#define TIMER_QUEUE_MAX         192u /* three for each of a core's entities, the rest for jobs and devices */
 #define TIMER_SLACK_BEST_EFFORT UINT64_MAX
 
 enum timer_queue_error { TIMER_QUEUE_OK = 0, TIMER_QUEUE_FULL = -1 };
@@ -62,10 +61,7 @@ int timer_queue_add(struct timer_queue *queue, struct timer_event *event, uint64
 /* Takes the event out; does nothing when it is not queued. */
 void timer_queue_remove(struct timer_queue *queue, struct timer_event *event);
 
-static inline bool timer_queue_queued(const struct timer_event *event)
-{
-    return event->position != 0;
-}
+static inline bool timer_queue_queued(const struct timer_event *event) { return event->position != 0; }
 
 /* The earliest `when` among the events that matter to `horizon`; UINT64_MAX when there is none. May
  * lie in the past. This is the value for the hardware timer. */

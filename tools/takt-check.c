@@ -19,43 +19,33 @@
 
 enum { EXIT_GOOD = 0, EXIT_MISTAKES = 1, EXIT_TROUBLE = 2 };
 
-static void print_mistake(struct sysdesc_sink *sink, const char *place, const char *wrong,
-                          const char *remedy)
-{
+static void print_mistake(struct sysdesc_sink *sink, const char *place, const char *wrong, const char *remedy) {
     (void)sink;
     fprintf(stderr, "%s: %s; %s\n", place, wrong, remedy);
 }
 
 // Reads a whole file, aligned as the checker wants it.
-static bool read_file(const char *path, struct blob *out)
-{
+static bool read_file(const char *path, struct blob *out) {
     FILE *file = fopen(path, "rb");
     long size = 0;
-    bool good = file != NULL && fseek(file, 0, SEEK_END) == 0 && (size = ftell(file)) >= 0 &&
-                fseek(file, 0, SEEK_SET) == 0;
+    bool good =
+        file != NULL && fseek(file, 0, SEEK_END) == 0 && (size = ftell(file)) >= 0 && fseek(file, 0, SEEK_SET) == 0;
     char *data = good ? malloc((size_t)size + 1) : NULL;
 
     good = data != NULL && fread(data, 1, (size_t)size, file) == (size_t)size;
     if (!good) {
-        fprintf(stderr, "takt-check: %s: %s\n", path,
-                errno != 0 ? strerror(errno) : "cannot be read");
+        fprintf(stderr, "takt-check: %s: %s\n", path, errno != 0 ? strerror(errno) : "cannot be read");
         free(data);
     } else {
         *out = (struct blob){data, (uint64_t)size};
     }
-    if (file != NULL) {
-        fclose(file);
-    }
+    if (file != NULL) { fclose(file); }
     return good;
 }
 
-static double percent(uint64_t utilisation)
-{
-    return 100.0 * (double)utilisation / (double)SCHED_UTILISATION_ONE;
-}
+static double percent(uint64_t utilisation) { return 100.0 * (double)utilisation / (double)SCHED_UTILISATION_ONE; }
 
-static void print_vcpu(const struct vm_desc *vm, unsigned index)
-{
+static void print_vcpu(const struct vm_desc *vm, unsigned index) {
     const struct vcpu_desc *v = &vm->vcpus[index];
 
     printf("%-23s %4u %4u", vm->name, index, v->placed);
@@ -67,14 +57,11 @@ static void print_vcpu(const struct vm_desc *vm, unsigned index)
     }
 }
 
-static void print_admission(const struct system_desc *sys, unsigned cores)
-{
-    printf("%-23s %4s %4s %10s %10s %10s %8s %10s\n", "VM", "VCPU", "core", "budget us",
-           "period us", "deadline", "uses", "blackout");
+static void print_admission(const struct system_desc *sys, unsigned cores) {
+    printf("%-23s %4s %4s %10s %10s %10s %8s %10s\n", "VM", "VCPU", "core", "budget us", "period us", "deadline",
+           "uses", "blackout");
     for (unsigned i = 0; i < sys->vm_count; i++) {
-        for (unsigned j = 0; j < sys->vms[i].vcpu_count; j++) {
-            print_vcpu(&sys->vms[i], j);
-        }
+        for (unsigned j = 0; j < sys->vms[i].vcpu_count; j++) { print_vcpu(&sys->vms[i], j); }
     }
     for (unsigned i = 0; i < cores; i++) {
         printf("core %u: %.2f %% promised, overhead and interrupts included\n", i,
@@ -82,26 +69,22 @@ static void print_admission(const struct system_desc *sys, unsigned cores)
     }
 }
 
-static void print_memory(const struct system_desc *sys)
-{
+static void print_memory(const struct system_desc *sys) {
     for (unsigned i = 0; i < sys->vm_count; i++) {
         const struct vm_desc *vm = &sys->vms[i];
         for (unsigned j = 0; j < vm->memory_count; j++) {
-            printf("%-23s memory 0x%09llx, %llu MiB\n", vm->name,
-                   (unsigned long long)vm->memory[j].base,
+            printf("%-23s memory 0x%09llx, %llu MiB\n", vm->name, (unsigned long long)vm->memory[j].base,
                    (unsigned long long)vm->memory[j].size >> 20);
         }
-        printf("%-23s kernel 0x%09llx, entry 0x%09llx, initrd 0x%09llx, device tree 0x%09llx\n",
-               vm->name, (unsigned long long)vm->load, (unsigned long long)vm->entry,
-               (unsigned long long)vm->initrd_gpa, (unsigned long long)vm->dtb_gpa);
+        printf("%-23s kernel 0x%09llx, entry 0x%09llx, initrd 0x%09llx, device tree 0x%09llx\n", vm->name,
+               (unsigned long long)vm->load, (unsigned long long)vm->entry, (unsigned long long)vm->initrd_gpa,
+               (unsigned long long)vm->dtb_gpa);
     }
     printf("guests have %llu of the %llu MiB that the board has for them\n",
-           (unsigned long long)sys->memory_guests >> 20,
-           (unsigned long long)sys->memory_total >> 20);
+           (unsigned long long)sys->memory_guests >> 20, (unsigned long long)sys->memory_total >> 20);
 }
 
-static int check(const struct blob *image, const struct blob *dtb, uint64_t hz)
-{
+static int check(const struct blob *image, const struct blob *dtb, uint64_t hz) {
     struct sysdesc_sink sink = {.mistake = print_mistake};
     struct board board;
     struct system_desc *sys;
@@ -127,8 +110,7 @@ static int check(const struct blob *image, const struct blob *dtb, uint64_t hz)
     return status;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     uint64_t hz = HZ_DEFAULT;
     struct blob image = {0}, dtb = {0};
     int status = EXIT_TROUBLE;
@@ -142,9 +124,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: takt-check [--hz N] SYSTEM.itb BOARD.dtb\n");
         return EXIT_TROUBLE;
     }
-    if (read_file(argv[1], &image) && read_file(argv[2], &dtb)) {
-        status = check(&image, &dtb, hz);
-    }
+    if (read_file(argv[1], &image) && read_file(argv[2], &dtb)) { status = check(&image, &dtb, hz); }
     free((void *)(uintptr_t)image.data);
     free((void *)(uintptr_t)dtb.data);
     return status;

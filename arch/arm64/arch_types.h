@@ -16,47 +16,29 @@ struct arch_cpu {
     uint64_t enter_clock;     // when this stay in the hypervisor began
 };
 
-static inline struct cpu *arch_this_cpu(void)
-{
+static inline struct cpu *arch_this_cpu(void) {
     struct cpu *cpu; // constant on a core: not volatile, so that the compiler may keep it
     __asm__("mrs %0, tpidr_el2" : "=r"(cpu));
     return cpu;
 }
 
-static inline uint64_t arch_clock(void)
-{
-    return read_sysreg(cntpct_el0);
-}
+static inline uint64_t arch_clock(void) { return read_sysreg(cntpct_el0); }
 
-static inline unsigned long arch_irq_save(void)
-{
+static inline unsigned long arch_irq_save(void) {
     unsigned long flags = read_sysreg(daif);
     __asm__ volatile("msr daifset, #2" ::: "memory");
     return flags;
 }
 
-static inline void arch_irq_restore(unsigned long flags)
-{
-    __asm__ volatile("msr daif, %0" ::"r"(flags) : "memory");
-}
+static inline void arch_irq_restore(unsigned long flags) { __asm__ volatile("msr daif, %0" ::"r"(flags) : "memory"); }
 
-static inline void arch_relax(void)
-{
-    __asm__ volatile("yield" ::: "memory");
-}
+static inline void arch_relax(void) { __asm__ volatile("yield" ::: "memory"); }
 
-static inline void arch_barrier_full(void)
-{
-    __asm__ volatile("dmb ish" ::: "memory");
-}
+static inline void arch_barrier_full(void) { __asm__ volatile("dmb ish" ::: "memory"); }
 
-static inline void arch_idle(void)
-{
-    __asm__ volatile("dsb sy; wfi" ::: "memory");
-}
+static inline void arch_idle(void) { __asm__ volatile("dsb sy; wfi" ::: "memory"); }
 
-static inline bool arch_in_handler(void)
-{
+static inline bool arch_in_handler(void) {
     return read_sysreg(spsel) != 0; // the thread runs at EL2t
 }
 

@@ -20,22 +20,18 @@ _Static_assert(offsetof(struct secondary_boot, cpu) == 16, "start.S");
 extern const char secondary_entry[]; // start.S
 void park(void) __attribute__((noreturn));
 
-int arch_cpu_start(struct cpu *cpu)
-{
+int arch_cpu_start(struct cpu *cpu) {
     static struct secondary_boot boot[MAX_CORES];
     struct secondary_boot *mine = &boot[cpu->id];
     int status = mmu_secondary_tables(&mine->identity, &mine->tables);
 
-    if (status != OK) {
-        return status;
-    }
+    if (status != OK) { return status; }
     mine->cpu = cpu;
     cache_clean(mine, sizeof(*mine));
     return smccc_cpu_on(cpu->hwid, arch_image_pa(secondary_entry), arch_image_pa(mine));
 }
 
-void arch_park(void)
-{
+void arch_park(void) {
     arch_irq_save();
     park();
 }

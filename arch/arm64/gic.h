@@ -68,9 +68,6 @@ extern struct gic_machine gic_machine;
 // a log line.
 int gic_init(const void *board_fdt);
 
-static inline unsigned gic_spi_limit(void)
-{
-    return gic_machine.spi_limit;
-}
+static inline unsigned gic_spi_limit(void) { return gic_machine.spi_limit; }
 
 #endif

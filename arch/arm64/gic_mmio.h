@@ -10,42 +10,34 @@
 // The hypervisor's timer and its kicks come before whatever else is pending.
 enum { GIC_PRIORITY_URGENT = 0x80, GIC_PRIORITY_NORMAL = 0xa0, GIC_PRIORITY_MASK = 0xf0 };
 
-static inline uint32_t gic_read(const void *frame, unsigned offset)
-{
+static inline uint32_t gic_read(const void *frame, unsigned offset) {
     return *(const volatile uint32_t *)(const void *)((const char *)frame + offset);
 }
 
-static inline void gic_write(void *frame, unsigned offset, uint32_t value)
-{
+static inline void gic_write(void *frame, unsigned offset, uint32_t value) {
     *(volatile uint32_t *)(void *)((char *)frame + offset) = value;
 }
 
 // One bit of a set/clear register.
-static inline void gic_write_bit(void *frame, unsigned base, unsigned irq)
-{
+static inline void gic_write_bit(void *frame, unsigned base, unsigned irq) {
     gic_write(frame, base + irq / 32 * 4, 1u << irq % 32);
 }
 
 // Returns when a write to the device has taken effect: reading the device back orders behind it.
-static inline void gic_complete(const void *frame, unsigned offset)
-{
+static inline void gic_complete(const void *frame, unsigned offset) {
     (void)gic_read(frame, offset);
     dsb_sy();
 }
 
 // Waits until `bits` are clear; false after longer than any controller takes.
-static inline bool gic_wait_clear(const void *frame, unsigned offset, uint32_t bits)
-{
+static inline bool gic_wait_clear(const void *frame, unsigned offset, uint32_t bits) {
     for (unsigned i = 0; i < 1000000; i++) {
-        if ((gic_read(frame, offset) & bits) == 0) {
-            return true;
-        }
+        if ((gic_read(frame, offset) & bits) == 0) { return true; }
     }
     return false;
 }
 
-static inline void gic_write_config(void *frame, unsigned irq, bool edge)
-{
+static inline void gic_write_config(void *frame, unsigned irq, bool edge) {
     unsigned offset = GICD_ICFGR + irq / 16 * 4;
     uint32_t bit = 2u << irq % 16 * 2;
     uint32_t value = gic_read(frame, offset);

@@ -22,8 +22,7 @@ static struct {
 
 // ---- start ------------------------------------------------------------------------------------------------
 
-static int map_frame(const void *fdt, int node, unsigned index, void **frame)
-{
+static int map_frame(const void *fdt, int node, unsigned index, void **frame) {
     struct range range;
     int status = board_reg(fdt, node, index, &range);
 
@@ -34,8 +33,7 @@ static int map_frame(const void *fdt, int node, unsigned index, void **frame)
     return status;
 }
 
-static int init(const void *fdt, int node)
-{
+static int init(const void *fdt, int node) {
     struct range gicv;
     int status = map_frame(fdt, node, 0, &v2.gicd);
 
@@ -43,36 +41,28 @@ static int init(const void *fdt, int node)
     status = status == OK ? map_frame(fdt, node, 2, &v2.gich) : status;
     status = status == OK ? board_reg(fdt, node, 3, &gicv) : status;
     if (status != OK || gicv.size < VGIC_GICC_SIZE) {
-        log_line("board: %s: reg has to list GICD, GICC, GICH and GICV (%d)",
-                 fdt_get_name(fdt, node, NULL), status);
+        log_line("board: %s: reg has to list GICD, GICC, GICH and GICV (%d)", fdt_get_name(fdt, node, NULL), status);
         return status != OK ? status : ERR_UNSUPPORTED;
     }
     gic_machine.gicv = gicv.base;
-    gic_machine.spi_limit =
-        MIN(32 * ((gic_read(v2.gicd, GICD_TYPER) & GICD_TYPER_LINES) + 1), (unsigned)GIC_MAX_IRQ);
+    gic_machine.spi_limit = MIN(32 * ((gic_read(v2.gicd, GICD_TYPER) & GICD_TYPER_LINES) + 1), (unsigned)GIC_MAX_IRQ);
     gic_write(v2.gicd, GICD_CTLR, 0);
-    for (unsigned irq = GIC_SPI_FIRST; irq < gic_machine.spi_limit; irq += 32) {
-        gic_reset_word(v2.gicd, irq / 32, 0);
-    }
+    for (unsigned irq = GIC_SPI_FIRST; irq < gic_machine.spi_limit; irq += 32) { gic_reset_word(v2.gicd, irq / 32, 0); }
     // Without Security everything is in group 0. With it, from this side, groups cannot be set, all that is ours is in
     // group 1, and that is what these bits mean then (IHI 0048B, 4.3.1).
     gic_write(v2.gicd, GICD_CTLR, GICD_CTLR_GRP0);
     return OK;
 }
 
-static int cpu_init(struct cpu *cpu)
-{
+static int cpu_init(struct cpu *cpu) {
     uint32_t control;
 
     v2.target[cpu->id] = (uint8_t)gic_read(v2.gicd, GICD_ITARGETSR);
     gic_reset_word(v2.gicd, 0, 0);
-    gic_machine.lr_count =
-        MIN((gic_read(v2.gich, GICH_VTR) & GICH_VTR_LRS) + 1, (unsigned)GIC_MAX_LR);
+    gic_machine.lr_count = MIN((gic_read(v2.gich, GICH_VTR) & GICH_VTR_LRS) + 1, (unsigned)GIC_MAX_LR);
     gic_write(v2.gich, GICH_HCR, 0);
     gic_write(v2.gich, GICH_VMCR, 0);
-    for (unsigned i = 0; i < gic_machine.lr_count; i++) {
-        gic_write(v2.gich, GICH_LR + 4 * i, 0);
-    }
+    for (unsigned i = 0; i < gic_machine.lr_count; i++) { gic_write(v2.gich, GICH_LR + 4 * i, 0); }
     gic_write(v2.gicc, GICC_PMR, GIC_PRIORITY_MASK);
     gic_write(v2.gicc, GICC_BPR, 0);
     control = gic_read(v2.gicc, GICC_CTLR) & GICC_CTLR_BYPASS_MASK;
@@ -82,53 +72,31 @@ static int cpu_init(struct cpu *cpu)
 
 // ---- physical interrupts ----------------------------------------------------------------------------------
 
-static uint32_t acknowledge(void)
-{
-    return gic_read(v2.gicc, GICC_IAR);
-}
+static uint32_t acknowledge(void) { return gic_read(v2.gicc, GICC_IAR); }
 
-static void drop(uint32_t iar)
-{
-    gic_write(v2.gicc, GICC_EOIR, iar);
-}
+static void drop(uint32_t iar) { gic_write(v2.gicc, GICC_EOIR, iar); }
 
-static void deactivate(uint32_t iar)
-{
-    gic_write(v2.gicc, GICC_DIR, iar);
-}
+static void deactivate(uint32_t iar) { gic_write(v2.gicc, GICC_DIR, iar); }
 
-static void send_kick(struct cpu *target)
-{
+static void send_kick(struct cpu *target) {
     dsb_ish(); // what the target shall look at is there before the interrupt
-    gic_write(v2.gicd, GICD_SGIR,
-              (uint32_t)v2.target[target->id] << GICD_SGIR_TARGETS | GIC_SGI_KICK);
+    gic_write(v2.gicd, GICD_SGIR, (uint32_t)v2.target[target->id] << GICD_SGIR_TARGETS | GIC_SGI_KICK);
 }
 
-static void enable(unsigned irq, bool on)
-{
-    gic_write_bit(v2.gicd, on ? GICD_ISENABLER : GICD_ICENABLER, irq);
-}
+static void enable(unsigned irq, bool on) { gic_write_bit(v2.gicd, on ? GICD_ISENABLER : GICD_ICENABLER, irq); }
 
-static void configure(unsigned irq, bool edge)
-{
-    gic_write_config(v2.gicd, irq, edge);
-}
+static void configure(unsigned irq, bool edge) { gic_write_config(v2.gicd, irq, edge); }
 
-static void route(unsigned irq, struct cpu *cpu)
-{
+static void route(unsigned irq, struct cpu *cpu) {
     *(volatile uint8_t *)((char *)v2.gicd + GICD_ITARGETSR + irq) = v2.target[cpu->id];
 }
 
-static void set_active(unsigned irq, bool active)
-{
+static void set_active(unsigned irq, bool active) {
     gic_write_bit(v2.gicd, active ? GICD_ISACTIVER : GICD_ICACTIVER, irq);
-    if (active) {
-        gic_complete(v2.gicd, GICD_ISACTIVER + irq / 32 * 4);
-    }
+    if (active) { gic_complete(v2.gicd, GICD_ISACTIVER + irq / 32 * 4); }
 }
 
-static void set_pending(unsigned irq, bool pending)
-{
+static void set_pending(unsigned irq, bool pending) {
     gic_write_bit(v2.gicd, pending ? GICD_ISPENDR : GICD_ICPENDR, irq);
 }
 
@@ -136,8 +104,7 @@ static void set_pending(unsigned irq, bool pending)
 
 // Between the v3 layout of vgic.h and GICH_LR<n>. The fields lie in the same order; the physical number, the EOI bit
 // and the sender of an SGI stay where they are to each other.
-static uint32_t to_v2(uint64_t lr)
-{
+static uint32_t to_v2(uint64_t lr) {
     return (uint32_t)(lr >> 62 & 3) << GICH_LR_STATE_SHIFT | ((lr & LR_HW) != 0 ? GICH_LR_HW : 0) |
            ((lr & LR_GROUP1) != 0 ? GICH_LR_GRP1 : 0) |
            (uint32_t)(lr >> (LR_PRIORITY_SHIFT + 3) & 0x1f) << GICH_LR_PRIORITY_SHIFT |
@@ -145,8 +112,7 @@ static uint32_t to_v2(uint64_t lr)
            (uint32_t)(lr & GICH_LR_VIRTUAL_MASK);
 }
 
-static uint64_t from_v2(uint32_t lr)
-{
+static uint64_t from_v2(uint32_t lr) {
     return (uint64_t)(lr >> GICH_LR_STATE_SHIFT & 3) << 62 | ((lr & GICH_LR_HW) != 0 ? LR_HW : 0) |
            ((lr & GICH_LR_GRP1) != 0 ? LR_GROUP1 : 0) |
            (uint64_t)(lr >> GICH_LR_PRIORITY_SHIFT & 0x1f) << (LR_PRIORITY_SHIFT + 3) |
@@ -154,24 +120,16 @@ static uint64_t from_v2(uint32_t lr)
            (lr & GICH_LR_VIRTUAL_MASK);
 }
 
-static void write_lr(unsigned i, uint64_t lr)
-{
-    gic_write(v2.gich, GICH_LR + 4 * i, to_v2(lr));
-}
+static void write_lr(unsigned i, uint64_t lr) { gic_write(v2.gich, GICH_LR + 4 * i, to_v2(lr)); }
 
-static uint64_t read_lr(unsigned i)
-{
-    return from_v2(gic_read(v2.gich, GICH_LR + 4 * i));
-}
+static uint64_t read_lr(unsigned i) { return from_v2(gic_read(v2.gich, GICH_LR + 4 * i)); }
 
-static uint32_t empty_lrs(void)
-{
+static uint32_t empty_lrs(void) {
     // One that asked for maintenance at its end is not in ELRSR before it was overwritten.
     return gic_read(v2.gich, GICH_ELRSR0) | gic_read(v2.gich, GICH_EISR0);
 }
 
-static void virtual_load(const struct vgic_cpu *v)
-{
+static void virtual_load(const struct vgic_cpu *v) {
     gic_write(v2.gich, GICH_VMCR, v->vmcr);
     gic_write(v2.gich, GICH_APR, v->apr[0][0]);
     for (uint32_t used = v->used; used != 0; used &= used - 1) {
@@ -181,8 +139,7 @@ static void virtual_load(const struct vgic_cpu *v)
     gic_write(v2.gich, GICH_HCR, v->hcr);
 }
 
-static void virtual_save(struct vgic_cpu *v)
-{
+static void virtual_save(struct vgic_cpu *v) {
     v->vmcr = gic_read(v2.gich, GICH_VMCR);
     v->apr[0][0] = gic_read(v2.gich, GICH_APR);
     for (uint32_t used = v->used; used != 0; used &= used - 1) {
@@ -196,15 +153,9 @@ static void virtual_save(struct vgic_cpu *v)
     gic_write(v2.gich, GICH_HCR, 0);
 }
 
-static void virtual_control(uint32_t hcr)
-{
-    gic_write(v2.gich, GICH_HCR, hcr);
-}
+static void virtual_control(uint32_t hcr) { gic_write(v2.gich, GICH_HCR, hcr); }
 
-static uint32_t read_hcr(void)
-{
-    return gic_read(v2.gich, GICH_HCR);
-}
+static uint32_t read_hcr(void) { return gic_read(v2.gich, GICH_HCR); }
 
 const struct gic_ops gicv2_ops = {
     .name = "GICv2",

@@ -29,19 +29,12 @@ static struct {
     uint64_t kick[MAX_CORES]; // what ICC_SGI1R_EL1 takes to kick a core
 } v3;
 
-static void *sgi_frame(void)
-{
-    return (char *)this_cpu()->arch.gicr + GICR_SGI_FRAME;
-}
+static void *sgi_frame(void) { return (char *)this_cpu()->arch.gicr + GICR_SGI_FRAME; }
 
 // The frame that has the registers of `irq`: the calling core's for SGIs and PPIs.
-static void *frame_of(unsigned irq)
-{
-    return irq < GIC_SPI_FIRST ? sgi_frame() : v3.gicd;
-}
+static void *frame_of(unsigned irq) { return irq < GIC_SPI_FIRST ? sgi_frame() : v3.gicd; }
 
-static void wait_frame(unsigned irq)
-{
+static void wait_frame(unsigned irq) {
     if (irq < GIC_SPI_FIRST) {
         gic_wait_clear(this_cpu()->arch.gicr, GICR_CTLR, GICR_CTLR_RWP);
     } else {
@@ -51,33 +44,24 @@ static void wait_frame(unsigned irq)
 
 // ---- start ------------------------------------------------------------------------------------------------
 
-static int map_redistributors(const void *fdt, int node)
-{
+static int map_redistributors(const void *fdt, int node) {
     const fdt32_t *count = fdt_getprop(fdt, node, "#redistributor-regions", NULL);
     const fdt32_t *stride = fdt_getprop(fdt, node, "redistributor-stride", NULL);
 
     v3.region_count = count != NULL ? fdt32_to_cpu(*count) : 1;
-    v3.stride =
-        stride != NULL ? (uint64_t)fdt32_to_cpu(stride[0]) << 32 | fdt32_to_cpu(stride[1]) : 0;
-    if (v3.region_count == 0 || v3.region_count > MAX_REGIONS) {
-        return ERR_UNSUPPORTED;
-    }
+    v3.stride = stride != NULL ? (uint64_t)fdt32_to_cpu(stride[0]) << 32 | fdt32_to_cpu(stride[1]) : 0;
+    if (v3.region_count == 0 || v3.region_count > MAX_REGIONS) { return ERR_UNSUPPORTED; }
     for (unsigned i = 0; i < v3.region_count; i++) {
         struct range range;
-        if (board_reg(fdt, node, 1 + i, &range) != OK) {
-            return ERR_INVALID;
-        }
+        if (board_reg(fdt, node, 1 + i, &range) != OK) { return ERR_INVALID; }
         v3.regions[i].base = arch_map_device(range.base, range.size);
         v3.regions[i].size = range.size;
-        if (v3.regions[i].base == NULL) {
-            return ERR_NO_MEMORY;
-        }
+        if (v3.regions[i].base == NULL) { return ERR_NO_MEMORY; }
     }
     return OK;
 }
 
-static int init(const void *fdt, int node)
-{
+static int init(const void *fdt, int node) {
     struct range range;
     int status = board_reg(fdt, node, 0, &range);
 
@@ -86,12 +70,10 @@ static int init(const void *fdt, int node)
         status = v3.gicd == NULL ? ERR_NO_MEMORY : map_redistributors(fdt, node);
     }
     if (status != OK) {
-        log_line("board: %s: reg and redistributors cannot be used (%d)",
-                 fdt_get_name(fdt, node, NULL), status);
+        log_line("board: %s: reg and redistributors cannot be used (%d)", fdt_get_name(fdt, node, NULL), status);
         return status;
     }
-    gic_machine.spi_limit =
-        MIN(32 * ((gic_read(v3.gicd, GICD_TYPER) & GICD_TYPER_LINES) + 1), (unsigned)GIC_MAX_IRQ);
+    gic_machine.spi_limit = MIN(32 * ((gic_read(v3.gicd, GICD_TYPER) & GICD_TYPER_LINES) + 1), (unsigned)GIC_MAX_IRQ);
     gic_write(v3.gicd, GICD_CTLR, 0);
     gic_wait_clear(v3.gicd, GICD_CTLR, GICD_CTLR_RWP);
     for (unsigned irq = GIC_SPI_FIRST; irq < gic_machine.spi_limit; irq += 32) {
@@ -106,34 +88,26 @@ static int init(const void *fdt, int node)
 }
 
 // Aff3..Aff0 packed to 32 bits, as GICR_TYPER has them.
-static uint32_t packed_affinity(uint64_t mpidr)
-{
+static uint32_t packed_affinity(uint64_t mpidr) {
     return (uint32_t)(mpidr & 0xffffff) | (uint32_t)(mpidr >> 32 & 0xff) << 24;
 }
 
-static void *find_redistributor(uint32_t affinity)
-{
+static void *find_redistributor(uint32_t affinity) {
     for (unsigned i = 0; i < v3.region_count; i++) {
         uint64_t offset = 0, step;
         for (; offset + 2 * GICR_SGI_FRAME <= v3.regions[i].size; offset += step) {
             char *frame = (char *)v3.regions[i].base + offset;
             uint32_t type = gic_read(frame, GICR_TYPER);
-            if (gic_read(frame, GICR_TYPER + 4) == affinity) {
-                return frame;
-            }
-            if ((type & GICR_TYPER_LAST) != 0) {
-                break;
-            }
+            if (gic_read(frame, GICR_TYPER + 4) == affinity) { return frame; }
+            if ((type & GICR_TYPER_LAST) != 0) { break; }
             // Two frames of 64 KiB, two more where virtual LPIs exist.
-            step = v3.stride != 0 ? v3.stride
-                                  : ((type & GICR_TYPER_VLPIS) != 0 ? 4ul : 2ul) * GICR_SGI_FRAME;
+            step = v3.stride != 0 ? v3.stride : ((type & GICR_TYPER_VLPIS) != 0 ? 4ul : 2ul) * GICR_SGI_FRAME;
         }
     }
     return NULL;
 }
 
-static void init_interface(void)
-{
+static void init_interface(void) {
     uint64_t vtr;
 
     // EL1 has no access to ICC_SRE_EL1 (Enable = 0): it is the core's, not the guest's.
@@ -153,19 +127,15 @@ static void init_interface(void)
 }
 
 // The kick for the core with this affinity.
-static uint64_t kick_value(uint64_t mpidr)
-{
-    return (mpidr >> 32 & 0xff) << ICC_SGIR_AFF3_SHIFT |
-           (mpidr >> 16 & 0xff) << ICC_SGIR_AFF2_SHIFT |
+static uint64_t kick_value(uint64_t mpidr) {
+    return (mpidr >> 32 & 0xff) << ICC_SGIR_AFF3_SHIFT | (mpidr >> 16 & 0xff) << ICC_SGIR_AFF2_SHIFT |
            (mpidr >> 8 & 0xff) << ICC_SGIR_AFF1_SHIFT | (mpidr >> 4 & 0xf) << ICC_SGIR_RS_SHIFT |
            1ull << (mpidr & 0xf) | (uint64_t)GIC_SGI_KICK << ICC_SGIR_INTID_SHIFT;
 }
 
-#define LIST_REGISTERS(X) \
-    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#define LIST_REGISTERS(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 
-static void write_lr(unsigned i, uint64_t lr)
-{
+static void write_lr(unsigned i, uint64_t lr) {
     switch (i) {
 #define WRITE(n) \
     case n: write_sysreg(ich_lr##n##_el2, lr); break;
@@ -174,8 +144,7 @@ static void write_lr(unsigned i, uint64_t lr)
     }
 }
 
-static int cpu_init(struct cpu *cpu)
-{
+static int cpu_init(struct cpu *cpu) {
     uint64_t mpidr = read_sysreg(mpidr_el1);
     void *gicr = find_redistributor(packed_affinity(mpidr));
 
@@ -193,79 +162,57 @@ static int cpu_init(struct cpu *cpu)
     gic_reset_word((char *)gicr + GICR_SGI_FRAME, 0, ~0u);
     gic_wait_clear(gicr, GICR_CTLR, GICR_CTLR_RWP);
     init_interface();
-    for (unsigned i = 0; i < gic_machine.lr_count; i++) {
-        write_lr(i, 0);
-    }
+    for (unsigned i = 0; i < gic_machine.lr_count; i++) { write_lr(i, 0); }
     return OK;
 }
 
 // ---- physical interrupts ----------------------------------------------------------------------------------
 
-static uint32_t acknowledge(void)
-{
+static uint32_t acknowledge(void) {
     uint32_t iar = (uint32_t)read_sysreg(icc_iar1_el1);
 
     dsb_sy(); // the acknowledge is complete before anything that relies on it (IHI 0069, 4.4)
     return iar;
 }
 
-static void drop(uint32_t iar)
-{
-    write_sysreg(icc_eoir1_el1, iar);
-}
+static void drop(uint32_t iar) { write_sysreg(icc_eoir1_el1, iar); }
 
-static void deactivate(uint32_t iar)
-{
-    write_sysreg(icc_dir_el1, iar);
-}
+static void deactivate(uint32_t iar) { write_sysreg(icc_dir_el1, iar); }
 
-static void send_kick(struct cpu *target)
-{
+static void send_kick(struct cpu *target) {
     dsb_ish(); // what the target shall look at is there before the interrupt
     write_sysreg(icc_sgi1r_el1, v3.kick[target->id]);
     isb();
 }
 
-static void enable(unsigned irq, bool on)
-{
+static void enable(unsigned irq, bool on) {
     gic_write_bit(frame_of(irq), on ? GICD_ISENABLER : GICD_ICENABLER, irq);
-    if (!on) {
-        wait_frame(irq);
-    }
+    if (!on) { wait_frame(irq); }
 }
 
-static void configure(unsigned irq, bool edge)
-{
-    gic_write_config(frame_of(irq), irq, edge);
-}
+static void configure(unsigned irq, bool edge) { gic_write_config(frame_of(irq), irq, edge); }
 
-static void route(unsigned irq, struct cpu *cpu)
-{
+static void route(unsigned irq, struct cpu *cpu) {
     uint64_t affinity = cpu->hwid & 0xff00ffffffull;
 
     gic_write(v3.gicd, GICD_IROUTER + 8 * irq, (uint32_t)affinity);
     gic_write(v3.gicd, GICD_IROUTER + 8 * irq + 4, (uint32_t)(affinity >> 32));
 }
 
-static void set_active(unsigned irq, bool active)
-{
+static void set_active(unsigned irq, bool active) {
     void *frame = frame_of(irq);
 
     gic_write_bit(frame, active ? GICD_ISACTIVER : GICD_ICACTIVER, irq);
-    if (active) {
-        gic_complete(frame, GICD_ISACTIVER + irq / 32 * 4);
-    }
+    if (active) { gic_complete(frame, GICD_ISACTIVER + irq / 32 * 4); }
 }
 
-static void set_pending(unsigned irq, bool pending)
-{
+static void set_pending(unsigned irq, bool pending) {
     gic_write_bit(frame_of(irq), pending ? GICD_ISPENDR : GICD_ICPENDR, irq);
 }
 
 // ---- virtual interface ------------------------------------------------------------------------------------
 
-static uint64_t read_lr(unsigned i)
-{
+static uint64_t read_lr(unsigned i) {
     switch (i) {
 #define READ(n) \
     case n: return read_sysreg(ich_lr##n##_el2);
@@ -275,16 +222,14 @@ static uint64_t read_lr(unsigned i)
     }
 }
 
-static uint32_t empty_lrs(void)
-{
+static uint32_t empty_lrs(void) {
     isb(); // a list register written since the exception is seen (IHI 0069, 12.1.2)
     // One that asked for maintenance at its end is not in ELRSR before it was overwritten.
     return (uint32_t)(read_sysreg(ich_elrsr_el2) | read_sysreg(ich_eisr_el2));
 }
 
 // Active priorities beyond the 32 of the first registers: 6 or 7 bits of preemption.
-static void load_more_aprs(const struct vgic_cpu *v)
-{
+static void load_more_aprs(const struct vgic_cpu *v) {
     write_sysreg(ich_ap0r1_el2, v->apr[0][1]);
     write_sysreg(ich_ap1r1_el2, v->apr[1][1]);
     if (v3.apr_count > 2) {
@@ -295,8 +240,7 @@ static void load_more_aprs(const struct vgic_cpu *v)
     }
 }
 
-static void save_more_aprs(struct vgic_cpu *v)
-{
+static void save_more_aprs(struct vgic_cpu *v) {
     v->apr[0][1] = (uint32_t)read_sysreg(ich_ap0r1_el2);
     v->apr[1][1] = (uint32_t)read_sysreg(ich_ap1r1_el2);
     if (v3.apr_count > 2) {
@@ -311,21 +255,16 @@ static void save_more_aprs(struct vgic_cpu *v)
 #define FIRST_LIST_REGISTERS(X)   X(0) X(1) X(2) X(3)
 #define FIRST_LIST_REGISTERS_MASK 0xfu
 
-static void virtual_load(const struct vgic_cpu *v)
-{
+static void virtual_load(const struct vgic_cpu *v) {
     uint32_t used = v->used;
 
     write_sysreg(ich_vmcr_el2, v->vmcr);
     write_sysreg(ich_ap0r0_el2, v->apr[0][0]);
     write_sysreg(ich_ap1r0_el2, v->apr[1][0]);
-    if (unlikely(v3.apr_count > 1)) {
-        load_more_aprs(v);
-    }
+    if (unlikely(v3.apr_count > 1)) { load_more_aprs(v); }
     if (used != 0) {
-#define LOAD(n)                                    \
-    if ((used & 1u << (n)) != 0) {                 \
-        write_sysreg(ich_lr##n##_el2, v->lr[(n)]); \
-    }
+#define LOAD(n) \
+    if ((used & 1u << (n)) != 0) { write_sysreg(ich_lr##n##_el2, v->lr[(n)]); }
         FIRST_LIST_REGISTERS(LOAD)
 #undef LOAD
         for (used &= ~FIRST_LIST_REGISTERS_MASK; used != 0; used &= used - 1) {
@@ -336,16 +275,13 @@ static void virtual_load(const struct vgic_cpu *v)
     write_sysreg(ich_hcr_el2, v->hcr);
 }
 
-static void virtual_save(struct vgic_cpu *v)
-{
+static void virtual_save(struct vgic_cpu *v) {
     uint32_t used = v->used;
 
     v->vmcr = (uint32_t)read_sysreg(ich_vmcr_el2);
     v->apr[0][0] = (uint32_t)read_sysreg(ich_ap0r0_el2);
     v->apr[1][0] = (uint32_t)read_sysreg(ich_ap1r0_el2);
-    if (unlikely(v3.apr_count > 1)) {
-        save_more_aprs(v);
-    }
+    if (unlikely(v3.apr_count > 1)) { save_more_aprs(v); }
     if (used != 0) {
 #define SAVE(n)                                  \
     if ((used & 1u << (n)) != 0) {               \
@@ -366,15 +302,9 @@ static void virtual_save(struct vgic_cpu *v)
     write_sysreg(ich_hcr_el2, 0);
 }
 
-static void virtual_control(uint32_t hcr)
-{
-    write_sysreg(ich_hcr_el2, hcr);
-}
+static void virtual_control(uint32_t hcr) { write_sysreg(ich_hcr_el2, hcr); }
 
-static uint32_t read_hcr(void)
-{
-    return (uint32_t)read_sysreg(ich_hcr_el2);
-}
+static uint32_t read_hcr(void) { return (uint32_t)read_sysreg(ich_hcr_el2); }
 
 const struct gic_ops gicv3_ops = {
     .name = "GICv3",

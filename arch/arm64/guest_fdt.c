@@ -13,8 +13,7 @@
 enum { CELL_SPI = 0, CELL_PPI = 1, EDGE_RISING = 1, LEVEL_HIGH = 4, PPI_BASE = 16, SPI_BASE = 32 };
 enum { PPI_CPUS_SHIFT = 8, GIC_CELLS = 3 }; // v2: which CPUs have the PPI
 
-static int add_cpus(void *fdt, const struct vm *vm)
-{
+static int add_cpus(void *fdt, const struct vm *vm) {
     int cpus_node = fdt_add_subnode(fdt, 0, "cpus");
     int error = MIN(cpus_node, 0);
     char name[sizeof("cpu@") + 3];
@@ -33,8 +32,7 @@ static int add_cpus(void *fdt, const struct vm *vm)
     return error;
 }
 
-static int add_psci(void *fdt)
-{
+static int add_psci(void *fdt) {
     static const char compatible[] = "arm,psci-1.0\0arm,psci-0.2";
     int node = fdt_add_subnode(fdt, 0, "psci");
     int error = fdt_setprop(fdt, node, "compatible", compatible, sizeof(compatible));
@@ -42,8 +40,7 @@ static int add_psci(void *fdt)
     return error | fdt_setprop_string(fdt, node, "method", "hvc");
 }
 
-static int add_timer(void *fdt, const struct vm *vm)
-{
+static int add_timer(void *fdt, const struct vm *vm) {
     static const char compatible[] = "arm,armv8-timer\0arm,armv7-timer";
     // Secure and non-secure physical, virtual, hypervisor.
     static const uint8_t ppis[] = {29, GIC_PPI_PTIMER, GIC_PPI_VTIMER, GIC_PPI_HYP_TIMER};
@@ -54,30 +51,25 @@ static int add_timer(void *fdt, const struct vm *vm)
     for (unsigned i = 0; i < sizeof(ppis); i++) {
         error |= fdt_appendprop_u32(fdt, node, "interrupts", CELL_PPI);
         error |= fdt_appendprop_u32(fdt, node, "interrupts", ppis[i] - PPI_BASE);
-        error |=
-            fdt_appendprop_u32(fdt, node, "interrupts", cpu_mask << PPI_CPUS_SHIFT | LEVEL_HIGH);
+        error |= fdt_appendprop_u32(fdt, node, "interrupts", cpu_mask << PPI_CPUS_SHIFT | LEVEL_HIGH);
     }
     return error | fdt_setprop(fdt, node, "always-on", NULL, 0);
 }
 
-static int add_intc(void *fdt, const struct vm *vm)
-{
+static int add_intc(void *fdt, const struct vm *vm) {
     bool v3 = gic->version == 3;
     int node = fdt_add_subnode(fdt, 0, "intc@8000000");
-    int error =
-        fdt_setprop_string(fdt, node, "compatible", v3 ? "arm,gic-v3" : "arm,cortex-a15-gic");
+    int error = fdt_setprop_string(fdt, node, "compatible", v3 ? "arm,gic-v3" : "arm,cortex-a15-gic");
 
     error |= fdt_setprop_u32(fdt, node, "#interrupt-cells", GIC_CELLS);
     error |= fdt_setprop(fdt, node, "interrupt-controller", NULL, 0);
     error |= fdt_appendprop_addrrange(fdt, 0, node, "reg", VGIC_GICD_BASE, VGIC_GICD_SIZE);
-    error |= v3 ? fdt_appendprop_addrrange(fdt, 0, node, "reg", VGIC_GICR_BASE,
-                                           vm->vcpu_count * VGIC_GICR_STRIDE)
+    error |= v3 ? fdt_appendprop_addrrange(fdt, 0, node, "reg", VGIC_GICR_BASE, vm->vcpu_count * VGIC_GICR_STRIDE)
                 : fdt_appendprop_addrrange(fdt, 0, node, "reg", VGIC_GICC_BASE, VGIC_GICC_SIZE);
     return error | fdt_setprop_u32(fdt, node, "phandle", GUEST_PHANDLE_INTC);
 }
 
-int arch_guest_fdt(void *fdt, struct vm *vm)
-{
+int arch_guest_fdt(void *fdt, struct vm *vm) {
     int error = add_intc(fdt, vm);
 
     error |= add_timer(fdt, vm);
@@ -85,8 +77,7 @@ int arch_guest_fdt(void *fdt, struct vm *vm)
     return error | add_cpus(fdt, vm);
 }
 
-int arch_guest_fdt_interrupt(void *fdt, int node, unsigned id, bool edge)
-{
+int arch_guest_fdt_interrupt(void *fdt, int node, unsigned id, bool edge) {
     int error = fdt_appendprop_u32(fdt, node, "interrupts", CELL_SPI);
 
     error |= fdt_appendprop_u32(fdt, node, "interrupts", id - SPI_BASE);

@@ -19,8 +19,7 @@ struct regs {
 // EL1 state, switched only when another VCPU takes the core (switch.c). AArch32 guests are not offered.
 struct el1_state {
     uint64_t sctlr, cpacr, ttbr0, ttbr1, tcr, esr, far, afsr0, afsr1, mair, amair, vbar, contextidr;
-    uint64_t tpidr_el0, tpidrro_el0, tpidr_el1, sp_el1, elr_el1, spsr_el1, par, cntkctl, csselr,
-        mdscr;
+    uint64_t tpidr_el0, tpidrro_el0, tpidr_el1, sp_el1, elr_el1, spsr_el1, par, cntkctl, csselr, mdscr;
 };
 
 struct fpsimd_state {
@@ -62,10 +61,9 @@ struct arch_vm {
     paddr_t stage2_pa;
     uint64_t vttbr; // with VMID
     uint64_t vtcr;
-    uint8_t resident
-        [MAX_CORES]; // which VCPU, counted from 1, each core loaded last: siblings share TLB entries
-    uint64_t cntvoff;  // virtual count = physical count - cntvoff; set when the VM starts
-    gpa_t stolen_base; // where the stolen-time records live, outside the VM's RAM nodes
+    uint8_t resident[MAX_CORES]; // which VCPU, counted from 1, each core loaded last: siblings share TLB entries
+    uint64_t cntvoff;            // virtual count = physical count - cntvoff; set when the VM starts
+    gpa_t stolen_base;           // where the stolen-time records live, outside the VM's RAM nodes
     struct trap_log trap_log;
 };
 

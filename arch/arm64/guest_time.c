@@ -17,23 +17,20 @@ enum { WORDS = 3, WORD_BITS_32 = 32, WORD_BITS_64 = 64, RND_CALL = 3 };
 // UUID of this back end: 3c1d9d5e-5f0b-4f0e-8a86-2f4c8e1f7b60.
 static const uint32_t trng_uuid[] = {0x5e9d1d3c, 0x0e4f0b5f, 0x4c2f868a, 0x607b1f8e};
 
-static int64_t trng_version(struct vcpu *vcpu, uint64_t *x)
-{
+static int64_t trng_version(struct vcpu *vcpu, uint64_t *x) {
     (void)vcpu;
     (void)x;
     return TRNG_VERSION_1_0;
 }
 
-static int64_t trng_features(struct vcpu *vcpu, uint64_t *x)
-{
+static int64_t trng_features(struct vcpu *vcpu, uint64_t *x) {
     uint32_t id = (uint32_t)x[1];
 
     (void)vcpu;
     return id - TRNG_BASE < TRNG_CALLS || id == TRNG_RND_64 ? PSCI_SUCCESS : PSCI_NOT_SUPPORTED;
 }
 
-static int64_t trng_get_uuid(struct vcpu *vcpu, uint64_t *x)
-{
+static int64_t trng_get_uuid(struct vcpu *vcpu, uint64_t *x) {
     (void)vcpu;
     x[1] = trng_uuid[1];
     x[2] = trng_uuid[2];
@@ -43,41 +40,31 @@ static int64_t trng_get_uuid(struct vcpu *vcpu, uint64_t *x)
 
 // `bits` of entropy, the lowest in x3, then x2, x1; what was not asked for is 0. Nothing is made up: what the firmware
 // does not give, the guest does not get.
-static int64_t trng_rnd(uint64_t *x, unsigned word_bits)
-{
+static int64_t trng_rnd(uint64_t *x, unsigned word_bits) {
     uint64_t bits = call_argument(x, 1), words[WORDS] = {0};
 
     x[1] = x[2] = x[3] = 0;
-    if (bits == 0 || bits > WORDS * word_bits) {
-        return PSCI_INVALID_PARAMETERS;
-    }
+    if (bits == 0 || bits > WORDS * word_bits) { return PSCI_INVALID_PARAMETERS; }
     for (unsigned i = 0; i * word_bits < bits; i++) {
         uint64_t left = bits - i * word_bits;
-        if (arch_trng(&words[i]) != OK) {
-            return TRNG_NO_ENTROPY;
-        }
+        if (arch_trng(&words[i]) != OK) { return TRNG_NO_ENTROPY; }
         words[i] &= UINT64_MAX >> (WORD_BITS_64 - MIN(left, word_bits));
     }
-    for (unsigned i = 0; i < WORDS; i++) {
-        x[WORDS - i] = words[i];
-    }
+    for (unsigned i = 0; i < WORDS; i++) { x[WORDS - i] = words[i]; }
     return PSCI_SUCCESS;
 }
 
-static int64_t trng_rnd_32(struct vcpu *vcpu, uint64_t *x)
-{
+static int64_t trng_rnd_32(struct vcpu *vcpu, uint64_t *x) {
     (void)vcpu;
     return trng_rnd(x, WORD_BITS_32);
 }
 
-static int64_t trng_rnd_64(struct vcpu *vcpu, uint64_t *x)
-{
+static int64_t trng_rnd_64(struct vcpu *vcpu, uint64_t *x) {
     (void)vcpu;
     return trng_rnd(x, WORD_BITS_64);
 }
 
-const guest_call_t trng_calls[TRNG_CALLS] = {trng_version, trng_features, trng_get_uuid,
-                                             trng_rnd_32};
+const guest_call_t trng_calls[TRNG_CALLS] = {trng_version, trng_features, trng_get_uuid, trng_rnd_32};
 const guest_call_t trng_calls_64[TRNG_CALLS] = {[RND_CALL] = trng_rnd_64};
 
 // ---- stolen time ------------------------------------------------------------------------------------------
@@ -91,44 +78,34 @@ struct stolen_time {
 _Static_assert(sizeof(struct stolen_time) == 64, "DEN0057A");
 _Static_assert(MAX_VCPUS * sizeof(struct stolen_time) <= PAGE_SIZE, "one page for a VM");
 
-int stolen_time_init(struct vm *vm)
-{
+int stolen_time_init(struct vm *vm) {
     struct stolen_time *page = memory_alloc_pages(1);
 
-    if (page == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    for (unsigned i = 0; i < vm->vcpu_count; i++) {
-        vm->vcpus[i]->arch.stolen = &page[i];
-    }
+    if (page == NULL) { return ERR_NO_MEMORY; }
+    for (unsigned i = 0; i < vm->vcpu_count; i++) { vm->vcpus[i]->arch.stolen = &page[i]; }
     vm->arch.stolen_base = STOLEN_TIME_GPA;
     return arch_vm_map(vm, STOLEN_TIME_GPA, memory_pa(page), PAGE_SIZE, STAGE2_SHARED);
 }
 
-void stolen_time_reset(struct vcpu *vcpu)
-{
+void stolen_time_reset(struct vcpu *vcpu) {
     vcpu->arch.stolen_gpa = 0;
     memset(vcpu->arch.stolen, 0, sizeof(struct stolen_time));
 }
 
-void stolen_time_update(struct vcpu *vcpu, uint64_t ticks)
-{
+void stolen_time_update(struct vcpu *vcpu, uint64_t ticks) {
     struct stolen_time *record = vcpu->arch.stolen;
 
     if (unlikely(vcpu->arch.stolen_gpa != 0)) {
-        __atomic_store_n(&record->stolen_ns, clock_ticks_to_ns_down(&clock_rate, ticks),
-                         __ATOMIC_RELAXED);
+        __atomic_store_n(&record->stolen_ns, clock_ticks_to_ns_down(&clock_rate, ticks), __ATOMIC_RELAXED);
     }
 }
 
-static int64_t pv_time_features(struct vcpu *vcpu, uint64_t *x)
-{
+static int64_t pv_time_features(struct vcpu *vcpu, uint64_t *x) {
     (void)vcpu;
     return (uint32_t)x[1] - PV_TIME_BASE < PV_TIME_CALLS ? PSCI_SUCCESS : PSCI_NOT_SUPPORTED;
 }
 
-static int64_t pv_time_st(struct vcpu *vcpu, uint64_t *x)
-{
+static int64_t pv_time_st(struct vcpu *vcpu, uint64_t *x) {
     (void)x;
     vcpu->arch.stolen_gpa = vcpu->vm->arch.stolen_base + vcpu->index * sizeof(struct stolen_time);
     return (int64_t)vcpu->arch.stolen_gpa;

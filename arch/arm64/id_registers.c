@@ -72,14 +72,11 @@ static const struct id_row id_rows[] = {ID_REGISTERS(PLAIN, LIMITED)};
 
 enum { PFR0_CRM = 4, PFR0_OP2 = 0, PFR0_GIC_SHIFT = 24 };
 
-uint64_t id_register(unsigned crm, unsigned op2)
-{
+uint64_t id_register(unsigned crm, unsigned op2) {
     const struct id_row *row = id_rows;
 
     while (row->crm_op2 != CRM_OP2(crm, op2)) {
-        if (++row == id_rows + ARRAY_SIZE(id_rows)) {
-            return 0;
-        }
+        if (++row == id_rows + ARRAY_SIZE(id_rows)) { return 0; }
     }
     uint64_t host = row->host();
     uint64_t value = (host & row->show) | row->fixed;
@@ -88,8 +85,6 @@ uint64_t id_register(unsigned crm, unsigned op2)
         uint64_t field = host >> limit->shift & NOT_THERE;
         value |= (field == NOT_THERE ? field : MIN(field, limit->most)) << limit->shift;
     }
-    if (crm == PFR0_CRM && op2 == PFR0_OP2 && gic->version == 3) {
-        value |= 1ull << PFR0_GIC_SHIFT;
-    }
+    if (crm == PFR0_CRM && op2 == PFR0_OP2 && gic->version == 3) { value |= 1ull << PFR0_GIC_SHIFT; }
     return value;
 }

@@ -34,31 +34,20 @@
 enum { EC_UNKNOWN = 0x00, EC_FETCH_LOWER = 0x20, EC_DATA_LOWER = 0x24, EC_FROM_SAME = 1 };
 enum { FSC_EXTERNAL = 0x10 }; // synchronous external abort, not on a translation table walk
 
-static bool from_el0(uint64_t spsr)
-{
-    return (spsr & SPSR_AARCH32) != 0 || (spsr & SPSR_M_MASK) == SPSR_M_EL0T;
-}
+static bool from_el0(uint64_t spsr) { return (spsr & SPSR_AARCH32) != 0 || (spsr & SPSR_M_MASK) == SPSR_M_EL0T; }
 
-static unsigned vector_offset(uint64_t spsr)
-{
-    if ((spsr & SPSR_AARCH32) != 0) {
-        return VECTOR_EL0_32BIT;
-    }
-    if (from_el0(spsr)) {
-        return VECTOR_EL0;
-    }
+static unsigned vector_offset(uint64_t spsr) {
+    if ((spsr & SPSR_AARCH32) != 0) { return VECTOR_EL0_32BIT; }
+    if (from_el0(spsr)) { return VECTOR_EL0; }
     return (spsr & SPSR_M_SP_ELX) != 0 ? VECTOR_EL1H : VECTOR_EL1T;
 }
 
 // Condition flags and what SCTLR_EL1 says stay; UAO, SS, IL, BTYPE and TCO start at 0.
-static uint64_t handler_pstate(uint64_t spsr)
-{
+static uint64_t handler_pstate(uint64_t spsr) {
     uint64_t sctlr = hardware_read(sctlr_el1);
     uint64_t pstate = (spsr & (SPSR_NZCV | SPSR_PAN)) | SPSR_DAIF | SPSR_M_EL1H;
 
-    if ((spsr & SPSR_AARCH32) == 0) {
-        pstate |= spsr & SPSR_DIT;
-    }
+    if ((spsr & SPSR_AARCH32) == 0) { pstate |= spsr & SPSR_DIT; }
     if ((sctlr & SCTLR_EL1_SPAN) == 0) { // RES1 where there is no PAN
         pstate |= SPSR_PAN;
     }
@@ -68,8 +57,7 @@ static uint64_t handler_pstate(uint64_t spsr)
     return pstate;
 }
 
-static void take_exception(struct vcpu *vcpu, uint64_t esr)
-{
+static void take_exception(struct vcpu *vcpu, uint64_t esr) {
     struct regs *regs = &vcpu->arch.regs;
 
     hardware_write(esr_el1, esr | ESR_IL);
@@ -79,18 +67,12 @@ static void take_exception(struct vcpu *vcpu, uint64_t esr)
     regs->spsr = handler_pstate(regs->spsr);
 }
 
-void inject_undefined(struct vcpu *vcpu)
-{
-    take_exception(vcpu, ESR_EC(EC_UNKNOWN));
-}
+void inject_undefined(struct vcpu *vcpu) { take_exception(vcpu, ESR_EC(EC_UNKNOWN)); }
 
-void inject_abort(struct vcpu *vcpu, uint64_t far, bool instruction)
-{
+void inject_abort(struct vcpu *vcpu, uint64_t far, bool instruction) {
     unsigned class = instruction ? EC_FETCH_LOWER : EC_DATA_LOWER;
 
-    if (!from_el0(vcpu->arch.regs.spsr)) {
-        class += EC_FROM_SAME;
-    }
+    if (!from_el0(vcpu->arch.regs.spsr)) { class += EC_FROM_SAME; }
     hardware_write(far_el1, far);
     take_exception(vcpu, ESR_EC(class) | FSC_EXTERNAL);
 }

@@ -12,8 +12,7 @@ enum { IAR_ID = 0xffffff, IAR_ID_V2 = 0x3ff };
 
 // The virtual timer of the VCPU that runs: pending in a linked list register, so the physical interrupt stays
 // active, and silent, until the guest ends it.
-static void irq_vtimer(struct cpu *cpu, uint32_t iar)
-{
+static void irq_vtimer(struct cpu *cpu, uint32_t iar) {
     struct vcpu *vcpu = cpu->current;
 
     gic->drop(iar);
@@ -25,16 +24,14 @@ static void irq_vtimer(struct cpu *cpu, uint32_t iar)
     vgic_inject_hw(vcpu, GIC_PPI_VTIMER, GIC_PPI_VTIMER);
 }
 
-static void irq_hyp_timer(struct cpu *cpu, uint32_t iar)
-{
+static void irq_hyp_timer(struct cpu *cpu, uint32_t iar) {
     cpu_timer_expired(cpu);
     gic->drop(iar);
     gic->deactivate(iar);
 }
 
 // The virtual interface belongs to the VCPU that is loaded, also while the thread runs.
-static void irq_maintenance(struct cpu *cpu, uint32_t iar)
-{
+static void irq_maintenance(struct cpu *cpu, uint32_t iar) {
     if (likely(cpu->loaded != NULL)) {
         cpu->loaded->stats.exits[EXIT_MAINTENANCE]++;
         vgic_maintenance(cpu->loaded);
@@ -43,20 +40,14 @@ static void irq_maintenance(struct cpu *cpu, uint32_t iar)
     gic->deactivate(iar);
 }
 
-static void irq_kick(struct cpu *cpu, uint32_t iar)
-{
-    if (cpu->current != NULL) {
-        cpu->current->stats.exits[EXIT_IPI]++;
-    }
+static void irq_kick(struct cpu *cpu, uint32_t iar) {
+    if (cpu->current != NULL) { cpu->current->stats.exits[EXIT_IPI]++; }
     gic->drop(iar);
     gic->deactivate(iar);
 }
 
-static void irq_shared(struct cpu *cpu, uint32_t iar, uint32_t id)
-{
-    if (cpu->current != NULL) {
-        cpu->current->stats.exits[EXIT_DEVICE_IRQ]++;
-    }
+static void irq_shared(struct cpu *cpu, uint32_t iar, uint32_t id) {
+    if (cpu->current != NULL) { cpu->current->stats.exits[EXIT_DEVICE_IRQ]++; }
     if (console_uart != NULL && id == console_uart->irq) {
         console_uart_interrupt();
         gic->drop(iar);
@@ -79,8 +70,7 @@ static const irq_handler_t private_irqs[GIC_SPI_FIRST] = {
     [GIC_PPI_VTIMER] = irq_vtimer,
 };
 
-struct regs *trap_irq(struct regs *regs, struct cpu *cpu)
-{
+struct regs *trap_irq(struct regs *regs, struct cpu *cpu) {
     uint32_t iar, id;
 
     (void)regs;

@@ -24,34 +24,26 @@ struct irq_owner {
 // By INTID; written while VMs are created only.
 static struct irq_owner *irq_owners[GIC_MAX_IRQ];
 
-static void unmask(struct timer_event *event, uint64_t now)
-{
+static void unmask(struct timer_event *event, uint64_t now) {
     const struct irq_owner *owner = container_of(event, struct irq_owner, unmask);
 
     (void)now;
     gic->enable(owner->irq, true);
 }
 
-void arch_irq_claim(unsigned irq, struct cpu *cpu)
-{
+void arch_irq_claim(unsigned irq, struct cpu *cpu) {
     gic->configure(irq, false);
     gic->route(irq, cpu);
     gic->enable(irq, true);
 }
 
-int arch_irq_assign(unsigned irq, struct vcpu *vcpu, bool edge, uint64_t distance)
-{
-    if (irq < GIC_SPI_FIRST || irq >= gic_spi_limit() ||
-        irq >= VGIC_PRIVATE + vcpu->vm->desc->spi_count) {
+int arch_irq_assign(unsigned irq, struct vcpu *vcpu, bool edge, uint64_t distance) {
+    if (irq < GIC_SPI_FIRST || irq >= gic_spi_limit() || irq >= VGIC_PRIVATE + vcpu->vm->desc->spi_count) {
         return ERR_RANGE;
     }
-    if (irq_owners[irq] != NULL) {
-        return ERR_BUSY;
-    }
+    if (irq_owners[irq] != NULL) { return ERR_BUSY; }
     struct irq_owner *owner = memory_alloc(sizeof(*owner));
-    if (owner == NULL) {
-        return ERR_NO_MEMORY;
-    }
+    if (owner == NULL) { return ERR_NO_MEMORY; }
     owner->vcpu = vcpu;
     owner->distance = distance;
     owner->irq = (uint16_t)irq;
@@ -63,8 +55,7 @@ int arch_irq_assign(unsigned irq, struct vcpu *vcpu, bool edge, uint64_t distanc
     return OK;
 }
 
-void arch_irq_acquire(unsigned irq)
-{
+void arch_irq_acquire(unsigned irq) {
     struct irq_owner *owner = irq_owners[irq];
     unsigned long flags = arch_irq_save();
 
@@ -75,8 +66,7 @@ void arch_irq_acquire(unsigned irq)
     arch_irq_restore(flags);
 }
 
-void arch_irq_release(unsigned irq)
-{
+void arch_irq_release(unsigned irq) {
     struct irq_owner *owner = irq_owners[irq];
     unsigned long flags = arch_irq_save();
 
@@ -88,19 +78,15 @@ void arch_irq_release(unsigned irq)
     arch_irq_restore(flags);
 }
 
-bool irq_forward(uint32_t intid)
-{
+bool irq_forward(uint32_t intid) {
     struct irq_owner *owner = irq_owners[intid];
 
-    if (owner == NULL || !owner->acquired) {
-        return false;
-    }
+    if (owner == NULL || !owner->acquired) { return false; }
     if (owner->distance != 0) {
         struct cpu *cpu = owner->vcpu->cpu;
         gic->enable(intid, false);
         owner->unmask.slack = vcpu_timer_slack(owner->vcpu);
-        if (timer_queue_add(&cpu->timers, &owner->unmask,
-                            clock_add_saturating(cpu->entered, owner->distance)) !=
+        if (timer_queue_add(&cpu->timers, &owner->unmask, clock_add_saturating(cpu->entered, owner->distance)) !=
             TIMER_QUEUE_OK) {
             panic("core %u: more timers than its interrupts and VCPUs can have", cpu->id);
         }
@@ -112,18 +98,11 @@ bool irq_forward(uint32_t intid)
 
 // ---- other seams of kernel/arch.h ---------------------------------------------------------------------------
 
-void arch_vm_set_line(struct vm *vm, unsigned id, bool level)
-{
-    vgic_set_line(vm->vcpus[0], id, level);
-}
+void arch_vm_set_line(struct vm *vm, unsigned id, bool level) { vgic_set_line(vm->vcpus[0], id, level); }
 
-bool arch_vcpu_interrupt_free(const struct vcpu *vcpu, unsigned id)
-{
+bool arch_vcpu_interrupt_free(const struct vcpu *vcpu, unsigned id) {
     (void)vcpu;
     return id >= PPI_FIRST && id < VGIC_PRIVATE && id != GIC_PPI_VTIMER && id != GIC_PPI_PTIMER;
 }
 
-uint64_t arch_vcpu_clock_offset(const struct vcpu *vcpu)
-{
-    return vcpu->vm->arch.cntvoff;
-}
+uint64_t arch_vcpu_clock_offset(const struct vcpu *vcpu) { return vcpu->vm->arch.cntvoff; }

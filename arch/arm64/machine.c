@@ -11,30 +11,22 @@
 
 #define MPIDR_AFFINITY 0xff00ffffffull
 
-int arch_init(const struct board *board)
-{
+int arch_init(const struct board *board) {
     int status = smccc_init(board->fdt);
 
     return status == OK ? gic_init(board->fdt) : status;
 }
 
-uint64_t arch_hwid(void)
-{
-    return read_sysreg(mpidr_el1) & MPIDR_AFFINITY;
-}
+uint64_t arch_hwid(void) { return read_sysreg(mpidr_el1) & MPIDR_AFFINITY; }
 
-int arch_vm_init(struct vm *vm)
-{
+int arch_vm_init(struct vm *vm) {
     int status = stage2_init(vm);
 
-    if (status == OK) {
-        status = stolen_time_init(vm);
-    }
+    if (status == OK) { status = stolen_time_init(vm); }
     return status == OK ? vgic_vm_init(vm) : status;
 }
 
-void arch_vm_reset(struct vm *vm)
-{
+void arch_vm_reset(struct vm *vm) {
     vm->arch.cntvoff = arch_clock();
     stage2_flush(vm);
     vgic_vm_reset(vm);

@@ -9,29 +9,20 @@
 #include "kernel/types.h"
 
 // Writes a translation descriptor in one piece: a walker on any core sees the old one or the new one.
-static inline void table_write(uint64_t *entry, uint64_t value)
-{
-    __atomic_store_n(entry, value, __ATOMIC_RELAXED);
-}
+static inline void table_write(uint64_t *entry, uint64_t value) { __atomic_store_n(entry, value, __ATOMIC_RELAXED); }
 
 // Everything written to tables so far is seen by every walker before what follows. Enough for an entry that was not
 // valid: faults are not cached.
-static inline void table_publish(void)
-{
-    __asm__ volatile("dsb ishst; isb" ::: "memory");
-}
+static inline void table_publish(void) { __asm__ volatile("dsb ishst; isb" ::: "memory"); }
 
 // After the entry that translated `address` of the hypervisor was made invalid: no core uses it any more.
-static inline void tlb_flush_hypervisor(uint64_t address)
-{
-    __asm__ volatile("dsb ishst; tlbi vae2is, %0; dsb ish; isb" ::"r"(address >> PAGE_SHIFT)
-                     : "memory");
+static inline void tlb_flush_hypervisor(uint64_t address) {
+    __asm__ volatile("dsb ishst; tlbi vae2is, %0; dsb ish; isb" ::"r"(address >> PAGE_SHIFT) : "memory");
 }
 
 // No core holds a translation, of either stage, of the guest that `vttbr` (with its VMID) belongs to. The guest does
 // not run. Interrupts masked: VTTBR_EL2 is changed meanwhile.
-static inline void tlb_flush_guest(uint64_t vttbr)
-{
+static inline void tlb_flush_guest(uint64_t vttbr) {
     uint64_t own = read_sysreg(vttbr_el2);
 
     write_sysreg(vttbr_el2, vttbr);
@@ -43,20 +34,13 @@ static inline void tlb_flush_guest(uint64_t vttbr)
 // This core holds no stage 1 or combined translation of the guest whose VTTBR_EL2 is set: another VCPU of the same VM ran
 // here last, and ASIDs are each VCPU's own (DDI 0487, D8, "TLB maintenance"). The caller returns by ERET, which
 // synchronises.
-static inline void tlb_flush_sibling(void)
-{
-    __asm__ volatile("isb; tlbi vmalle1; dsb nsh; isb" ::: "memory");
-}
+static inline void tlb_flush_sibling(void) { __asm__ volatile("isb; tlbi vmalle1; dsb nsh; isb" ::: "memory"); }
 
-static inline uint64_t cache_line(unsigned shift)
-{
-    return 4ull << ((read_sysreg(ctr_el0) >> shift) & CTR_LINE_MASK);
-}
+static inline uint64_t cache_line(unsigned shift) { return 4ull << ((read_sysreg(ctr_el0) >> shift) & CTR_LINE_MASK); }
 
 // What was written to [address, address + size) is in memory, for a reader whose caches are off. Clean and invalidate
 // rather than clean: Cortex-A53 errata 819472, 824069, 826319 and 827319.
-static inline void cache_clean(const void *address, uint64_t size)
-{
+static inline void cache_clean(const void *address, uint64_t size) {
     uint64_t line = cache_line(CTR_DMINLINE_SHIFT), end = (uint64_t)address + size;
 
     for (uint64_t a = ALIGN_DOWN((uint64_t)address, line); a < end; a += line) {
@@ -67,9 +51,6 @@ static inline void cache_clean(const void *address, uint64_t size)
 
 // No core's instruction cache holds what was there before. The mapping is not the one that will be executed, so that
 // only the whole cache will do (it may be virtually indexed).
-static inline void cache_drop_instructions(void)
-{
-    __asm__ volatile("ic ialluis; dsb ish; isb" ::: "memory");
-}
+static inline void cache_drop_instructions(void) { __asm__ volatile("ic ialluis; dsb ish; isb" ::: "memory"); }
 
 #endif

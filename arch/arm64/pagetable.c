@@ -18,13 +18,9 @@ struct slot {
     uint64_t size;
 };
 
-static unsigned level_shift(unsigned level)
-{
-    return PAGE_SHIFT + INDEX_BITS * (LAST_LEVEL - level);
-}
+static unsigned level_shift(unsigned level) { return PAGE_SHIFT + INDEX_BITS * (LAST_LEVEL - level); }
 
-static struct slot slot_of(uint64_t *table, unsigned level, uint64_t address, uint64_t mask)
-{
+static struct slot slot_of(uint64_t *table, unsigned level, uint64_t address, uint64_t mask) {
     return (struct slot){
         .entry = &table[(address >> level_shift(level)) & mask],
         .level = level,
@@ -32,45 +28,33 @@ static struct slot slot_of(uint64_t *table, unsigned level, uint64_t address, ui
     };
 }
 
-static struct slot slot_first(const struct pagetable *table, uint64_t address)
-{
+static struct slot slot_first(const struct pagetable *table, uint64_t address) {
     return slot_of(table->root, table->level, address, UINT64_MAX);
 }
 
-static struct slot slot_below(struct slot slot, uint64_t address)
-{
+static struct slot slot_below(struct slot slot, uint64_t address) {
     return slot_of(memory_va(*slot.entry & ADDRESS_MASK), slot.level + 1, address, INDEX_MASK);
 }
 
-static bool points_to_table(struct slot slot)
-{
-    return slot.level < LAST_LEVEL && (*slot.entry & DESC_TABLE) != 0;
-}
+static bool points_to_table(struct slot slot) { return slot.level < LAST_LEVEL && (*slot.entry & DESC_TABLE) != 0; }
 
 // Whether one leaf there can map the beginning of [address, address + size): level 0 has none, a page always can.
-static bool leaf_fits(struct slot slot, uint64_t address, paddr_t pa, uint64_t size)
-{
-    return slot.level == LAST_LEVEL ||
-           (slot.level > 0 && size >= slot.size && ((address | pa) & (slot.size - 1)) == 0);
+static bool leaf_fits(struct slot slot, uint64_t address, paddr_t pa, uint64_t size) {
+    return slot.level == LAST_LEVEL || (slot.level > 0 && size >= slot.size && ((address | pa) & (slot.size - 1)) == 0);
 }
 
 // Hangs an empty table below an empty entry.
-static int grow(struct slot slot)
-{
+static int grow(struct slot slot) {
     void *below = memory_alloc_pages(1);
 
-    if (below == NULL) {
-        return ERR_NO_MEMORY;
-    }
+    if (below == NULL) { return ERR_NO_MEMORY; }
     table_publish(); // its zeroes, before a walker can reach them
     table_write(slot.entry, memory_pa(below) | DESC_TABLE | DESC_VALID);
     return OK;
 }
 
 // The empty entry whose leaf maps the beginning of the range; makes the tables on the way.
-static int prepare_leaf(const struct pagetable *table, uint64_t address, paddr_t pa, uint64_t size,
-                        struct slot *out)
-{
+static int prepare_leaf(const struct pagetable *table, uint64_t address, paddr_t pa, uint64_t size, struct slot *out) {
     struct slot slot = slot_first(table, address);
 
     for (;;) {
@@ -80,9 +64,7 @@ static int prepare_leaf(const struct pagetable *table, uint64_t address, paddr_t
                 return OK;
             }
             int status = grow(slot);
-            if (status != OK) {
-                return status;
-            }
+            if (status != OK) { return status; }
         } else if (!points_to_table(slot)) {
             return ERR_BUSY;
         }
@@ -91,14 +73,11 @@ static int prepare_leaf(const struct pagetable *table, uint64_t address, paddr_t
 }
 
 // All that can fail, before the first leaf is written.
-static int prepare(const struct pagetable *table, uint64_t address, paddr_t pa, uint64_t size)
-{
+static int prepare(const struct pagetable *table, uint64_t address, paddr_t pa, uint64_t size) {
     while (size > 0) {
         struct slot slot;
         int status = prepare_leaf(table, address, pa, size, &slot);
-        if (status != OK) {
-            return status;
-        }
+        if (status != OK) { return status; }
         address += slot.size;
         pa += slot.size;
         size -= slot.size;
@@ -106,18 +85,12 @@ static int prepare(const struct pagetable *table, uint64_t address, paddr_t pa, 
     return OK;
 }
 
-int pagetable_map(const struct pagetable *table, uint64_t address, paddr_t pa, uint64_t size,
-                  uint64_t attributes)
-{
+int pagetable_map(const struct pagetable *table, uint64_t address, paddr_t pa, uint64_t size, uint64_t attributes) {
     uint64_t limit = BIT(table->bits);
     int status;
 
-    if (((address | pa | size) & PAGE_MASK) != 0) {
-        return ERR_INVALID;
-    }
-    if (size > limit || address > limit - size || pa > BIT(48) || size > BIT(48) - pa) {
-        return ERR_RANGE;
-    }
+    if (((address | pa | size) & PAGE_MASK) != 0) { return ERR_INVALID; }
+    if (size > limit || address > limit - size || pa > BIT(48) || size > BIT(48) - pa) { return ERR_RANGE; }
     status = prepare(table, address, pa, size);
     if (status != OK) {
         table_publish(); // of the empty tables that it made
@@ -127,8 +100,7 @@ int pagetable_map(const struct pagetable *table, uint64_t address, paddr_t pa, u
         struct slot slot;
         status = prepare_leaf(table, address, pa, size, &slot);
         ASSERT(status == OK);
-        table_write(slot.entry,
-                    pa | attributes | DESC_VALID | (slot.level == LAST_LEVEL ? DESC_TABLE : 0));
+        table_write(slot.entry, pa | attributes | DESC_VALID | (slot.level == LAST_LEVEL ? DESC_TABLE : 0));
         address += slot.size;
         pa += slot.size;
         size -= slot.size;
@@ -137,15 +109,13 @@ int pagetable_map(const struct pagetable *table, uint64_t address, paddr_t pa, u
     return OK;
 }
 
-void pagetable_open(uint64_t *entry, uint64_t leaf)
-{
+void pagetable_open(uint64_t *entry, uint64_t leaf) {
     ASSERT(*entry == 0);
     table_write(entry, leaf);
     table_publish();
 }
 
-void pagetable_close(const struct pagetable *table, uint64_t *entry, uint64_t address)
-{
+void pagetable_close(const struct pagetable *table, uint64_t *entry, uint64_t address) {
     table_write(entry, 0);
     table->flush(address);
 }

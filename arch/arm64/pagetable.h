@@ -19,8 +19,7 @@ struct pagetable {
 // Maps [address, address + size) to pa with the largest blocks that fit (1 GiB, 2 MiB, 4 KiB), all multiples of 4 KiB.
 // `attributes`: the bits of a leaf besides address and type. ERR_RANGE: beyond `bits`; ERR_BUSY: something is mapped
 // there; ERR_NO_MEMORY. On an error nothing is mapped. Boot.
-int pagetable_map(const struct pagetable *table, uint64_t address, paddr_t pa, uint64_t size,
-                  uint64_t attributes);
+int pagetable_map(const struct pagetable *table, uint64_t address, paddr_t pa, uint64_t size, uint64_t attributes);
 
 // A leaf that comes and goes: `entry` is its place in `table`, where it maps `address`; `leaf` is complete. Closing it
 // flushes the TLBs of all cores: afterwards nothing reaches what it mapped. Any context, owner of the entry.

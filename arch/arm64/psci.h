@@ -16,8 +16,7 @@ void smccc_call(struct vcpu *vcpu);
 
 // Argument `n`: a call by its 32-bit id has 32-bit arguments (DEN0028, 2.7).
 #define CALL_64BIT BIT(30)
-static inline uint64_t call_argument(const uint64_t *x, unsigned n)
-{
+static inline uint64_t call_argument(const uint64_t *x, unsigned n) {
     return (x[0] & CALL_64BIT) != 0 ? x[n] : (uint32_t)x[n];
 }
 

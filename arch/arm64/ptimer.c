@@ -10,27 +10,23 @@
 
 enum { CTL_ENABLE = 1, CTL_IMASK = 2, CTL_ISTATUS = 4 };
 
-static bool expired(const struct guest_timer *timer, uint64_t now)
-{
+static bool expired(const struct guest_timer *timer, uint64_t now) {
     return (timer->ctl & CTL_ENABLE) != 0 && now >= timer->cval;
 }
 
 // Sets the interrupt's level as it is at `now`.
-static void set_level(struct vcpu *vcpu, uint64_t now)
-{
+static void set_level(struct vcpu *vcpu, uint64_t now) {
     const struct guest_timer *timer = &vcpu->arch.ptimer;
 
     vgic_set_line(vcpu, GIC_PPI_PTIMER, expired(timer, now) && (timer->ctl & CTL_IMASK) == 0);
 }
 
-static void fired(struct timer_event *event, uint64_t now)
-{
+static void fired(struct timer_event *event, uint64_t now) {
     set_level(container_of(event, struct vcpu, device_timer), now);
 }
 
 // An event is queued only while it has an interrupt to raise.
-static void update(struct vcpu *vcpu)
-{
+static void update(struct vcpu *vcpu) {
     const struct guest_timer *timer = &vcpu->arch.ptimer;
     struct cpu *cpu = vcpu->cpu;
     uint64_t now = arch_clock();
@@ -47,8 +43,7 @@ static void update(struct vcpu *vcpu)
     cpu->todo |= TODO_DISPATCH; // programs the hardware timer
 }
 
-uint64_t ptimer_read(struct vcpu *vcpu, enum ptimer_register which)
-{
+uint64_t ptimer_read(struct vcpu *vcpu, enum ptimer_register which) {
     const struct guest_timer *timer = &vcpu->arch.ptimer;
     uint64_t now = arch_clock();
 
@@ -59,8 +54,7 @@ uint64_t ptimer_read(struct vcpu *vcpu, enum ptimer_register which)
     }
 }
 
-void ptimer_write(struct vcpu *vcpu, enum ptimer_register which, uint64_t value)
-{
+void ptimer_write(struct vcpu *vcpu, enum ptimer_register which, uint64_t value) {
     struct guest_timer *timer = &vcpu->arch.ptimer;
 
     switch (which) {
@@ -71,8 +65,7 @@ void ptimer_write(struct vcpu *vcpu, enum ptimer_register which, uint64_t value)
     update(vcpu);
 }
 
-void ptimer_reset(struct vcpu *vcpu)
-{
+void ptimer_reset(struct vcpu *vcpu) {
     vcpu->arch.ptimer = (struct guest_timer){0};
     vcpu->device_timer.fire = fired;
 }

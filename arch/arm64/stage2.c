@@ -24,28 +24,22 @@ static const uint64_t leaves[] = {
 
 // Size of a guest's physical address space: what the machine's has, and at most 40 bits, so that a table walk takes
 // three steps (PARange encodes 32, 36, 40, 42, 44 and 48 bits).
-static unsigned ipa_bits(void)
-{
+static unsigned ipa_bits(void) {
     static const uint8_t bits[] = {32, 36, MAX_IPA_BITS};
 
     return bits[MIN(mmu_pa_range(), (unsigned)ARRAY_SIZE(bits) - 1)];
 }
 
 // Where a walk starts. Up to 16 concatenated tables stand in for one table of the level above (DDI 0487, D8.2).
-static unsigned start_level(unsigned bits)
-{
-    return bits <= MAX_LEVEL2_BITS ? 2 : 1;
-}
+static unsigned start_level(unsigned bits) { return bits <= MAX_LEVEL2_BITS ? 2 : 1; }
 
-static unsigned root_pages(unsigned bits)
-{
+static unsigned root_pages(unsigned bits) {
     unsigned covered = start_level(bits) == 2 ? LEVEL2_BITS : LEVEL1_BITS;
 
     return bits > covered ? 1u << (bits - covered) : 1;
 }
 
-static struct pagetable tables_of(const struct vm *vm)
-{
+static struct pagetable tables_of(const struct vm *vm) {
     unsigned bits = ipa_bits();
 
     return (struct pagetable){
@@ -55,26 +49,21 @@ static struct pagetable tables_of(const struct vm *vm)
     };
 }
 
-int stage2_init(struct vm *vm)
-{
+int stage2_init(struct vm *vm) {
     unsigned bits = ipa_bits();
     uint64_t vmid = (uint64_t)vm->id + 1;
 
     vm->arch.stage2 = memory_alloc_pages(root_pages(bits));
-    if (vm->arch.stage2 == NULL) {
-        return ERR_NO_MEMORY;
-    }
+    if (vm->arch.stage2 == NULL) { return ERR_NO_MEMORY; }
     vm->arch.stage2_pa = memory_pa(vm->arch.stage2);
     vm->arch.vttbr = vm->arch.stage2_pa | vmid << VTTBR_VMID_SHIFT;
-    vm->arch.vtcr = VTCR_EL2_RES1 | TCR_T0SZ(bits) | VTCR_SL0(2 - start_level(bits)) |
-                    TCR_IRGN0_WB | TCR_ORGN0_WB | TCR_SH0_INNER | TCR_TG0_4K |
-                    (uint64_t)mmu_pa_range() << TCR_PS_SHIFT;
+    vm->arch.vtcr = VTCR_EL2_RES1 | TCR_T0SZ(bits) | VTCR_SL0(2 - start_level(bits)) | TCR_IRGN0_WB | TCR_ORGN0_WB |
+                    TCR_SH0_INNER | TCR_TG0_4K | (uint64_t)mmu_pa_range() << TCR_PS_SHIFT;
     stage2_flush(vm); // reset leaves TLBs unknown
     return OK;
 }
 
-void stage2_flush(struct vm *vm)
-{
+void stage2_flush(struct vm *vm) {
     unsigned long flags = arch_irq_save(); // VTTBR_EL2 is another's meanwhile
 
     tlb_flush_guest(vm->arch.vttbr);
@@ -82,14 +71,10 @@ void stage2_flush(struct vm *vm)
     cache_drop_instructions();
 }
 
-int arch_vm_map(struct vm *vm, gpa_t gpa, paddr_t pa, uint64_t size, enum stage2_kind kind)
-{
+int arch_vm_map(struct vm *vm, gpa_t gpa, paddr_t pa, uint64_t size, enum stage2_kind kind) {
     struct pagetable tables = tables_of(vm);
 
     return pagetable_map(&tables, gpa, pa, size, leaves[kind]);
 }
 
-void arch_cache_publish(const void *address, uint64_t size)
-{
-    cache_clean(address, size);
-}
+void arch_cache_publish(const void *address, uint64_t size) { cache_clean(address, size); }

@@ -54,14 +54,12 @@ void fpsimd_restore(const struct fpsimd_state *state);
 EL1_REGISTERS(PAIR)
 // clang-format on
 
-void arch_vcpu_save(struct vcpu *vcpu)
-{
+void arch_vcpu_save(struct vcpu *vcpu) {
     struct el1_state *s = &vcpu->arch.el1;
 
-#define SAVE(first, first_name, second, second_name)                     \
-    __asm__ volatile("mrs x9, " #first_name "\n\tmrs x10, " #second_name \
-                     "\n\tstp x9, x10, [%0, %1]" ::"r"(s),               \
-                     "i"(offsetof(struct el1_state, first))              \
+#define SAVE(first, first_name, second, second_name)                                                           \
+    __asm__ volatile("mrs x9, " #first_name "\n\tmrs x10, " #second_name "\n\tstp x9, x10, [%0, %1]" ::"r"(s), \
+                     "i"(offsetof(struct el1_state, first))                                                    \
                      : "x9", "x10", "memory");
     EL1_REGISTERS(SAVE)
 #undef SAVE
@@ -70,14 +68,12 @@ void arch_vcpu_save(struct vcpu *vcpu)
     vgic_save(vcpu);
 }
 
-void arch_vcpu_load(struct vcpu *vcpu)
-{
+void arch_vcpu_load(struct vcpu *vcpu) {
     const struct el1_state *s = &vcpu->arch.el1;
 
-#define LOAD(first, first_name, second, second_name)                                         \
-    __asm__ volatile("ldp x9, x10, [%0, %1]\n\tmsr " #first_name ", x9\n\tmsr " #second_name \
-                     ", x10" ::"r"(s),                                                       \
-                     "i"(offsetof(struct el1_state, first))                                  \
+#define LOAD(first, first_name, second, second_name)                                                           \
+    __asm__ volatile("ldp x9, x10, [%0, %1]\n\tmsr " #first_name ", x9\n\tmsr " #second_name ", x10" ::"r"(s), \
+                     "i"(offsetof(struct el1_state, first))                                                    \
                      : "x9", "x10", "memory");
     EL1_REGISTERS(LOAD)
 #undef LOAD
@@ -95,13 +91,11 @@ void arch_vcpu_load(struct vcpu *vcpu)
     vgic_load(vcpu);
 }
 
-void arch_resume_set(struct cpu *cpu, struct vcpu *vcpu)
-{
+void arch_resume_set(struct cpu *cpu, struct vcpu *vcpu) {
     cpu->arch.resume = vcpu != NULL ? &vcpu->arch.regs : &cpu->arch.thread;
 }
 
-void arch_vcpu_pause(struct vcpu *vcpu)
-{
+void arch_vcpu_pause(struct vcpu *vcpu) {
     struct guest_timer *timer = &vcpu->arch.vtimer;
 
     timer->ctl = (uint32_t)read_sysreg(cntv_ctl_el0);
@@ -114,8 +108,7 @@ void arch_vcpu_pause(struct vcpu *vcpu)
     timer->ctl &= TIMER_ENABLE | TIMER_IMASK;
 }
 
-void arch_vcpu_resume(struct vcpu *vcpu)
-{
+void arch_vcpu_resume(struct vcpu *vcpu) {
     const struct guest_timer *timer = &vcpu->arch.vtimer;
 
     stolen_time_update(vcpu, vcpu->stolen);
@@ -124,46 +117,27 @@ void arch_vcpu_resume(struct vcpu *vcpu)
     write_sysreg(cntv_ctl_el0, timer->ctl);
 }
 
-void arch_vcpu_trap_wfi(struct vcpu *vcpu, bool trap)
-{
+void arch_vcpu_trap_wfi(struct vcpu *vcpu, bool trap) {
     vcpu->arch.hcr = trap ? vcpu->arch.hcr | HCR_TWI : vcpu->arch.hcr & ~HCR_TWI;
-    if (this_cpu()->current == vcpu) {
-        write_sysreg(hcr_el2, vcpu->arch.hcr);
-    }
+    if (this_cpu()->current == vcpu) { write_sysreg(hcr_el2, vcpu->arch.hcr); }
 }
 
-uint64_t arch_vcpu_timer_deadline(const struct vcpu *vcpu)
-{
+uint64_t arch_vcpu_timer_deadline(const struct vcpu *vcpu) {
     const struct guest_timer *timer = &vcpu->arch.vtimer;
 
-    if ((timer->ctl & (TIMER_ENABLE | TIMER_IMASK)) != TIMER_ENABLE) {
-        return UINT64_MAX;
-    }
+    if ((timer->ctl & (TIMER_ENABLE | TIMER_IMASK)) != TIMER_ENABLE) { return UINT64_MAX; }
     return clock_add_saturating(timer->cval, vcpu->vm->arch.cntvoff);
 }
 
-bool arch_vcpu_timer_expire(struct vcpu *vcpu)
-{
-    return vgic_expire_hw(vcpu, GIC_PPI_VTIMER, GIC_PPI_VTIMER);
-}
+bool arch_vcpu_timer_expire(struct vcpu *vcpu) { return vgic_expire_hw(vcpu, GIC_PPI_VTIMER, GIC_PPI_VTIMER); }
 
-bool arch_vcpu_has_interrupt(struct vcpu *vcpu)
-{
-    return vgic_has_pending(vcpu);
-}
+bool arch_vcpu_has_interrupt(struct vcpu *vcpu) { return vgic_has_pending(vcpu); }
 
-void arch_vcpu_sync_interrupts(struct vcpu *vcpu)
-{
-    vgic_flush(vcpu);
-}
+void arch_vcpu_sync_interrupts(struct vcpu *vcpu) { vgic_flush(vcpu); }
 
-void arch_vcpu_inject(struct vcpu *vcpu, unsigned id)
-{
-    vgic_pulse(vcpu, id);
-}
+void arch_vcpu_inject(struct vcpu *vcpu, unsigned id) { vgic_pulse(vcpu, id); }
 
-void arch_vcpu_reset(struct vcpu *vcpu)
-{
+void arch_vcpu_reset(struct vcpu *vcpu) {
     struct arch_vcpu *arch = &vcpu->arch;
 
     arch->regs = (struct regs){.spsr = SPSR_EL1H_MASKED};
@@ -177,14 +151,12 @@ void arch_vcpu_reset(struct vcpu *vcpu)
     vgic_vcpu_reset(vcpu);
 }
 
-void arch_vcpu_set_entry(struct vcpu *vcpu, gpa_t entry, uint64_t arg)
-{
+void arch_vcpu_set_entry(struct vcpu *vcpu, gpa_t entry, uint64_t arg) {
     vcpu->arch.regs.elr = entry;
     vcpu->arch.regs.x[0] = arg;
 }
 
-void arch_timer_arm(uint64_t when)
-{
+void arch_timer_arm(uint64_t when) {
     if (when == UINT64_MAX) {
         write_sysreg(cnthp_ctl_el2, 0);
     } else {
@@ -194,18 +166,11 @@ void arch_timer_arm(uint64_t when)
     isb();
 }
 
-void arch_ipi(struct cpu *target)
-{
-    gic->send_kick(target);
-}
+void arch_ipi(struct cpu *target) { gic->send_kick(target); }
 
-uint64_t arch_clock_hz(void)
-{
-    return read_sysreg(cntfrq_el0);
-}
+uint64_t arch_clock_hz(void) { return read_sysreg(cntfrq_el0); }
 
-void arch_cpu_init(struct cpu *cpu)
-{
+void arch_cpu_init(struct cpu *cpu) {
     cpu->arch.thread = (struct regs){
         .sp_el0 = (uint64_t)cpu->thread_stack,
         .elr = (uint64_t)job_loop,
@@ -214,17 +179,14 @@ void arch_cpu_init(struct cpu *cpu)
     cpu->arch.resume = &cpu->arch.thread;
     write_sysreg(hcr_el2, HCR_GUEST); // physical interrupts come to EL2, from the first one on
     sysreg_trap_init();
-    if (gic->cpu_init(cpu) != OK) {
-        panic("core %u: its interrupt controller interface cannot be used", cpu->id);
-    }
+    if (gic->cpu_init(cpu) != OK) { panic("core %u: its interrupt controller interface cannot be used", cpu->id); }
     gic->enable(GIC_PPI_MAINTENANCE, true);
     gic->enable(GIC_PPI_HYP_TIMER, true);
     gic->enable(GIC_PPI_VTIMER, true);
     gic->enable(GIC_SGI_KICK, true);
 }
 
-void arch_enter(struct cpu *cpu)
-{
+void arch_enter(struct cpu *cpu) {
     cpu->entered = arch_clock();
     cpu->todo |= TODO_DISPATCH;
     resume_frame(trap_leave(cpu));

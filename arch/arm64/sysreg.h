@@ -25,9 +25,9 @@
 #define SCTLR_SA      REG_BIT(3)  // stack pointer alignment checked
 #define SCTLR_I       REG_BIT(12) // instructions cacheable
 #define SCTLR_WXN     REG_BIT(19) // what is writable is never executable
-#define SCTLR_EL2_RES1                                                                 \
-    (REG_BIT(4) | REG_BIT(5) | REG_BIT(11) | REG_BIT(16) | REG_BIT(18) | REG_BIT(22) | \
-     REG_BIT(23) | REG_BIT(28) | REG_BIT(29))
+#define SCTLR_EL2_RES1                                                                                             \
+    (REG_BIT(4) | REG_BIT(5) | REG_BIT(11) | REG_BIT(16) | REG_BIT(18) | REG_BIT(22) | REG_BIT(23) | REG_BIT(28) | \
+     REG_BIT(29))
 
 // TCR_EL2 and VTCR_EL2: what both have in the same place
 #define TCR_T0SZ(bits)     REG_FIELD(64 - (bits), 0)
@@ -94,20 +94,11 @@
 #define write_sysreg(name, v) __asm__ volatile("msr " #name ", %0" ::"r"((uint64_t)(v)) : "memory")
 
 // Barriers and maintenance: the only places that issue them (docs/memory.md lists each with its reason).
-static inline void isb(void)
-{
-    __asm__ volatile("isb" ::: "memory");
-}
+static inline void isb(void) { __asm__ volatile("isb" ::: "memory"); }
 
-static inline void dsb_ish(void)
-{
-    __asm__ volatile("dsb ish" ::: "memory");
-}
+static inline void dsb_ish(void) { __asm__ volatile("dsb ish" ::: "memory"); }
 
-static inline void dsb_sy(void)
-{
-    __asm__ volatile("dsb sy" ::: "memory");
-}
+static inline void dsb_sy(void) { __asm__ volatile("dsb sy" ::: "memory"); }
 
 #endif
 #endif

@@ -19,10 +19,9 @@
 #define ISS_CRM_SHIFT 1
 #define ISS_READ      1u
 #define ISS_RT        0x1fu
-#define SYSREG(op0, op1, crn, crm, op2)                                    \
-    ((uint32_t)(op0) << ISS_OP0_SHIFT | (uint32_t)(op1) << ISS_OP1_SHIFT | \
-     (uint32_t)(crn) << ISS_CRN_SHIFT | (uint32_t)(crm) << ISS_CRM_SHIFT | \
-     (uint32_t)(op2) << ISS_OP2_SHIFT)
+#define SYSREG(op0, op1, crn, crm, op2)                                                                       \
+    ((uint32_t)(op0) << ISS_OP0_SHIFT | (uint32_t)(op1) << ISS_OP1_SHIFT | (uint32_t)(crn) << ISS_CRN_SHIFT | \
+     (uint32_t)(crm) << ISS_CRM_SHIFT | (uint32_t)(op2) << ISS_OP2_SHIFT)
 #define ONE_REGISTER SYSREG(3, 7, 15, 15, 7)
 #define ANY_POINT    SYSREG(3, 7, 15, 0, 4) // CRm, and the lower two bits of op2
 #define ANY_CRM_OP2  SYSREG(3, 7, 15, 0, 0)
@@ -40,86 +39,73 @@ struct sysreg_row {
     access_t read, write; // NULL: undefined
 };
 
-static bool ignore_write(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
-{
+static bool ignore_write(struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
     (void)vcpu;
     (void)iss;
     (void)value;
     return true;
 }
 
-static bool read_zero(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
-{
+static bool read_zero(struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
     (void)vcpu;
     (void)iss;
     *value = 0;
     return true;
 }
 
-static bool read_id(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
-{
+static bool read_id(struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
     (void)vcpu;
     *value = id_register(CRM(iss), OP2(iss));
     return CRM(iss) >= 1 && CRM(iss) <= 7;
 }
 
-static bool read_revidr(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
-{
+static bool read_revidr(struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
     (void)vcpu;
     (void)iss;
     *value = hardware_read(revidr_el1); // tells which errata the core has
     return true;
 }
 
-static bool read_timer(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
-{
+static bool read_timer(struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
     *value = ptimer_read(vcpu, (enum ptimer_register)OP2(iss));
     return true;
 }
 
-static bool write_timer(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
-{
+static bool write_timer(struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
     ptimer_write(vcpu, (enum ptimer_register)OP2(iss), *value);
     return true;
 }
 
-static bool write_sgi_group0(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
-{
+static bool write_sgi_group0(struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
     (void)iss;
-    if (gic->version != 3) {
-        return false;
-    }
+    if (gic->version != 3) { return false; }
     vgic_send_sgi_group0(vcpu, *value);
     return true;
 }
 
 // With the system register interface at EL2 on, the guest's is always on (IHI 0069, ICC_SRE_EL1): SRE, DFB, DIB.
-static bool read_sre(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
-{
+static bool read_sre(struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
     (void)vcpu;
     (void)iss;
     *value = 7;
     return gic->version == 3;
 }
 
-static bool write_sre(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
-{
+static bool write_sre(struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
     (void)vcpu;
     (void)iss;
     (void)value;
     return gic->version == 3;
 }
 
-static bool read_mdscr(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
-{
+static bool read_mdscr(struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
     (void)vcpu;
     (void)iss;
     *value = hardware_read(mdscr_el1) & MDSCR_GUEST;
     return true;
 }
 
-static bool write_mdscr(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
-{
+static bool write_mdscr(struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
     (void)vcpu;
     (void)iss;
     hardware_write(mdscr_el1, *value & MDSCR_GUEST);
@@ -127,26 +113,22 @@ static bool write_mdscr(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
 }
 
 // OS lock: there (OSLM = 2), never locked.
-static bool read_oslsr(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
-{
+static bool read_oslsr(struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
     (void)vcpu;
     (void)iss;
     *value = BIT(3);
     return true;
 }
 
-static bool read_claim(struct vcpu *vcpu, uint32_t iss, uint64_t *value)
-{
+static bool read_claim(struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
     (void)vcpu;
     (void)iss;
     *value = 0xff; // eight claim tags, RAO
     return true;
 }
 
-#define ROW(mask_, key_, read_, write_) \
-    {.mask = (mask_), .key = (key_), .read = (read_), .write = (write_)}
-#define REG(op0, op1, crn, crm, op2, read_, write_) \
-    ROW(ONE_REGISTER, SYSREG(op0, op1, crn, crm, op2), read_, write_)
+#define ROW(mask_, key_, read_, write_)             {.mask = (mask_), .key = (key_), .read = (read_), .write = (write_)}
+#define REG(op0, op1, crn, crm, op2, read_, write_) ROW(ONE_REGISTER, SYSREG(op0, op1, crn, crm, op2), read_, write_)
 
 // What is in no row is undefined for the guest. The often used ones come first.
 static const struct sysreg_row sysreg_rows[] = {
@@ -180,41 +162,31 @@ static const struct sysreg_row sysreg_rows[] = {
 };
 
 // Says it once for each register, for the first few of a VM.
-static void note_unknown(struct vcpu *vcpu, uint32_t iss)
-{
+static void note_unknown(struct vcpu *vcpu, uint32_t iss) {
     struct trap_log *log = &vcpu->vm->arch.trap_log;
     uint32_t key = iss & ONE_REGISTER;
     unsigned long flags = spin_lock(&vcpu->vm->lock);
     bool known = log->sysreg_count == ARRAY_SIZE(log->sysregs);
 
-    for (unsigned i = 0; i < log->sysreg_count; i++) {
-        known |= log->sysregs[i] == key;
-    }
-    if (!known) {
-        log->sysregs[log->sysreg_count++] = key;
-    }
+    for (unsigned i = 0; i < log->sysreg_count; i++) { known |= log->sysregs[i] == key; }
+    if (!known) { log->sysregs[log->sysreg_count++] = key; }
     spin_unlock(&vcpu->vm->lock, flags);
     if (!known) {
-        log_line("%s: VCPU %u %s S%u_%u_C%u_C%u_%u at PC 0x%llx: not there, undefined for it",
-                 vcpu->vm->name, vcpu->index, (iss & ISS_READ) != 0 ? "reads" : "writes",
-                 key >> ISS_OP0_SHIFT & 3, key >> ISS_OP1_SHIFT & 7, key >> ISS_CRN_SHIFT & 0xf,
-                 CRM(key), OP2(key), (unsigned long long)vcpu->arch.regs.elr);
+        log_line("%s: VCPU %u %s S%u_%u_C%u_C%u_%u at PC 0x%llx: not there, undefined for it", vcpu->vm->name,
+                 vcpu->index, (iss & ISS_READ) != 0 ? "reads" : "writes", key >> ISS_OP0_SHIFT & 3,
+                 key >> ISS_OP1_SHIFT & 7, key >> ISS_CRN_SHIFT & 0xf, CRM(key), OP2(key),
+                 (unsigned long long)vcpu->arch.regs.elr);
     }
 }
 
-static access_t find(uint32_t iss)
-{
-    for (const struct sysreg_row *row = sysreg_rows; row < sysreg_rows + ARRAY_SIZE(sysreg_rows);
-         row++) {
-        if ((iss & row->mask) == row->key) {
-            return (iss & ISS_READ) != 0 ? row->read : row->write;
-        }
+static access_t find(uint32_t iss) {
+    for (const struct sysreg_row *row = sysreg_rows; row < sysreg_rows + ARRAY_SIZE(sysreg_rows); row++) {
+        if ((iss & row->mask) == row->key) { return (iss & ISS_READ) != 0 ? row->read : row->write; }
     }
     return NULL;
 }
 
-bool sysreg_access(struct vcpu *vcpu, uint32_t iss)
-{
+bool sysreg_access(struct vcpu *vcpu, uint32_t iss) {
     uint64_t *x = vcpu->arch.regs.x;
     unsigned rt = iss >> ISS_RT_SHIFT & ISS_RT;
     uint64_t value = rt == ISS_RT || (iss & ISS_READ) != 0 ? 0 : x[rt];
@@ -229,8 +201,6 @@ bool sysreg_access(struct vcpu *vcpu, uint32_t iss)
         note_unknown(vcpu, iss);
         return false;
     }
-    if ((iss & ISS_READ) != 0 && rt != ISS_RT) {
-        x[rt] = value;
-    }
+    if ((iss & ISS_READ) != 0 && rt != ISS_RT) { x[rt] = value; }
     return true;
 }

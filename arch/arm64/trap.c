@@ -21,21 +21,14 @@ struct trap_row {
 };
 
 // The trapped instruction was done on the guest's behalf; AArch32 code at EL0 has 16-bit instructions too.
-static void skip_instruction(struct vcpu *vcpu, uint64_t esr)
-{
-    vcpu->arch.regs.elr += (esr & ESR_IL) != 0 ? 4 : 2;
-}
+static void skip_instruction(struct vcpu *vcpu, uint64_t esr) { vcpu->arch.regs.elr += (esr & ESR_IL) != 0 ? 4 : 2; }
 
-static void trap_wait(struct vcpu *vcpu, uint64_t esr)
-{
+static void trap_wait(struct vcpu *vcpu, uint64_t esr) {
     skip_instruction(vcpu, esr);
-    if ((esr & ESR_WFX_TI) == 0) {
-        vcpu_block(vcpu);
-    }
+    if ((esr & ESR_WFX_TI) == 0) { vcpu_block(vcpu); }
 }
 
-static void trap_hvc(struct vcpu *vcpu, uint64_t esr)
-{
+static void trap_hvc(struct vcpu *vcpu, uint64_t esr) {
     if (unlikely((esr & 0xffff) != 0)) { // SMCCC 1.2: only immediate 0 is a call
         inject_undefined(vcpu);
         return;
@@ -43,16 +36,14 @@ static void trap_hvc(struct vcpu *vcpu, uint64_t esr)
     smccc_call(vcpu);
 }
 
-static void trap_smc(struct vcpu *vcpu, uint64_t esr)
-{
+static void trap_smc(struct vcpu *vcpu, uint64_t esr) {
     if ((esr & 0xffff) == 0) {
         skip_instruction(vcpu, esr); // an SMC that traps returns to itself (unlike HVC)
     }
     trap_hvc(vcpu, esr);
 }
 
-static void trap_sysreg(struct vcpu *vcpu, uint64_t esr)
-{
+static void trap_sysreg(struct vcpu *vcpu, uint64_t esr) {
     if (likely(sysreg_access(vcpu, ESR_ISS(esr)))) {
         skip_instruction(vcpu, esr);
     } else {
@@ -60,18 +51,15 @@ static void trap_sysreg(struct vcpu *vcpu, uint64_t esr)
     }
 }
 
-static void trap_undefined(struct vcpu *vcpu, uint64_t esr)
-{
+static void trap_undefined(struct vcpu *vcpu, uint64_t esr) {
     (void)esr;
     inject_undefined(vcpu);
 }
 
-static void trap_unknown(struct vcpu *vcpu, uint64_t esr)
-{
+static void trap_unknown(struct vcpu *vcpu, uint64_t esr) {
     vm_end(vcpu->vm, VM_END_FAULT,
-           "VCPU %u: exception class 0x%x is not one that a guest can take (ESR 0x%llx, PC 0x%llx)",
-           vcpu->index, (unsigned)(esr >> ESR_EC_SHIFT), (unsigned long long)esr,
-           (unsigned long long)vcpu->arch.regs.elr);
+           "VCPU %u: exception class 0x%x is not one that a guest can take (ESR 0x%llx, PC 0x%llx)", vcpu->index,
+           (unsigned)(esr >> ESR_EC_SHIFT), (unsigned long long)esr, (unsigned long long)vcpu->arch.regs.elr);
 }
 
 static const struct trap_row trap_table[64] = {
@@ -95,8 +83,7 @@ static const struct trap_row trap_table[64] = {
     [0x24] = {mmio_trap, EXIT_MMIO},           // data abort
 };
 
-struct regs *trap_sync(struct regs *regs, struct cpu *cpu)
-{
+struct regs *trap_sync(struct regs *regs, struct cpu *cpu) {
     struct vcpu *vcpu = container_of(regs, struct vcpu, arch.regs);
     uint64_t esr = read_sysreg(esr_el2);
     const struct trap_row *row = &trap_table[esr >> ESR_EC_SHIFT & 0x3f];
@@ -113,33 +100,25 @@ struct regs *trap_sync(struct regs *regs, struct cpu *cpu)
 }
 
 // An asynchronous external abort while a guest ran: an assigned device answered with an error.
-struct regs *trap_serror(struct regs *regs, struct cpu *cpu)
-{
+struct regs *trap_serror(struct regs *regs, struct cpu *cpu) {
     cpu->entered = arch_clock();
     if (cpu->current != NULL) {
         struct vcpu *vcpu = cpu->current;
         vcpu->stats.exits[EXIT_ABORT]++;
-        vm_end(vcpu->vm, VM_END_FAULT,
-               "VCPU %u: asynchronous external abort (ESR 0x%llx) at PC 0x%llx", vcpu->index,
+        vm_end(vcpu->vm, VM_END_FAULT, "VCPU %u: asynchronous external abort (ESR 0x%llx) at PC 0x%llx", vcpu->index,
                (unsigned long long)read_sysreg(esr_el2), (unsigned long long)regs->elr);
     }
     return trap_leave(cpu);
 }
 
 // The thread gives the core away (arch_thread_yield). Anything else from it is a bug of ours.
-struct regs *trap_thread(struct regs *regs, struct cpu *cpu)
-{
+struct regs *trap_thread(struct regs *regs, struct cpu *cpu) {
     uint64_t esr = read_sysreg(esr_el2);
 
     cpu->entered = arch_clock();
-    if (esr >> ESR_EC_SHIFT != 0x16) {
-        arch_panic_exception(regs, 0);
-    }
+    if (esr >> ESR_EC_SHIFT != 0x16) { arch_panic_exception(regs, 0); }
     cpu->todo |= TODO_DISPATCH;
     return trap_leave(cpu);
 }
 
-void arch_thread_yield(void)
-{
-    __asm__ volatile("hvc #0" ::: "memory");
-}
+void arch_thread_yield(void) { __asm__ volatile("hvc #0" ::: "memory"); }

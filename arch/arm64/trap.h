@@ -16,20 +16,14 @@ struct regs *trap_thread(struct regs *regs, struct cpu *cpu);
 void resume_frame(struct regs *frame) __attribute__((noreturn));
 
 // What every handler ends with: do what is to be done, note how long interrupts were masked, choose the frame.
-static inline struct regs *trap_leave(struct cpu *cpu)
-{
+static inline struct regs *trap_leave(struct cpu *cpu) {
     uint64_t words;
 
-    _Static_assert(offsetof(struct cpu, todo_remote) == offsetof(struct cpu, todo) + 4,
-                   "one load reads both");
+    _Static_assert(offsetof(struct cpu, todo_remote) == offsetof(struct cpu, todo) + 4, "one load reads both");
     words = __atomic_load_n((uint64_t *)(void *)&cpu->todo, __ATOMIC_RELAXED);
-    if (unlikely(words != 0)) {
-        dispatch(cpu);
-    }
+    if (unlikely(words != 0)) { dispatch(cpu); }
     uint64_t masked = arch_clock() - cpu->entered;
-    if (unlikely(masked > cpu->stats.masked_max)) {
-        cpu->stats.masked_max = masked;
-    }
+    if (unlikely(masked > cpu->stats.masked_max)) { cpu->stats.masked_max = masked; }
     return cpu->arch.resume;
 }
 

@@ -4,24 +4,23 @@
 #include "arch/arm64/sysreg_trap.h"
 
 // CPTR_EL2 without VHE. RES1 bits stay 1: where SVE (TZ) and SME (TSM) exist, 1 traps them.
-#define CPTR_RES1    0x33ffull
-#define CPTR_TTA     BIT(20) // trace registers
-#define CPTR_TAM     BIT(30) // activity monitors
+#define CPTR_RES1        0x33ffull
+#define CPTR_TTA         BIT(20) // trace registers
+#define CPTR_TAM         BIT(30) // activity monitors
 
 // MDCR_EL2
-#define MDCR_HPMN    0x1full // event counters that EL1 has: all (PMCR_EL0.N)
-#define MDCR_TPMCR   BIT(5)
-#define MDCR_TPM     BIT(6) // PMU registers
-#define MDCR_TDA     BIT(9) // debug registers
-#define MDCR_TDOSA   BIT(10)
-#define MDCR_TDRA    BIT(11)
-#define MDCR_TPMS    BIT(14) // statistical profiling; E2PB 0: its buffer is EL2's
-#define MDCR_TTRF    BIT(19) // trace filter; E2TB 0: the trace buffer is EL2's
-#define PMCR_N_SHIFT 11
+#define MDCR_HPMN        0x1full // event counters that EL1 has: all (PMCR_EL0.N)
+#define MDCR_TPMCR       BIT(5)
+#define MDCR_TPM         BIT(6) // PMU registers
+#define MDCR_TDA         BIT(9) // debug registers
+#define MDCR_TDOSA       BIT(10)
+#define MDCR_TDRA        BIT(11)
+#define MDCR_TPMS        BIT(14) // statistical profiling; E2PB 0: its buffer is EL2's
+#define MDCR_TTRF        BIT(19) // trace filter; E2TB 0: the trace buffer is EL2's
+#define PMCR_N_SHIFT     11
 
 // CNTHCTL_EL2 without VHE
-#define CNTHCTL_EL1PCTEN \
-    BIT(0) // the physical counter is read without a trap; EL1PCEN 0: its timer traps
+#define CNTHCTL_EL1PCTEN BIT(0) // the physical counter is read without a trap; EL1PCEN 0: its timer traps
 
 // Fields of the host's ID registers
 enum {
@@ -35,13 +34,9 @@ enum {
     PMUVER_NOT_ARMS = 0xf,
 };
 
-static unsigned field(uint64_t id, unsigned shift)
-{
-    return id >> shift & FIELD_MASK;
-}
+static unsigned field(uint64_t id, unsigned shift) { return id >> shift & FIELD_MASK; }
 
-static uint64_t mdcr(void)
-{
+static uint64_t mdcr(void) {
     uint64_t dfr0 = read_sysreg(id_aa64dfr0_el1);
     unsigned pmu = field(dfr0, DFR0_PMUVER);
     uint64_t value = MDCR_TDA | MDCR_TDOSA | MDCR_TDRA;
@@ -50,19 +45,14 @@ static uint64_t mdcr(void)
         value |= MDCR_TPM | MDCR_TPMCR;
         value |= read_sysreg(pmcr_el0) >> PMCR_N_SHIFT & MDCR_HPMN;
     }
-    if (field(dfr0, DFR0_PMSVER) != 0) {
-        value |= MDCR_TPMS;
-    }
-    if (field(dfr0, DFR0_TRACEFILT) != 0) {
-        value |= MDCR_TTRF;
-    }
+    if (field(dfr0, DFR0_PMSVER) != 0) { value |= MDCR_TPMS; }
+    if (field(dfr0, DFR0_TRACEFILT) != 0) { value |= MDCR_TTRF; }
     return value;
 }
 
 // Controls of later extensions start with an unknown value; 0 leaves what they enable off. Firmware that starts us at EL2
 // on such a core has opened them (Linux, Documentation/arch/arm64/booting.rst).
-static void reset_extensions(void)
-{
+static void reset_extensions(void) {
     if (field(read_sysreg(id_aa64mmfr1_el1), MMFR1_HCX) != 0) {
         write_sysreg(s3_4_c1_c2_2, 0); // HCRX_EL2
     }
@@ -75,8 +65,7 @@ static void reset_extensions(void)
     }
 }
 
-void sysreg_trap_init(void)
-{
+void sysreg_trap_init(void) {
     bool amu = field(read_sysreg(id_aa64pfr0_el1), PFR0_AMU) != 0;
 
     write_sysreg(cptr_el2, CPTR_RES1 | CPTR_TTA | (amu ? CPTR_TAM : 0));

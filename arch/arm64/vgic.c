@@ -10,16 +10,12 @@
 
 #define SGI_BITS 0xffffu
 
-void vgic_unlink(struct vgic_bank *bank, uint32_t bits)
-{
+void vgic_unlink(struct vgic_bank *bank, uint32_t bits) {
     bank->linked &= ~bits;
-    for (; bits != 0; bits &= bits - 1) {
-        gic->set_active(bank->hw[__builtin_ctz(bits)], false);
-    }
+    for (; bits != 0; bits &= bits - 1) { gic->set_active(bank->hw[__builtin_ctz(bits)], false); }
 }
 
-static uint32_t spi_changed(struct vm *vm, unsigned word, uint32_t bits)
-{
+static uint32_t spi_changed(struct vm *vm, unsigned word, uint32_t bits) {
     struct vgic_bank *bank = &vm->arch.vgic.spi[word - 1];
     uint32_t ready = vgic_ready(&vm->arch.vgic, bank) & bits;
     uint32_t news = bank->resync | (bank->resident & bank->latch & bits), who = 0;
@@ -27,32 +23,25 @@ static uint32_t spi_changed(struct vm *vm, unsigned word, uint32_t bits)
     vgic_unlink(bank, vgic_stale_links(bank) & bits);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         const struct vgic_cpu *c = &vm->vcpus[i]->arch.vgic;
-        if (((c->mine[word] & ready) | (c->held[word] & news)) != 0) {
-            who |= vgic_attend(vm->vcpus[i], word);
-        }
+        if (((c->mine[word] & ready) | (c->held[word] & news)) != 0) { who |= vgic_attend(vm->vcpus[i], word); }
     }
     return who;
 }
 
-uint32_t vgic_pended(struct vcpu *vcpu, unsigned word, uint32_t bits)
-{
+uint32_t vgic_pended(struct vcpu *vcpu, unsigned word, uint32_t bits) {
     return word == 0 ? vgic_private_pended(vcpu, bits) : spi_changed(vcpu->vm, word, bits);
 }
 
-uint32_t vgic_changed(struct vcpu *vcpu, unsigned word, uint32_t bits)
-{
+uint32_t vgic_changed(struct vcpu *vcpu, unsigned word, uint32_t bits) {
     struct vgic_bank *bank = vgic_bank(vcpu, word);
 
     bank->resync |= bits & bank->resident;
-    if (word != 0) {
-        return spi_changed(vcpu->vm, word, bits);
-    }
+    if (word != 0) { return spi_changed(vcpu->vm, word, bits); }
     uint32_t look = vgic_ready(&vcpu->vm->arch.vgic, bank) | vgic_stale_links(bank);
     return ((look & bits) | bank->resync) != 0 ? vgic_attend(vcpu, 0) : 0;
 }
 
-void vgic_kick(struct vm *vm, uint32_t who)
-{
+void vgic_kick(struct vm *vm, uint32_t who) {
     for (; who != 0; who &= who - 1) {
         struct vcpu *vcpu = vm->vcpus[__builtin_ctz(who)];
         struct cpu *cpu = this_cpu();
@@ -64,8 +53,7 @@ void vgic_kick(struct vm *vm, uint32_t who)
     }
 }
 
-uint32_t vgic_route(struct vm *vm, unsigned spi, unsigned index)
-{
+uint32_t vgic_route(struct vm *vm, unsigned spi, unsigned index) {
     unsigned word = 1 + spi / 32;
     uint32_t bit = 1u << spi % 32;
 
@@ -76,20 +64,15 @@ uint32_t vgic_route(struct vm *vm, unsigned spi, unsigned index)
     return vgic_changed(vm->vcpus[0], word, bit);
 }
 
-uint32_t vgic_set_ctlr(struct vm *vm, uint32_t ctlr)
-{
+uint32_t vgic_set_ctlr(struct vm *vm, uint32_t ctlr) {
     struct vgic *vgic = &vm->arch.vgic;
     uint32_t who = 0;
 
-    if (ctlr == vgic->ctlr) {
-        return 0;
-    }
+    if (ctlr == vgic->ctlr) { return 0; }
     vgic->ctlr = ctlr;
     vgic->open[0] = (ctlr & 1) != 0 ? ~0u : 0;
     vgic->open[1] = (ctlr & 2) != 0 ? ~0u : 0;
-    for (unsigned word = 1; word < vgic->words; word++) {
-        vgic->spi[word - 1].resync = vgic->spi[word - 1].resident;
-    }
+    for (unsigned word = 1; word < vgic->words; word++) { vgic->spi[word - 1].resync = vgic->spi[word - 1].resident; }
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         struct vgic_cpu *c = &vm->vcpus[i]->arch.vgic;
         c->bank.resync = c->bank.resident;
@@ -101,20 +84,14 @@ uint32_t vgic_set_ctlr(struct vm *vm, uint32_t ctlr)
 
 // ---- sources ----------------------------------------------------------------------------------------------
 
-static bool is_valid(const struct vcpu *vcpu, unsigned id)
-{
-    if (likely(id < 32 * vcpu->vm->arch.vgic.words)) {
-        return true;
-    }
+static bool is_valid(const struct vcpu *vcpu, unsigned id) {
+    if (likely(id < 32 * vcpu->vm->arch.vgic.words)) { return true; }
     log_line("vgic: %s has no interrupt %u", vcpu->vm->name, id);
     return false;
 }
 
-void vgic_set_line(struct vcpu *vcpu, unsigned id, bool level)
-{
-    if (!is_valid(vcpu, id)) {
-        return;
-    }
+void vgic_set_line(struct vcpu *vcpu, unsigned id, bool level) {
+    if (!is_valid(vcpu, id)) { return; }
     struct vgic *vgic = &vcpu->vm->arch.vgic;
     struct vgic_bank *bank = vgic_bank(vcpu, id / 32);
     uint32_t bit = 1u << id % 32, who = 0;
@@ -137,8 +114,7 @@ void vgic_set_line(struct vcpu *vcpu, unsigned id, bool level)
     vgic_kick(vcpu->vm, who);
 }
 
-static uint32_t latch(struct vcpu *vcpu, unsigned id, unsigned hw)
-{
+static uint32_t latch(struct vcpu *vcpu, unsigned id, unsigned hw) {
     struct vgic *vgic = &vcpu->vm->arch.vgic;
     struct vgic_bank *bank = vgic_bank(vcpu, id / 32);
     uint32_t bit = 1u << id % 32;
@@ -154,15 +130,11 @@ static uint32_t latch(struct vcpu *vcpu, unsigned id, unsigned hw)
     return who;
 }
 
-void vgic_pulse(struct vcpu *vcpu, unsigned id)
-{
-    if (is_valid(vcpu, id)) {
-        vgic_kick(vcpu->vm, latch(vcpu, id, 0));
-    }
+void vgic_pulse(struct vcpu *vcpu, unsigned id) {
+    if (is_valid(vcpu, id)) { vgic_kick(vcpu->vm, latch(vcpu, id, 0)); }
 }
 
-static __attribute__((noinline)) void inject_first(struct vcpu *vcpu, unsigned id, unsigned hw)
-{
+static __attribute__((noinline)) void inject_first(struct vcpu *vcpu, unsigned id, unsigned hw) {
     if (is_valid(vcpu, id)) {
         uint32_t who = latch(vcpu, id, hw);
         if (id < VGIC_PRIVATE) {
@@ -173,8 +145,7 @@ static __attribute__((noinline)) void inject_first(struct vcpu *vcpu, unsigned i
     }
 }
 
-void vgic_inject_hw(struct vcpu *vcpu, unsigned id, unsigned hw)
-{
+void vgic_inject_hw(struct vcpu *vcpu, unsigned id, unsigned hw) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
 
     if (likely(id < VGIC_PRIVATE && c->slot[id] != VGIC_NO_SLOT)) {
@@ -188,16 +159,13 @@ void vgic_inject_hw(struct vcpu *vcpu, unsigned id, unsigned hw)
     inject_first(vcpu, id, hw);
 }
 
-static __attribute__((noinline)) bool expire(struct vcpu *vcpu, unsigned id, unsigned hw)
-{
+static __attribute__((noinline)) bool expire(struct vcpu *vcpu, unsigned id, unsigned hw) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     unsigned slot = c->slot[id];
 
     if (slot != VGIC_NO_SLOT) {
         uint64_t lr = vgic_lr_get(c, slot);
-        if ((lr & LR_STATE) != 0) {
-            return false;
-        }
+        if ((lr & LR_STATE) != 0) { return false; }
         if (likely(c->loaded && (lr & LR_HW) != 0)) {
             gic->set_active(hw, true);
             gic->write_lr(slot, lr | LR_PENDING);
@@ -206,16 +174,13 @@ static __attribute__((noinline)) bool expire(struct vcpu *vcpu, unsigned id, uns
     } else if ((c->bank.linked & (1u << id)) != 0) { // waits for the guest to enable it
         return false;
     }
-    if (c->loaded) {
-        gic->set_active(hw, true);
-    }
+    if (c->loaded) { gic->set_active(hw, true); }
     latch(vcpu, id, hw);
     vgic_flush(vcpu);
     return true;
 }
 
-bool vgic_expire_hw(struct vcpu *vcpu, unsigned id, unsigned hw)
-{
+bool vgic_expire_hw(struct vcpu *vcpu, unsigned id, unsigned hw) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
 
     if (likely(!c->loaded && c->slot[id] != VGIC_NO_SLOT)) {
@@ -228,8 +193,7 @@ bool vgic_expire_hw(struct vcpu *vcpu, unsigned id, unsigned hw)
     return expire(vcpu, id, hw);
 }
 
-static __attribute__((noinline)) void withdraw(struct vcpu *vcpu, unsigned id)
-{
+static __attribute__((noinline)) void withdraw(struct vcpu *vcpu, unsigned id) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     unsigned slot = c->slot[id];
 
@@ -237,9 +201,7 @@ static __attribute__((noinline)) void withdraw(struct vcpu *vcpu, unsigned id)
         uint64_t lr = vgic_lr_get(c, slot);
         if (unlikely((lr & (LR_STATE | LR_HW)) == (LR_PENDING | LR_HW))) {
             vgic_lr_put(c, slot, lr & ~LR_STATE);
-            if (c->loaded) {
-                gic->set_active(c->bank.hw[id], false);
-            }
+            if (c->loaded) { gic->set_active(c->bank.hw[id], false); }
         }
         return;
     }
@@ -250,31 +212,24 @@ static __attribute__((noinline)) void withdraw(struct vcpu *vcpu, unsigned id)
     vgic_flush(vcpu);
 }
 
-void vgic_hw_line(struct vcpu *vcpu, unsigned id, bool level)
-{
-    if (!level && (vcpu->arch.vgic.bank.linked & (1u << id)) != 0) {
-        withdraw(vcpu, id);
-    }
+void vgic_hw_line(struct vcpu *vcpu, unsigned id, bool level) {
+    if (!level && (vcpu->arch.vgic.bank.linked & (1u << id)) != 0) { withdraw(vcpu, id); }
 }
 
 // ---- what a guest reads ------------------------------------------------------------------------------------
 
-static uint32_t resident_state(struct vcpu *holder, unsigned word, uint64_t state, bool here)
-{
+static uint32_t resident_state(struct vcpu *holder, unsigned word, uint64_t state, bool here) {
     const struct vgic_cpu *c = &holder->arch.vgic;
     uint32_t bits = 0;
 
     for (unsigned i = 0; i < gic_machine.lr_count; i++) {
         uint64_t lr = here ? gic->read_lr(i) : __atomic_load_n(&c->lr[i], __ATOMIC_RELAXED);
-        if ((c->used & 1u << i) != 0 && LR_ID(lr) / 32 == word && (lr & state) != 0) {
-            bits |= 1u << LR_ID(lr) % 32;
-        }
+        if ((c->used & 1u << i) != 0 && LR_ID(lr) / 32 == word && (lr & state) != 0) { bits |= 1u << LR_ID(lr) % 32; }
     }
     return bits;
 }
 
-uint32_t vgic_read_state(struct vcpu *vcpu, unsigned word, uint64_t state, uint32_t *who)
-{
+uint32_t vgic_read_state(struct vcpu *vcpu, unsigned word, uint64_t state, uint32_t *who) {
     struct vm *vm = vcpu->vm;
     struct vgic_bank *bank = vgic_bank(vcpu, word);
     uint32_t bits = 0, voided = state == LR_PENDING ? bank->void_pending : bank->void_active;
@@ -291,26 +246,19 @@ uint32_t vgic_read_state(struct vcpu *vcpu, unsigned word, uint64_t state, uint3
                 *who |= vgic_attend(holder, word);
             }
         }
-        if (word == 0) {
-            break;
-        }
+        if (word == 0) { break; }
     }
     return (bits & ~voided) | (state == LR_PENDING ? vgic_pending(bank) : bank->active);
 }
 
 // ---- life -------------------------------------------------------------------------------------------------
 
-static void reset_cpu(struct vcpu *vcpu)
-{
+static void reset_cpu(struct vcpu *vcpu) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
 
-    for (unsigned i = 0; i < VGIC_PRIVATE; i++) {
-        c->slot[i] = VGIC_NO_SLOT;
-    }
+    for (unsigned i = 0; i < VGIC_PRIVATE; i++) { c->slot[i] = VGIC_NO_SLOT; }
     c->bank = (struct vgic_bank){.edge = SGI_BITS, .enabled = gic->version == 2 ? SGI_BITS : 0};
-    for (unsigned i = 0; i < ARRAY_SIZE(c->sgi_sources); i++) {
-        c->sgi_sources[i] = 0;
-    }
+    for (unsigned i = 0; i < ARRAY_SIZE(c->sgi_sources); i++) { c->sgi_sources[i] = 0; }
     c->mine[0] = ~0u;
     c->held[0] = ~0u;
     c->used = 0;
@@ -327,8 +275,7 @@ static void reset_cpu(struct vcpu *vcpu)
     c->words = (1u << vcpu->vm->arch.vgic.words) - 1; // SPIs that already wait for it
 }
 
-void vgic_vcpu_reset(struct vcpu *vcpu)
-{
+void vgic_vcpu_reset(struct vcpu *vcpu) {
     struct vgic *vgic = &vcpu->vm->arch.vgic;
 
     ASSERT(!vcpu->arch.vgic.loaded);
@@ -340,8 +287,7 @@ void vgic_vcpu_reset(struct vcpu *vcpu)
     vgic_kick(vcpu->vm, who & ~(1u << vcpu->index));
 }
 
-void vgic_vm_reset(struct vm *vm)
-{
+void vgic_vm_reset(struct vm *vm) {
     struct vgic *vgic = &vm->arch.vgic;
     unsigned long flags = spin_lock(&vgic->lock);
 
@@ -361,14 +307,11 @@ void vgic_vm_reset(struct vm *vm)
             c->held[word] = 0;
         }
     }
-    for (unsigned i = 0; i < 32 * (vgic->words - 1); i++) {
-        vgic->route[i] = gic->version == 2 ? 1 : 0;
-    }
+    for (unsigned i = 0; i < 32 * (vgic->words - 1); i++) { vgic->route[i] = gic->version == 2 ? 1 : 0; }
     spin_unlock(&vgic->lock, flags);
 }
 
-int vgic_vm_init(struct vm *vm)
-{
+int vgic_vm_init(struct vm *vm) {
     struct vgic *vgic = &vm->arch.vgic;
     unsigned words = (MIN(vm->desc->spi_count, (unsigned)VGIC_MAX_SPIS) + 31) / 32;
 
@@ -376,9 +319,7 @@ int vgic_vm_init(struct vm *vm)
     if (words != 0) {
         vgic->spi = memory_alloc(words * sizeof(*vgic->spi));
         vgic->route = memory_alloc(words * 32 * sizeof(*vgic->route));
-        if (vgic->spi == NULL || vgic->route == NULL) {
-            return ERR_NO_MEMORY;
-        }
+        if (vgic->spi == NULL || vgic->route == NULL) { return ERR_NO_MEMORY; }
     }
     vgic_vm_reset(vm);
     return gic->version == 2 ? vgic_v2_vm_init(vm) : vgic_v3_vm_init(vm);

@@ -52,8 +52,7 @@ struct vgic_bank {
     uint32_t enabled;
     uint32_t group1;
     uint32_t edge;
-    uint32_t
-        latch; // pending by an edge, by the guest's write, or by the physical interrupt it is linked to
+    uint32_t latch;    // pending by an edge, by the guest's write, or by the physical interrupt it is linked to
     uint32_t line;     // level input
     uint32_t active;   // and not (yet) so in a list register
     uint32_t resident; // in a list register of some VCPU
@@ -73,10 +72,10 @@ struct vgic_cpu {
     uint32_t apr[2][4]; // ICH_AP0R<n>, ICH_AP1R<n>
     uint8_t slot[VGIC_PRIVATE];
     bool loaded;
-    bool attention; // vgic_flush has something to do; whoever sets it kicks
-    bool parked;    // an active interrupt of this VCPU may lie outside the list registers
-    bool asleep;    // v3 GICR_WAKER.ProcessorSleep
-    uint32_t words; // bit n: bank n may have something for the list registers
+    bool attention;            // vgic_flush has something to do; whoever sets it kicks
+    bool parked;               // an active interrupt of this VCPU may lie outside the list registers
+    bool asleep;               // v3 GICR_WAKER.ProcessorSleep
+    uint32_t words;            // bit n: bank n may have something for the list registers
     uint32_t mine[VGIC_WORDS]; // routed here
     uint32_t held[VGIC_WORDS]; // in this VCPU's list registers, or active on it
     uint8_t sgi_sources[16];   // v2: which VCPUs sent it
@@ -120,13 +119,10 @@ void vgic_send_sgi(struct vcpu *vcpu, uint64_t sgi1r);
 void vgic_send_sgi_group0(struct vcpu *vcpu, uint64_t sgi0r);
 
 // Handler context, own core.
-void vgic_flush(
-    struct vcpu
-        *vcpu); // what became ready -> LRs: TODO_INTERRUPTS, and whenever it becomes current
-void vgic_load(struct vcpu *vcpu); // into hardware, physical active state of linked PPIs set
-void vgic_save(struct vcpu *vcpu); // back, physical active state of linked PPIs cleared
-void vgic_maintenance(
-    struct vcpu *vcpu); // maintenance interrupt; `vcpu` is the loaded one, current or not
+void vgic_flush(struct vcpu *vcpu);       // what became ready -> LRs: TODO_INTERRUPTS, and whenever it becomes current
+void vgic_load(struct vcpu *vcpu);        // into hardware, physical active state of linked PPIs set
+void vgic_save(struct vcpu *vcpu);        // back, physical active state of linked PPIs cleared
+void vgic_maintenance(struct vcpu *vcpu); // maintenance interrupt; `vcpu` is the loaded one, current or not
 bool vgic_has_pending(struct vcpu *vcpu); // something that would end a WFI
 
 #endif

@@ -10,60 +10,46 @@
 
 #define LR_ID(lr) ((unsigned)((lr) & 0x3ff))
 
-static inline struct vgic_bank *vgic_bank(struct vcpu *vcpu, unsigned word)
-{
+static inline struct vgic_bank *vgic_bank(struct vcpu *vcpu, unsigned word) {
     return word == 0 ? &vcpu->arch.vgic.bank : &vcpu->vm->arch.vgic.spi[word - 1];
 }
 
-static inline uint32_t vgic_pending(const struct vgic_bank *bank)
-{
-    return bank->latch | (bank->line & ~bank->edge);
-}
+static inline uint32_t vgic_pending(const struct vgic_bank *bank) { return bank->latch | (bank->line & ~bank->edge); }
 
 // Pending, enabled, and its group enabled in the distributor.
-static inline uint32_t vgic_deliverable(const struct vgic *vgic, const struct vgic_bank *bank)
-{
+static inline uint32_t vgic_deliverable(const struct vgic *vgic, const struct vgic_bank *bank) {
     uint32_t open = (vgic->open[1] & bank->group1) | (vgic->open[0] & ~bank->group1);
 
     return vgic_pending(bank) & bank->enabled & open;
 }
 
 // Deliverable and waiting for a list register.
-static inline uint32_t vgic_ready(const struct vgic *vgic, const struct vgic_bank *bank)
-{
+static inline uint32_t vgic_ready(const struct vgic *vgic, const struct vgic_bank *bank) {
     return vgic_deliverable(vgic, bank) & ~bank->active & ~bank->resident;
 }
 
 // Linked, but nothing is left that would end it.
-static inline uint32_t vgic_stale_links(const struct vgic_bank *bank)
-{
+static inline uint32_t vgic_stale_links(const struct vgic_bank *bank) {
     return bank->linked & ~(bank->resident | bank->latch | bank->active);
 }
 
 // Orders interrupts: the smaller, the more urgent.
 #define URGENCY_ID(u)       ((u) & 0xff)
 #define URGENCY_PRIORITY(u) ((u) >> 8)
-static inline uint32_t vgic_urgency(const struct vgic_bank *bank, unsigned word, unsigned n)
-{
+static inline uint32_t vgic_urgency(const struct vgic_bank *bank, unsigned word, unsigned n) {
     return (uint32_t)bank->priority[n] << 8 | (word * 32 + n);
 }
 
 // SGIs of a v2 guest are pending once for each sender.
-static inline bool vgic_is_v2_sgi(unsigned id)
-{
-    return id < 16 && gic->version == 2;
-}
+static inline bool vgic_is_v2_sgi(unsigned id) { return id < 16 && gic->version == 2; }
 
 // Marks that VCPU to look at bank `word` in its next vgic_flush; returns the bit of it in a kick set, or 0 when an
 // earlier mark has kicked it already.
-static inline uint32_t vgic_attend(struct vcpu *vcpu, unsigned word)
-{
+static inline uint32_t vgic_attend(struct vcpu *vcpu, unsigned word) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
 
     c->words |= 1u << word;
-    if (c->attention) {
-        return 0;
-    }
+    if (c->attention) { return 0; }
     c->attention = true;
     return 1u << vcpu->index;
 }
@@ -74,8 +60,7 @@ uint32_t vgic_changed(struct vcpu *vcpu, unsigned word, uint32_t bits);
 
 // The same, when all that changed is that they became pending: the list register can stay as it is.
 uint32_t vgic_pended(struct vcpu *vcpu, unsigned word, uint32_t bits);
-static inline uint32_t vgic_private_pended(struct vcpu *vcpu, uint32_t bits)
-{
+static inline uint32_t vgic_private_pended(struct vcpu *vcpu, uint32_t bits) {
     const struct vgic_bank *bank = &vcpu->arch.vgic.bank;
     uint32_t look = vgic_deliverable(&vcpu->vm->arch.vgic, bank) | bank->resident;
 
@@ -92,27 +77,20 @@ void vgic_kick(struct vm *vm, uint32_t who);
 uint32_t vgic_read_state(struct vcpu *vcpu, unsigned word, uint64_t state, uint32_t *who);
 
 // ---- list registers (vgic_lr.c): own core ----------------------------------------------------------------
-static inline uint64_t vgic_lr_get(const struct vgic_cpu *c, unsigned i)
-{
+static inline uint64_t vgic_lr_get(const struct vgic_cpu *c, unsigned i) {
     return c->loaded ? gic->read_lr(i) : c->lr[i];
 }
 
-static inline void vgic_lr_put(struct vgic_cpu *c, unsigned i, uint64_t lr)
-{
+static inline void vgic_lr_put(struct vgic_cpu *c, unsigned i, uint64_t lr) {
     __atomic_store_n(&c->lr[i], lr, __ATOMIC_RELAXED);
-    if (c->loaded) {
-        gic->write_lr(i, lr);
-    }
+    if (c->loaded) { gic->write_lr(i, lr); }
 }
 
 // Which list registers are neither pending nor active.
-static inline uint32_t vgic_lr_ended(const struct vgic_cpu *c)
-{
+static inline uint32_t vgic_lr_ended(const struct vgic_cpu *c) {
     uint32_t ended = 0;
 
-    if (likely(c->loaded)) {
-        return gic->empty_lrs();
-    }
+    if (likely(c->loaded)) { return gic->empty_lrs(); }
     for (uint32_t used = c->used; used != 0; used &= used - 1) {
         unsigned i = (unsigned)__builtin_ctz(used);
         ended |= (c->lr[i] & LR_STATE) == 0 ? 1u << i : 0;
@@ -120,8 +98,7 @@ static inline uint32_t vgic_lr_ended(const struct vgic_cpu *c)
     return ended;
 }
 
-static inline uint32_t vgic_lr_free(const struct vgic_cpu *c)
-{
+static inline uint32_t vgic_lr_free(const struct vgic_cpu *c) {
     return ~c->used & (uint32_t)(BIT(gic_machine.lr_count) - 1);
 }
 
@@ -141,8 +118,7 @@ uint32_t vgic_lr_fill(struct vcpu *vcpu);
 uint32_t vgic_evacuate(struct vcpu *vcpu);
 
 // The VCPU with this affinity (Aff3..Aff0 as in IROUTER, packed to 32 bits), or vcpu_count.
-static inline unsigned vgic_affinity_index(const struct vm *vm, uint32_t affinity)
-{
+static inline unsigned vgic_affinity_index(const struct vm *vm, uint32_t affinity) {
     return affinity < vm->vcpu_count ? affinity : vm->vcpu_count;
 }
 // SPI `spi` (0 = INTID 32) goes to VCPU `index` from now on; nowhere when there is none. Returns a kick set.

@@ -15,25 +15,21 @@
 enum { FILL_MAX = 4 };
 
 // Moves the pending state of `id` from its bank into a list register; returns the bits that it adds there.
-static uint64_t take_pending(struct vgic_cpu *c, struct vgic_bank *bank, unsigned id)
-{
+static uint64_t take_pending(struct vgic_cpu *c, struct vgic_bank *bank, unsigned id) {
     uint64_t lr = LR_PENDING;
 
     if (vgic_is_v2_sgi(id)) {
         uint8_t *sources = &c->sgi_sources[id];
         lr |= (uint64_t)__builtin_ctz(*sources | 0x80u) << LR_SOURCE_SHIFT;
         *sources &= (uint8_t)(*sources - 1);
-        if (*sources != 0) {
-            return lr;
-        }
+        if (*sources != 0) { return lr; }
     }
     bank->latch &= ~(1u << id % 32);
     return lr;
 }
 
 // Fills list register `i` from the bank. `active`: LR_ACTIVE, with the sender of a v2 SGI, or 0.
-void vgic_lr_place(struct vcpu *vcpu, unsigned i, unsigned id, uint64_t active)
-{
+void vgic_lr_place(struct vcpu *vcpu, unsigned i, unsigned id, uint64_t active) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     unsigned word = id / 32, n = id % 32;
     struct vgic_bank *bank = vgic_bank(vcpu, word);
@@ -43,15 +39,9 @@ void vgic_lr_place(struct vcpu *vcpu, unsigned i, unsigned id, uint64_t active)
 
     // Pending and active at once in one list register is for edges only: a level is looked at again when it ends, a
     // linked register cannot (IHI 0069, ICH_LR.HW), a second sender needs a second pass.
-    if (active != 0 && ((bank->edge & ~bank->linked & bit) == 0 || vgic_is_v2_sgi(id))) {
-        pending = false;
-    }
-    if (pending) {
-        lr |= take_pending(c, bank, id);
-    }
-    if ((bank->group1 & bit) != 0) {
-        lr |= LR_GROUP1;
-    }
+    if (active != 0 && ((bank->edge & ~bank->linked & bit) == 0 || vgic_is_v2_sgi(id))) { pending = false; }
+    if (pending) { lr |= take_pending(c, bank, id); }
+    if ((bank->group1 & bit) != 0) { lr |= LR_GROUP1; }
     c->eoi &= ~(1u << i);
     if ((bank->linked & ~bank->latch & bit) != 0) {
         lr |= LR_HW | (uint64_t)bank->hw[n] << LR_PHYSICAL_SHIFT;
@@ -63,15 +53,12 @@ void vgic_lr_place(struct vcpu *vcpu, unsigned i, unsigned id, uint64_t active)
     bank->active &= ~bit;
     c->held[word] |= bit;
     c->used |= 1u << i;
-    if (word == 0) {
-        c->slot[n] = (uint8_t)i;
-    }
+    if (word == 0) { c->slot[n] = (uint8_t)i; }
     vgic_lr_put(c, i, lr);
 }
 
 // Empties list register `i` into the bank, as far as its state still counts. Returns what vgic_lr_place takes as `active`.
-static uint64_t fold(struct vcpu *vcpu, unsigned i)
-{
+static uint64_t fold(struct vcpu *vcpu, unsigned i) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     uint64_t lr = vgic_lr_get(c, i), active = 0;
     unsigned id = LR_ID(lr), word = id / 32;
@@ -79,20 +66,14 @@ static uint64_t fold(struct vcpu *vcpu, unsigned i)
     uint32_t bit = 1u << id % 32;
 
     if ((lr & LR_PENDING) != 0 && (bank->void_pending & bit) == 0) {
-        if (vgic_is_v2_sgi(id)) {
-            c->sgi_sources[id] |= (uint8_t)(1u << (lr >> LR_SOURCE_SHIFT & 7));
-        }
-        if (((bank->edge | bank->linked | ~bank->line) & bit) != 0) {
-            bank->latch |= bit;
-        }
+        if (vgic_is_v2_sgi(id)) { c->sgi_sources[id] |= (uint8_t)(1u << (lr >> LR_SOURCE_SHIFT & 7)); }
+        if (((bank->edge | bank->linked | ~bank->line) & bit) != 0) { bank->latch |= bit; }
     }
     if (((lr & LR_ACTIVE) != 0 && (bank->void_active & bit) == 0) || (bank->active & bit) != 0) {
         active = LR_ACTIVE | (vgic_is_v2_sgi(id) ? lr & LR_SOURCE_MASK : 0);
     }
     // The guest's end was that of the physical one, but an SPI may have fired anew since, on another core.
-    if ((lr & (LR_STATE | LR_HW)) == LR_HW && (word == 0 || (bank->latch & bit) == 0)) {
-        bank->linked &= ~bit;
-    }
+    if ((lr & (LR_STATE | LR_HW)) == LR_HW && (word == 0 || (bank->latch & bit) == 0)) { bank->linked &= ~bit; }
     bank->resident &= ~bit;
     bank->resync &= ~bit;
     bank->void_pending &= ~bit;
@@ -110,8 +91,7 @@ static uint64_t fold(struct vcpu *vcpu, unsigned i)
 }
 
 // An interrupt that left its list register: its pending state may be for another VCPU by now.
-static uint32_t settle(struct vcpu *vcpu, unsigned id, uint64_t active)
-{
+static uint32_t settle(struct vcpu *vcpu, unsigned id, uint64_t active) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     uint32_t bit = 1u << id % 32;
 
@@ -123,32 +103,27 @@ static uint32_t settle(struct vcpu *vcpu, unsigned id, uint64_t active)
     return vgic_changed(vcpu, id / 32, bit);
 }
 
-uint32_t vgic_lr_evict(struct vcpu *vcpu, unsigned i)
-{
+uint32_t vgic_lr_evict(struct vcpu *vcpu, unsigned i) {
     unsigned id = LR_ID(vcpu->arch.vgic.lr[i]);
 
     return settle(vcpu, id, fold(vcpu, i));
 }
 
 // An edge, or a linked one, that comes again to the list register where it ended: only the state has to be set.
-static bool reuse(struct vcpu *vcpu, unsigned i, unsigned id)
-{
+static bool reuse(struct vcpu *vcpu, unsigned i, unsigned id) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     struct vgic_bank *bank = vgic_bank(vcpu, id / 32);
-    uint32_t again = vgic_deliverable(&vcpu->vm->arch.vgic, bank) & c->mine[id / 32] & bank->latch &
-                     (bank->edge | bank->linked);
+    uint32_t again =
+        vgic_deliverable(&vcpu->vm->arch.vgic, bank) & c->mine[id / 32] & bank->latch & (bank->edge | bank->linked);
 
-    if ((again & 1u << id % 32) == 0 || vgic_is_v2_sgi(id)) {
-        return false;
-    }
+    if ((again & 1u << id % 32) == 0 || vgic_is_v2_sgi(id)) { return false; }
     bank->latch &= ~(1u << id % 32);
     vgic_lr_put(c, i, (c->lr[i] & ~LR_STATE) | LR_PENDING);
     return true;
 }
 
 // One whose end asked for no maintenance keeps its list register until somebody needs that: most come again.
-uint32_t vgic_lr_renew(struct vcpu *vcpu)
-{
+uint32_t vgic_lr_renew(struct vcpu *vcpu) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     uint32_t ended = vgic_lr_ended(c), who = 0;
 
@@ -159,9 +134,7 @@ uint32_t vgic_lr_renew(struct vcpu *vcpu)
         if ((bank->resync & bit) == 0) {
             bool over = (ended & 1u << i) != 0;
             bool asks = over && (c->eoi & 1u << i) != 0;
-            if (((bank->latch & bit) == 0 && !asks) || (over && reuse(vcpu, i, id))) {
-                continue;
-            }
+            if (((bank->latch & bit) == 0 && !asks) || (over && reuse(vcpu, i, id))) { continue; }
         }
         uint64_t active = fold(vcpu, i);
         if (active != 0 || (vgic_ready(&vcpu->vm->arch.vgic, bank) & c->mine[word] & bit) != 0) {
@@ -176,8 +149,7 @@ uint32_t vgic_lr_renew(struct vcpu *vcpu)
 // ---- filling ----------------------------------------------------------------------------------------------
 
 // The most urgent ready interrupts, most urgent first. Looks at every ready one: up to 256 of them.
-static unsigned choose(struct vcpu *vcpu, uint32_t keys[FILL_MAX])
-{
+static unsigned choose(struct vcpu *vcpu, uint32_t keys[FILL_MAX]) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     unsigned count = 0;
 
@@ -188,13 +160,9 @@ static unsigned choose(struct vcpu *vcpu, uint32_t keys[FILL_MAX])
         for (; ready != 0; ready &= ready - 1) {
             unsigned n = (unsigned)__builtin_ctz(ready);
             uint32_t key = vgic_urgency(bank, word, n);
-            if (count == FILL_MAX && key > keys[count - 1]) {
-                continue;
-            }
+            if (count == FILL_MAX && key > keys[count - 1]) { continue; }
             unsigned at = count < FILL_MAX ? count++ : count - 1;
-            for (; at > 0 && keys[at - 1] > key; at--) {
-                keys[at] = keys[at - 1];
-            }
+            for (; at > 0 && keys[at - 1] > key; at--) { keys[at] = keys[at - 1]; }
             keys[at] = key;
         }
     }
@@ -202,30 +170,24 @@ static unsigned choose(struct vcpu *vcpu, uint32_t keys[FILL_MAX])
 }
 
 // Which list register gives way to an interrupt of that priority when all are in use, or VGIC_NO_SLOT.
-static unsigned victim(const struct vgic_cpu *c, unsigned priority)
-{
+static unsigned victim(const struct vgic_cpu *c, unsigned priority) {
     unsigned worst[2] = {VGIC_NO_SLOT, VGIC_NO_SLOT}, level[2] = {0, 0}; // pending, active
 
     for (unsigned i = 0; i < gic_machine.lr_count; i++) {
         uint64_t lr = vgic_lr_get(c, i);
         unsigned active = (lr & LR_ACTIVE) != 0;
-        if ((lr & LR_STATE) == 0) {
-            return i;
-        }
+        if ((lr & LR_STATE) == 0) { return i; }
         if (worst[active] == VGIC_NO_SLOT || LR_PRIORITY(lr) >= level[active]) {
             worst[active] = i;
             level[active] = LR_PRIORITY(lr);
         }
     }
-    if (worst[0] == VGIC_NO_SLOT) {
-        return worst[1];
-    }
+    if (worst[0] == VGIC_NO_SLOT) { return worst[1]; }
     return level[0] > priority ? worst[0] : VGIC_NO_SLOT;
 }
 
 // Which of the marked banks still have something ready.
-static uint32_t ready_words(struct vcpu *vcpu)
-{
+static uint32_t ready_words(struct vcpu *vcpu) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
 
     for (uint32_t words = c->words; words != 0; words &= words - 1) {
@@ -237,25 +199,17 @@ static uint32_t ready_words(struct vcpu *vcpu)
     return c->words;
 }
 
-uint32_t vgic_lr_fill(struct vcpu *vcpu)
-{
+uint32_t vgic_lr_fill(struct vcpu *vcpu) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     uint32_t keys[FILL_MAX], who = 0;
 
-    if (ready_words(vcpu) == 0) {
-        return 0;
-    }
+    if (ready_words(vcpu) == 0) { return 0; }
     unsigned count = choose(vcpu, keys);
     for (unsigned k = 0; k < count; k++) {
         uint32_t unused = vgic_lr_free(c);
-        unsigned i =
-            unused != 0 ? (unsigned)__builtin_ctz(unused) : victim(c, URGENCY_PRIORITY(keys[k]));
-        if (i == VGIC_NO_SLOT) {
-            break;
-        }
-        if (unused == 0) {
-            who |= vgic_lr_evict(vcpu, i);
-        }
+        unsigned i = unused != 0 ? (unsigned)__builtin_ctz(unused) : victim(c, URGENCY_PRIORITY(keys[k]));
+        if (i == VGIC_NO_SLOT) { break; }
+        if (unused == 0) { who |= vgic_lr_evict(vcpu, i); }
         vgic_lr_place(vcpu, i, URGENCY_ID(keys[k]), 0);
     }
     ready_words(vcpu);

@@ -20,76 +20,56 @@ struct field {
 
 // ---- a bit each -------------------------------------------------------------------------------------------
 
-static uint32_t read_group(struct field *f)
-{
-    return f->bank->group1;
-}
+static uint32_t read_group(struct field *f) { return f->bank->group1; }
 
-static void write_group(struct field *f, uint32_t value)
-{
+static void write_group(struct field *f, uint32_t value) {
     uint32_t changed = f->bank->group1 ^ value;
 
     f->bank->group1 = value;
     f->who = vgic_changed(f->vcpu, f->word, changed);
 }
 
-static uint32_t read_enabled(struct field *f)
-{
-    return f->bank->enabled;
-}
+static uint32_t read_enabled(struct field *f) { return f->bank->enabled; }
 
-static void enable(struct field *f, uint32_t value)
-{
+static void enable(struct field *f, uint32_t value) {
     uint32_t changed = value & ~f->bank->enabled;
 
     f->bank->enabled |= changed;
     f->who = vgic_changed(f->vcpu, f->word, changed);
 }
 
-static void disable(struct field *f, uint32_t value)
-{
-    uint32_t fixed =
-        f->word == 0 && gic->version == 2 ? 0xffffu : 0; // SGIs are always enabled there
+static void disable(struct field *f, uint32_t value) {
+    uint32_t fixed = f->word == 0 && gic->version == 2 ? 0xffffu : 0; // SGIs are always enabled there
     uint32_t changed = value & f->bank->enabled & ~fixed;
 
     f->bank->enabled &= ~changed;
     f->who = vgic_changed(f->vcpu, f->word, changed);
 }
 
-static uint32_t read_pending(struct field *f)
-{
-    return vgic_read_state(f->vcpu, f->word, LR_PENDING, &f->who);
-}
+static uint32_t read_pending(struct field *f) { return vgic_read_state(f->vcpu, f->word, LR_PENDING, &f->who); }
 
 // SGIs of v2 are made pending by their senders only (IHI 0048B, 4.3.7).
-static uint32_t pendable(const struct field *f, uint32_t value)
-{
+static uint32_t pendable(const struct field *f, uint32_t value) {
     return f->word == 0 && gic->version == 2 ? value & ~0xffffu : value;
 }
 
-static void set_pending(struct field *f, uint32_t value)
-{
+static void set_pending(struct field *f, uint32_t value) {
     value = pendable(f, value);
     f->bank->latch |= value;
     f->who = vgic_changed(f->vcpu, f->word, value);
 }
 
-static void clear_pending(struct field *f, uint32_t value)
-{
+static void clear_pending(struct field *f, uint32_t value) {
     value = pendable(f, value);
     f->bank->latch &= ~value;
     f->bank->void_pending |= value & f->bank->resident;
     f->who = vgic_changed(f->vcpu, f->word, value);
 }
 
-static uint32_t read_active(struct field *f)
-{
-    return vgic_read_state(f->vcpu, f->word, LR_ACTIVE, &f->who);
-}
+static uint32_t read_active(struct field *f) { return vgic_read_state(f->vcpu, f->word, LR_ACTIVE, &f->who); }
 
 // An interrupt made active by hand is so on the VCPU that it is routed to, which keeps it in a list register.
-static void set_active(struct field *f, uint32_t value)
-{
+static void set_active(struct field *f, uint32_t value) {
     struct vm *vm = f->vcpu->vm;
     uint32_t fresh = value & ~(f->bank->resident | f->bank->active);
 
@@ -107,14 +87,11 @@ static void set_active(struct field *f, uint32_t value)
     f->who |= vgic_changed(f->vcpu, f->word, value);
 }
 
-static void clear_active(struct field *f, uint32_t value)
-{
+static void clear_active(struct field *f, uint32_t value) {
     struct vm *vm = f->vcpu->vm;
     uint32_t parked = value & f->bank->active & ~f->bank->resident;
 
-    for (unsigned i = 0; i < vm->vcpu_count && f->word != 0; i++) {
-        vm->vcpus[i]->arch.vgic.held[f->word] &= ~parked;
-    }
+    for (unsigned i = 0; i < vm->vcpu_count && f->word != 0; i++) { vm->vcpus[i]->arch.vgic.held[f->word] &= ~parked; }
     f->bank->active &= ~value;
     f->bank->void_active |= value & f->bank->resident;
     f->who = vgic_changed(f->vcpu, f->word, value);
@@ -122,18 +99,14 @@ static void clear_active(struct field *f, uint32_t value)
 
 // ---- more than a bit each ---------------------------------------------------------------------------------
 
-static uint32_t read_priority(struct field *f)
-{
+static uint32_t read_priority(struct field *f) {
     uint32_t value = 0;
 
-    for (unsigned i = f->bytes; i > 0; i--) {
-        value = value << 8 | f->bank->priority[f->first + i - 1];
-    }
+    for (unsigned i = f->bytes; i > 0; i--) { value = value << 8 | f->bank->priority[f->first + i - 1]; }
     return value;
 }
 
-static void write_priority(struct field *f, uint32_t value)
-{
+static void write_priority(struct field *f, uint32_t value) {
     uint32_t changed = 0;
 
     for (unsigned i = 0; i < f->bytes; i++, value >>= 8) {
@@ -144,18 +117,14 @@ static void write_priority(struct field *f, uint32_t value)
     f->who = vgic_changed(f->vcpu, f->word, changed);
 }
 
-static uint32_t read_config(struct field *f)
-{
+static uint32_t read_config(struct field *f) {
     uint32_t value = 0;
 
-    for (unsigned i = 0; i < 16; i++) {
-        value |= (f->bank->edge >> (f->first + i) & 1) << (2 * i + 1);
-    }
+    for (unsigned i = 0; i < 16; i++) { value |= (f->bank->edge >> (f->first + i) & 1) << (2 * i + 1); }
     return value;
 }
 
-static void write_config(struct field *f, uint32_t value)
-{
+static void write_config(struct field *f, uint32_t value) {
     uint32_t edge = f->bank->edge;
 
     if (f->word == 0 && f->first == 0) { // SGIs are edges
@@ -196,8 +165,7 @@ static const struct row rows[0x1000 / 0x80] = {
     ROWS2(GICD_ICFGR) = {read_config, write_config, 2, false, GICD_ICFGR},
 };
 
-void vgic_bank_access(struct vcpu *vcpu, unsigned first, unsigned end, struct mmio_access *access)
-{
+void vgic_bank_access(struct vcpu *vcpu, unsigned first, unsigned end, struct mmio_access *access) {
     const struct row *row = &rows[access->offset / 0x80 & (ARRAY_SIZE(rows) - 1)];
     unsigned id;
 

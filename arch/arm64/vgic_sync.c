@@ -6,8 +6,7 @@
 // ---- parked active interrupts -----------------------------------------------------------------------------
 
 // The most urgent parked one: the guest ends what it took last. GIC_SPURIOUS: none.
-static unsigned parked_best(struct vcpu *vcpu)
-{
+static unsigned parked_best(struct vcpu *vcpu) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     uint32_t best = ~0u;
 
@@ -22,32 +21,24 @@ static unsigned parked_best(struct vcpu *vcpu)
     return best == ~0u ? GIC_SPURIOUS : URGENCY_ID(best);
 }
 
-static uint32_t end_parked(struct vcpu *vcpu)
-{
+static uint32_t end_parked(struct vcpu *vcpu) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     uint32_t count = (c->loaded ? gic->read_hcr() : c->hcr) >> GIC_HCR_EOI_COUNT_SHIFT, who = 0;
 
-    if (c->loaded && count != 0) {
-        gic->virtual_control(c->hcr);
-    }
+    if (c->loaded && count != 0) { gic->virtual_control(c->hcr); }
     for (; count != 0; count--) {
         unsigned id = parked_best(vcpu);
-        if (id == GIC_SPURIOUS) {
-            break;
-        }
+        if (id == GIC_SPURIOUS) { break; }
         uint32_t bit = 1u << id % 32;
         vgic_bank(vcpu, id / 32)->active &= ~bit;
-        if (id >= VGIC_PRIVATE) {
-            c->held[id / 32] &= ~bit;
-        }
+        if (id >= VGIC_PRIVATE) { c->held[id / 32] &= ~bit; }
         who |= vgic_changed(vcpu, id / 32, bit);
     }
     return who;
 }
 
 // Brings parked ones back while there is room. A v2 SGI stays: its sender is forgotten.
-static void unpark(struct vcpu *vcpu)
-{
+static void unpark(struct vcpu *vcpu) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
 
     c->parked = false;
@@ -71,8 +62,7 @@ static void unpark(struct vcpu *vcpu)
 }
 
 // Private physical interrupts whose guest side is gone. While the VCPU is not loaded they are not active anyway.
-static void drop_stale_links(struct vgic_cpu *c)
-{
+static void drop_stale_links(struct vgic_cpu *c) {
     uint32_t stale = vgic_stale_links(&c->bank);
 
     if (c->loaded) {
@@ -84,16 +74,13 @@ static void drop_stale_links(struct vgic_cpu *c)
 
 // ---- what the rest calls ----------------------------------------------------------------------------------
 
-static void update(struct vcpu *vcpu)
-{
+static void update(struct vcpu *vcpu) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     struct vgic *vgic = &vcpu->vm->arch.vgic;
     uint32_t who = 0, hcr = GIC_HCR_EN;
     unsigned long flags = spin_lock(&vgic->lock);
 
-    if (unlikely((c->hcr & GIC_HCR_LRENPIE) != 0)) {
-        who |= end_parked(vcpu);
-    }
+    if (unlikely((c->hcr & GIC_HCR_LRENPIE) != 0)) { who |= end_parked(vcpu); }
     who |= vgic_lr_renew(vcpu);
     drop_stale_links(c);
     who |= vgic_lr_fill(vcpu);
@@ -106,25 +93,20 @@ static void update(struct vcpu *vcpu)
     spin_unlock(&vgic->lock, flags);
     if (hcr != c->hcr) {
         c->hcr = hcr;
-        if (c->loaded) {
-            gic->virtual_control(hcr);
-        }
+        if (c->loaded) { gic->virtual_control(hcr); }
     }
     who &= ~(1u << vcpu->index);
-    if (unlikely(who != 0)) {
-        vgic_kick(vcpu->vm, who);
-    }
+    if (unlikely(who != 0)) { vgic_kick(vcpu->vm, who); }
 }
 
 // The one event that a sender on another core waits for: a single private edge, whose last time is over, came again.
-static bool flush_one(struct vcpu *vcpu)
-{
+static bool flush_one(struct vcpu *vcpu) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     struct vgic_bank *bank = &c->bank;
     uint32_t bits = vgic_deliverable(&vcpu->vm->arch.vgic, bank);
 
-    if (c->words != 1 || c->parked || c->hcr != GIC_HCR_EN || bits == 0 ||
-        (bits & (bits - 1)) != 0 || (bank->resync | vgic_stale_links(bank)) != 0) {
+    if (c->words != 1 || c->parked || c->hcr != GIC_HCR_EN || bits == 0 || (bits & (bits - 1)) != 0 ||
+        (bank->resync | vgic_stale_links(bank)) != 0) {
         return false;
     }
     unsigned id = (unsigned)__builtin_ctz(bits), slot = c->slot[id];
@@ -139,67 +121,47 @@ static bool flush_one(struct vcpu *vcpu)
     return true;
 }
 
-void vgic_flush(struct vcpu *vcpu)
-{
+void vgic_flush(struct vcpu *vcpu) {
     struct spinlock *lock = &vcpu->vm->arch.vgic.lock;
 
-    if (!vcpu->arch.vgic.attention) {
-        return;
-    }
+    if (!vcpu->arch.vgic.attention) { return; }
     unsigned long flags = spin_lock(lock);
     bool done = flush_one(vcpu);
     spin_unlock(lock, flags);
-    if (!done) {
-        update(vcpu);
-    }
+    if (!done) { update(vcpu); }
 }
 
-void vgic_maintenance(struct vcpu *vcpu)
-{
-    update(vcpu);
-}
+void vgic_maintenance(struct vcpu *vcpu) { update(vcpu); }
 
-bool vgic_has_pending(struct vcpu *vcpu)
-{
+bool vgic_has_pending(struct vcpu *vcpu) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
 
     // An end that asks for maintenance may have come in the same moment as the wait.
-    if (c->attention || c->eoi != 0 || c->hcr != GIC_HCR_EN) {
-        update(vcpu);
-    }
+    if (c->attention || c->eoi != 0 || c->hcr != GIC_HCR_EN) { update(vcpu); }
     for (uint32_t used = c->used & ~vgic_lr_ended(c); used != 0; used &= used - 1) {
-        if ((vgic_lr_get(c, (unsigned)__builtin_ctz(used)) & LR_STATE) == LR_PENDING) {
-            return true;
-        }
+        if ((vgic_lr_get(c, (unsigned)__builtin_ctz(used)) & LR_STATE) == LR_PENDING) { return true; }
     }
     return false;
 }
 
 // The physical interrupts of what the guest has not ended are active while it has the core, and only then: the next
 // VCPU has the same timer.
-static __attribute__((noinline)) void set_links(const struct vgic_cpu *c, bool active)
-{
+static __attribute__((noinline)) void set_links(const struct vgic_cpu *c, bool active) {
     for (uint32_t bits = c->bank.linked; bits != 0; bits &= bits - 1) {
         unsigned n = (unsigned)__builtin_ctz(bits), slot = c->slot[n];
-        if (slot == VGIC_NO_SLOT || (c->lr[slot] & LR_STATE) != 0) {
-            gic->set_active(c->bank.hw[n], active);
-        }
+        if (slot == VGIC_NO_SLOT || (c->lr[slot] & LR_STATE) != 0) { gic->set_active(c->bank.hw[n], active); }
     }
 }
 
-void vgic_load(struct vcpu *vcpu)
-{
+void vgic_load(struct vcpu *vcpu) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
 
-    if (c->bank.linked != 0) {
-        set_links(c, true);
-    }
+    if (c->bank.linked != 0) { set_links(c, true); }
     c->loaded = true;
     gic->virtual_load(c);
 }
 
-void vgic_save(struct vcpu *vcpu)
-{
+void vgic_save(struct vcpu *vcpu) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
 
     c->loaded = false;
@@ -211,8 +173,7 @@ void vgic_save(struct vcpu *vcpu)
     set_links(c, false);
 }
 
-uint32_t vgic_evacuate(struct vcpu *vcpu)
-{
+uint32_t vgic_evacuate(struct vcpu *vcpu) {
     uint32_t who = 0;
 
     for (uint32_t used = vcpu->arch.vgic.used; used != 0; used &= used - 1) {

@@ -9,8 +9,7 @@
 #define IIDR_V2  (2u << 24 | IIDR_ARM)
 #define PIDR2_V2 (2u << PIDR2_ARCH_SHIFT | 0xbu)
 
-static uint32_t control_read(const struct vm *vm, uint64_t offset)
-{
+static uint32_t control_read(const struct vm *vm, uint64_t offset) {
     const struct vgic *vgic = &vm->arch.vgic;
 
     switch (offset) {
@@ -23,8 +22,7 @@ static uint32_t control_read(const struct vm *vm, uint64_t offset)
 }
 
 // GICD_ITARGETSR<n>, a byte each. Those of private interrupts name the reader and cannot be written.
-static uint32_t targets_access(struct vcpu *vcpu, struct mmio_access *access)
-{
+static uint32_t targets_access(struct vcpu *vcpu, struct mmio_access *access) {
     struct vm *vm = vcpu->vm;
     uint32_t all = (1u << vm->vcpu_count) - 1, value = 0, who = 0;
     unsigned id = (unsigned)(access->offset - GICD_ITARGETSR);
@@ -37,8 +35,7 @@ static uint32_t targets_access(struct vcpu *vcpu, struct mmio_access *access)
         uint32_t *targets = &vm->arch.vgic.route[id + i - VGIC_PRIVATE];
         if (access->write) {
             *targets = access->value >> 8 * i & all;
-            who |= vgic_route(vm, id + i - VGIC_PRIVATE,
-                              *targets != 0 ? (unsigned)__builtin_ctz(*targets) : MAX_VCPUS);
+            who |= vgic_route(vm, id + i - VGIC_PRIVATE, *targets != 0 ? (unsigned)__builtin_ctz(*targets) : MAX_VCPUS);
         }
         value |= *targets << 8 * i;
     }
@@ -46,8 +43,7 @@ static uint32_t targets_access(struct vcpu *vcpu, struct mmio_access *access)
     return who;
 }
 
-static uint32_t send(struct vcpu *vcpu, uint32_t value)
-{
+static uint32_t send(struct vcpu *vcpu, uint32_t value) {
     struct vm *vm = vcpu->vm;
     unsigned id = value & 0xf;
     uint32_t all = (1u << vm->vcpu_count) - 1, self = 1u << vcpu->index, who = 0;
@@ -64,15 +60,12 @@ static uint32_t send(struct vcpu *vcpu, uint32_t value)
 }
 
 // Removes senders of a pending SGI, also the one whose request is in the list register. Own VCPU.
-static uint32_t clear_senders(struct vcpu *vcpu, unsigned id, uint8_t senders)
-{
+static uint32_t clear_senders(struct vcpu *vcpu, unsigned id, uint8_t senders) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     unsigned slot = c->slot[id];
 
     c->sgi_sources[id] &= (uint8_t)~senders;
-    if (c->sgi_sources[id] == 0) {
-        c->bank.latch &= ~(1u << id);
-    }
+    if (c->sgi_sources[id] == 0) { c->bank.latch &= ~(1u << id); }
     if (slot != VGIC_NO_SLOT && (senders >> (c->lr[slot] >> LR_SOURCE_SHIFT & 7) & 1) != 0) {
         c->bank.void_pending |= 1u << id;
     }
@@ -80,8 +73,7 @@ static uint32_t clear_senders(struct vcpu *vcpu, unsigned id, uint8_t senders)
 }
 
 // GICD_SPENDSGIR<n>, GICD_CPENDSGIR<n>: a byte of senders for each SGI of the accessing VCPU.
-static uint32_t senders_access(struct vcpu *vcpu, struct mmio_access *access)
-{
+static uint32_t senders_access(struct vcpu *vcpu, struct mmio_access *access) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     bool set = access->offset >= GICD_SPENDSGIR;
     unsigned id = (unsigned)(access->offset & 0xf);
@@ -102,8 +94,7 @@ static uint32_t senders_access(struct vcpu *vcpu, struct mmio_access *access)
     return who;
 }
 
-static uint32_t shared_access(struct vcpu *vcpu, struct mmio_access *access)
-{
+static uint32_t shared_access(struct vcpu *vcpu, struct mmio_access *access) {
     uint64_t offset = access->offset;
     bool word = access->size == 4;
 
@@ -116,23 +107,17 @@ static uint32_t shared_access(struct vcpu *vcpu, struct mmio_access *access)
     if (access->write && word && offset == GICD_CTLR) {
         return vgic_set_ctlr(vcpu->vm, access->value & (GICD_CTLR_GRP0 | GICD_CTLR_GRP1));
     }
-    if (access->write && word && offset == GICD_SGIR) {
-        return send(vcpu, (uint32_t)access->value);
-    }
-    if (!access->write) {
-        access->value = word ? control_read(vcpu->vm, offset) : 0;
-    }
+    if (access->write && word && offset == GICD_SGIR) { return send(vcpu, (uint32_t)access->value); }
+    if (!access->write) { access->value = word ? control_read(vcpu->vm, offset) : 0; }
     return 0;
 }
 
-static int distributor_access(struct vcpu *vcpu, void *device, struct mmio_access *access)
-{
+static int distributor_access(struct vcpu *vcpu, void *device, struct mmio_access *access) {
     struct vgic *vgic = &vcpu->vm->arch.vgic;
     uint64_t offset = access->offset;
 
     (void)device;
-    if ((offset >= GICD_IGROUPR && offset < GICD_ITARGETSR) ||
-        (offset >= GICD_ICFGR && offset < GICD_IGRPMODR)) {
+    if ((offset >= GICD_IGROUPR && offset < GICD_ITARGETSR) || (offset >= GICD_ICFGR && offset < GICD_IGRPMODR)) {
         vgic_bank_access(vcpu, 0, vgic->words, access);
         return OK;
     }
@@ -143,13 +128,9 @@ static int distributor_access(struct vcpu *vcpu, void *device, struct mmio_acces
     return OK;
 }
 
-int vgic_v2_vm_init(struct vm *vm)
-{
-    const struct mmio_region distributor = {VGIC_GICD_BASE, VGIC_GICD_SIZE, distributor_access,
-                                            NULL, "GICD"};
+int vgic_v2_vm_init(struct vm *vm) {
+    const struct mmio_region distributor = {VGIC_GICD_BASE, VGIC_GICD_SIZE, distributor_access, NULL, "GICD"};
     int status = mmio_add(&vm->mmio, &distributor);
 
-    return status == OK
-               ? arch_vm_map(vm, VGIC_GICC_BASE, gic_machine.gicv, VGIC_GICC_SIZE, STAGE2_DEVICE)
-               : status;
+    return status == OK ? arch_vm_map(vm, VGIC_GICC_BASE, gic_machine.gicv, VGIC_GICC_SIZE, STAGE2_DEVICE) : status;
 }

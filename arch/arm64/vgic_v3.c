@@ -8,22 +8,19 @@
 #define INTID_BITS 10u
 #define PIDR2_V3   (3u << PIDR2_ARCH_SHIFT | 0xbu)
 
-static uint32_t distributor_read(const struct vm *vm, uint64_t offset)
-{
+static uint32_t distributor_read(const struct vm *vm, uint64_t offset) {
     const struct vgic *vgic = &vm->arch.vgic;
 
     switch (offset) {
     case GICD_CTLR: return vgic->ctlr | GICD_CTLR_ARE | GICD_CTLR_DS;
-    case GICD_TYPER:
-        return (vgic->words - 1) | (INTID_BITS - 1) << GICD_TYPER_IDBITS | GICD_TYPER_NO1N;
+    case GICD_TYPER: return (vgic->words - 1) | (INTID_BITS - 1) << GICD_TYPER_IDBITS | GICD_TYPER_NO1N;
     case GICD_IIDR: return IIDR_ARM;
     case GICD_PIDR2: return PIDR2_V3;
     default: return 0;
     }
 }
 
-static void write_ctlr(struct vm *vm, uint32_t value)
-{
+static void write_ctlr(struct vm *vm, uint32_t value) {
     unsigned long flags = spin_lock(&vm->arch.vgic.lock);
     uint32_t who = vgic_set_ctlr(vm, value & (GICD_CTLR_GRP0 | GICD_CTLR_GRP1));
 
@@ -33,8 +30,7 @@ static void write_ctlr(struct vm *vm, uint32_t value)
 
 // GICD_IROUTER<n>: Aff0..2 in the low word, Aff3 in the high one, either of them or both at once. Aff3 is packed above
 // Aff2; Interrupt_Routing_Mode is RES0.
-static void router_access(struct vm *vm, unsigned spi, struct mmio_access *access)
-{
+static void router_access(struct vm *vm, unsigned spi, struct mmio_access *access) {
     struct vgic *vgic = &vm->arch.vgic;
     unsigned shift = (access->offset & 4) * 8;
     uint64_t mask = access->size == 8 ? ~0ull : 0xffffffffull << shift;
@@ -57,16 +53,14 @@ static void router_access(struct vm *vm, unsigned spi, struct mmio_access *acces
     vgic_kick(vm, who);
 }
 
-static int distributor_access(struct vcpu *vcpu, void *device, struct mmio_access *access)
-{
+static int distributor_access(struct vcpu *vcpu, void *device, struct mmio_access *access) {
     struct vm *vm = vcpu->vm;
     uint64_t offset = access->offset;
 
     (void)device;
     if (offset >= GICD_IGROUPR && offset < 0x1000) {
         vgic_bank_access(vcpu, 1, vm->arch.vgic.words, access);
-    } else if (offset >= GICD_IROUTER + 8 * VGIC_PRIVATE &&
-               offset < GICD_IROUTER + 8 * 32 * vm->arch.vgic.words) {
+    } else if (offset >= GICD_IROUTER + 8 * VGIC_PRIVATE && offset < GICD_IROUTER + 8 * 32 * vm->arch.vgic.words) {
         router_access(vm, (unsigned)(offset - GICD_IROUTER) / 8 - VGIC_PRIVATE, access);
     } else if (!access->write) {
         access->value = access->size == 4 ? distributor_read(vm, offset) : 0;
@@ -76,15 +70,14 @@ static int distributor_access(struct vcpu *vcpu, void *device, struct mmio_acces
     return OK;
 }
 
-static uint64_t redistributor_read(const struct vcpu *owner, uint64_t offset)
-{
+static uint64_t redistributor_read(const struct vcpu *owner, uint64_t offset) {
     bool last = owner->index + 1 == owner->vm->vcpu_count;
 
     switch (offset) {
     case GICR_IIDR: return IIDR_ARM;
     case GICR_TYPER:
-        return (uint64_t)owner->index << GICR_TYPER_AFFINITY |
-               owner->index << GICR_TYPER_NUMBER_SHIFT | (last ? GICR_TYPER_LAST : 0);
+        return (uint64_t)owner->index << GICR_TYPER_AFFINITY | owner->index << GICR_TYPER_NUMBER_SHIFT |
+               (last ? GICR_TYPER_LAST : 0);
     case GICR_TYPER + 4: return owner->index;
     case GICR_WAKER: return owner->arch.vgic.asleep ? GICR_WAKER_SLEEP | GICR_WAKER_CHILDREN : 0;
     case GICR_PIDR2: return PIDR2_V3;
@@ -92,8 +85,7 @@ static uint64_t redistributor_read(const struct vcpu *owner, uint64_t offset)
     }
 }
 
-static int redistributor_access(struct vcpu *vcpu, void *device, struct mmio_access *access)
-{
+static int redistributor_access(struct vcpu *vcpu, void *device, struct mmio_access *access) {
     struct vcpu *owner = vcpu->vm->vcpus[access->offset / VGIC_GICR_STRIDE];
     uint64_t offset = access->offset % VGIC_GICR_STRIDE;
 
@@ -106,9 +98,8 @@ static int redistributor_access(struct vcpu *vcpu, void *device, struct mmio_acc
             owner->arch.vgic.asleep = (access->value & GICR_WAKER_SLEEP) != 0;
         }
     } else {
-        access->value = access->size == 4 || (access->size == 8 && offset == GICR_TYPER)
-                            ? redistributor_read(owner, offset)
-                            : 0;
+        access->value =
+            access->size == 4 || (access->size == 8 && offset == GICR_TYPER) ? redistributor_read(owner, offset) : 0;
     }
     return OK;
 }
@@ -116,20 +107,16 @@ static int redistributor_access(struct vcpu *vcpu, void *device, struct mmio_acc
 // ---- SGIs -------------------------------------------------------------------------------------------------
 
 // Target VCPUs of an ICC_SGI*R write. All affinities of a VM lie in Aff0, below 16.
-static uint32_t sgi_targets(const struct vcpu *vcpu, uint64_t value)
-{
+static uint32_t sgi_targets(const struct vcpu *vcpu, uint64_t value) {
     uint32_t all = (1u << vcpu->vm->vcpu_count) - 1;
     uint64_t elsewhere = 0xffull << ICC_SGIR_AFF1_SHIFT | 0xffull << ICC_SGIR_AFF2_SHIFT |
                          0xffull << ICC_SGIR_AFF3_SHIFT | 0xfull << ICC_SGIR_RS_SHIFT;
 
-    if ((value & ICC_SGIR_IRM) != 0) {
-        return all & ~(1u << vcpu->index);
-    }
+    if ((value & ICC_SGIR_IRM) != 0) { return all & ~(1u << vcpu->index); }
     return (value & elsewhere) == 0 ? (uint32_t)value & ICC_SGIR_TARGETS & all : 0;
 }
 
-static void send(struct vcpu *vcpu, uint64_t value, bool group1)
-{
+static void send(struct vcpu *vcpu, uint64_t value, bool group1) {
     struct vm *vm = vcpu->vm;
     uint32_t bit = 1u << (value >> ICC_SGIR_INTID_SHIFT & 0xf), who = 0;
     unsigned long flags = spin_lock(&vm->arch.vgic.lock);
@@ -146,22 +133,14 @@ static void send(struct vcpu *vcpu, uint64_t value, bool group1)
     vgic_kick(vm, who);
 }
 
-void vgic_send_sgi(struct vcpu *vcpu, uint64_t sgi1r)
-{
-    send(vcpu, sgi1r, true);
-}
+void vgic_send_sgi(struct vcpu *vcpu, uint64_t sgi1r) { send(vcpu, sgi1r, true); }
 
-void vgic_send_sgi_group0(struct vcpu *vcpu, uint64_t sgi0r)
-{
-    send(vcpu, sgi0r, false);
-}
+void vgic_send_sgi_group0(struct vcpu *vcpu, uint64_t sgi0r) { send(vcpu, sgi0r, false); }
 
-int vgic_v3_vm_init(struct vm *vm)
-{
-    const struct mmio_region distributor = {VGIC_GICD_BASE, VGIC_GICD_SIZE, distributor_access,
-                                            NULL, "GICD"};
-    const struct mmio_region redistributors = {VGIC_GICR_BASE, vm->vcpu_count * VGIC_GICR_STRIDE,
-                                               redistributor_access, NULL, "GICR"};
+int vgic_v3_vm_init(struct vm *vm) {
+    const struct mmio_region distributor = {VGIC_GICD_BASE, VGIC_GICD_SIZE, distributor_access, NULL, "GICD"};
+    const struct mmio_region redistributors = {VGIC_GICR_BASE, vm->vcpu_count * VGIC_GICR_STRIDE, redistributor_access,
+                                               NULL, "GICR"};
     int status = mmio_add(&vm->mmio, &distributor);
 
     return status == OK ? mmio_add(&vm->mmio, &redistributors) : status;

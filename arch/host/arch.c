@@ -29,8 +29,7 @@ bool host_catching;
 
 static bool window_open[ARCH_WINDOW_SLOTS];
 
-void host_reset(void)
-{
+void host_reset(void) {
     static const struct board board = {
         .cpu_count = 1,
         .memory_count = 1,
@@ -51,14 +50,11 @@ void host_reset(void)
     host_pa_range = 2;
     host_cpu_start_status = OK;
     host_catching = false;
-    if (memory_init(&board) != OK) {
-        abort();
-    }
+    if (memory_init(&board) != OK) { abort(); }
 }
 
 static void end(enum host_end how) __attribute__((noreturn));
-static void end(enum host_end how)
-{
+static void end(enum host_end how) {
     if (!host_catching) {
         fprintf(stderr, "host: the core stopped (%d), and no test expected it\n", (int)how);
         abort();
@@ -69,201 +65,142 @@ static void end(enum host_end how)
 
 // ---- boot and cores ---------------------------------------------------------------------------------------
 
-FAKE int arch_init(const struct board *board)
-{
+FAKE int arch_init(const struct board *board) {
     (void)board;
     return OK;
 }
 
-FAKE uint64_t arch_hwid(void)
-{
-    return 0;
-}
+FAKE uint64_t arch_hwid(void) { return 0; }
 
-FAKE void arch_cpu_init(struct cpu *cpu)
-{
-    (void)cpu;
-}
+FAKE void arch_cpu_init(struct cpu *cpu) { (void)cpu; }
 
-FAKE int arch_cpu_start(struct cpu *cpu)
-{
+FAKE int arch_cpu_start(struct cpu *cpu) {
     host_record.starts[cpu->id]++;
     cpu->online = true;
     return host_cpu_start_status;
 }
 
-FAKE void *arch_alloc_stack(unsigned pages)
-{
+FAKE void *arch_alloc_stack(unsigned pages) {
     char *stack = memory_alloc_pages(pages);
 
     return stack == NULL ? NULL : stack + pages * PAGE_SIZE;
 }
 
-FAKE void arch_ipi(struct cpu *target)
-{
-    host_record.ipis[target->id]++;
-}
+FAKE void arch_ipi(struct cpu *target) { host_record.ipis[target->id]++; }
 
-FAKE void arch_enter(struct cpu *cpu)
-{
+FAKE void arch_enter(struct cpu *cpu) {
     (void)cpu;
     end(HOST_ENTERED);
 }
 
-FAKE void arch_thread_yield(void)
-{
-    host_record.yields++;
-}
+FAKE void arch_thread_yield(void) { host_record.yields++; }
 
-FAKE void arch_system_off(void)
-{
-    end(HOST_OFF);
-}
+FAKE void arch_system_off(void) { end(HOST_OFF); }
 
-FAKE void arch_system_reset(void)
-{
-    end(HOST_RESET);
-}
+FAKE void arch_system_reset(void) { end(HOST_RESET); }
 
-FAKE void arch_park(void)
-{
-    end(HOST_PARKED);
-}
+FAKE void arch_park(void) { end(HOST_PARKED); }
 
-FAKE void arch_panic_dump(void)
-{
-}
+FAKE void arch_panic_dump(void) {}
 
 // ---- time -------------------------------------------------------------------------------------------------
 
-FAKE uint64_t arch_clock_hz(void)
-{
-    return HOST_CLOCK_HZ;
-}
+FAKE uint64_t arch_clock_hz(void) { return HOST_CLOCK_HZ; }
 
-FAKE void arch_timer_arm(uint64_t when)
-{
+FAKE void arch_timer_arm(uint64_t when) {
     host_record.timer = when;
     host_record.timer_arms++;
 }
 
 // ---- VCPUs and VMs ----------------------------------------------------------------------------------------
 
-FAKE void arch_vcpu_reset(struct vcpu *vcpu)
-{
-    memset(&vcpu->arch.regs, 0, sizeof(vcpu->arch.regs));
-}
+FAKE void arch_vcpu_reset(struct vcpu *vcpu) { memset(&vcpu->arch.regs, 0, sizeof(vcpu->arch.regs)); }
 
-FAKE void arch_vcpu_set_entry(struct vcpu *vcpu, gpa_t entry, uint64_t arg)
-{
+FAKE void arch_vcpu_set_entry(struct vcpu *vcpu, gpa_t entry, uint64_t arg) {
     vcpu->arch.regs.elr = entry;
     vcpu->arch.regs.x[0] = arg;
 }
 
-FAKE void arch_resume_set(struct cpu *cpu, struct vcpu *vcpu)
-{
+FAKE void arch_resume_set(struct cpu *cpu, struct vcpu *vcpu) {
     cpu->arch.resume = vcpu != NULL ? &vcpu->arch.regs : &cpu->arch.thread;
     host_record.resumed = vcpu;
 }
 
-FAKE void arch_vcpu_save(struct vcpu *vcpu)
-{
+FAKE void arch_vcpu_save(struct vcpu *vcpu) {
     (void)vcpu;
     host_record.saves++;
 }
 
-FAKE void arch_vcpu_load(struct vcpu *vcpu)
-{
+FAKE void arch_vcpu_load(struct vcpu *vcpu) {
     (void)vcpu;
     host_record.loads++;
 }
 
-FAKE void arch_vcpu_pause(struct vcpu *vcpu)
-{
+FAKE void arch_vcpu_pause(struct vcpu *vcpu) {
     (void)vcpu;
     host_record.pauses++;
 }
 
-FAKE void arch_vcpu_resume(struct vcpu *vcpu)
-{
+FAKE void arch_vcpu_resume(struct vcpu *vcpu) {
     (void)vcpu;
     host_record.resumes++;
 }
 
-FAKE uint64_t arch_vcpu_timer_deadline(const struct vcpu *vcpu)
-{
+FAKE uint64_t arch_vcpu_timer_deadline(const struct vcpu *vcpu) {
     (void)vcpu;
     return host_timer_deadline;
 }
 
-FAKE bool arch_vcpu_timer_expire(struct vcpu *vcpu)
-{
+FAKE bool arch_vcpu_timer_expire(struct vcpu *vcpu) {
     arch_vcpu_inject(vcpu, 27);
     return true;
 }
 
-FAKE bool arch_vcpu_has_interrupt(struct vcpu *vcpu)
-{
+FAKE bool arch_vcpu_has_interrupt(struct vcpu *vcpu) {
     (void)vcpu;
     return host_has_interrupt;
 }
 
-FAKE void arch_vcpu_sync_interrupts(struct vcpu *vcpu)
-{
+FAKE void arch_vcpu_sync_interrupts(struct vcpu *vcpu) {
     (void)vcpu;
     host_record.syncs++;
 }
 
-FAKE void arch_vcpu_trap_wfi(struct vcpu *vcpu, bool trap)
-{
+FAKE void arch_vcpu_trap_wfi(struct vcpu *vcpu, bool trap) {
     (void)vcpu;
     (void)trap;
 }
 
-FAKE void arch_vcpu_inject(struct vcpu *vcpu, unsigned id)
-{
+FAKE void arch_vcpu_inject(struct vcpu *vcpu, unsigned id) {
     host_record.injected = vcpu;
     host_record.injected_id = id;
     host_record.injections++;
 }
 
-FAKE void arch_vm_set_line(struct vm *vm, unsigned id, bool level)
-{
+FAKE void arch_vm_set_line(struct vm *vm, unsigned id, bool level) {
     (void)vm;
     (void)id;
     (void)level;
     host_record.lines_set++;
 }
 
-FAKE bool arch_vcpu_interrupt_free(const struct vcpu *vcpu, unsigned id)
-{
+FAKE bool arch_vcpu_interrupt_free(const struct vcpu *vcpu, unsigned id) {
     (void)vcpu;
     return id >= 16 && id < 25; // private, below those of timers and controller
 }
 
-FAKE uint64_t arch_vcpu_clock_offset(const struct vcpu *vcpu)
-{
-    return vcpu->vm->arch.cntvoff;
-}
+FAKE uint64_t arch_vcpu_clock_offset(const struct vcpu *vcpu) { return vcpu->vm->arch.cntvoff; }
 
-FAKE int arch_vm_init(struct vm *vm)
-{
-    return stage2_init(vm);
-}
+FAKE int arch_vm_init(struct vm *vm) { return stage2_init(vm); }
 
-FAKE void arch_vm_reset(struct vm *vm)
-{
-    stage2_flush(vm);
-}
+FAKE void arch_vm_reset(struct vm *vm) { stage2_flush(vm); }
 
-FAKE void arch_irq_claim(unsigned irq, struct cpu *cpu)
-{
+FAKE void arch_irq_claim(unsigned irq, struct cpu *cpu) {
     host_record.irq_claimed = irq;
     host_record.irq_claimer = cpu;
 }
 
-FAKE int arch_irq_assign(unsigned irq, struct vcpu *owner, bool edge, uint64_t distance)
-{
+FAKE int arch_irq_assign(unsigned irq, struct vcpu *owner, bool edge, uint64_t distance) {
     (void)owner;
     (void)edge;
     (void)distance;
@@ -271,66 +208,43 @@ FAKE int arch_irq_assign(unsigned irq, struct vcpu *owner, bool edge, uint64_t d
     return OK;
 }
 
-FAKE void arch_irq_acquire(unsigned irq)
-{
-    host_record.irq_acquired = irq;
-}
+FAKE void arch_irq_acquire(unsigned irq) { host_record.irq_acquired = irq; }
 
-FAKE void arch_irq_release(unsigned irq)
-{
-    host_record.irq_released = irq;
-}
+FAKE void arch_irq_release(unsigned irq) { host_record.irq_released = irq; }
 
 // ---- the machine ------------------------------------------------------------------------------------------
 
-FAKE unsigned mmu_pa_range(void)
-{
-    return host_pa_range;
-}
+FAKE unsigned mmu_pa_range(void) { return host_pa_range; }
 
-FAKE const void *arch_map_fdt(paddr_t pa)
-{
-    return model_ram(pa);
-}
+FAKE const void *arch_map_fdt(paddr_t pa) { return model_ram(pa); }
 
-FAKE void *arch_map_pool(paddr_t pa, uint64_t size)
-{
+FAKE void *arch_map_pool(paddr_t pa, uint64_t size) {
     (void)size;
     return model_ram(pa);
 }
 
-FAKE void arch_boot_ranges(struct range *image, struct range *fdt)
-{
+FAKE void arch_boot_ranges(struct range *image, struct range *fdt) {
     *image = (struct range){0, 0};
     *fdt = (struct range){0, 0};
 }
 
-FAKE paddr_t arch_image_pa(const void *address)
-{
-    return (paddr_t)(uintptr_t)address;
-}
+FAKE paddr_t arch_image_pa(const void *address) { return (paddr_t)(uintptr_t)address; }
 
-FAKE void *arch_image_va(paddr_t pa)
-{
-    return (void *)(uintptr_t)pa;
-}
+FAKE void *arch_image_va(paddr_t pa) { return (void *)(uintptr_t)pa; }
 
-FAKE void *arch_map_device(paddr_t pa, uint64_t size)
-{
+FAKE void *arch_map_device(paddr_t pa, uint64_t size) {
     static uint64_t registers[8192]; // of all devices: plain memory
 
     (void)pa;
     return size <= sizeof(registers) ? registers : NULL;
 }
 
-FAKE void *arch_map_image(paddr_t pa, uint64_t size)
-{
+FAKE void *arch_map_image(paddr_t pa, uint64_t size) {
     (void)size;
     return model_ram(pa);
 }
 
-FAKE void *arch_window_map(unsigned slot, paddr_t pa)
-{
+FAKE void *arch_window_map(unsigned slot, paddr_t pa) {
     if (slot >= ARCH_WINDOW_SLOTS || window_open[slot] || pa % ARCH_WINDOW_SIZE != 0) {
         abort(); // what mmu.c asserts
     }
@@ -338,13 +252,9 @@ FAKE void *arch_window_map(unsigned slot, paddr_t pa)
     return model_ram(pa);
 }
 
-FAKE void arch_window_unmap(unsigned slot)
-{
-    window_open[slot] = false;
-}
+FAKE void arch_window_unmap(unsigned slot) { window_open[slot] = false; }
 
-FAKE int arch_trng(uint64_t *value)
-{
+FAKE int arch_trng(uint64_t *value) {
     (void)value;
     return ERR_UNSUPPORTED;
 }

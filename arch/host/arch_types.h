@@ -18,44 +18,24 @@ extern uint64_t host_clock;
 extern bool host_irqs_masked;
 extern bool host_in_handler;
 
-static inline struct cpu *arch_this_cpu(void)
-{
-    return host_cpu;
-}
+static inline struct cpu *arch_this_cpu(void) { return host_cpu; }
 
-static inline uint64_t arch_clock(void)
-{
-    return host_clock;
-}
+static inline uint64_t arch_clock(void) { return host_clock; }
 
-static inline unsigned long arch_irq_save(void)
-{
+static inline unsigned long arch_irq_save(void) {
     unsigned long flags = host_irqs_masked;
     host_irqs_masked = true;
     return flags;
 }
 
-static inline void arch_irq_restore(unsigned long flags)
-{
-    host_irqs_masked = flags != 0;
-}
+static inline void arch_irq_restore(unsigned long flags) { host_irqs_masked = flags != 0; }
 
-static inline void arch_relax(void)
-{
-}
+static inline void arch_relax(void) {}
 
-static inline void arch_barrier_full(void)
-{
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
+static inline void arch_barrier_full(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
-static inline void arch_idle(void)
-{
-}
+static inline void arch_idle(void) {}
 
-static inline bool arch_in_handler(void)
-{
-    return host_in_handler;
-}
+static inline bool arch_in_handler(void) { return host_in_handler; }
 
 #endif

@@ -25,37 +25,22 @@ static unsigned lr_count;
 
 #define CORE (cores[this_cpu()->id])
 
-static void unpredictable(const char *what)
-{
+static void unpredictable(const char *what) {
     fprintf(stderr, "gic: %s\n", what);
     abort();
 }
 
-static unsigned id_of(uint64_t lr)
-{
-    return (unsigned)(lr & 0x3ff);
-}
+static unsigned id_of(uint64_t lr) { return (unsigned)(lr & 0x3ff); }
 
-static unsigned level_of(uint64_t lr)
-{
-    return (unsigned)(lr >> LR_PRIORITY_SHIFT & 0xff) >> 3;
-}
+static unsigned level_of(uint64_t lr) { return (unsigned)(lr >> LR_PRIORITY_SHIFT & 0xff) >> 3; }
 
-static bool *active_of(unsigned irq)
-{
-    return irq < GIC_SPI_FIRST ? &CORE.active[irq] : &spi_active[irq];
-}
+static bool *active_of(unsigned irq) { return irq < GIC_SPI_FIRST ? &CORE.active[irq] : &spi_active[irq]; }
 
 // ---- the record -------------------------------------------------------------------------------------------
 
-static void write_lr(unsigned i, uint64_t lr)
-{
-    if (i >= lr_count) {
-        unpredictable("a list register that does not exist");
-    }
-    if ((lr & LR_HW) != 0 && (lr & LR_STATE) == LR_STATE) {
-        unpredictable("a linked interrupt is pending and active");
-    }
+static void write_lr(unsigned i, uint64_t lr) {
+    if (i >= lr_count) { unpredictable("a list register that does not exist"); }
+    if ((lr & LR_HW) != 0 && (lr & LR_STATE) == LR_STATE) { unpredictable("a linked interrupt is pending and active"); }
     for (unsigned j = 0; j < lr_count && (lr & LR_STATE) != 0; j++) {
         if (j != i && (CORE.lr[j] & LR_STATE) != 0 && id_of(CORE.lr[j]) == id_of(lr)) {
             unpredictable("an interrupt is in two list registers");
@@ -64,40 +49,28 @@ static void write_lr(unsigned i, uint64_t lr)
     CORE.lr[i] = lr;
 }
 
-static uint64_t read_lr(unsigned i)
-{
-    return CORE.lr[i];
-}
+static uint64_t read_lr(unsigned i) { return CORE.lr[i]; }
 
-static uint32_t empty_lrs(void)
-{
+static uint32_t empty_lrs(void) {
     uint32_t empty = 0;
 
-    for (unsigned i = 0; i < lr_count; i++) {
-        empty |= (CORE.lr[i] & LR_STATE) == 0 ? 1u << i : 0;
-    }
+    for (unsigned i = 0; i < lr_count; i++) { empty |= (CORE.lr[i] & LR_STATE) == 0 ? 1u << i : 0; }
     return empty;
 }
 
-static void virtual_load(const struct vgic_cpu *v)
-{
+static void virtual_load(const struct vgic_cpu *v) {
     for (unsigned i = 0; i < lr_count; i++) {
-        if (CORE.lr[i] != 0) {
-            unpredictable("the last VCPU left something in the list registers");
-        }
+        if (CORE.lr[i] != 0) { unpredictable("the last VCPU left something in the list registers"); }
     }
     for (unsigned i = 0; i < lr_count; i++) {
-        if ((v->used & 1u << i) != 0) {
-            write_lr(i, v->lr[i]);
-        }
+        if ((v->used & 1u << i) != 0) { write_lr(i, v->lr[i]); }
     }
     CORE.vmcr = v->vmcr;
     CORE.running = v->apr[1][0];
     CORE.hcr = v->hcr;
 }
 
-static void virtual_save(struct vgic_cpu *v)
-{
+static void virtual_save(struct vgic_cpu *v) {
     for (unsigned i = 0; i < lr_count; i++) {
         if ((v->used & 1u << i) != 0) {
             v->lr[i] = CORE.lr[i];
@@ -106,29 +79,17 @@ static void virtual_save(struct vgic_cpu *v)
     }
     v->vmcr = CORE.vmcr;
     v->apr[1][0] = CORE.running;
-    if ((v->hcr & GIC_HCR_LRENPIE) != 0) {
-        v->hcr = CORE.hcr;
-    }
+    if ((v->hcr & GIC_HCR_LRENPIE) != 0) { v->hcr = CORE.hcr; }
     CORE.hcr = 0;
 }
 
-static void virtual_control(uint32_t hcr)
-{
-    CORE.hcr = hcr;
-}
+static void virtual_control(uint32_t hcr) { CORE.hcr = hcr; }
 
-static uint32_t read_hcr(void)
-{
-    return CORE.hcr;
-}
+static uint32_t read_hcr(void) { return CORE.hcr; }
 
-static void set_active(unsigned irq, bool active)
-{
-    *active_of(irq) = active;
-}
+static void set_active(unsigned irq, bool active) { *active_of(irq) = active; }
 
-static void fake_reset_ops(struct gic_ops *ops, unsigned version)
-{
+static void fake_reset_ops(struct gic_ops *ops, unsigned version) {
     *ops = (struct gic_ops){
         .name = "fake",
         .version = version,
@@ -143,8 +104,7 @@ static void fake_reset_ops(struct gic_ops *ops, unsigned version)
     };
 }
 
-void gic_fake_reset(unsigned version, unsigned lrs)
-{
+void gic_fake_reset(unsigned version, unsigned lrs) {
     static struct gic_ops ops;
 
     fake_reset_ops(&ops, version);
@@ -157,8 +117,7 @@ void gic_fake_reset(unsigned version, unsigned lrs)
 
 // ---- the guest's side -------------------------------------------------------------------------------------
 
-uint32_t gic_fake_take(void)
-{
+uint32_t gic_fake_take(void) {
     unsigned best = GIC_MAX_LR;
 
     for (unsigned i = 0; i < lr_count && (CORE.hcr & GIC_HCR_EN) != 0; i++) {
@@ -167,9 +126,7 @@ uint32_t gic_fake_take(void)
             best = i;
         }
     }
-    if (best == GIC_MAX_LR) {
-        return GIC_SPURIOUS;
-    }
+    if (best == GIC_MAX_LR) { return GIC_SPURIOUS; }
     uint64_t *lr = &CORE.lr[best];
     uint32_t bit = 1u << level_of(*lr);
     if ((CORE.running & ((bit << 1) - 1)) != 0) { // something as urgent is being handled
@@ -183,8 +140,7 @@ uint32_t gic_fake_take(void)
     return id_of(*lr);
 }
 
-void gic_fake_end(uint32_t iar)
-{
+void gic_fake_end(uint32_t iar) {
     unsigned id = iar & 0x3ff, source = iar >> SOURCE_SHIFT;
 
     CORE.running &= CORE.running - 1;
@@ -193,35 +149,24 @@ void gic_fake_end(uint32_t iar)
         bool sender = gic->version != 2 || id >= 16 || (*lr >> LR_SOURCE_SHIFT & 7) == source;
         if ((*lr & LR_ACTIVE) != 0 && id_of(*lr) == id && sender) {
             *lr &= ~LR_ACTIVE;
-            if ((*lr & LR_HW) != 0) {
-                *active_of((unsigned)(*lr >> LR_PHYSICAL_SHIFT & 0x3ff)) = false;
-            }
+            if ((*lr & LR_HW) != 0) { *active_of((unsigned)(*lr >> LR_PHYSICAL_SHIFT & 0x3ff)) = false; }
             return;
         }
     }
-    if (CORE.hcr >> GIC_HCR_EOI_COUNT_SHIFT < 31) {
-        CORE.hcr += 1u << GIC_HCR_EOI_COUNT_SHIFT;
-    }
+    if (CORE.hcr >> GIC_HCR_EOI_COUNT_SHIFT < 31) { CORE.hcr += 1u << GIC_HCR_EOI_COUNT_SHIFT; }
 }
 
 // ---- the machine's side -----------------------------------------------------------------------------------
 
-bool gic_fake_fire(unsigned irq)
-{
-    if (*active_of(irq)) {
-        return false;
-    }
+bool gic_fake_fire(unsigned irq) {
+    if (*active_of(irq)) { return false; }
     *active_of(irq) = true;
     return true;
 }
 
-bool gic_fake_is_active(unsigned irq)
-{
-    return *active_of(irq);
-}
+bool gic_fake_is_active(unsigned irq) { return *active_of(irq); }
 
-bool gic_fake_maintenance(void)
-{
+bool gic_fake_maintenance(void) {
     bool pending = false, ended = false;
 
     for (unsigned i = 0; i < lr_count; i++) {
@@ -234,7 +179,4 @@ bool gic_fake_maintenance(void)
             ((CORE.hcr & GIC_HCR_LRENPIE) != 0 && CORE.hcr >> GIC_HCR_EOI_COUNT_SHIFT != 0));
 }
 
-uint64_t gic_fake_lr(unsigned i)
-{
-    return CORE.lr[i];
-}
+uint64_t gic_fake_lr(unsigned i) { return CORE.lr[i]; }

@@ -11,14 +11,11 @@
 
 static uint64_t canary[512];
 
-static void canary_set(void)
-{
-    for (unsigned i = 0; i < 512; i++)
-        canary[i] = i * 0x9e3779b97f4a7c15ull;
+static void canary_set(void) {
+    for (unsigned i = 0; i < 512; i++) canary[i] = i * 0x9e3779b97f4a7c15ull;
 }
 
-static void canary_check(void)
-{
+static void canary_check(void) {
     for (unsigned i = 0; i < 512; i++) {
         if (canary[i] != i * 0x9e3779b97f4a7c15ull) {
             say("hostile: memory lost its contents at word %u\n", i);
@@ -27,14 +24,12 @@ static void canary_check(void)
     }
 }
 
-static void by_set_and_way(void *argument)
-{
+static void by_set_and_way(void *argument) {
     uint64_t value = *(uint64_t *)argument;
     __asm__ volatile("dc csw, %0\n\tdc cisw, %0" ::"r"(value) : "memory");
 }
 
-static void set_way(void)
-{
+static void set_way(void) {
     canary_set();
     for (uint64_t level = 0; level < LEVELS; level++)
         for (uint64_t way = 0; way < WAYS; way++)
@@ -47,44 +42,36 @@ static void set_way(void)
 
 // Invalidation alone throws away what was written, unless the hypervisor makes it clean first: a
 // guest may lose its own data this way, hence only others' matter here.
-static void invalidate(void *argument)
-{
+static void invalidate(void *argument) {
     uint64_t value = *(uint64_t *)argument;
     __asm__ volatile("dc isw, %0" ::"r"(value) : "memory");
 }
 
-static void set_way_invalidate(void)
-{
+static void set_way_invalidate(void) {
     for (uint64_t set = 0; set < SETS; set++) {
         uint64_t value = set << LINE_SHIFT;
         step(invalidate, &value);
     }
 }
 
-static void by_address(void *address)
-{
-    __asm__ volatile("dc cvac, %0\n\tdc civac, %0\n\tic ivau, %0\n\tdsb sy" ::"r"(address)
-                     : "memory");
+static void by_address(void *address) {
+    __asm__ volatile("dc cvac, %0\n\tdc civac, %0\n\tic ivau, %0\n\tdsb sy" ::"r"(address) : "memory");
 }
 
-static void own_addresses(void)
-{
+static void own_addresses(void) {
     canary_set();
-    for (unsigned offset = 0; offset < sizeof(canary); offset++)
-        step(by_address, (char *)canary + offset);
+    for (unsigned offset = 0; offset < sizeof(canary); offset++) step(by_address, (char *)canary + offset);
     canary_check();
 }
 
-static void foreign_addresses(void)
-{
+static void foreign_addresses(void) {
     static const uint64_t addresses[] = {0, 0x08000000, 0x09000000, 0x7ff00000, 0xffffffffc0ull};
     for (unsigned i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++)
         step(by_address, window(addresses[i], true, false));
     step(by_address, window(memory_end(), true, false));
 }
 
-static void broadcasts(void)
-{
+static void broadcasts(void) {
     for (unsigned i = 0; i < BROADCASTS; i++) {
         __asm__ volatile("tlbi vmalle1is\n\tdsb ish\n\tic ialluis\n\tdsb ish\n\tisb" ::: "memory");
         step_passed();

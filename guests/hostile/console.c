@@ -9,8 +9,7 @@
 #define UART        0x09000000
 #define UART_SIZE   0x1000
 
-static void flood(void)
-{
+static void flood(void) {
     for (unsigned i = 0; i < FLOOD_BYTES; i++) {
         char c = (char)('!' + i % 90);
         console_write(i % 128 == 127 ? "\n" : &c, 1);
@@ -20,8 +19,7 @@ static void flood(void)
 }
 
 // Control characters and what a terminal would obey, were it to arrive there.
-static void escapes(void)
-{
+static void escapes(void) {
     static const char *const sequences[] = {
         "\033[2J\033[H",
         "\033c",
@@ -44,8 +42,7 @@ static void escapes(void)
 }
 
 // Lines as others write them. Whoever reads the console must see whose they are.
-static void forged(void)
-{
+static void forged(void) {
     static const char *const lines[] = {
         "rtprobe: count 1 lateness ns min 0 mean 0 p99 0 max 0\n",
         "BENCH null_hypercall ns 0 0 0 0 2000\n",
@@ -58,8 +55,7 @@ static void forged(void)
     }
 }
 
-static void endless_line(void)
-{
+static void endless_line(void) {
     for (unsigned i = 0; i < FLOOD_BYTES / 8; i++) {
         console_write("x", 1);
         step_passed();
@@ -67,19 +63,14 @@ static void endless_line(void)
     say("\n");
 }
 
-static void write_word(void *address)
-{
-    mmio_write32((uintptr_t)address, (uint32_t)random64());
-}
+static void write_word(void *address) { mmio_write32((uintptr_t)address, (uint32_t)random64()); }
 
-static void registers(void)
-{
+static void registers(void) {
     for (unsigned i = 0; i < WRITES; i++) {
         uintptr_t offset = random64() % UART_SIZE & ~3ul;
         step(write_word, (void *)(UART + offset));
     }
-    for (uintptr_t offset = 4; offset < UART_SIZE; offset += 4)
-        mmio_write32(UART + offset, 0);
+    for (uintptr_t offset = 4; offset < UART_SIZE; offset += 4) mmio_write32(UART + offset, 0);
     mmio_write32(UART + 0x30, 0x301); // UARTCR as the library sets it
     say("\n");
     restore_interrupts();

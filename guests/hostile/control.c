@@ -8,8 +8,7 @@
 #define UNASSIGNED  0x00010000 // low addresses, where the default map has nothing
 #define STACK_BELOW 64
 
-static void undefined_instructions(void)
-{
+static void undefined_instructions(void) {
     static const uint32_t words[] = {
         0x00000000, // udf #0
         0xffffffff, // unallocated
@@ -24,80 +23,54 @@ static void undefined_instructions(void)
         0xd503233f, // paciasp, a hint where it is not implemented
         0x0e284800, // aese: optional
     };
-    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        step_instruction(words[i], 0);
+    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) step_instruction(words[i], 0);
     for (unsigned i = 0; i < LOOPS / 10; i++)
         step_instruction((uint32_t)random64() & 0x01ffffff, 0); // the reserved group of opcodes
 }
 
-static void jump(void *address)
-{
-    ((void (*)(void))(uintptr_t)address)();
-}
+static void jump(void *address) { ((void (*)(void))(uintptr_t)address)(); }
 
-static void jump_null(void)
-{
-    step(jump, NULL);
-}
+static void jump_null(void) { step(jump, NULL); }
 
-static void jump_odd(void)
-{
-    step(jump, (void *)0x40080002);
-}
+static void jump_odd(void) { step(jump, (void *)0x40080002); }
 
 // There is no way back from a ruined stack, so an undefined instruction follows the store.
-static void use_stack(void *top)
-{
+static void use_stack(void *top) {
     __asm__ volatile("mov sp, %0\n\tstp x0, x1, [sp, #-64]!\n\tudf #0" ::"r"(top) : "memory");
     __builtin_unreachable();
 }
 
 // Below the lowest address lies the other half of the address space, which is not mapped.
-static void stack_overflow(void)
-{
-    step(use_stack, NULL);
-}
+static void stack_overflow(void) { step(use_stack, NULL); }
 
-static void stack_unaligned(void)
-{
+static void stack_unaligned(void) {
     SYSREG_WRITE(sctlr_el1, SYSREG_READ(sctlr_el1) | 1 << 3); // SA
     step(use_stack, (void *)(memory_end() - STACK_BELOW - 3));
     SYSREG_WRITE(sctlr_el1, SYSREG_READ(sctlr_el1) & ~(1ull << 3));
 }
 
-static void stack_outside(void)
-{
-    step(use_stack, (void *)UNASSIGNED);
-}
+static void stack_outside(void) { step(use_stack, (void *)UNASSIGNED); }
 
 // Neither stack is usable: each exception raises the next one, at once and for ever.
-static void handler_loop(void)
-{
+static void handler_loop(void) {
     __asm__ volatile("msr spsel, #1\n\tmov sp, %0\n\tmsr spsel, #0\n\tmov sp, %0\n\t"
                      "stp x0, x1, [sp, #-16]!\n\tb ." ::"r"(0ull)
                      : "memory");
 }
 
 // The vectors are not there: the same, without a single good fetch.
-static void vectors_gone(void)
-{
+static void vectors_gone(void) {
     SYSREG_WRITE(vbar_el1, 0xffff000000000000ull);
     __asm__ volatile("udf #0");
 }
 
-static void spin_masked(void)
-{
-    __asm__ volatile("msr daifset, #0xf\n\tb .");
+static void spin_masked(void) { __asm__ volatile("msr daifset, #0xf\n\tb ."); }
+
+static void wait_forever(void) {
+    for (;;) wait_for_interrupt();
 }
 
-static void wait_forever(void)
-{
-    for (;;)
-        wait_for_interrupt();
-}
-
-static void wfe_loop(void)
-{
+static void wfe_loop(void) {
     for (unsigned i = 0; i < LOOPS; i++) {
         __asm__ volatile("sev\n\twfe\n\tsevl\n\twfe" ::: "memory");
         step_passed();
@@ -105,8 +78,7 @@ static void wfe_loop(void)
 }
 
 // An interrupt that is pending and masked ends every WFI at once.
-static void wfi_loop(void)
-{
+static void wfi_loop(void) {
     gic_enable(TIMER_VIRTUAL_INTID);
     timer_set(clock_now());
     for (unsigned i = 0; i < LOOPS; i++) {

@@ -17,8 +17,7 @@ struct access {
     bool write;
 };
 
-static void make_access(void *argument)
-{
+static void make_access(void *argument) {
     const struct access *a = argument;
     uint64_t value = a->value;
     switch (a->width << 1 | a->write) {
@@ -34,8 +33,7 @@ static void make_access(void *argument)
 }
 
 // Random accesses to [base, base + size), each aligned to its width.
-static void fuzz(uintptr_t base, uint64_t size)
-{
+static void fuzz(uintptr_t base, uint64_t size) {
     for (unsigned i = 0; i < ACCESSES; i++) {
         uint64_t r = random64();
         struct access a = {.value = random64(), .width = r % WIDTHS, .write = r >> 8 & 1};
@@ -45,8 +43,7 @@ static void fuzz(uintptr_t base, uint64_t size)
 }
 
 // Every word of [base, base + size), read and written in order.
-static void sweep(uintptr_t base, uint64_t size)
-{
+static void sweep(uintptr_t base, uint64_t size) {
     for (uint64_t offset = 0; offset < size; offset += 4) {
         struct access a = {base + offset, ~0ull, 2, false};
         step(make_access, &a);
@@ -57,8 +54,7 @@ static void sweep(uintptr_t base, uint64_t size)
     }
 }
 
-static void distributor(void)
-{
+static void distributor(void) {
     uint64_t size = gic.version == 3 ? GICD_SIZE : GICD_V2;
     sweep(gic.gicd, size);
     fuzz(gic.gicd, size);
@@ -66,8 +62,7 @@ static void distributor(void)
 }
 
 // The caller's redistributor, its neighbours', and what the region holds beyond the last VCPU.
-static void redistributor(void)
-{
+static void redistributor(void) {
     if (gic.version != 3) {
         skip("no redistributor in GICv2");
         return;
@@ -77,8 +72,7 @@ static void redistributor(void)
     restore_interrupts();
 }
 
-static void cpu_interface(void)
-{
+static void cpu_interface(void) {
     if (gic.version != 2) {
         skip("no memory-mapped CPU interface in GICv3");
         return;
@@ -89,8 +83,7 @@ static void cpu_interface(void)
 }
 
 // Interrupts arrive while the registers change under them.
-static void live(void)
-{
+static void live(void) {
     uint64_t size = gic.version == 3 ? GICD_SIZE : GICD_V2;
     for (uint32_t intid = 0; intid < gic.lines; intid++) {
         gic_enable(intid);

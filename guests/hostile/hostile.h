@@ -36,9 +36,9 @@ struct attack {
     enum outcome expected;
 };
 
-extern const struct attack memory_attacks[], control_attacks[], sysreg_attacks[], call_attacks[],
-    psci_attacks[], interrupt_attacks[], timer_attacks[], gic_attacks[], mmio_attacks[],
-    cache_attacks[], console_attacks[], virtio_attacks[], smp_attacks[];
+extern const struct attack memory_attacks[], control_attacks[], sysreg_attacks[], call_attacks[], psci_attacks[],
+    interrupt_attacks[], timer_attacks[], gic_attacks[], mmio_attacks[], cache_attacks[], console_attacks[],
+    virtio_attacks[], smp_attacks[];
 
 // One step of an attack on the calling VCPU: function(argument) with its exceptions caught and
 // counted. Returns true if there was one. Boot VCPU only.

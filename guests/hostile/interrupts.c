@@ -8,17 +8,14 @@
 #define ROUNDS   20
 #define DRAIN_US 1000
 
-static void drain(void)
-{
+static void drain(void) {
     uint64_t end = clock_now() + us_to_ticks(DRAIN_US);
     irq_unmask();
-    while (clock_now() < end)
-        ;
+    while (clock_now() < end);
     irq_mask();
 }
 
-static void sgi_self(void)
-{
+static void sgi_self(void) {
     irq_unmask();
     for (unsigned i = 0; i < SGIS; i++) {
         gic_send(vcpu_self(), i % 16);
@@ -29,8 +26,7 @@ static void sgi_self(void)
 }
 
 // The other VCPUs of this VM are off: they must neither wake nor hold anything up.
-static void sgi_others(void)
-{
+static void sgi_others(void) {
     for (unsigned i = 0; i < SGIS; i++) {
         gic_send_others(i % 16);
         step_passed();
@@ -39,8 +35,7 @@ static void sgi_others(void)
 }
 
 // Targets that this VM does not have.
-static void sgi_nobody(void)
-{
+static void sgi_nobody(void) {
     for (unsigned i = 0; i < SGIS; i++) {
         gic_send(i % 16, i / 16 % 16);
         step_passed();
@@ -50,8 +45,7 @@ static void sgi_nobody(void)
 }
 
 // With nobody to handle them the edges come once, the levels again and again.
-static void pend_everything(void)
-{
+static void pend_everything(void) {
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (uint32_t intid = 0; intid < gic.lines; intid++) {
             gic_enable(intid);
@@ -64,16 +58,14 @@ static void pend_everything(void)
 }
 
 // More pending interrupts than there are list registers, and never an acknowledgement.
-static void pend_unacknowledged(void)
-{
+static void pend_unacknowledged(void) {
     for (uint32_t intid = 0; intid < gic.lines; intid++) {
         gic_enable(intid);
         gic_set_pending(intid);
         step_passed();
     }
     uint64_t end = clock_now() + us_to_ticks(DRAIN_US);
-    while (clock_now() < end)
-        wait_for_interrupt(); // ends at once: something is pending
+    while (clock_now() < end) wait_for_interrupt(); // ends at once: something is pending
     restore_interrupts();
 }
 

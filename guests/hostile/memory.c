@@ -14,36 +14,18 @@
 #define LAST_PAGE_40  0xfffffff000ull  // the last page of a 40-bit address space
 #define BEYOND_40     0x10000000000ull // the first address behind it
 
-static void load(void *address)
-{
-    __asm__ volatile("ldr w0, [%0]" ::"r"(address) : "x0", "memory");
-}
+static void load(void *address) { __asm__ volatile("ldr w0, [%0]" ::"r"(address) : "x0", "memory"); }
 
-static void store(void *address)
-{
-    __asm__ volatile("str wzr, [%0]" ::"r"(address) : "memory");
-}
+static void store(void *address) { __asm__ volatile("str wzr, [%0]" ::"r"(address) : "memory"); }
 
-static void jump(void *address)
-{
-    ((void (*)(void))(uintptr_t)address)();
-}
+static void jump(void *address) { ((void (*)(void))(uintptr_t)address)(); }
 
-#define READ(name, address)                        \
-    static void name(void)                         \
-    {                                              \
-        step(load, window(address, false, false)); \
-    }
-#define WRITE(name, address)                        \
-    static void name(void)                          \
-    {                                               \
-        step(store, window(address, false, false)); \
-    }
-#define EXECUTE(name, address)                   \
-    static void name(void)                       \
-    {                                            \
-        step(jump, window(address, true, true)); \
-    }
+#define READ(name, address) \
+    static void name(void) { step(load, window(address, false, false)); }
+#define WRITE(name, address) \
+    static void name(void) { step(store, window(address, false, false)); }
+#define EXECUTE(name, address) \
+    static void name(void) { step(jump, window(address, true, true)); }
 
 READ(read_at, arg_number("address", memory_end()))
 WRITE(write_at, arg_number("address", memory_end()))
@@ -63,16 +45,14 @@ EXECUTE(execute_last_page, LAST_PAGE_40)
 READ(read_beyond, BEYOND_40)
 WRITE(crash, BOARD_FLASH)
 
-static void atomic_outside(void)
-{
+static void atomic_outside(void) {
     void *address = window(memory_end() + BEYOND, true, false);
     step_instruction(0x885f7c00, (uintptr_t)address); // ldxr w0, [x0]
 }
 
 // The walk of the upper half of the address space reads its table at `table`. The program itself
 // lives in the lower half and goes on.
-static void walk_from(uint64_t table)
-{
+static void walk_from(uint64_t table) {
     uint64_t tcr = SYSREG_READ(tcr_el1);
     uint64_t upper = 25ull << 16 | 2ull << 30; // T1SZ 39 bits, TG1 4 KiB
     SYSREG_WRITE(ttbr1_el1, table);
@@ -84,27 +64,16 @@ static void walk_from(uint64_t table)
     __asm__ volatile("tlbi vmalle1\n\tdsb sy\n\tisb" ::: "memory");
 }
 
-static void table_outside(void)
-{
-    walk_from((memory_end() + BEYOND) & ~0xfffull);
-}
+static void table_outside(void) { walk_from((memory_end() + BEYOND) & ~0xfffull); }
 
-static void table_in_device(void)
-{
-    walk_from(0x09000000);
-}
+static void table_in_device(void) { walk_from(0x09000000); }
 
-static void table_last_page(void)
-{
-    walk_from(LAST_PAGE_40);
-}
+static void table_last_page(void) { walk_from(LAST_PAGE_40); }
 
 // A table whose entries point to itself: a walk of bounded depth, on the hardware's own terms.
-static void table_loop(void)
-{
+static void table_loop(void) {
     static uint64_t table[512] __attribute__((aligned(4096)));
-    for (unsigned i = 0; i < 512; i++)
-        table[i] = (uintptr_t)table | 3;
+    for (unsigned i = 0; i < 512; i++) table[i] = (uintptr_t)table | 3;
     barrier_full();
     walk_from((uintptr_t)table);
 }

@@ -28,18 +28,15 @@
 #define IC_IVAU  0xd50b7520
 #define AT_S1E1R 0xd5087800
 
-static void on_devices(const uint32_t *instructions, unsigned count)
-{
+static void on_devices(const uint32_t *instructions, unsigned count) {
     const uint64_t devices[] = {gic.gicd, UART};
     for (unsigned d = 0; d < 2; d++)
-        for (unsigned i = 0; i < count; i++)
-            step_instruction(instructions[i], devices[d]);
+        for (unsigned i = 0; i < count; i++) step_instruction(instructions[i], devices[d]);
     restore_interrupts();
 }
 
 #define GROUP(name, ...)                                                          \
-    static void name(void)                                                        \
-    {                                                                             \
+    static void name(void) {                                                      \
         static const uint32_t instructions[] = {__VA_ARGS__};                     \
         on_devices(instructions, sizeof(instructions) / sizeof(instructions[0])); \
     }
@@ -53,8 +50,7 @@ GROUP(maintenance, DC_CIVAC, DC_IVAC, IC_IVAU, DC_ZVA)
 
 // Device memory makes the guest's own MMU refuse these; as normal memory they get through to the
 // hypervisor.
-static void unaligned(void)
-{
+static void unaligned(void) {
     static const uint32_t loads[] = {0xb9400001, 0xf9400001, 0x79400001}; // ldr w1, ldr x1, ldrh w1
     for (unsigned i = 0; i < 3; i++) {
         for (unsigned offset = 1; offset < 16; offset += 2) {
@@ -65,13 +61,9 @@ static void unaligned(void)
 }
 
 // From the last register of one device into what lies behind it.
-static void across(void)
-{
-    step_instruction(0xf9400001, (uintptr_t)window(UART + 0xffc, true, false));
-}
+static void across(void) { step_instruction(0xf9400001, (uintptr_t)window(UART + 0xffc, true, false)); }
 
-static void execute(void)
-{
+static void execute(void) {
     void (*code)(void) = (void (*)(void))(uintptr_t)window(UART, true, true);
     step_instruction(0xd61f0000, (uintptr_t)code); // br x0
 }

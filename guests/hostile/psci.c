@@ -25,16 +25,14 @@ struct request {
     uint64_t function, a, b, c;
 };
 
-static void make_request(void *argument)
-{
+static void make_request(void *argument) {
     const struct request *r = argument;
     psci_call(r->function, r->a, r->b, r->c);
 }
 
 // None of these may start, stop or wake anything: the targets do not exist, the entry points lie
 // outside memory or are odd, the states are reserved.
-static void bad_arguments(void)
-{
+static void bad_arguments(void) {
     static const struct request requests[] = {
         {PSCI_CPU_ON, 0, 0x40080000, 0},
         {PSCI_CPU_ON, 8, 0x40080000, 0},
@@ -67,10 +65,8 @@ static void bad_arguments(void)
 }
 
 // A second VCPU may exist; its entry point does not.
-static void bad_entry(void)
-{
-    static const uint64_t entries[] = {OUTSIDE, 0x40080001, 0x40080002, 0,
-                                       ~0ull,   1ull << 52, 0x09000000};
+static void bad_entry(void) {
+    static const uint64_t entries[] = {OUTSIDE, 0x40080001, 0x40080002, 0, ~0ull, 1ull << 52, 0x09000000};
     for (unsigned i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
         struct request request = {PSCI_CPU_ON, 1, entries[i], 0};
         step(make_request, &request);
@@ -78,8 +74,7 @@ static void bad_entry(void)
 }
 
 // Whether refused or taken as a plain wait, each returns: a timer wakes it.
-static void bad_suspend(void)
-{
+static void bad_suspend(void) {
     static const uint64_t functions[] = {PSCI_CPU_SUSPEND, CPU_SUSPEND_32};
     static const uint64_t states[] = {0,          1,          0xffff,     0x00ff0000, 0x01000000,
                                       0x03000000, 0x40000000, 0x80000000, 0xfffeffff};
@@ -95,8 +90,7 @@ static void bad_suspend(void)
 }
 
 // Calls that few firmwares have. Those that suspend get an entry point outside memory.
-static void bad_rare(void)
-{
+static void bad_rare(void) {
     static const uint64_t functions[] = {CPU_DEFAULT_SUSPEND, SYSTEM_SUSPEND};
     gic_enable(TIMER_VIRTUAL_INTID);
     for (unsigned i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
@@ -107,21 +101,12 @@ static void bad_rare(void)
     restore_interrupts();
 }
 
-static void reset(void)
-{
-    psci_call(PSCI_SYSTEM_RESET, ~0ull, ~0ull, ~0ull);
-}
+static void reset(void) { psci_call(PSCI_SYSTEM_RESET, ~0ull, ~0ull, ~0ull); }
 
-static void power_off(void)
-{
-    psci_call(PSCI_SYSTEM_OFF, ~0ull, ~0ull, ~0ull);
-}
+static void power_off(void) { psci_call(PSCI_SYSTEM_OFF, ~0ull, ~0ull, ~0ull); }
 
 // The last VCPU leaves: nobody is left to start it again.
-static void last_off(void)
-{
-    psci_call(PSCI_CPU_OFF, 0, 0, 0);
-}
+static void last_off(void) { psci_call(PSCI_CPU_OFF, 0, 0, 0); }
 
 const struct attack psci_attacks[] = {
     {"psci-arguments", bad_arguments, CONTINUES},

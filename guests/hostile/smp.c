@@ -14,71 +14,55 @@
 
 static volatile bool stop;
 
-static bool enough_vcpus(void)
-{
-    if (vcpu_count() >= 2)
-        return true;
+static bool enough_vcpus(void) {
+    if (vcpu_count() >= 2) return true;
     skip("needs a second VCPU");
     return false;
 }
 
 // Waits until VCPU `number` is off; false if that takes too long.
-static bool wait_off(unsigned number)
-{
+static bool wait_off(unsigned number) {
     uint64_t limit = clock_now() + us_to_ticks(OFF_LIMIT_MS * 1000ull);
     while (psci_call(PSCI_AFFINITY, number, 0, 0) != AFFINITY_OFF) {
-        if (clock_now() > limit)
-            return false;
+        if (clock_now() > limit) return false;
         spin_pause();
     }
     return true;
 }
 
-static void start_all(void (*function)(void))
-{
+static void start_all(void (*function)(void)) {
     stop = false;
     for (unsigned number = 1; number < vcpu_count(); number++)
-        if (vcpu_start(number, function) == 0)
-            step_passed();
+        if (vcpu_start(number, function) == 0) step_passed();
 }
 
-static void stop_all(void)
-{
+static void stop_all(void) {
     stop = true;
     barrier_full();
     for (unsigned number = 1; number < vcpu_count(); number++) {
         gic_send(number, 0); // out of its WFI
-        if (!wait_off(number))
-            say("hostile: VCPU %u does not stop\n", number);
+        if (!wait_off(number)) say("hostile: VCPU %u does not stop\n", number);
     }
 }
 
 // Returning switches a VCPU off.
-static void leave_at_once(void)
-{
-}
+static void leave_at_once(void) {}
 
-static void on_off(void)
-{
-    if (!enough_vcpus())
-        return;
+static void on_off(void) {
+    if (!enough_vcpus()) return;
     for (unsigned i = 0; i < CYCLES; i++) {
         start_all(leave_at_once);
         stop_all();
     }
 }
 
-static void stay(void)
-{
-    while (!stop)
-        spin_pause();
+static void stay(void) {
+    while (!stop) spin_pause();
 }
 
 // Twice on, and questions in the middle of it.
-static void double_on(void)
-{
-    if (!enough_vcpus())
-        return;
+static void double_on(void) {
+    if (!enough_vcpus()) return;
     for (unsigned i = 0; i < CYCLES; i++) {
         start_all(stay);
         vcpu_start(1, stay);
@@ -87,8 +71,7 @@ static void double_on(void)
     }
 }
 
-static void send_to_all(void)
-{
+static void send_to_all(void) {
     irq_unmask();
     for (unsigned i = 0; !stop; i++) {
         gic_send(i % vcpu_count(), i % 16);
@@ -97,27 +80,20 @@ static void send_to_all(void)
     irq_mask();
 }
 
-static void let_them_run(void (*function)(void))
-{
-    if (!enough_vcpus())
-        return;
+static void let_them_run(void (*function)(void)) {
+    if (!enough_vcpus()) return;
     start_all(function);
     uint64_t end = clock_now() + us_to_ticks(SGI_US);
     irq_unmask();
-    while (clock_now() < end)
-        spin_pause();
+    while (clock_now() < end) spin_pause();
     irq_mask();
     stop_all();
     restore_interrupts();
 }
 
-static void sgi_storm(void)
-{
-    let_them_run(send_to_all);
-}
+static void sgi_storm(void) { let_them_run(send_to_all); }
 
-static void write_enables(void)
-{
+static void write_enables(void) {
     for (unsigned i = 0; !stop; i++) {
         mmio_write32(gic.gicd + GICD_ENABLES + 0x80 * (i & 1) + 4 * (1 + i / 2 % 7), ~0u);
         mmio_write32(gic.gicd + GICD_PRIORITY + 32 + 4 * (i % 56), i);
@@ -125,36 +101,22 @@ static void write_enables(void)
     }
 }
 
-static void gic_race(void)
-{
-    let_them_run(write_enables);
+static void gic_race(void) { let_them_run(write_enables); }
+
+static void invalidate(void) {
+    while (!stop) __asm__ volatile("tlbi vmalle1is\n\tic ialluis\n\tdsb ish\n\tisb" ::: "memory");
 }
 
-static void invalidate(void)
-{
-    while (!stop)
-        __asm__ volatile("tlbi vmalle1is\n\tic ialluis\n\tdsb ish\n\tisb" ::: "memory");
-}
+static void broadcasts(void) { let_them_run(invalidate); }
 
-static void broadcasts(void)
-{
-    let_them_run(invalidate);
-}
-
-static void crash(void)
-{
-    mmio_write32(0, 0);
-}
+static void crash(void) { mmio_write32(0, 0); }
 
 // One VCPU dies while the others run: the VM ends as a whole.
-static void other_crashes(void)
-{
-    if (!enough_vcpus())
-        return;
+static void other_crashes(void) {
+    if (!enough_vcpus()) return;
     vcpu_start(1, crash);
     uint64_t end = clock_now() + clock_hz;
-    while (clock_now() < end)
-        spin_pause();
+    while (clock_now() < end) spin_pause();
 }
 
 const struct attack smp_attacks[] = {

@@ -12,15 +12,13 @@
 
 static volatile unsigned expiries;
 
-static void stop_both(void)
-{
+static void stop_both(void) {
     timer_off();
     SYSREG_WRITE(cntp_ctl_el0, 0);
 }
 
 // Leaves the timer due, so that the interrupt comes back at once; stops after its share.
-static void keep_due(uint32_t intid, uint64_t stamp)
-{
+static void keep_due(uint32_t intid, uint64_t stamp) {
     (void)stamp;
     if (++expiries >= EXPIRIES)
         stop_both();
@@ -30,8 +28,7 @@ static void keep_due(uint32_t intid, uint64_t stamp)
         SYSREG_WRITE(cntv_cval_el0, PAST);
 }
 
-static void storm(uint32_t intid)
-{
+static void storm(uint32_t intid) {
     expiries = 0;
     irq_handle(intid, keep_due);
     gic_enable(intid);
@@ -42,27 +39,19 @@ static void storm(uint32_t intid)
         timer_set(PAST);
     }
     irq_unmask();
-    while (expiries < EXPIRIES)
-        spin_pause();
+    while (expiries < EXPIRIES) spin_pause();
     irq_mask();
     irq_handle(intid, NULL);
     step_passed();
     restore_interrupts();
 }
 
-static void virtual_past(void)
-{
-    storm(TIMER_VIRTUAL_INTID);
-}
+static void virtual_past(void) { storm(TIMER_VIRTUAL_INTID); }
 
-static void physical_past(void)
-{
-    storm(TIMER_PHYSICAL_INTID);
-}
+static void physical_past(void) { storm(TIMER_PHYSICAL_INTID); }
 
 // Each write may make the hypervisor program its own timer anew.
-static void reprogram(void)
-{
+static void reprogram(void) {
     for (unsigned i = 0; i < WRITES; i++) {
         uint64_t soon = clock_now() + random64() % 1000;
         SYSREG_WRITE(cntp_cval_el0, soon);
@@ -74,8 +63,7 @@ static void reprogram(void)
     stop_both();
 }
 
-static void garbage(void)
-{
+static void garbage(void) {
     for (unsigned i = 0; i < WRITES; i++) {
         SYSREG_WRITE(cntp_tval_el0, random64());
         SYSREG_WRITE(cntv_tval_el0, random64());
@@ -91,8 +79,7 @@ static void garbage(void)
 }
 
 // The hypercall timer, always due: its least distance has to hold.
-static void hypercall_past(void)
-{
+static void hypercall_past(void) {
     if (!takt_present()) {
         skip("not on Takt");
         return;
@@ -109,10 +96,7 @@ static void hypercall_past(void)
 }
 
 const struct attack timer_attacks[] = {
-    {"timer-virtual-past", virtual_past, CONTINUES},
-    {"timer-physical-past", physical_past, CONTINUES},
-    {"timer-reprogram", reprogram, CONTINUES},
-    {"timer-garbage", garbage, CONTINUES},
-    {"timer-hypercall-past", hypercall_past, CONTINUES},
-    {0},
+    {"timer-virtual-past", virtual_past, CONTINUES},     {"timer-physical-past", physical_past, CONTINUES},
+    {"timer-reprogram", reprogram, CONTINUES},           {"timer-garbage", garbage, CONTINUES},
+    {"timer-hypercall-past", hypercall_past, CONTINUES}, {0},
 };

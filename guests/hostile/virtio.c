@@ -57,15 +57,13 @@ static struct {
 static uintptr_t device;
 
 // The first console in the device tree, in the layout that is current; says so if there is none.
-static bool find(void)
-{
+static bool find(void) {
     uint64_t size;
     int node = FDT_NONE;
     while ((node = fdt_next_with(node, "compatible", "virtio,mmio")) != FDT_NONE) {
         uint64_t base;
         if (fdt_reg(node, 0, &base, &size) && mmio_read32(base + MAGIC) == MAGIC_VALUE &&
-            mmio_read32(base + VERSION) == VERSION_MODERN &&
-            mmio_read32(base + DEVICE_ID) == CONSOLE_ID) {
+            mmio_read32(base + VERSION) == VERSION_MODERN && mmio_read32(base + DEVICE_ID) == CONSOLE_ID) {
             device = base;
             return true;
         }
@@ -74,20 +72,14 @@ static bool find(void)
     return false;
 }
 
-static void write_register(uint32_t offset, uint64_t value)
-{
-    mmio_write32(device + offset, (uint32_t)value);
-}
+static void write_register(uint32_t offset, uint64_t value) { mmio_write32(device + offset, (uint32_t)value); }
 
-static void write_address(uint32_t offset, uint64_t address)
-{
+static void write_address(uint32_t offset, uint64_t address) {
     write_register(offset, address);
     write_register(offset + 4, address >> 32);
 }
 
-static void set_up(uint32_t number, uint64_t table, uint64_t available, uint64_t used,
-                   uint32_t size)
-{
+static void set_up(uint32_t number, uint64_t table, uint64_t available, uint64_t used, uint32_t size) {
     write_register(STATUS, 0);
     write_register(STATUS, STATUS_OK & ~0xcu);
     write_register(DRIVER_SELECT, FEATURE_1_WORD);
@@ -102,15 +94,12 @@ static void set_up(uint32_t number, uint64_t table, uint64_t available, uint64_t
     write_register(STATUS, STATUS_OK);
 }
 
-static void set_up_own(uint32_t number)
-{
-    set_up(number, (uintptr_t)queue.table, (uintptr_t)&queue.available, (uintptr_t)&queue.used,
-           SIZE);
+static void set_up_own(uint32_t number) {
+    set_up(number, (uintptr_t)queue.table, (uintptr_t)&queue.available, (uintptr_t)&queue.used, SIZE);
 }
 
 // Offers whatever the table holds, from descriptor `head` on.
-static void offer(uint32_t number, uint16_t head)
-{
+static void offer(uint32_t number, uint16_t head) {
     queue.available.ring[queue.available.index % SIZE] = head;
     barrier_full();
     queue.available.index++;
@@ -119,32 +108,25 @@ static void offer(uint32_t number, uint16_t head)
     step_passed();
 }
 
-static void reset(void)
-{
+static void reset(void) {
     write_register(STATUS, 0);
     queue.available.index = 0;
     queue.used.index = 0;
 }
 
-static void random_write(void *unused)
-{
+static void random_write(void *unused) {
     (void)unused;
     write_register((uint32_t)(random64() % REGISTERS_SIZE) & ~3u, random64() >> random64() % 64);
 }
 
-static void registers(void)
-{
-    if (!find())
-        return;
-    for (unsigned i = 0; i < WRITES; i++)
-        step(random_write, NULL);
+static void registers(void) {
+    if (!find()) return;
+    for (unsigned i = 0; i < WRITES; i++) step(random_write, NULL);
     reset();
 }
 
-static void queues_outside(void)
-{
-    if (!find())
-        return;
+static void queues_outside(void) {
+    if (!find()) return;
     const uint64_t places[] = {memory_end(), memory_end() - 16,  0,     0x08000000,
                                0x09000000,   0xfffffffffffff000, ~0ull, (uintptr_t)&queue + 1};
     for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
@@ -158,14 +140,11 @@ static void queues_outside(void)
     }
 }
 
-static void sizes(void)
-{
+static void sizes(void) {
     static const uint32_t bad[] = {0, 3, 0x8000, 0xffff, 0x10000, 0xffffffff};
-    if (!find())
-        return;
+    if (!find()) return;
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        set_up(TRANSMIT, (uintptr_t)queue.table, (uintptr_t)&queue.available,
-               (uintptr_t)&queue.used, bad[i]);
+        set_up(TRANSMIT, (uintptr_t)queue.table, (uintptr_t)&queue.available, (uintptr_t)&queue.used, bad[i]);
         offer(TRANSMIT, 0);
         reset();
     }
@@ -178,10 +157,8 @@ static void sizes(void)
 }
 
 // Buffers: outside memory, across its end, endless, and across the end of the address space.
-static void buffers(void)
-{
-    if (!find())
-        return;
+static void buffers(void) {
+    if (!find()) return;
     const struct descriptor bad[] = {
         {memory_end(), 64, 0, 0},
         {memory_end() - 32, 64, 0, 0},
@@ -203,16 +180,13 @@ static void buffers(void)
     }
 }
 
-static void chains(void)
-{
-    if (!find())
-        return;
+static void chains(void) {
+    if (!find()) return;
     for (uint32_t number = RECEIVE; number <= TRANSMIT; number++) {
         uint16_t flags = DESC_NEXT | (number == RECEIVE ? DESC_WRITE : 0);
         set_up_own(number);
         for (uint16_t i = 0; i < SIZE; i++) // a ring of descriptors
-            queue.table[i] =
-                (struct descriptor){(uintptr_t)&queue, 1, flags, (uint16_t)((i + 1) % SIZE)};
+            queue.table[i] = (struct descriptor){(uintptr_t)&queue, 1, flags, (uint16_t)((i + 1) % SIZE)};
         offer(number, 0);
         queue.table[0].next = 0; // one that follows itself
         offer(number, 0);
@@ -220,8 +194,7 @@ static void chains(void)
         offer(number, 0);
         offer(number, 0xffff); // a head that is not in it
         // An indirect table that is its own first entry.
-        queue.table[0] = (struct descriptor){(uintptr_t)queue.table, sizeof(queue.table),
-                                             DESC_INDIRECT | DESC_NEXT, 0};
+        queue.table[0] = (struct descriptor){(uintptr_t)queue.table, sizeof(queue.table), DESC_INDIRECT | DESC_NEXT, 0};
         offer(number, 0);
         queue.available.index += 0x4000; // far more than the queue holds
         offer(number, 0);
@@ -230,10 +203,7 @@ static void chains(void)
 }
 
 const struct attack virtio_attacks[] = {
-    {"virtio-registers", registers, CONTINUES},
-    {"virtio-queues-outside", queues_outside, CONTINUES},
-    {"virtio-sizes", sizes, CONTINUES},
-    {"virtio-buffers", buffers, CONTINUES},
-    {"virtio-chains", chains, CONTINUES},
-    {0},
+    {"virtio-registers", registers, CONTINUES}, {"virtio-queues-outside", queues_outside, CONTINUES},
+    {"virtio-sizes", sizes, CONTINUES},         {"virtio-buffers", buffers, CONTINUES},
+    {"virtio-chains", chains, CONTINUES},       {0},
 };

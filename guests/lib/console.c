@@ -18,46 +18,35 @@
 
 static uintptr_t uart = VIRT_UART;
 
-void console_init(void)
-{
+void console_init(void) {
     uint64_t address, size;
-    if (fdt_reg(fdt_next_with(FDT_NONE, "compatible", "arm,pl011"), 0, &address, &size))
-        uart = address;
+    if (fdt_reg(fdt_next_with(FDT_NONE, "compatible", "arm,pl011"), 0, &address, &size)) uart = address;
     mmio_write32(uart + UARTCR, UARTCR_ON);
 }
 
-static void put(char c)
-{
-    while (mmio_read32(uart + UARTFR) & UARTFR_TXFF)
-        spin_pause();
+static void put(char c) {
+    while (mmio_read32(uart + UARTFR) & UARTFR_TXFF) spin_pause();
     mmio_write32(uart + UARTDR, (uint8_t)c);
 }
 
-void console_write(const char *text, size_t length)
-{
+void console_write(const char *text, size_t length) {
     for (size_t i = 0; i < length; i++) {
-        if (text[i] == '\n')
-            put('\r');
+        if (text[i] == '\n') put('\r');
         put(text[i]);
     }
 }
 
-int console_read(void)
-{
-    if (mmio_read32(uart + UARTFR) & UARTFR_RXFE)
-        return -1;
+int console_read(void) {
+    if (mmio_read32(uart + UARTFR) & UARTFR_RXFE) return -1;
     return (int)(mmio_read32(uart + UARTDR) & 0xff);
 }
 
-void say(const char *format, ...)
-{
+void say(const char *format, ...) {
     char line[LINE_MAX_LEN];
     va_list arguments;
     va_start(arguments, format);
     int length = vsniprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
-    if (length >= (int)sizeof(line))
-        length = sizeof(line) - 1;
-    if (length > 0)
-        console_write(line, (size_t)length);
+    if (length >= (int)sizeof(line)) length = sizeof(line) - 1;
+    if (length > 0) console_write(line, (size_t)length);
 }

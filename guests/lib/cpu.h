@@ -12,57 +12,35 @@
         value_;                                                      \
     })
 
-#define SYSREG_WRITE(name, value) \
-    __asm__ volatile("msr " #name ", %0\n\tisb" ::"r"((uint64_t)(value)) : "memory")
+#define SYSREG_WRITE(name, value) __asm__ volatile("msr " #name ", %0\n\tisb" ::"r"((uint64_t)(value)) : "memory")
 
 // The virtual clock. No ISB before the read: a program that measures instructions must not pay for
 // one, and where the order matters the caller has a barrier.
-static inline uint64_t clock_now(void)
-{
-    return SYSREG_READ(cntvct_el0);
-}
+static inline uint64_t clock_now(void) { return SYSREG_READ(cntvct_el0); }
 
-static inline void irq_mask(void)
-{
-    __asm__ volatile("msr daifset, #2" ::: "memory");
-}
+static inline void irq_mask(void) { __asm__ volatile("msr daifset, #2" ::: "memory"); }
 
-static inline void irq_unmask(void)
-{
-    __asm__ volatile("msr daifclr, #2" ::: "memory");
-}
+static inline void irq_unmask(void) { __asm__ volatile("msr daifclr, #2" ::: "memory"); }
 
-static inline void wait_for_interrupt(void)
-{
-    __asm__ volatile("wfi" ::: "memory");
-}
+static inline void wait_for_interrupt(void) { __asm__ volatile("wfi" ::: "memory"); }
 
 // One turn of a spin loop. YIELD also tells an emulator with one host thread to run another core.
-static inline void spin_pause(void)
-{
-    __asm__ volatile("yield" ::: "memory");
-}
+static inline void spin_pause(void) { __asm__ volatile("yield" ::: "memory"); }
 
-static inline void barrier_full(void)
-{
-    __asm__ volatile("dsb sy\n\tisb" ::: "memory");
-}
+static inline void barrier_full(void) { __asm__ volatile("dsb sy\n\tisb" ::: "memory"); }
 
-static inline uint32_t mmio_read32(uintptr_t address)
-{
+static inline uint32_t mmio_read32(uintptr_t address) {
     uint32_t value;
     // Exactly one plain load, so that a trap carries a valid syndrome.
     __asm__ volatile("ldr %w0, [%1]" : "=r"(value) : "r"(address) : "memory");
     return value;
 }
 
-static inline void mmio_write32(uintptr_t address, uint32_t value)
-{
+static inline void mmio_write32(uintptr_t address, uint32_t value) {
     __asm__ volatile("str %w0, [%1]" ::"rZ"(value), "r"(address) : "memory");
 }
 
-static inline void mmio_write8(uintptr_t address, uint8_t value)
-{
+static inline void mmio_write8(uintptr_t address, uint8_t value) {
     __asm__ volatile("strb %w0, [%1]" ::"rZ"(value), "r"(address) : "memory");
 }
 

@@ -46,41 +46,25 @@ struct gic gic;
 
 static irq_handler *handlers[INTIDS_MAX];
 
-void irq_handle(uint32_t intid, irq_handler *handler)
-{
-    handlers[intid] = handler;
-}
+void irq_handle(uint32_t intid, irq_handler *handler) { handlers[intid] = handler; }
 
 // The frame that holds an interrupt's registers: a VCPU's own ones are in its redistributor.
-static uintptr_t frame_of(uint32_t intid)
-{
-    if (gic.version == 3 && intid < GIC_SPI_FIRST)
-        return gic.gicr + vcpu_self() * GICR_STRIDE + GICR_SGI_BASE;
+static uintptr_t frame_of(uint32_t intid) {
+    if (gic.version == 3 && intid < GIC_SPI_FIRST) return gic.gicr + vcpu_self() * GICR_STRIDE + GICR_SGI_BASE;
     return gic.gicd;
 }
 
-static void write_bit(uintptr_t bank, uint32_t intid)
-{
+static void write_bit(uintptr_t bank, uint32_t intid) {
     mmio_write32(frame_of(intid) + bank + intid / 32 * 4, 1u << intid % 32);
 }
 
-void gic_enable(uint32_t intid)
-{
-    write_bit(GICD_ISENABLER, intid);
-}
+void gic_enable(uint32_t intid) { write_bit(GICD_ISENABLER, intid); }
 
-void gic_disable(uint32_t intid)
-{
-    write_bit(GICD_ICENABLER, intid);
-}
+void gic_disable(uint32_t intid) { write_bit(GICD_ICENABLER, intid); }
 
-void gic_set_pending(uint32_t intid)
-{
-    write_bit(GICD_ISPENDR, intid);
-}
+void gic_set_pending(uint32_t intid) { write_bit(GICD_ISPENDR, intid); }
 
-uint64_t gic_send_stamped(unsigned vcpu, uint32_t sgi)
-{
+uint64_t gic_send_stamped(unsigned vcpu, uint32_t sgi) {
     uint64_t stamp;
     // The YIELD lets an emulator with one host thread turn to the target at once.
     if (gic.version == 3)
@@ -96,13 +80,9 @@ uint64_t gic_send_stamped(unsigned vcpu, uint32_t sgi)
     return stamp;
 }
 
-void gic_send(unsigned vcpu, uint32_t sgi)
-{
-    gic_send_stamped(vcpu, sgi);
-}
+void gic_send(unsigned vcpu, uint32_t sgi) { gic_send_stamped(vcpu, sgi); }
 
-void gic_send_others(uint32_t sgi)
-{
+void gic_send_others(uint32_t sgi) {
     if (gic.version == 3)
         SYSREG_WRITE(S3_0_C12_C11_5, ICC_SGI1R_OTHERS | ICC_SGI1R_INTID(sgi)); // ICC_SGI1R_EL1
     else
@@ -111,32 +91,26 @@ void gic_send_others(uint32_t sgi)
 
 // The calling VCPU's own interrupts or the shared ones: disabled, neither pending nor active, group 1
 // where groups exist, one priority.
-static void set_defaults(uint32_t first, uint32_t end)
-{
+static void set_defaults(uint32_t first, uint32_t end) {
     uintptr_t frame = frame_of(first);
     for (uint32_t intid = first; intid < end; intid += 32) {
         mmio_write32(frame + GICD_ICENABLER + intid / 8, ~0u);
         mmio_write32(frame + GICD_ICPENDR + intid / 8, ~0u);
         mmio_write32(frame + GICD_ICACTIVER + intid / 8, ~0u);
-        if (gic.version == 3)
-            mmio_write32(frame + GICD_IGROUPR + intid / 8, ~0u);
+        if (gic.version == 3) mmio_write32(frame + GICD_IGROUPR + intid / 8, ~0u);
     }
     for (uint32_t intid = first; intid < end; intid += 4)
         mmio_write32(frame + GICD_IPRIORITYR + intid, PRIORITY * 0x01010101u);
 }
 
-static void wake_redistributor(void)
-{
+static void wake_redistributor(void) {
     uintptr_t waker = gic.gicr + vcpu_self() * GICR_STRIDE + GICR_WAKER;
     mmio_write32(waker, mmio_read32(waker) & ~GICR_WAKER_SLEEP);
-    while (mmio_read32(waker) & GICR_WAKER_CHILDREN)
-        spin_pause();
+    while (mmio_read32(waker) & GICR_WAKER_CHILDREN) spin_pause();
 }
 
-void gic_init_vcpu(void)
-{
-    if (gic.version == 3)
-        wake_redistributor();
+void gic_init_vcpu(void) {
+    if (gic.version == 3) wake_redistributor();
     set_defaults(0, GIC_SPI_FIRST);
     mmio_write32(frame_of(0) + GICD_ISENABLER, 0xffff);
     if (gic.version == 3) {
@@ -149,8 +123,7 @@ void gic_init_vcpu(void)
     }
 }
 
-static void route_spis_to_boot_vcpu(void)
-{
+static void route_spis_to_boot_vcpu(void) {
     for (uint32_t intid = GIC_SPI_FIRST; intid < gic.lines; intid++) {
         if (gic.version == 3) {
             mmio_write32(gic.gicd + GICD_IROUTER + 8 * intid, vcpu_self());
@@ -161,8 +134,7 @@ static void route_spis_to_boot_vcpu(void)
     }
 }
 
-static bool find(void)
-{
+static bool find(void) {
     uint64_t size;
     int node = fdt_next_with(FDT_NONE, "compatible", "arm,gic-v3");
     if (node != FDT_NONE) {
@@ -171,18 +143,14 @@ static bool find(void)
     }
     gic.version = 2;
     node = fdt_next_with(FDT_NONE, "compatible", "arm,cortex-a15-gic");
-    if (node == FDT_NONE)
-        node = fdt_next_with(FDT_NONE, "compatible", "arm,gic-400");
+    if (node == FDT_NONE) node = fdt_next_with(FDT_NONE, "compatible", "arm,gic-400");
     return fdt_reg(node, 0, &gic.gicd, &size) && fdt_reg(node, 1, &gic.gicc, &size);
 }
 
-bool gic_init(void)
-{
-    if (!find())
-        return false;
+bool gic_init(void) {
+    if (!find()) return false;
     gic.lines = 32 * ((mmio_read32(gic.gicd + GICD_TYPER) & 0x1f) + 1);
-    if (gic.lines > INTIDS_MAX)
-        gic.lines = INTIDS_MAX;
+    if (gic.lines > INTIDS_MAX) gic.lines = INTIDS_MAX;
     mmio_write32(gic.gicd + GICD_CTLR, 0);
     set_defaults(GIC_SPI_FIRST, gic.lines);
     if (gic.version == 3) {
@@ -197,17 +165,14 @@ bool gic_init(void)
     return true;
 }
 
-void irq_dispatch(uint64_t stamp)
-{
+void irq_dispatch(uint64_t stamp) {
     uint32_t ack, intid;
     if (gic.version == 3)
         ack = intid = (uint32_t)SYSREG_READ(S3_0_C12_C12_0); // ICC_IAR1_EL1
     else
         intid = (ack = mmio_read32(gic.gicc + GICC_IAR)) & 0x3ff;
-    if (intid >= GIC_SPURIOUS)
-        return;
-    if (handlers[intid])
-        handlers[intid](intid, stamp);
+    if (intid >= GIC_SPURIOUS) return;
+    if (handlers[intid]) handlers[intid](intid, stamp);
     if (gic.version == 3)
         SYSREG_WRITE(S3_0_C12_C12_1, ack); // ICC_EOIR1_EL1
     else

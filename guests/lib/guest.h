@@ -46,17 +46,11 @@ uint64_t us_to_ticks(uint64_t us);
 #define TIMER_PHYSICAL_INTID 30
 
 // The virtual timer of the calling VCPU: its interrupt is pending while enabled and due.
-static inline void timer_set(uint64_t due)
-{
-    __asm__ volatile("msr cntv_cval_el0, %0\n\tmsr cntv_ctl_el0, %1\n\tisb" ::"r"(due),
-                     "r"((uint64_t)1)
-                     : "memory");
+static inline void timer_set(uint64_t due) {
+    __asm__ volatile("msr cntv_cval_el0, %0\n\tmsr cntv_ctl_el0, %1\n\tisb" ::"r"(due), "r"((uint64_t)1) : "memory");
 }
 
-static inline void timer_off(void)
-{
-    SYSREG_WRITE(cntv_ctl_el0, 0);
-}
+static inline void timer_off(void) { SYSREG_WRITE(cntv_ctl_el0, 0); }
 
 // ---- interrupts --------------------------------------------------------------------------------
 
@@ -69,10 +63,7 @@ void irq_handle(uint32_t intid, irq_handler *handler);
 
 // ---- VCPUs -------------------------------------------------------------------------------------
 
-static inline unsigned vcpu_self(void)
-{
-    return (unsigned)SYSREG_READ(tpidr_el1);
-}
+static inline unsigned vcpu_self(void) { return (unsigned)SYSREG_READ(tpidr_el1); }
 
 // VCPUs that the device tree describes.
 unsigned vcpu_count(void);

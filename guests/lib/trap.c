@@ -11,21 +11,18 @@ _Static_assert(offsetof(struct trap_context, armed) == TRAP_ARMED, "vectors.S st
 
 #define SPSR_A (1u << 8)
 
-int guard(struct trap_context *context, void (*function)(void *), void *argument)
-{
+int guard(struct trap_context *context, void (*function)(void *), void *argument) {
     memset(context, 0, sizeof(*context));
     trap_contexts[vcpu_self()] = context;
     return trap_guarded(context, function, argument);
 }
 
-void trap_dispatch(struct trap_frame *frame)
-{
+void trap_dispatch(struct trap_frame *frame) {
     struct trap_context *context = trap_contexts[vcpu_self()];
     uint64_t esr = SYSREG_READ(esr_el1), far = SYSREG_READ(far_el1);
     if (!context || !context->armed) {
-        say("guest: unexpected exception, esr %#llx far %#llx elr %#llx x30 %#llx\n",
-            (unsigned long long)esr, (unsigned long long)far, (unsigned long long)frame->elr,
-            (unsigned long long)frame->x30);
+        say("guest: unexpected exception, esr %#llx far %#llx elr %#llx x30 %#llx\n", (unsigned long long)esr,
+            (unsigned long long)far, (unsigned long long)frame->elr, (unsigned long long)frame->x30);
         machine_off();
     }
     context->esr = esr;
@@ -35,10 +32,8 @@ void trap_dispatch(struct trap_frame *frame)
     frame->elr = context->resume_pc;
 }
 
-void trap_in_handler(void)
-{
-    say("guest: exception inside a handler, esr %#llx far %#llx elr %#llx\n",
-        (unsigned long long)SYSREG_READ(esr_el1), (unsigned long long)SYSREG_READ(far_el1),
-        (unsigned long long)SYSREG_READ(elr_el1));
+void trap_in_handler(void) {
+    say("guest: exception inside a handler, esr %#llx far %#llx elr %#llx\n", (unsigned long long)SYSREG_READ(esr_el1),
+        (unsigned long long)SYSREG_READ(far_el1), (unsigned long long)SYSREG_READ(elr_el1));
     machine_off();
 }

@@ -9,19 +9,14 @@
 static double a[N][N], b[N][N], product[N][N];
 static int64_t ia[N][N], ib[N][N];
 
-static uint64_t next_random(uint64_t *state)
-{
+static uint64_t next_random(uint64_t *state) {
     *state = *state * 6364136223846793005ull + 1442695040888963407ull;
     return *state >> 33;
 }
 
-static int64_t small(uint64_t *state)
-{
-    return (int64_t)(next_random(state) % 255) - 127;
-}
+static int64_t small(uint64_t *state) { return (int64_t)(next_random(state) % 255) - 127; }
 
-static void fill(uint64_t *state)
-{
+static void fill(uint64_t *state) {
     for (int i = 0; i < N; i++) {
         for (int j = 0; j < N; j++) {
             a[i][j] = (double)(ia[i][j] = small(state));
@@ -31,8 +26,7 @@ static void fill(uint64_t *state)
 }
 
 // Four elements of a row at a time stay in registers: few stores, and many live registers.
-static void multiply(void)
-{
+static void multiply(void) {
     for (int i = 0; i < N; i++) {
         for (int j = 0; j < N; j += 4) {
             double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
@@ -51,15 +45,12 @@ static void multiply(void)
     }
 }
 
-static bool check(uint64_t *state)
-{
+static bool check(uint64_t *state) {
     int64_t r[N], br[N];
-    for (int i = 0; i < N; i++)
-        r[i] = small(state);
+    for (int i = 0; i < N; i++) r[i] = small(state);
     for (int i = 0; i < N; i++) {
         br[i] = 0;
-        for (int j = 0; j < N; j++)
-            br[i] += ib[i][j] * r[j];
+        for (int j = 0; j < N; j++) br[i] += ib[i][j] * r[j];
     }
     bool right = true;
     for (int i = 0; i < N; i++) {
@@ -73,14 +64,12 @@ static bool check(uint64_t *state)
     return right;
 }
 
-bool matmul_round(uint64_t seed, uint64_t *checksum)
-{
+bool matmul_round(uint64_t seed, uint64_t *checksum) {
     uint64_t state = seed;
     fill(&state);
     multiply();
     *checksum = 0;
     for (int i = 0; i < N; i++)
-        for (int j = 0; j < N; j++)
-            *checksum = *checksum * 31 + (uint64_t)(int64_t)product[i][j];
+        for (int j = 0; j < N; j++) *checksum = *checksum * 31 + (uint64_t)(int64_t)product[i][j];
     return check(&state);
 }

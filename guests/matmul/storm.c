@@ -15,49 +15,38 @@ void storm_units(const double *a, const double *b, double *sums, uint64_t count)
 
 static volatile uint64_t ticks, call_timers, sgis;
 
-static void on_tick(uint32_t intid, uint64_t stamp)
-{
+static void on_tick(uint32_t intid, uint64_t stamp) {
     (void)intid;
     ticks = ticks + 1;
     timer_set(stamp + us_to_ticks(TICK_US));
 }
 
-static int64_t set_call_timer(uint64_t due)
-{
-    return (int64_t)hvc_call(TAKT_HC_TIMER_SET, 0, due, 0).x[0];
-}
+static int64_t set_call_timer(uint64_t due) { return (int64_t)hvc_call(TAKT_HC_TIMER_SET, 0, due, 0).x[0]; }
 
-static void on_call_timer(uint32_t intid, uint64_t stamp)
-{
+static void on_call_timer(uint32_t intid, uint64_t stamp) {
     (void)intid;
     call_timers = call_timers + 1;
     set_call_timer(stamp + us_to_ticks(CALL_TIMER_US));
 }
 
-static void on_sgi(uint32_t intid, uint64_t stamp)
-{
+static void on_sgi(uint32_t intid, uint64_t stamp) {
     (void)intid, (void)stamp;
     sgis = sgis + 1;
 }
 
-static void send_sgis(void)
-{
-    for (;;)
-        gic_send(0, SGI_STORM);
+static void send_sgis(void) {
+    for (;;) gic_send(0, SGI_STORM);
 }
 
-static void start_call_timer(void)
-{
-    if (!takt_present())
-        return;
+static void start_call_timer(void) {
+    if (!takt_present()) return;
     irq_handle(TAKT_HC_TIMER_INTID, on_call_timer);
     gic_enable(TAKT_HC_TIMER_INTID);
     if (set_call_timer(clock_now() + us_to_ticks(CALL_TIMER_US)) != TAKT_HC_OK)
         say("matmul: no hypercall timer here\n");
 }
 
-void storm_run(bool sgi, bool quiet)
-{
+void storm_run(bool sgi, bool quiet) {
     static const double a[4] __attribute__((aligned(16))) = {0.5, 0.25, 0.125, 0.5};
     static const double b[4] __attribute__((aligned(16))) = {0.5, -0.5, 0.25, -0.25};
     static double sums[8] __attribute__((aligned(16)));
@@ -67,15 +56,13 @@ void storm_run(bool sgi, bool quiet)
     timer_set(clock_now() + us_to_ticks(TICK_US));
     start_call_timer();
     irq_handle(SGI_STORM, on_sgi);
-    if (sgi && vcpu_start(SENDER, send_sgis) != 0)
-        say("matmul: storm-sgi needs a second VCPU\n");
+    if (sgi && vcpu_start(SENDER, send_sgis) != 0) say("matmul: storm-sgi needs a second VCPU\n");
     for (uint64_t units = UNITS;; units += UNITS) {
         irq_unmask();
         storm_units(a, b, sums, UNITS);
         irq_mask();
         if (second_passed() && !quiet)
-            say("matmul: storm hypercalls %llu ticks %llu timers %llu sgis %llu\n",
-                (unsigned long long)units, (unsigned long long)ticks,
-                (unsigned long long)call_timers, (unsigned long long)sgis);
+            say("matmul: storm hypercalls %llu ticks %llu timers %llu sgis %llu\n", (unsigned long long)units,
+                (unsigned long long)ticks, (unsigned long long)call_timers, (unsigned long long)sgis);
     }
 }

@@ -21,23 +21,20 @@
 
 static struct row row;
 
-static void null_hypercall(void)
-{
+static void null_hypercall(void) {
     for (unsigned i = 0; i < COST_SAMPLES; i++) {
         register uint64_t x0 __asm__("x0") = PSCI_VERSION;
         uint64_t before, after;
         __asm__ volatile("mrs x19, cntvct_el0\n\thvc #0\n\tmrs x20, cntvct_el0\n\t"
                          "mov %0, x19\n\tmov %1, x20"
-                         : "=&r"(before), "=&r"(after), "+r"(x0)::"x1", "x2", "x3", "x4", "x5",
-                           "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16",
-                           "x17", "x19", "x20", "memory");
+                         : "=&r"(before), "=&r"(after), "+r"(x0)::"x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9",
+                           "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x19", "x20", "memory");
         row_add(&row, after - before);
     }
     row_print(&row, "null_hypercall");
 }
 
-static void gicd_read(void)
-{
+static void gicd_read(void) {
     for (unsigned i = 0; i < COST_SAMPLES; i++) {
         uint64_t before, after, value;
         __asm__ volatile("mrs %0, cntvct_el0\n\tldr %w2, [%3]\n\tmrs %1, cntvct_el0"
@@ -49,9 +46,8 @@ static void gicd_read(void)
     row_print(&row, "gicd_read");
 }
 
-static void timer_rows(uint64_t (*wait)(uint64_t), unsigned samples, uint64_t least_us,
-                       uint64_t most_us, const char *name)
-{
+static void timer_rows(uint64_t (*wait)(uint64_t), unsigned samples, uint64_t least_us, uint64_t most_us,
+                       const char *name) {
     uint64_t least = us_to_ticks(least_us), most = us_to_ticks(most_us);
     for (unsigned i = 0; i < samples; i++) {
         uint64_t due = clock_now() + random_between(least, most);
@@ -60,35 +56,25 @@ static void timer_rows(uint64_t (*wait)(uint64_t), unsigned samples, uint64_t le
     row_print(&row, name);
 }
 
-static void timer_running(void)
-{
-    timer_rows(spin_until, COST_SAMPLES, 100, 150, "timer_running");
-}
+static void timer_running(void) { timer_rows(spin_until, COST_SAMPLES, 100, 150, "timer_running"); }
 
-static void timer_wfi(void)
-{
-    timer_rows(sleep_until, COST_SAMPLES, 100, 150, "timer_wfi");
-}
+static void timer_wfi(void) { timer_rows(sleep_until, COST_SAMPLES, 100, 150, "timer_wfi"); }
 
-static void sleep_shared(void)
-{
+static void sleep_shared(void) {
     timer_rows(sleep_until, SLEEP_SAMPLES, SLEEP_LEAST_US, SLEEP_MOST_US, "sleep_shared");
 }
 
-static void sleep_shared_storm(void)
-{
+static void sleep_shared_storm(void) {
     timer_rows(sleep_until, SLEEP_SAMPLES, SLEEP_LEAST_US, SLEEP_MOST_US, "sleep_shared_storm");
 }
 
-static void work(void)
-{
+static void work(void) {
     uint64_t loops = WORK_LOOPS;
     __asm__ volatile("1: subs %0, %0, #1\n\tb.ne 1b" : "+r"(loops)::"cc");
 }
 
 // Releases lie on a fixed grid: a late job does not move the next one.
-static void periodic(void)
-{
+static void periodic(void) {
     static struct row response;
     uint64_t period = us_to_ticks(PERIOD_US), misses = 0;
     uint64_t release = clock_now() + period;
@@ -102,23 +88,20 @@ static void periodic(void)
     row_print(&row, "periodic_release");
     row_print(&response, "periodic_response");
     unsigned long long m = misses;
-    say("BENCH periodic_misses%s count %llu %llu %llu %llu %u\n", arg_text("suffix", ""), m, m, m,
-        m, PERIODS);
+    say("BENCH periodic_misses%s count %llu %llu %llu %llu %u\n", arg_text("suffix", ""), m, m, m, m, PERIODS);
 }
 
 static volatile uint64_t sgi_seen_at;
 static volatile bool sgi_seen, target_up, target_sleeps;
 
-static void on_sgi(uint32_t intid, uint64_t stamp)
-{
+static void on_sgi(uint32_t intid, uint64_t stamp) {
     (void)intid;
     sgi_seen_at = stamp;
     sgi_seen = true;
 }
 
 // An SGI that comes between the test and the WFI is handled there; the next one ends the WFI.
-static void sgi_target(void)
-{
+static void sgi_target(void) {
     irq_unmask();
     target_up = true;
     for (;;) {
@@ -129,8 +112,7 @@ static void sgi_target(void)
     }
 }
 
-static void sgi_row(bool sleeps, const char *name)
-{
+static void sgi_row(bool sleeps, const char *name) {
     target_sleeps = sleeps;
     for (unsigned i = 0; i < COST_SAMPLES; i++) {
         // Gives the target time to come back from the handler to its wait.
@@ -138,22 +120,19 @@ static void sgi_row(bool sleeps, const char *name)
         sgi_seen = false;
         barrier_full();
         uint64_t sent = gic_send_stamped(SGI_TARGET, SGI_REMOTE);
-        while (!sgi_seen)
-            spin_pause();
+        while (!sgi_seen) spin_pause();
         row_add(&row, sgi_seen_at - sent);
     }
     row_print(&row, name);
 }
 
-static void sgi_remote(void)
-{
+static void sgi_remote(void) {
     irq_handle(SGI_REMOTE, on_sgi);
     if (vcpu_count() < 2 || vcpu_start(SGI_TARGET, sgi_target) != 0) {
         say("rtprobe: row g needs a second VCPU\n");
         return;
     }
-    while (!target_up)
-        spin_pause();
+    while (!target_up) spin_pause();
     sgi_row(false, "sgi_remote");
     sgi_row(true, "sgi_remote_wfi");
 }
@@ -167,8 +146,7 @@ static const struct {
 };
 
 // What the hypervisor counted on this core while the rows were measured.
-static void print_account(void)
-{
+static void print_account(void) {
     static const struct {
         const char *name;
         unsigned index;
@@ -182,12 +160,10 @@ static void print_account(void)
         {"takt_exits", TAKT_STAT_EXITS, false},
         {"takt_misses", TAKT_STAT_MISSES, false},
     };
-    if (!takt_present())
-        return;
+    if (!takt_present()) return;
     for (unsigned i = 0; i < sizeof(account) / sizeof(account[0]); i++) {
         struct smccc_result result = hvc_call(TAKT_HC_STATS, account[i].index, 0, 0);
-        if ((int64_t)result.x[0] != TAKT_HC_OK)
-            continue;
+        if ((int64_t)result.x[0] != TAKT_HC_OK) continue;
         if (account[i].ticks)
             value_print(account[i].name, "ns", ticks_to_ns(result.x[1]));
         else
@@ -195,14 +171,12 @@ static void print_account(void)
     }
 }
 
-void bench_run(const char *letters)
-{
+void bench_run(const char *letters) {
     char wanted[32];
     strlcpy(wanted, letters, sizeof(wanted));
     for (const char *letter = wanted; *letter; letter++) {
         unsigned i = 0;
-        while (i < sizeof(rows) / sizeof(rows[0]) && rows[i].letter != *letter)
-            i++;
+        while (i < sizeof(rows) / sizeof(rows[0]) && rows[i].letter != *letter) i++;
         if (i == sizeof(rows) / sizeof(rows[0]))
             say("rtprobe: no row %c\n", *letter);
         else
@@ -213,21 +187,18 @@ void bench_run(const char *letters)
 }
 
 // On Takt the virtual clock need not start at reset: the mark ties it to the physical counter.
-void bench_boot(void)
-{
+void bench_boot(void) {
     uint64_t first = boot_clock;
     bool takt = takt_present();
     if (takt) {
         struct smccc_result mark = hvc_call(TAKT_HC_MARK, 0, 0, 0);
-        if ((int64_t)mark.x[0] == TAKT_HC_OK)
-            first = mark.x[1] - (mark.x[2] - boot_clock);
+        if ((int64_t)mark.x[0] == TAKT_HC_OK) first = mark.x[1] - (mark.x[2] - boot_clock);
     }
     value_print("boot_first_instruction", "ns", ticks_to_ns(first));
     static const char *const parts[] = {"boot_hash", "boot_copy", "boot_scrub"};
     for (unsigned i = 0; takt && i < 3; i++) {
         struct smccc_result result = hvc_call(TAKT_HC_STATS, TAKT_STAT_BOOT_HASH + i, 0, 0);
-        if ((int64_t)result.x[0] == TAKT_HC_OK)
-            value_print(parts[i], "ns", ticks_to_ns(result.x[1]));
+        if ((int64_t)result.x[0] == TAKT_HC_OK) value_print(parts[i], "ns", ticks_to_ns(result.x[1]));
     }
     say("BENCH-DONE\n");
 }

@@ -5,18 +5,15 @@
 
 #define BENCH_PREFIX "bench-"
 
-static void wait_for_ever(void)
-{
-    for (;;)
-        wait_for_interrupt();
+static void wait_for_ever(void) {
+    for (;;) wait_for_interrupt();
 }
 
-void guest_main(void)
-{
+void guest_main(void) {
     const char *mode = arg_text("mode", "probe");
     sleeper_init();
-    say("rtprobe: %u VCPU, counter %llu Hz, %s, mode %s\n", vcpu_count(),
-        (unsigned long long)clock_hz, takt_present() ? "on Takt" : "not on Takt", mode);
+    say("rtprobe: %u VCPU, counter %llu Hz, %s, mode %s\n", vcpu_count(), (unsigned long long)clock_hz,
+        takt_present() ? "on Takt" : "not on Takt", mode);
     if (strncmp(mode, BENCH_PREFIX, strlen(BENCH_PREFIX)) == 0)
         bench_run(mode + strlen(BENCH_PREFIX));
     else if (strcmp(mode, "period") == 0)

@@ -31,10 +31,7 @@ struct row {
     uint64_t samples[SAMPLES_MAX];
 };
 
-static inline void row_add(struct row *row, uint64_t ticks)
-{
-    row->samples[row->count++] = ticks;
-}
+static inline void row_add(struct row *row, uint64_t ticks) { row->samples[row->count++] = ticks; }
 
 // Prints the row in nanoseconds and empties it.
 void row_print(struct row *row, const char *name);

@@ -7,24 +7,21 @@ static volatile bool fired;
 static volatile uint64_t fired_at;
 static uint64_t random_state;
 
-static void on_timer(uint32_t intid, uint64_t stamp)
-{
+static void on_timer(uint32_t intid, uint64_t stamp) {
     (void)intid;
     timer_off();
     fired_at = stamp;
     fired = true;
 }
 
-void sleeper_init(void)
-{
+void sleeper_init(void) {
     random_state = arg_number("seed", 1) * 0x9e3779b97f4a7c15ull | 1;
     irq_handle(TIMER_VIRTUAL_INTID, on_timer);
     gic_enable(TIMER_VIRTUAL_INTID);
 }
 
 // xorshift64*, S. Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled".
-uint64_t random_between(uint64_t low, uint64_t high)
-{
+uint64_t random_between(uint64_t low, uint64_t high) {
     random_state ^= random_state >> 12;
     random_state ^= random_state << 25;
     random_state ^= random_state >> 27;
@@ -33,8 +30,7 @@ uint64_t random_between(uint64_t low, uint64_t high)
 
 // Interrupts stay masked up to the WFI, which wakes all the same: an expiry between the test and
 // the WFI cannot be slept through. The unmasking instruction is part of the lateness.
-uint64_t sleep_until(uint64_t due)
-{
+uint64_t sleep_until(uint64_t due) {
     fired = false;
     timer_set(due);
     while (!fired) {
@@ -46,13 +42,11 @@ uint64_t sleep_until(uint64_t due)
     return fired_at;
 }
 
-uint64_t spin_until(uint64_t due)
-{
+uint64_t spin_until(uint64_t due) {
     fired = false;
     timer_set(due);
     irq_unmask();
-    while (!fired)
-        ;
+    while (!fired);
     irq_mask();
     return fired_at;
 }

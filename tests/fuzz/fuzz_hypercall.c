@@ -15,8 +15,7 @@ static struct {
     struct cpu core;
 } start;
 
-static void restart(void)
-{
+static void restart(void) {
     if (!start.made) {
         world_init();
         memcpy(&start.world, &world, sizeof(world));
@@ -68,35 +67,25 @@ struct input {
     const uint8_t *at, *end;
 };
 
-static uint64_t take(struct input *in, unsigned bytes)
-{
+static uint64_t take(struct input *in, unsigned bytes) {
     uint64_t value = 0;
 
-    while (bytes-- > 0 && in->at < in->end) {
-        value = value << 8 | *in->at++;
-    }
+    while (bytes-- > 0 && in->at < in->end) { value = value << 8 | *in->at++; }
     return value;
 }
 
-static uint64_t argument(struct input *in)
-{
+static uint64_t argument(struct input *in) {
     uint64_t kind = take(in, 1);
 
-    if (kind < 0x80) {
-        return values[kind % ARRAY_SIZE(values)];
-    }
+    if (kind < 0x80) { return values[kind % ARRAY_SIZE(values)]; }
     return kind < 0xc0 ? kind & 0xf : take(in, 8);
 }
 
-static void require(bool holds)
-{
-    if (!holds) {
-        abort();
-    }
+static void require(bool holds) {
+    if (!holds) { abort(); }
 }
 
-static void call(struct input *in)
-{
+static void call(struct input *in) {
     uint64_t *x = world.vcpu[0].arch.regs.x;
     uint64_t kind = take(in, 1);
     uint64_t id = kind < 0xf0 ? known[kind % ARRAY_SIZE(known)] + take(in, 1) % 0x28 : take(in, 8);
@@ -105,28 +94,20 @@ static void call(struct input *in)
     world.entropy = (unsigned)take(in, 1) % 4;
 
     world.workaround_feature = (int32_t)(take(in, 1) % 3) - 1;
-    for (unsigned i = 4; i < 31; i++) {
-        x[i] = kept[i] = 0x0101010101010101ull * i;
-    }
+    for (unsigned i = 4; i < 31; i++) { x[i] = kept[i] = 0x0101010101010101ull * i; }
     uint64_t a = argument(in), b = argument(in), c = argument(in);
     world_call(id, a, b, c);
-    for (unsigned i = 4; i < 31; i++) {
-        require(x[i] == kept[i]);
-    }
+    for (unsigned i = 4; i < 31; i++) { require(x[i] == kept[i]); }
 }
 
-static void pass_time(struct input *in)
-{
+static void pass_time(struct input *in) {
     host_clock += take(in, 4);
     struct timer_event *event = timer_queue_pop(&host_cpu->timers, host_clock, UINT64_MAX);
-    if (event != NULL) {
-        event->fire(event, host_clock);
-    }
+    if (event != NULL) { event->fire(event, host_clock); }
     stolen_time_update(&world.vcpu[0], host_clock);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct input in = {data, data + size};
 
     restart();
@@ -138,11 +119,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             call(&in);
         }
         require(host_cpu->timers.count <= 1);
-        require(world.vcpu[0].arch.stolen_gpa == 0 ||
-                world.vcpu[0].arch.stolen_gpa == STOLEN_TIME_GPA);
+        require(world.vcpu[0].arch.stolen_gpa == 0 || world.vcpu[0].arch.stolen_gpa == STOLEN_TIME_GPA);
     }
-    if (world.vcpu[0].state == VCPU_READY) {
-        stolen_time_reset(&world.vcpu[0]);
-    }
+    if (world.vcpu[0].state == VCPU_READY) { stolen_time_reset(&world.vcpu[0]); }
     return 0;
 }

@@ -22,17 +22,13 @@
 
 enum { HZ = 62500000, STEPS_MAX = 128, WAYS = 5, HOLES = 8 };
 
-static void must_hold(bool condition)
-{
-    if (!condition) {
-        abort();
-    }
+static void must_hold(bool condition) {
+    if (!condition) { abort(); }
 }
 
 // ---- what an accepted system promises ---------------------------------------------------------------------
 
-static bool in_memory(const struct vm_desc *vm, gpa_t at, uint64_t size)
-{
+static bool in_memory(const struct vm_desc *vm, gpa_t at, uint64_t size) {
     for (unsigned i = 0; i < vm->memory_count; i++) {
         if (at >= vm->memory[i].base && at - vm->memory[i].base <= vm->memory[i].size &&
             size <= vm->memory[i].size - (at - vm->memory[i].base)) {
@@ -42,36 +38,31 @@ static bool in_memory(const struct vm_desc *vm, gpa_t at, uint64_t size)
     return false;
 }
 
-static void check_vm(const struct vm_desc *vm, const struct board *board)
-{
+static void check_vm(const struct vm_desc *vm, const struct board *board) {
     must_hold(vm->vcpu_count >= 1 && vm->vcpu_count <= MAX_VCPUS);
     must_hold(strlen(vm->name) < MAX_NAME && strlen(vm->bootargs) <= BOOTARGS_MAX);
     must_hold(in_memory(vm, vm->load, vm->kernel.size) && in_memory(vm, vm->entry, 1));
     must_hold(in_memory(vm, vm->dtb_gpa, GUEST_FDT_MAX));
     must_hold(vm->load + vm->kernel.size <= vm->dtb_gpa);
-    must_hold(vm->initrd.size == 0 || (in_memory(vm, vm->initrd_gpa, vm->initrd.size) &&
-                                       vm->initrd_gpa >= vm->load + vm->kernel.size &&
-                                       vm->initrd_gpa + vm->initrd.size <= vm->dtb_gpa));
+    must_hold(vm->initrd.size == 0 ||
+              (in_memory(vm, vm->initrd_gpa, vm->initrd.size) && vm->initrd_gpa >= vm->load + vm->kernel.size &&
+               vm->initrd_gpa + vm->initrd.size <= vm->dtb_gpa));
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         const struct vcpu_desc *v = &vm->vcpus[i];
         must_hold(v->placed < board->cpu_count && (v->core == CORE_AUTO || v->core == v->placed));
-        must_hold(v->reserved ? v->budget_us > 0 && v->budget_us <= v->deadline_us &&
-                                    v->deadline_us <= v->period_us
+        must_hold(v->reserved ? v->budget_us > 0 && v->budget_us <= v->deadline_us && v->deadline_us <= v->period_us
                               : v->weight > 0);
     }
 }
 
-static void check_accepted(const struct system_desc *sys, const struct board *board)
-{
+static void check_accepted(const struct system_desc *sys, const struct board *board) {
     must_hold(sys->vm_count >= 1 && sys->memory_guests <= sys->memory_total);
-    for (unsigned i = 0; i < sys->vm_count; i++) {
-        check_vm(&sys->vms[i], board);
-    }
+    for (unsigned i = 0; i < sys->vm_count; i++) { check_vm(&sys->vms[i], board); }
     for (unsigned i = 0; i < board->cpu_count; i++) {
         const struct sched_core_load *load = &sys->cores[i];
         struct sched_verdict verdict;
-        must_hold(sched_admit(load->tasks, load->task_count, load->sources, load->source_count,
-                              &verdict) == SCHED_ADMITTED);
+        must_hold(sched_admit(load->tasks, load->task_count, load->sources, load->source_count, &verdict) ==
+                  SCHED_ADMITTED);
     }
 }
 
@@ -84,22 +75,17 @@ static struct {
     struct system_desc *sys;
 } fixed;
 
-static void hear(struct sysdesc_sink *sink, const char *place, const char *wrong,
-                 const char *remedy)
-{
+static void hear(struct sysdesc_sink *sink, const char *place, const char *wrong, const char *remedy) {
     (void)sink;
     must_hold(strlen(place) != 0 && strlen(wrong) != 0 && strlen(remedy) != 0);
 }
 
-static void load(const void *image, size_t size)
-{
+static void load(const void *image, size_t size) {
     struct sysdesc_sink sink = {.mistake = hear};
     int result = sysdesc_load(image, size, &fixed.board, HZ, fixed.sys, &sink);
 
     must_hold((result == OK) == (sink.count == 0));
-    if (result == OK) {
-        check_accepted(fixed.sys, &fixed.board);
-    }
+    if (result == OK) { check_accepted(fixed.sys, &fixed.board); }
 }
 
 // ---- a quick writer of trees: libfdt's looks every name up -------------------------------------------------
@@ -108,45 +94,39 @@ struct writer {
     uint8_t *base, *at;
 };
 
-static void put(struct writer *w, uint32_t value)
-{
+static void put(struct writer *w, uint32_t value) {
     value = cpu_to_fdt32(value);
     memcpy(w->at, &value, sizeof(value));
     w->at += sizeof(value);
 }
 
-static void put_bytes(struct writer *w, const void *bytes, size_t size)
-{
+static void put_bytes(struct writer *w, const void *bytes, size_t size) {
     memcpy(w->at, bytes, size);
     memset(w->at + size, 0, 4);
     w->at += ALIGN_UP(size, (size_t)4);
 }
 
-static void open_node(struct writer *w, const char *name)
-{
+static void open_node(struct writer *w, const char *name) {
     put(w, FDT_BEGIN_NODE);
     put_bytes(w, name, strlen(name) + 1);
 }
 
 // `name`: its offset among the strings that end_writer() is given.
-static void put_property(struct writer *w, uint32_t name, const void *value, size_t size)
-{
+static void put_property(struct writer *w, uint32_t name, const void *value, size_t size) {
     put(w, FDT_PROP);
     put(w, (uint32_t)size);
     put(w, name);
     put_bytes(w, value, size);
 }
 
-static struct writer begin_writer(void *out)
-{
+static struct writer begin_writer(void *out) {
     struct writer w = {out, (uint8_t *)out + sizeof(struct fdt_header) + 16};
 
     open_node(&w, "");
     return w;
 }
 
-static size_t end_writer(struct writer *w, const char *strings, size_t strings_size)
-{
+static size_t end_writer(struct writer *w, const char *strings, size_t strings_size) {
     const uint32_t start = sizeof(struct fdt_header) + 16;
 
     put(w, FDT_END_NODE);
@@ -159,9 +139,7 @@ static size_t end_writer(struct writer *w, const char *strings, size_t strings_s
     };
     size_t total = (size_t)(w->at - w->base);
     w->at = w->base;
-    for (size_t i = 0; i < sizeof(header) / sizeof(header[0]); i++) {
-        put(w, header[i]);
-    }
+    for (size_t i = 0; i < sizeof(header) / sizeof(header[0]); i++) { put(w, header[i]); }
     memset(w->at, 0, 16);
     return total;
 }
@@ -171,19 +149,14 @@ static size_t end_writer(struct writer *w, const char *strings, size_t strings_s
 static const char fit_strings[] = "takt,source\0type\0takt,paths\0data\0value\0algo";
 enum { SOURCE = 0, TYPE = 12, PATHS = 17, DATA = 28, VALUE = 33, ALGO = 39 };
 
-static void put_file(struct writer *w, const char *name, const void *bytes, size_t size,
-                     const char *paths, size_t paths_size)
-{
+static void put_file(struct writer *w, const char *name, const void *bytes, size_t size, const char *paths,
+                     size_t paths_size) {
     uint8_t digest[SHA256_SIZE];
 
     open_node(w, name);
     put_property(w, TYPE, "x", 2);
-    if (paths != NULL) {
-        put_property(w, PATHS, paths, paths_size);
-    }
-    while ((w->at - w->base + 12) % 8 != 0) {
-        put(w, FDT_NOP);
-    }
+    if (paths != NULL) { put_property(w, PATHS, paths, paths_size); }
+    while ((w->at - w->base + 12) % 8 != 0) { put(w, FDT_NOP); }
     put_property(w, DATA, bytes, size);
     sha256(bytes, size, digest);
     open_node(w, "hash-1");
@@ -194,8 +167,7 @@ static void put_file(struct writer *w, const char *name, const void *bytes, size
 }
 
 // The files that stay the same come first and are written once.
-static struct writer image_writer(void)
-{
+static struct writer image_writer(void) {
     static size_t written;
     uint8_t linux_file[LINUX_FILE];
 
@@ -216,8 +188,7 @@ static struct writer image_writer(void)
     return (struct writer){(uint8_t *)fixed.image, (uint8_t *)fixed.image + written};
 }
 
-static void load_description(const void *tree, size_t size)
-{
+static void load_description(const void *tree, size_t size) {
     struct writer w = image_writer();
 
     put_file(&w, "system", tree, size, NULL, 0);
@@ -281,8 +252,7 @@ static struct {
     uint32_t at[sizeof(settings) / sizeof(settings[0])], size;
 } names;
 
-static void collect_names(void)
-{
+static void collect_names(void) {
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
         size_t length = strlen(settings[i].name) + 1;
         names.at[i] = names.size;
@@ -292,18 +262,14 @@ static void collect_names(void)
     }
 }
 
-static void put_cells(struct writer *w, uint32_t name, const uint32_t *values, unsigned count)
-{
+static void put_cells(struct writer *w, uint32_t name, const uint32_t *values, unsigned count) {
     put(w, FDT_PROP);
     put(w, count * 4);
     put(w, name);
-    for (unsigned i = 0; i < count; i++) {
-        put(w, values[i]);
-    }
+    for (unsigned i = 0; i < count; i++) { put(w, values[i]); }
 }
 
-static void write_setting(struct writer *w, unsigned which, uint8_t operand)
-{
+static void write_setting(struct writer *w, unsigned which, uint8_t operand) {
     const char *text = texts[operand % (sizeof(texts) / sizeof(texts[0]))];
     uint64_t wide = (uint64_t)operand << settings[which].unit;
     uint32_t number = (uint32_t)wide, name = names.at[which];
@@ -314,17 +280,16 @@ static void write_setting(struct writer *w, unsigned which, uint8_t operand)
     case AS_CELL: put_cells(w, name, &number, 1); break;
     case AS_ADDRESS: put_cells(w, name, (const uint32_t[]){0, 0x40000000 + number}, 2); break;
     default:
-        put_cells(w, name,
-                  (const uint32_t[]){0, (operand & 1) ? 0x40000000 : number, 0, number, 0,
-                                     0x80000000u + number, 0, 0x400000},
-                  8);
+        put_cells(
+            w, name,
+            (const uint32_t[]){0, (operand & 1) ? 0x40000000 : number, 0, number, 0, 0x80000000u + number, 0, 0x400000},
+            8);
         break;
     }
 }
 
 // Pairs of bytes: below 64 a property and its operand, below 128 a node that opens, else one that closes.
-static size_t write_system(void *out, const uint8_t *steps, size_t count)
-{
+static size_t write_system(void *out, const uint8_t *steps, size_t count) {
     struct writer w = begin_writer(out);
     unsigned depth = 1;
     bool closed = false; // properties come before children
@@ -342,16 +307,13 @@ static size_t write_system(void *out, const uint8_t *steps, size_t count)
             depth--;
         }
     }
-    for (; depth > 1; depth--) {
-        put(&w, FDT_END_NODE);
-    }
+    for (; depth > 1; depth--) { put(&w, FDT_END_NODE); }
     return end_writer(&w, names.strings, names.size);
 }
 
 // ---- the ways ---------------------------------------------------------------------------------------------
 
-static void *exact_copy(const uint8_t *bytes, size_t size)
-{
+static void *exact_copy(const uint8_t *bytes, size_t size) {
     void *copy = malloc(size); // so that a byte beyond its end is seen
 
     must_hold(copy != NULL);
@@ -359,23 +321,18 @@ static void *exact_copy(const uint8_t *bytes, size_t size)
     return copy;
 }
 
-static void run_image(const uint8_t *bytes, size_t size)
-{
+static void run_image(const uint8_t *bytes, size_t size) {
     void *copy = exact_copy(bytes, size);
 
     load(copy, size);
     free(copy);
 }
 
-static void run_description(const uint8_t *bytes, size_t size)
-{
-    if (size <= SYSDESC_SIZE_MAX) {
-        load_description(bytes, size);
-    }
+static void run_description(const uint8_t *bytes, size_t size) {
+    if (size <= SYSDESC_SIZE_MAX) { load_description(bytes, size); }
 }
 
-static void run_board(const uint8_t *bytes, size_t size)
-{
+static void run_board(const uint8_t *bytes, size_t size) {
     static const char *const compatible[] = {"arm,pl011", "arm,gic-v3", NULL};
     void *copy = exact_copy(bytes, size);
     struct board board;
@@ -384,9 +341,7 @@ static void run_board(const uint8_t *bytes, size_t size)
     if (tree_check(copy, size) == OK) {
         (void)board_parse(copy, &board);
         int node = board_find_compatible(copy, compatible, -1);
-        for (unsigned i = 0; node >= 0 && i < 3; i++) {
-            (void)board_reg(copy, node, i, &range);
-        }
+        for (unsigned i = 0; node >= 0 && i < 3; i++) { (void)board_reg(copy, node, i, &range); }
         node = fdt_path_offset(copy, "/soc/bus/uart");
         int found = tree_find_path(copy, "/soc/bus/uart", 13);
         must_hold(node == found || (node < 0 && found < 0));
@@ -400,14 +355,12 @@ static void run_board(const uint8_t *bytes, size_t size)
     free(copy);
 }
 
-static void run_steps(const uint8_t *bytes, size_t size)
-{
+static void run_steps(const uint8_t *bytes, size_t size) {
     load_description(fixed.tree, write_system(fixed.tree, bytes, MIN(size, (size_t)STEPS_MAX)));
 }
 
 // Any cutting gives the same digest.
-static void run_hash(const uint8_t *bytes, size_t size)
-{
+static void run_hash(const uint8_t *bytes, size_t size) {
     uint8_t whole[SHA256_SIZE], cut[SHA256_SIZE];
     struct sha256 h;
 
@@ -425,8 +378,7 @@ static void (*const ways[WAYS])(const uint8_t *bytes, size_t size) = {
     run_image, run_description, run_board, run_steps, run_hash,
 };
 
-static void prepare(void)
-{
+static void prepare(void) {
     if (!fixed.ready) {
         make_board_tree(fixed.board_tree, TREE_MAX);
         must_hold(board_parse(fixed.board_tree, &fixed.board) == OK);
@@ -440,8 +392,7 @@ static void prepare(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
-{
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     prepare();
     if (size > 1) {
         fixed.board.reserved_count = (bytes[0] & HOLES) != 0;

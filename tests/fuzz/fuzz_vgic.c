@@ -30,18 +30,14 @@ static struct {
     bool rerouted;
 } fuzz;
 
-static void must_hold(bool condition)
-{
-    if (!condition) {
-        abort();
-    }
+static void must_hold(bool condition) {
+    if (!condition) { abort(); }
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
+int LLVMFuzzerInitialize(int *argc, char ***argv) {
     (void)argc;
     (void)argv;
     world_init(3, 4, VCPUS, SPIS);
@@ -55,8 +51,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 // ---- what must always hold --------------------------------------------------------------------------------
 
-static void check_vcpu(unsigned i, uint32_t seen[WORDS])
-{
+static void check_vcpu(unsigned i, uint32_t seen[WORDS]) {
     struct vcpu *vcpu = &world.vcpu[i];
     const struct vgic_cpu *c = &vcpu->arch.vgic;
     uint32_t own = 0;
@@ -64,9 +59,7 @@ static void check_vcpu(unsigned i, uint32_t seen[WORDS])
     must_hold((c->used >> gic_machine.lr_count) == 0 && (c->eoi & ~c->used) == 0);
     for (unsigned n = 0; n < gic_machine.lr_count; n++) {
         unsigned id = LR_ID(c->lr[n]);
-        if ((c->used & 1u << n) == 0) {
-            continue;
-        }
+        if ((c->used & 1u << n) == 0) { continue; }
         must_hold(id < 32 * WORDS);
         uint32_t *bits = id < 32 ? &own : &seen[id / 32], bit = 1u << id % 32;
         must_hold((*bits & bit) == 0); // in one list register only
@@ -85,8 +78,7 @@ static void check_vcpu(unsigned i, uint32_t seen[WORDS])
         must_hold((bank->resync & c->held[word] & bank->resident) == 0 || c->attention);
     }
     if (c->attention && c->loaded) {
-        must_hold(world.core[i].inbox.head != NULL ||
-                  (world.core[i].todo | world.core[i].todo_remote) != 0);
+        must_hold(world.core[i].inbox.head != NULL || (world.core[i].todo | world.core[i].todo_remote) != 0);
     }
     world_on(i);
     if (gic_fake_is_active(GIC_PPI_VTIMER)) { // somebody ends it
@@ -94,8 +86,7 @@ static void check_vcpu(unsigned i, uint32_t seen[WORDS])
     }
 }
 
-static void check(void)
-{
+static void check(void) {
     uint32_t seen[WORDS] = {0}, held[WORDS] = {0};
 
     for (unsigned i = 0; i < VCPUS; i++) {
@@ -114,16 +105,10 @@ static void check(void)
 
 // ---- steps ------------------------------------------------------------------------------------------------
 
-static uint32_t *owed(unsigned i, unsigned id)
-{
-    return id < 32 ? &fuzz.guest[i].owed : &fuzz.owed[id / 32];
-}
+static uint32_t *owed(unsigned i, unsigned id) { return id < 32 ? &fuzz.guest[i].owed : &fuzz.owed[id / 32]; }
 
-static void take(unsigned i)
-{
-    if (fuzz.guest[i].depth == NEST_MAX) {
-        return;
-    }
+static void take(unsigned i) {
+    if (fuzz.guest[i].depth == NEST_MAX) { return; }
     uint32_t iar = world_take(i);
     if (iar != GIC_SPURIOUS) {
         fuzz.guest[i].stack[fuzz.guest[i].depth++] = iar;
@@ -131,31 +116,23 @@ static void take(unsigned i)
     }
 }
 
-static void end_innermost(unsigned i)
-{
-    if (fuzz.guest[i].depth != 0) {
-        world_end(i, fuzz.guest[i].stack[--fuzz.guest[i].depth]);
-    }
+static void end_innermost(unsigned i) {
+    if (fuzz.guest[i].depth != 0) { world_end(i, fuzz.guest[i].stack[--fuzz.guest[i].depth]); }
 }
 
 // Writes that may take pending interrupts away again.
-static bool loses_pending(uint64_t offset)
-{
+static bool loses_pending(uint64_t offset) {
     uint64_t row = offset & 0xfff & ~0x7full;
 
     return row == GICD_ICPENDR || row == (GICD_CPENDSGIR & ~0x7fu) || row == GICD_ICFGR;
 }
 
-static void forget_owed(void)
-{
+static void forget_owed(void) {
     memset(fuzz.owed, 0, sizeof(fuzz.owed));
-    for (unsigned i = 0; i < VCPUS; i++) {
-        fuzz.guest[i].owed = 0;
-    }
+    for (unsigned i = 0; i < VCPUS; i++) { fuzz.guest[i].owed = 0; }
 }
 
-static void access_register(unsigned i, const struct step *s, bool write)
-{
+static void access_register(unsigned i, const struct step *s, bool write) {
     static const uint32_t rows[] = {GICD_CTLR,       GICD_IGROUPR,   GICD_ISENABLER, GICD_ICENABLER,
                                     GICD_ISPENDR,    GICD_ICPENDR,   GICD_ISACTIVER, GICD_ICACTIVER,
                                     GICD_IPRIORITYR, GICD_ITARGETSR, GICD_ICFGR,     GICD_SGIR,
@@ -176,15 +153,12 @@ static void access_register(unsigned i, const struct step *s, bool write)
         offset = (offset & 0xffff) + ((s->where[0] & 0x80) != 0 ? 0 : GICR_SGI_FRAME);
     }
     offset &= base == VGIC_GICD_BASE ? 0xffff & ~(uint64_t)(size - 1) : ~(uint64_t)(size - 1);
-    if (write && loses_pending(offset)) {
-        forget_owed();
-    }
+    if (write && loses_pending(offset)) { forget_owed(); }
     fuzz.rerouted |= write && (offset >= GICD_IROUTER || (offset & ~0x3ffull) == GICD_ITARGETSR);
     world_access(i, base + offset, size, write, write ? value | (uint64_t)s->value[0] << 32 : 0);
 }
 
-static void switch_vcpu(unsigned i)
-{
+static void switch_vcpu(unsigned i) {
     struct vcpu *vcpu = &world.vcpu[i];
 
     world_on(i);
@@ -198,8 +172,7 @@ static void switch_vcpu(unsigned i)
     }
 }
 
-static void send(unsigned i, const struct step *s)
-{
+static void send(unsigned i, const struct step *s) {
     uint64_t value;
 
     memcpy(&value, &s->what, sizeof(value));
@@ -213,12 +186,9 @@ static void send(unsigned i, const struct step *s)
     }
 }
 
-static void restart(unsigned i, bool all)
-{
+static void restart(unsigned i, bool all) {
     for (unsigned n = 0; n < VCPUS; n++) {
-        if (world.vcpu[n].arch.vgic.loaded && (all || n == i)) {
-            switch_vcpu(n);
-        }
+        if (world.vcpu[n].arch.vgic.loaded && (all || n == i)) { switch_vcpu(n); }
     }
     world_on(i);
     if (all) {
@@ -235,16 +205,12 @@ static void restart(unsigned i, bool all)
     }
 }
 
-static void fire(unsigned i, unsigned irq, unsigned id)
-{
+static void fire(unsigned i, unsigned irq, unsigned id) {
     world_on(i);
-    if (gic_fake_fire(irq)) {
-        vgic_inject_hw(&world.vcpu[i], id, irq);
-    }
+    if (gic_fake_fire(irq)) { vgic_inject_hw(&world.vcpu[i], id, irq); }
 }
 
-static void one_step(const struct step *s)
-{
+static void one_step(const struct step *s) {
     unsigned i = (s->core & 0x7f) % VCPUS, id = s->where[0] % (32 * WORDS);
     struct vcpu *vcpu = &world.vcpu[i];
     bool loaded = vcpu->arch.vgic.loaded;
@@ -261,9 +227,7 @@ static void one_step(const struct step *s)
         vgic_pulse(vcpu, id);
         break;
     case 3:
-        if (loaded) {
-            fire(i, GIC_PPI_VTIMER, GIC_PPI_VTIMER);
-        }
+        if (loaded) { fire(i, GIC_PPI_VTIMER, GIC_PPI_VTIMER); }
         break;
     case 4: fire(i, 100 + s->where[1] % 4, 40 + s->where[1] % 4); break;
     case 5: vgic_expire_hw(vcpu, GIC_PPI_VTIMER, GIC_PPI_VTIMER); break;
@@ -285,31 +249,22 @@ static void one_step(const struct step *s)
     case 14:
     case 15:
     case 16:
-        if (loaded) {
-            take(i);
-        }
+        if (loaded) { take(i); }
         break;
     case 17:
     case 18:
-        if (loaded) {
-            end_innermost(i);
-        }
+        if (loaded) { end_innermost(i); }
         break;
     default:
-        if (loaded) {
-            access_register(i, s, (s->what & 1) != 0 || (s->what & 0x1f) > 24);
-        }
+        if (loaded) { access_register(i, s, (s->what & 1) != 0 || (s->what & 0x1f) > 24); }
         break;
     }
-    if ((s->core & 0x80) != 0) {
-        world_leave(i);
-    }
+    if ((s->core & 0x80) != 0) { world_leave(i); }
 }
 
 // ---- the end: all that was pending arrives ----------------------------------------------------------------
 
-static void open_registers(unsigned i)
-{
+static void open_registers(unsigned i) {
     bool v3 = gic->version == 3;
     uint64_t frame = v3 ? VGIC_GICR_BASE + i * VGIC_GICR_STRIDE + GICR_SGI_FRAME : VGIC_GICD_BASE;
 
@@ -322,8 +277,7 @@ static void open_registers(unsigned i)
 }
 
 // Every SPI goes to VCPU 0; all groups are on.
-static void open_distributor(void)
-{
+static void open_distributor(void) {
     for (unsigned id = 32; id < 32 * WORDS && fuzz.rerouted; id++) {
         if (world.vm.arch.vgic.route[id - 32] != 1 && gic->version == 2) {
             world_access(0, VGIC_GICD_BASE + GICD_ITARGETSR + id, 1, true, 1);
@@ -334,8 +288,7 @@ static void open_distributor(void)
     world_write(0, VGIC_GICD_BASE + GICD_CTLR, 3);
 }
 
-static void lower_lines(unsigned i)
-{
+static void lower_lines(unsigned i) {
     for (unsigned word = 0; word < WORDS; word++) {
         uint32_t high = vgic_bank(&world.vcpu[i], word)->line;
         for (; high != 0; high &= high - 1) {
@@ -347,23 +300,17 @@ static void lower_lines(unsigned i)
     }
 }
 
-static void drain(void)
-{
+static void drain(void) {
     for (unsigned i = 0; i < VCPUS; i++) {
         lower_lines(i);
-        if (!world.vcpu[i].arch.vgic.loaded) {
-            switch_vcpu(i);
-        }
-        while (fuzz.guest[i].depth != 0) {
-            end_innermost(i);
-        }
+        if (!world.vcpu[i].arch.vgic.loaded) { switch_vcpu(i); }
+        while (fuzz.guest[i].depth != 0) { end_innermost(i); }
     }
     open_distributor();
     for (unsigned i = 0; i < VCPUS; i++) {
         open_registers(i);
         switch_vcpu(i);
-        world.vcpu[i].arch.vgic.apr[1][0] =
-            0; // ends that matched nothing may have left priorities active
+        world.vcpu[i].arch.vgic.apr[1][0] = 0; // ends that matched nothing may have left priorities active
         switch_vcpu(i);
     }
     world_settle();
@@ -371,17 +318,14 @@ static void drain(void)
         world_settle();
         for (unsigned n = 0; n < 16 * 32 * WORDS; n++) {
             take(i);
-            if (fuzz.guest[i].depth == 0) {
-                break;
-            }
+            if (fuzz.guest[i].depth == 0) { break; }
             end_innermost(i);
         }
         check();
     }
     for (unsigned i = 0; i < VCPUS; i++) {
         must_hold(fuzz.guest[i].owed == 0 && fuzz.guest[i].depth == 0);
-        must_hold(world.vcpu[i].arch.vgic.bank.latch == 0 &&
-                  world.vcpu[i].arch.vgic.bank.active == 0);
+        must_hold(world.vcpu[i].arch.vgic.bank.latch == 0 && world.vcpu[i].arch.vgic.bank.active == 0);
         world_on(i);
         must_hold(!gic_fake_is_active(GIC_PPI_VTIMER));
     }
@@ -389,24 +333,17 @@ static void drain(void)
         struct vgic_bank *bank = &world.vm.arch.vgic.spi[word - 1];
         must_hold(fuzz.owed[word] == 0 && bank->latch == 0 && bank->active == 0);
     }
-    for (unsigned irq = 100; irq < 104; irq++) {
-        must_hold(!gic_fake_is_active(irq));
-    }
+    for (unsigned irq = 100; irq < 104; irq++) { must_hold(!gic_fake_is_active(irq)); }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const unsigned lrs[] = {1, 2, 4, 16};
 
-    if (size < 1) {
-        return 0;
-    }
+    if (size < 1) { return 0; }
     memset(&fuzz.guest, 0, sizeof(fuzz.guest));
     forget_owed();
     fuzz.rerouted = false;
-    for (unsigned i = 0; i < VCPUS; i++) {
-        world.vcpu[i].arch.vgic.loaded = false;
-    }
+    for (unsigned i = 0; i < VCPUS; i++) { world.vcpu[i].arch.vgic.loaded = false; }
     gic_fake_reset((data[0] & 1) != 0 ? 3 : 2, lrs[data[0] >> 1 & 3]);
     world.vm.mmio = fuzz.maps[data[0] & 1];
     world_power_on();

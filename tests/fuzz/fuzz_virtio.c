@@ -16,33 +16,23 @@ struct input {
     const uint8_t *at, *end;
 };
 
-static uint64_t take(struct input *in, unsigned bytes)
-{
+static uint64_t take(struct input *in, unsigned bytes) {
     uint64_t value = 0;
 
-    while (bytes-- > 0 && in->at < in->end) {
-        value = value << 8 | *in->at++;
-    }
+    while (bytes-- > 0 && in->at < in->end) { value = value << 8 | *in->at++; }
     return value;
 }
 
-static void require(bool holds)
-{
-    if (!holds) {
-        abort();
-    }
+static void require(bool holds) {
+    if (!holds) { abort(); }
 }
 
 // The queues lie where a guest would put them, so that a few bytes of input make a queue that works.
 enum { MAX_STEPS = 32, QUEUES = 2, QUEUE_BYTES = 0x1000, SIZE = 8, AVAIL = 0x400, USED = 0x800 };
-static gpa_t queue_gpa(unsigned q)
-{
-    return WORLD_RAM_GPA + QUEUE_BYTES * q;
-}
+static gpa_t queue_gpa(unsigned q) { return WORLD_RAM_GPA + QUEUE_BYTES * q; }
 
 // What both say of themselves goes through libfdt once, for the sake of whole files.
-static void describe(void *uart)
-{
+static void describe(void *uart) {
     static uint64_t tree[512];
 
     require(fdt_create_empty_tree(tree, sizeof(tree)) == 0);
@@ -51,8 +41,7 @@ static void describe(void *uart)
     require(virtio_console_device.fdt(&world.vm, world.state, tree) == 0);
 }
 
-static void start(void)
-{
+static void start(void) {
     static struct {
         bool made;
         __typeof__(world) virtio;
@@ -61,9 +50,7 @@ static void start(void)
 
     if (!kept.made) {
         device_world_init(&virtio_console_device);
-        if (vpl011_device.create(&world.vm, &kept.uart) != OK) {
-            abort();
-        }
+        if (vpl011_device.create(&world.vm, &kept.uart) != OK) { abort(); }
         memcpy(&kept.virtio, &world, sizeof(world));
         describe(kept.uart);
         kept.made = true;
@@ -77,8 +64,7 @@ static void start(void)
     }
 }
 
-static void set_up(void)
-{
+static void set_up(void) {
     static const uint32_t writes[][2] = {
         {0x70, 3}, {0x24, 1}, {0x20, 1}, {0x70, 11}, // features
     };
@@ -97,8 +83,7 @@ static void set_up(void)
     device_write(VIRTIO_CONSOLE_BASE + 0x70, 15);
 }
 
-static void put_desc(struct input *in)
-{
+static void put_desc(struct input *in) {
     struct {
         uint64_t gpa;
         uint32_t size;
@@ -113,8 +98,7 @@ static void put_desc(struct input *in)
     guest_write(&world.vm, queue_gpa(q & 1) + 16 * i, &desc, sizeof(desc));
 }
 
-static void offer(struct input *in)
-{
+static void offer(struct input *in) {
     uint8_t which = (uint8_t)take(in, 1);
     gpa_t avail = queue_gpa(which & 1) + AVAIL;
     uint16_t index = 0, head = which >> 1 & (SIZE - 1);
@@ -126,8 +110,7 @@ static void offer(struct input *in)
     device_write(VIRTIO_CONSOLE_BASE + 0x50, which & 1);
 }
 
-static void touch_register(struct input *in)
-{
+static void touch_register(struct input *in) {
     gpa_t base = take(in, 1) & 1 ? VPL011_BASE : VIRTIO_CONSOLE_BASE;
     uint64_t how = take(in, 1), offset = take(in, 1) << 1;
     unsigned size = 1u << (how & 3);
@@ -141,8 +124,7 @@ static void touch_register(struct input *in)
     }
 }
 
-static void console_side(struct input *in)
-{
+static void console_side(struct input *in) {
     static const char typed[300] = "what somebody types";
     enum console_channel channel = take(in, 1) & 1 ? CONSOLE_UART : CONSOLE_VIRTIO;
     size_t size = take(in, 2) % sizeof(typed);
@@ -152,35 +134,25 @@ static void console_side(struct input *in)
     device_drained(channel);
 }
 
-static void poke(struct input *in)
-{
+static void poke(struct input *in) {
     uint64_t offset = take(in, 2) % (QUEUES * QUEUE_BYTES), value = take(in, 2);
 
     guest_write(&world.vm, WORLD_RAM_GPA + offset, &value, 2);
 }
 
-static void run_jobs(struct input *in)
-{
-    for (uint64_t i = take(in, 1) % 64; i > 0 && host_cpu->thread.head != NULL; i--) {
-        job_step(host_cpu);
-    }
+static void run_jobs(struct input *in) {
+    for (uint64_t i = take(in, 1) % 64; i > 0 && host_cpu->thread.head != NULL; i--) { job_step(host_cpu); }
 }
 
-static void uart_write(struct input *in)
-{
-    device_write(VPL011_BASE, (uint32_t)take(in, 1));
-}
+static void uart_write(struct input *in) { device_write(VPL011_BASE, (uint32_t)take(in, 1)); }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-    static void (*const steps[])(struct input *) = {
-        put_desc, offer, touch_register, console_side, poke, run_jobs, uart_write, offer};
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static void (*const steps[])(struct input *) = {put_desc, offer,    touch_register, console_side,
+                                                    poke,     run_jobs, uart_write,     offer};
     struct input in = {data, data + size};
 
     start();
-    if (take(&in, 1) & 1) {
-        set_up();
-    }
+    if (take(&in, 1) & 1) { set_up(); }
     for (unsigned i = 0; in.at < in.end && i < MAX_STEPS; i++) {
         steps[take(&in, 1) % ARRAY_SIZE(steps)](&in);
         require(!host_irqs_masked && host_cpu->timers.count == 0);

@@ -30,31 +30,25 @@ static struct {
     unsigned entropy; // words
 } world;
 
-int32_t smccc_arch_feature(uint32_t function)
-{
+int32_t smccc_arch_feature(uint32_t function) {
     (void)function;
     return world.workaround_feature;
 }
 
-void smccc_arch_workaround(uint32_t function, uint64_t argument)
-{
+void smccc_arch_workaround(uint32_t function, uint64_t argument) {
     (void)function;
     world.workarounds++;
     world.workaround_argument = argument;
 }
 
-int arch_trng(uint64_t *value)
-{
-    if (world.entropy == 0) {
-        return ERR_UNSUPPORTED;
-    }
+int arch_trng(uint64_t *value) {
+    if (world.entropy == 0) { return ERR_UNSUPPORTED; }
     world.entropy--;
     *value = 0x1111111111111111ull * (world.entropy + 1);
     return OK;
 }
 
-static inline void world_init(void)
-{
+static inline void world_init(void) {
     static const struct vcpu_desc best_effort = {.weight = 100};
 
     host_reset();
@@ -69,14 +63,11 @@ static inline void world_init(void)
     world.vm.desc = &world.desc;
     world.vm.state = VM_RUNNING;
     world.vm.memory_count = 1;
-    world.vm.memory[0] =
-        (struct vm_memory){WORLD_RAM_GPA, MODEL_RAM_BASE + (64u << 20), WORLD_RAM_SIZE};
+    world.vm.memory[0] = (struct vm_memory){WORLD_RAM_GPA, MODEL_RAM_BASE + (64u << 20), WORLD_RAM_SIZE};
     for (unsigned i = 0; i < WORLD_VCPUS; i++) {
         struct cpu *cpu = i == 0 ? host_cpu : &world.other;
         sched_core_init(&cpu->sched, 1000);
-        if (vcpu_init(&world.vcpu[i], &world.vm, i, &best_effort, cpu, 0) != OK) {
-            __builtin_trap();
-        }
+        if (vcpu_init(&world.vcpu[i], &world.vm, i, &best_effort, cpu, 0) != OK) { __builtin_trap(); }
         world.vm.vcpus[i] = &world.vcpu[i];
         world.vm.vcpu_count++;
     }
@@ -89,8 +80,7 @@ static inline void world_init(void)
     host_in_handler = true;
 }
 
-static inline uint64_t world_call(uint64_t id, uint64_t a, uint64_t b, uint64_t c)
-{
+static inline uint64_t world_call(uint64_t id, uint64_t a, uint64_t b, uint64_t c) {
     uint64_t *x = world.vcpu[0].arch.regs.x;
 
     x[0] = id;
@@ -102,9 +92,6 @@ static inline uint64_t world_call(uint64_t id, uint64_t a, uint64_t b, uint64_t 
 }
 
 // A result beyond x0.
-static inline uint64_t world_result(unsigned n)
-{
-    return world.vcpu[0].arch.regs.x[n];
-}
+static inline uint64_t world_result(unsigned n) { return world.vcpu[0].arch.regs.x[n]; }
 
 #endif

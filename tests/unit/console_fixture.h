@@ -31,30 +31,22 @@ static struct {
     unsigned rx_opened;
 } uart;
 
-static void uart_put_now(char c)
-{
+static void uart_put_now(char c) {
     assert_true(uart.length < TERMINAL_MAX - 1);
     uart.text[uart.length++] = c;
     uart.text[uart.length] = '\0';
 }
 
-static bool uart_put(char c)
-{
-    if (uart.limited && uart.room == 0) {
-        return false;
-    }
+static bool uart_put(char c) {
+    if (uart.limited && uart.room == 0) { return false; }
     uart.room--;
     uart_put_now(c);
     return true;
 }
 
-static int uart_get(void)
-{
-    return *uart.typed != '\0' ? (unsigned char)*uart.typed++ : -1;
-}
+static int uart_get(void) { return *uart.typed != '\0' ? (unsigned char)*uart.typed++ : -1; }
 
-static void uart_rx_interrupt(bool on)
-{
+static void uart_rx_interrupt(bool on) {
     uart.rx_opened += on && !uart.rx_open;
     uart.rx_open = on;
 }
@@ -73,8 +65,7 @@ static struct cpu second_cpu;
 static struct vm fake_vms[2];
 static struct vcpu fake_vcpus[3];
 
-static void describe(void)
-{
+static void describe(void) {
     struct vm_desc *alpha = &system_desc.vms[0], *beta = &system_desc.vms[1];
 
     memset(&system_desc, 0, sizeof(system_desc));
@@ -84,8 +75,7 @@ static void describe(void)
     system_desc.vm_count = 2;
     alpha->name = "alpha";
     alpha->vcpu_count = 1;
-    alpha->vcpus[0] = (struct vcpu_desc){
-        .reserved = true, .budget_us = 200, .period_us = 1000, .deadline_us = 500};
+    alpha->vcpus[0] = (struct vcpu_desc){.reserved = true, .budget_us = 200, .period_us = 1000, .deadline_us = 500};
     beta->name = "beta";
     beta->vcpu_count = 2;
     beta->vcpus[0] = (struct vcpu_desc){.weight = 100};
@@ -96,8 +86,7 @@ static void describe(void)
     system_desc.cores[1].member_count = 1;
 }
 
-static void make_vms(void)
-{
+static void make_vms(void) {
     struct vcpu *vcpu = fake_vcpus;
 
     memset(fake_vms, 0, sizeof(fake_vms));
@@ -120,8 +109,7 @@ static void make_vms(void)
 }
 
 // As boot does it, up to console_init.
-static void boot(const char *focus)
-{
+static void boot(const char *focus) {
     host_reset();
     assert_int_equal(clock_rate_init(&clock_rate, HOST_CLOCK_HZ), CLOCK_OK);
     host_clock = 1000 * MS;
@@ -146,23 +134,19 @@ static void boot(const char *focus)
 }
 
 // Slices, without time passing, until the job wants to sleep.
-static inline void run_console(void)
-{
+static inline void run_console(void) {
     for (unsigned i = 0; i < SLICES_MAX; i++) {
         size_t before = uart.length;
         enum job_result result = console.job.run(&console.job);
         assert_true(uart.length - before <= 160); // a slice is bounded
-        if (result == JOB_SLEEP) {
-            return;
-        }
+        if (result == JOB_SLEEP) { return; }
         assert_int_equal(result, JOB_AGAIN);
     }
     fail_msg("the console job never rests");
 }
 
 // The same for `ms` milliseconds, whenever it wants to be called.
-static inline void run_console_for(uint64_t ms)
-{
+static inline void run_console_for(uint64_t ms) {
     uint64_t end = host_clock + ms * MS;
 
     run_console();
@@ -174,24 +158,19 @@ static inline void run_console_for(uint64_t ms)
     run_console();
 }
 
-static inline void forget_output(void)
-{
+static inline void forget_output(void) {
     uart.length = 0;
     uart.text[0] = '\0';
 }
 
-static inline size_t say(unsigned vm, enum console_channel channel, const char *text)
-{
+static inline size_t say(unsigned vm, enum console_channel channel, const char *text) {
     return console_vm_write(&fake_vms[vm], channel, text, strlen(text));
 }
 
 // What is typed reaches the UART at once and its interrupt fires.
-static inline void type(const char *text)
-{
+static inline void type(const char *text) {
     uart.typed = text;
-    if (uart.rx_open) {
-        console_uart_interrupt();
-    }
+    if (uart.rx_open) { console_uart_interrupt(); }
     run_console_for(50);
     assert_int_equal(*uart.typed, '\0');
 }

@@ -5,19 +5,15 @@
 
 #include "tests/unit/core_world.h"
 
-static inline unsigned check_count(const struct sched_heap *heap, const struct sched_entity *entity)
-{
+static inline unsigned check_count(const struct sched_heap *heap, const struct sched_entity *entity) {
     unsigned count = 0;
 
-    for (unsigned i = 0; i < heap->count; i++) {
-        count += heap->slot[i] == entity;
-    }
+    for (unsigned i = 0; i < heap->count; i++) { count += heap->slot[i] == entity; }
     return count;
 }
 
 // In exactly the place that its state names.
-static inline void check_place(const struct vcpu *vcpu)
-{
+static inline void check_place(const struct vcpu *vcpu) {
     const struct sched_core *core = &vcpu->cpu->sched;
     const struct sched_entity *entity = &vcpu->entity;
     unsigned ready = check_count(&core->ready, entity);
@@ -32,8 +28,7 @@ static inline void check_place(const struct vcpu *vcpu)
 }
 
 // Refills, what is left and what was used always are one budget.
-static inline void check_budget(const struct sched_entity *entity)
-{
+static inline void check_budget(const struct sched_entity *entity) {
     uint64_t sum = entity->remaining + entity->consumed;
 
     if (entity->class == SCHED_RESERVED) {
@@ -44,19 +39,17 @@ static inline void check_budget(const struct sched_entity *entity)
     }
 }
 
-static inline void check_timers(const struct vcpu *vcpu)
-{
+static inline void check_timers(const struct vcpu *vcpu) {
     const struct guest *guest = guest_of(vcpu);
     bool queued = timer_queue_queued(&vcpu->guest_timer);
 
     WORLD_ASSERT(queued == (vcpu->state == VCPU_BLOCKED && guest->timer != OFF));
     WORLD_ASSERT(!queued || vcpu->guest_timer.when >= guest->timer);
-    WORLD_ASSERT(vcpu->state != VCPU_OFF || (!timer_queue_queued(&vcpu->call_timer) &&
-                                             !timer_queue_queued(&vcpu->device_timer)));
+    WORLD_ASSERT(vcpu->state != VCPU_OFF ||
+                 (!timer_queue_queued(&vcpu->call_timer) && !timer_queue_queued(&vcpu->device_timer)));
 }
 
-static inline void check_vcpu(const struct vcpu *vcpu)
-{
+static inline void check_vcpu(const struct vcpu *vcpu) {
     const struct cpu *cpu = vcpu->cpu;
     const struct guest *guest = guest_of(vcpu);
 
@@ -73,8 +66,7 @@ static inline void check_vcpu(const struct vcpu *vcpu)
     WORLD_ASSERT(!vcpu->on || !vcpu->stop || vcpu->in_inbox);
 }
 
-static inline void check_vm(const struct vm *vm)
-{
+static inline void check_vm(const struct vm *vm) {
     unsigned on = 0;
 
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
@@ -88,16 +80,14 @@ static inline void check_vm(const struct vm *vm)
     WORLD_ASSERT(on != 0 || vm->state == VM_STOPPED || vm->job.state != 0);
 }
 
-static inline void check_queue(const struct timer_queue *queue)
-{
+static inline void check_queue(const struct timer_queue *queue) {
     for (unsigned i = 0; i < queue->count; i++) {
         WORLD_ASSERT(queue->heap[i]->position == i + 1);
         WORLD_ASSERT(i == 0 || queue->heap[(i - 1) / 2]->when <= queue->heap[i]->when);
     }
 }
 
-static inline void check_inbox(const struct cpu *cpu)
-{
+static inline void check_inbox(const struct cpu *cpu) {
     unsigned linked = 0, marked = 0;
 
     for (const struct vcpu *vcpu = cpu->inbox.head; vcpu != NULL; vcpu = vcpu->inbox_next) {
@@ -114,33 +104,25 @@ static inline void check_inbox(const struct cpu *cpu)
     WORLD_ASSERT(core_of(cpu)->ipi || (cpu->todo_remote & TODO_KICKED) == 0);
 }
 
-static inline uint64_t check_until(const struct sched_core *core)
-{
+static inline uint64_t check_until(const struct sched_core *core) {
     uint64_t until = OFF;
 
-    if (!core->enforced) {
-        return OFF;
-    }
+    if (!core->enforced) { return OFF; }
     if (core->running != NULL && core->running->class == SCHED_RESERVED) {
         uint64_t deadline = core->running->release + core->running->deadline;
         until = core->run_start + core->running->remaining;
         for (unsigned i = 0; i < core->throttled.count; i++) {
             const struct sched_entity *entity = core->throttled.slot[i];
-            if (entity->key + entity->deadline < deadline) {
-                until = MIN(until, entity->key);
-            }
+            if (entity->key + entity->deadline < deadline) { until = MIN(until, entity->key); }
         }
         return until;
     }
-    for (unsigned i = 0; i < core->throttled.count; i++) {
-        until = MIN(until, core->throttled.slot[i]->key);
-    }
+    for (unsigned i = 0; i < core->throttled.count; i++) { until = MIN(until, core->throttled.slot[i]->key); }
     return core->sharing.count > 1 ? MIN(until, core->run_start + core->turn_left) : until;
 }
 
 // The next moment that can change what this core runs, by the words of timer_queue.h.
-static inline uint64_t check_next(const struct cpu *cpu)
-{
+static inline uint64_t check_next(const struct cpu *cpu) {
     const struct sched_entity *running = cpu->sched.running;
     bool reserved = running != NULL && running->class == SCHED_RESERVED && cpu->sched.enforced;
     uint64_t horizon = reserved ? running->release + running->deadline : OFF;
@@ -156,8 +138,7 @@ static inline uint64_t check_next(const struct cpu *cpu)
 }
 
 // The core that just left its handler has nothing more to do, runs what EDF says, and is woken neither late nor early.
-static inline void check_core(const struct cpu *cpu)
-{
+static inline void check_core(const struct cpu *cpu) {
     const struct sched_core *core = &cpu->sched;
     const struct sched_entity *running = core->running;
 
@@ -167,27 +148,22 @@ static inline void check_core(const struct cpu *cpu)
     for (unsigned i = 0; i < core->ready.count; i++) {
         const struct sched_entity *other = core->ready.slot[i];
         WORLD_ASSERT(!core->enforced || running->class == SCHED_RESERVED);
-        WORLD_ASSERT(!core->enforced ||
-                     running->release + running->deadline <= other->release + other->deadline);
+        WORLD_ASSERT(!core->enforced || running->release + running->deadline <= other->release + other->deadline);
     }
     WORLD_ASSERT(running != NULL || core->sharing.count + core->ready.count == 0);
     // What expired before the handler that armed it is due at once, and not called late.
     uint64_t next = check_next(cpu), armed = core_of(cpu)->timer;
     WORLD_ASSERT(armed == next || (next < armed && armed <= cpu->entered));
-    WORLD_ASSERT(cpu->current == NULL ||
-                 guest_of(cpu->current)->traps_wfi == !sched_sole(&cpu->sched));
+    WORLD_ASSERT(cpu->current == NULL || guest_of(cpu->current)->traps_wfi == !sched_sole(&cpu->sched));
 }
 
-static inline void world_check(unsigned core)
-{
+static inline void world_check(unsigned core) {
     check_core(cpus[core]);
     for (unsigned i = 0; i < cpu_count; i++) {
         check_queue(&cpus[i]->timers);
         check_inbox(cpus[i]);
     }
-    for (unsigned i = 0; i < vm_count; i++) {
-        check_vm(vms[i]);
-    }
+    for (unsigned i = 0; i < vm_count; i++) { check_vm(vms[i]); }
 }
 
 #endif

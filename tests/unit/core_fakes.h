@@ -58,42 +58,33 @@ static struct {
 } world;
 
 // What a test counts as broken ends the program, with the core and the moment.
-#define WORLD_ASSERT(c)                                                      \
-    do {                                                                     \
-        if (!(c)) {                                                          \
-            fprintf(stderr, "core %u at %llu, %s:%d: %s\n", this_cpu()->id,  \
-                    (unsigned long long)host_clock, __FILE__, __LINE__, #c); \
-            abort();                                                         \
-        }                                                                    \
+#define WORLD_ASSERT(c)                                                                                               \
+    do {                                                                                                              \
+        if (!(c)) {                                                                                                   \
+            fprintf(stderr, "core %u at %llu, %s:%d: %s\n", this_cpu()->id, (unsigned long long)host_clock, __FILE__, \
+                    __LINE__, #c);                                                                                    \
+            abort();                                                                                                  \
+        }                                                                                                             \
     } while (0)
 
-static inline struct guest *guest_of(const struct vcpu *vcpu)
-{
-    return &world.guest[vcpu->vm->id][vcpu->index];
-}
+static inline struct guest *guest_of(const struct vcpu *vcpu) { return &world.guest[vcpu->vm->id][vcpu->index]; }
 
-static inline struct core *core_of(const struct cpu *cpu)
-{
-    return &world.core[cpu->id];
-}
+static inline struct core *core_of(const struct cpu *cpu) { return &world.core[cpu->id]; }
 
 // ---- the architecture -------------------------------------------------------------------------------------
 
-void arch_ipi(struct cpu *target)
-{
+void arch_ipi(struct cpu *target) {
     WORLD_ASSERT(target != this_cpu());
     core_of(target)->ipi = true;
     core_of(target)->ipis++;
 }
 
-void arch_timer_arm(uint64_t when)
-{
+void arch_timer_arm(uint64_t when) {
     core_of(this_cpu())->timer = when;
     core_of(this_cpu())->arms++;
 }
 
-void arch_vcpu_reset(struct vcpu *vcpu)
-{
+void arch_vcpu_reset(struct vcpu *vcpu) {
     struct guest *guest = guest_of(vcpu);
 
     WORLD_ASSERT(!guest->loaded && !guest->running);
@@ -104,19 +95,14 @@ void arch_vcpu_reset(struct vcpu *vcpu)
     guest->traps_wfi = true;
 }
 
-void arch_resume_set(struct cpu *cpu, struct vcpu *vcpu)
-{
-    core_of(cpu)->resumed = vcpu;
-}
+void arch_resume_set(struct cpu *cpu, struct vcpu *vcpu) { core_of(cpu)->resumed = vcpu; }
 
-void arch_vcpu_save(struct vcpu *vcpu)
-{
+void arch_vcpu_save(struct vcpu *vcpu) {
     WORLD_ASSERT(guest_of(vcpu)->loaded && !guest_of(vcpu)->running && vcpu->cpu == this_cpu());
     guest_of(vcpu)->loaded = false;
 }
 
-void arch_vcpu_load(struct vcpu *vcpu)
-{
+void arch_vcpu_load(struct vcpu *vcpu) {
     for (unsigned i = 0; i < vm_count; i++) {
         for (unsigned n = 0; n < vms[i]->vcpu_count; n++) {
             WORLD_ASSERT(vms[i]->vcpus[n]->cpu != vcpu->cpu || !world.guest[i][n].loaded);
@@ -126,62 +112,47 @@ void arch_vcpu_load(struct vcpu *vcpu)
     guest_of(vcpu)->loaded = true;
 }
 
-void arch_vcpu_pause(struct vcpu *vcpu)
-{
+void arch_vcpu_pause(struct vcpu *vcpu) {
     WORLD_ASSERT(guest_of(vcpu)->running);
     guest_of(vcpu)->running = false;
 }
 
-void arch_vcpu_resume(struct vcpu *vcpu)
-{
+void arch_vcpu_resume(struct vcpu *vcpu) {
     WORLD_ASSERT(guest_of(vcpu)->loaded && !guest_of(vcpu)->running);
     guest_of(vcpu)->running = true;
 }
 
-uint64_t arch_vcpu_timer_deadline(const struct vcpu *vcpu)
-{
-    return guest_of(vcpu)->timer;
-}
+uint64_t arch_vcpu_timer_deadline(const struct vcpu *vcpu) { return guest_of(vcpu)->timer; }
 
-bool arch_vcpu_timer_expire(struct vcpu *vcpu)
-{
+bool arch_vcpu_timer_expire(struct vcpu *vcpu) {
     struct guest *guest = guest_of(vcpu);
 
     WORLD_ASSERT(guest->timer <= host_clock); // never early
     host_clock += world.cost.inject;
-    if (((guest->pending | guest->active) & BIT(TIMER_IRQ)) != 0) {
-        return false;
-    }
+    if (((guest->pending | guest->active) & BIT(TIMER_IRQ)) != 0) { return false; }
     guest->pending |= BIT(TIMER_IRQ);
     guest->expired++;
     return true;
 }
 
-bool arch_vcpu_has_interrupt(struct vcpu *vcpu)
-{
+bool arch_vcpu_has_interrupt(struct vcpu *vcpu) {
     host_clock += world.cost.attend;
     return (guest_of(vcpu)->pending & ~guest_of(vcpu)->active) != 0;
 }
 
-void arch_vcpu_sync_interrupts(struct vcpu *vcpu)
-{
-    guest_of(vcpu)->synced = guest_of(vcpu)->pending;
-}
+void arch_vcpu_sync_interrupts(struct vcpu *vcpu) { guest_of(vcpu)->synced = guest_of(vcpu)->pending; }
 
-void arch_vcpu_trap_wfi(struct vcpu *vcpu, bool trap)
-{
+void arch_vcpu_trap_wfi(struct vcpu *vcpu, bool trap) {
     WORLD_ASSERT(vcpu->cpu == this_cpu());
     guest_of(vcpu)->traps_wfi = trap;
 }
 
-void arch_vcpu_inject(struct vcpu *vcpu, unsigned id)
-{
+void arch_vcpu_inject(struct vcpu *vcpu, unsigned id) {
     guest_of(vcpu)->pending |= BIT(id);
     vcpu_interrupt(vcpu);
 }
 
-void arch_vm_reset(struct vm *vm)
-{
+void arch_vm_reset(struct vm *vm) {
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         WORLD_ASSERT(!vm->vcpus[i]->on && vm->vcpus[i]->state == VCPU_OFF);
         WORLD_ASSERT(!world.guest[vm->id][i].loaded);
@@ -190,25 +161,21 @@ void arch_vm_reset(struct vm *vm)
 }
 
 // The one device: it knows whether it was reset before each start.
-static int device_create(struct vm *vm, void **state)
-{
+static int device_create(struct vm *vm, void **state) {
     (void)vm;
     *state = &world.resets;
     return OK;
 }
 
-static void device_reset(struct vm *vm, void *state)
-{
+static void device_reset(struct vm *vm, void *state) {
     (void)vm;
     ++*(unsigned *)state;
 }
 
-static const struct virtual_device world_device = {
-    .name = "device", .create = device_create, .reset = device_reset};
+static const struct virtual_device world_device = {.name = "device", .create = device_create, .reset = device_reset};
 const struct virtual_device *const virtual_devices[] = {&world_device, NULL};
 
-int guest_fdt_build(struct vm *vm, void *buffer, gpa_t initrd_gpa, uint64_t initrd_size)
-{
+int guest_fdt_build(struct vm *vm, void *buffer, gpa_t initrd_gpa, uint64_t initrd_size) {
     static const unsigned char header[] = {0xd0, 0x0d, 0xfe, 0xed, 0, 0, 0, 16};
 
     (void)vm;

@@ -12,27 +12,21 @@
 
 // ---- what happens on a core -------------------------------------------------------------------------------
 
-static inline void core_enter(unsigned core)
-{
+static inline void core_enter(unsigned core) {
     host_cpu = cpus[core];
     host_irqs_masked = host_in_handler = true;
     host_cpu->entered = host_clock;
 }
 
 // The guest that is resumed takes what reached its interrupt interface.
-static inline void core_take(const struct vcpu *vcpu)
-{
+static inline void core_take(const struct vcpu *vcpu) {
     struct guest *guest = guest_of(vcpu);
     uint32_t taken = guest->deaf ? 0 : guest->synced & guest->pending & ~guest->active;
 
-    for (unsigned i = 0; i < 32; i++) {
-        guest->taken[i] += (taken >> i) & 1;
-    }
+    for (unsigned i = 0; i < 32; i++) { guest->taken[i] += (taken >> i) & 1; }
     guest->pending &= ~taken;
     guest->synced &= ~taken;
-    if (taken != 0) {
-        guest->taken_at = host_clock;
-    }
+    if (taken != 0) { guest->taken_at = host_clock; }
     if ((taken & BIT(TIMER_IRQ)) != 0 && !guest->keeps) {
         guest->timer = OFF;
     } else if ((taken & BIT(TIMER_IRQ)) != 0) {
@@ -40,33 +34,26 @@ static inline void core_take(const struct vcpu *vcpu)
     }
 }
 
-static inline void core_leave(void)
-{
+static inline void core_leave(void) {
     struct cpu *cpu = host_cpu;
 
-    if (cpu->todo != 0 || cpu->todo_remote != 0) {
-        dispatch(cpu);
-    }
+    if (cpu->todo != 0 || cpu->todo_remote != 0) { dispatch(cpu); }
     WORLD_ASSERT(core_of(cpu)->resumed == cpu->current);
     if (cpu->current != NULL) {
         WORLD_ASSERT(guest_of(cpu->current)->running && cpu->loaded == cpu->current);
         core_take(cpu->current);
     }
     host_irqs_masked = host_in_handler = false;
-    if (world.check != NULL) {
-        world.check(cpu->id);
-    }
+    if (world.check != NULL) { world.check(cpu->id); }
 }
 
 // A trap or interrupt without a cause of its own: what is to be done is done.
-static inline void core_trap(unsigned core)
-{
+static inline void core_trap(unsigned core) {
     core_enter(core);
     core_leave();
 }
 
-void arch_thread_yield(void)
-{
+void arch_thread_yield(void) {
     unsigned core = this_cpu()->id;
 
     core_enter(core);
@@ -75,15 +62,13 @@ void arch_thread_yield(void)
     host_irqs_masked = true; // the thread had masked them
 }
 
-static inline bool core_thread_works(unsigned core)
-{
+static inline bool core_thread_works(unsigned core) {
     const struct cpu *cpu = cpus[core];
 
     return cpu->current == NULL && (cpu->thread.awake || cpu->thread.head != NULL);
 }
 
-static inline bool core_vtimer_due(unsigned core)
-{
+static inline bool core_vtimer_due(unsigned core) {
     const struct vcpu *vcpu = cpus[core]->current;
 
     return vcpu != NULL && guest_of(vcpu)->timer <= host_clock && !guest_of(vcpu)->deaf &&
@@ -91,8 +76,7 @@ static inline bool core_vtimer_due(unsigned core)
 }
 
 // One thing that is due on the core now; false: nothing is.
-static inline bool core_step(unsigned core)
-{
+static inline bool core_step(unsigned core) {
     struct core *c = &world.core[core];
 
     host_cpu = cpus[core];
@@ -112,9 +96,7 @@ static inline bool core_step(unsigned core)
         core_leave();
     } else if (core_thread_works(core) && c->slice_at <= host_clock) {
         core_trap(core);
-        if (core_thread_works(core)) {
-            job_step(cpus[core]);
-        }
+        if (core_thread_works(core)) { job_step(cpus[core]); }
         c->slice_at = host_clock + JOB_SLICE;
     } else {
         return false;
@@ -122,8 +104,7 @@ static inline bool core_step(unsigned core)
     return true;
 }
 
-static inline uint64_t core_next(unsigned core)
-{
+static inline uint64_t core_next(unsigned core) {
     const struct vcpu *vcpu = cpus[core]->current;
     uint64_t next = world.core[core].timer;
 
@@ -134,8 +115,7 @@ static inline uint64_t core_next(unsigned core)
 }
 
 // Everything that is due now, on every core.
-static inline void core_settle(void)
-{
+static inline void core_settle(void) {
     unsigned quiet = 0, steps = 0;
 
     for (unsigned i = 0; quiet < cpu_count; i = (i + 1) % cpu_count) {
@@ -144,21 +124,17 @@ static inline void core_settle(void)
     }
 }
 
-static inline void core_run(uint64_t until)
-{
+static inline void core_run(uint64_t until) {
     for (core_settle(); host_clock < until; core_settle()) {
         uint64_t next = until;
-        for (unsigned i = 0; i < cpu_count; i++) {
-            next = MIN(next, core_next(i));
-        }
+        for (unsigned i = 0; i < cpu_count; i++) { next = MIN(next, core_next(i)); }
         host_clock = MAX(host_clock, next);
     }
 }
 
 // ---- what guests do ---------------------------------------------------------------------------------------
 
-static inline void guest_wait(struct vcpu *vcpu)
-{
+static inline void guest_wait(struct vcpu *vcpu) {
     WORLD_ASSERT(vcpu->cpu->current == vcpu);
     if (guest_of(vcpu)->traps_wfi) {
         core_enter(vcpu->cpu->id);
@@ -167,14 +143,12 @@ static inline void guest_wait(struct vcpu *vcpu)
     }
 }
 
-static inline void guest_sleep(struct vcpu *vcpu, uint64_t until)
-{
+static inline void guest_sleep(struct vcpu *vcpu, uint64_t until) {
     guest_of(vcpu)->timer = until;
     guest_wait(vcpu);
 }
 
-static inline void guest_off(struct vcpu *vcpu)
-{
+static inline void guest_off(struct vcpu *vcpu) {
     WORLD_ASSERT(vcpu->cpu->current == vcpu);
     core_enter(vcpu->cpu->id);
     vcpu_off(vcpu);
@@ -182,8 +156,7 @@ static inline void guest_off(struct vcpu *vcpu)
 }
 
 // `vcpu`, which runs, starts another one of its VM.
-static inline int guest_cpu_on(struct vcpu *vcpu, struct vcpu *other)
-{
+static inline int guest_cpu_on(struct vcpu *vcpu, struct vcpu *other) {
     WORLD_ASSERT(vcpu->cpu->current == vcpu);
     core_enter(vcpu->cpu->id);
     int status = vcpu_start(other, WORLD_RAM_GPA + 0x100, 7);
@@ -191,8 +164,7 @@ static inline int guest_cpu_on(struct vcpu *vcpu, struct vcpu *other)
     return status;
 }
 
-static inline void guest_end(struct vcpu *vcpu, enum vm_end end)
-{
+static inline void guest_end(struct vcpu *vcpu, enum vm_end end) {
     WORLD_ASSERT(vcpu->cpu->current == vcpu);
     core_enter(vcpu->cpu->id);
     vm_end(vcpu->vm, end, "as the test says");
@@ -200,8 +172,7 @@ static inline void guest_end(struct vcpu *vcpu, enum vm_end end)
 }
 
 // Something on `core` (a device, another VM) gives `vcpu` an interrupt.
-static inline void core_interrupt(unsigned core, struct vcpu *vcpu)
-{
+static inline void core_interrupt(unsigned core, struct vcpu *vcpu) {
     core_enter(core);
     arch_vcpu_inject(vcpu, OTHER_IRQ);
     core_leave();
@@ -209,8 +180,7 @@ static inline void core_interrupt(unsigned core, struct vcpu *vcpu)
 
 // ---- the system -------------------------------------------------------------------------------------------
 
-static inline void world_reset(unsigned cores)
-{
+static inline void world_reset(unsigned cores) {
     host_reset();
     memset(&world, 0, sizeof(world));
     memset(&boot_cpu, 0, sizeof(boot_cpu));
@@ -225,16 +195,11 @@ static inline void world_reset(unsigned cores)
     }
     host_cpu = &boot_cpu;
     host_clock = US(1000);
-    if (cpus_create(&world.board) != OK) {
-        abort();
-    }
-    for (unsigned i = 0; i < cores; i++) {
-        cpus[i]->online = true;
-    }
+    if (cpus_create(&world.board) != OK) { abort(); }
+    for (unsigned i = 0; i < cores; i++) { cpus[i]->online = true; }
 }
 
-static inline struct vm_desc *world_vm(const char *name)
-{
+static inline struct vm_desc *world_vm(const char *name) {
     struct vm_desc *desc = &world.system.vms[world.system.vm_count++];
 
     desc->name = name;
@@ -245,14 +210,12 @@ static inline struct vm_desc *world_vm(const char *name)
     return desc;
 }
 
-static inline void world_best_effort(struct vm_desc *vm, unsigned core)
-{
+static inline void world_best_effort(struct vm_desc *vm, unsigned core) {
     vm->vcpus[vm->vcpu_count++] = (struct vcpu_desc){.weight = 100, .placed = (uint8_t)core};
 }
 
-static inline void world_reserved(struct vm_desc *vm, unsigned core, unsigned budget_us,
-                                  unsigned deadline_us, unsigned period_us)
-{
+static inline void world_reserved(struct vm_desc *vm, unsigned core, unsigned budget_us, unsigned deadline_us,
+                                  unsigned period_us) {
     vm->vcpus[vm->vcpu_count++] = (struct vcpu_desc){.reserved = true,
                                                      .budget_us = budget_us,
                                                      .deadline_us = deadline_us,
@@ -260,30 +223,22 @@ static inline void world_reserved(struct vm_desc *vm, unsigned core, unsigned bu
                                                      .placed = (uint8_t)core};
 }
 
-static inline void world_create(void)
-{
+static inline void world_create(void) {
     host_in_handler = true;
-    if (vm_create_all(&world.system) != OK) {
-        abort();
-    }
+    if (vm_create_all(&world.system) != OK) { abort(); }
     host_in_handler = false;
     for (unsigned i = 0; i < MAX_VMS; i++) {
-        for (unsigned n = 0; n < MAX_VCPUS; n++) {
-            world.guest[i][n].timer = OFF;
-        }
+        for (unsigned n = 0; n < MAX_VCPUS; n++) { world.guest[i][n].timer = OFF; }
     }
 }
 
 // Puts a VCPU on its core without the load job; its VM counts as running.
-static inline struct vcpu *world_on(unsigned vm, unsigned index)
-{
+static inline struct vcpu *world_on(unsigned vm, unsigned index) {
     struct vcpu *vcpu = vms[vm]->vcpus[index];
 
     vms[vm]->state = VM_RUNNING;
     core_enter(vcpu->cpu->id);
-    if (vcpu_start(vcpu, WORLD_RAM_GPA, 0) != OK) {
-        abort();
-    }
+    if (vcpu_start(vcpu, WORLD_RAM_GPA, 0) != OK) { abort(); }
     core_leave();
     return vcpu;
 }

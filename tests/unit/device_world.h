@@ -25,15 +25,13 @@ static struct {
     char ring[SOURCE_VMS + CONSOLE_CHANNELS][CONSOLE_RING_SIZE];
 } world;
 
-void arch_vm_set_line(struct vm *vm, unsigned id, bool level)
-{
+void arch_vm_set_line(struct vm *vm, unsigned id, bool level) {
     (void)vm;
     world.line = id;
     world.level = level;
 }
 
-static inline void device_world_init(const struct virtual_device *kind)
-{
+static inline void device_world_init(const struct virtual_device *kind) {
     static const struct vcpu_desc best_effort = {.weight = 100};
 
     host_reset();
@@ -42,15 +40,12 @@ static inline void device_world_init(const struct virtual_device *kind)
     sched_core_init(&host_cpu->sched, 1000);
     job_thread_init(host_cpu);
     console = (struct console){.sources = world.source};
-    for (unsigned i = 0; i < ARRAY_SIZE(world.source); i++) {
-        world.source[i].ring.data = world.ring[i];
-    }
+    for (unsigned i = 0; i < ARRAY_SIZE(world.source); i++) { world.source[i].ring.data = world.ring[i]; }
     world.desc.vpl011 = world.desc.virtio_console = true;
     world.vm.name = "test";
     world.vm.desc = &world.desc;
     world.vm.memory_count = 1;
-    world.vm.memory[0] =
-        (struct vm_memory){WORLD_RAM_GPA, MODEL_RAM_BASE + (64u << 20), WORLD_RAM_SIZE};
+    world.vm.memory[0] = (struct vm_memory){WORLD_RAM_GPA, MODEL_RAM_BASE + (64u << 20), WORLD_RAM_SIZE};
     world.vm.vcpu_count = 1;
     world.vm.vcpus[0] = &world.vcpu;
     if (vcpu_init(&world.vcpu, &world.vm, 0, &best_effort, host_cpu, 0) != OK ||
@@ -62,66 +57,49 @@ static inline void device_world_init(const struct virtual_device *kind)
 
 // ---- what the guest does ------------------------------------------------------------------------------------
 
-static inline uint64_t device_access(gpa_t gpa, unsigned size, bool write, uint64_t value)
-{
+static inline uint64_t device_access(gpa_t gpa, unsigned size, bool write, uint64_t value) {
     const struct mmio_region *region = mmio_find(&world.vm.mmio, gpa, size);
-    struct mmio_access access = {gpa - (region != NULL ? region->base : 0), write ? value : 0,
-                                 (uint8_t)size, write};
+    struct mmio_access access = {gpa - (region != NULL ? region->base : 0), write ? value : 0, (uint8_t)size, write};
 
     host_in_handler = true;
-    if (region == NULL || region->handler(&world.vcpu, region->device, &access) != OK) {
-        __builtin_trap();
-    }
+    if (region == NULL || region->handler(&world.vcpu, region->device, &access) != OK) { __builtin_trap(); }
     host_in_handler = false;
     return access.value;
 }
 
-static inline uint32_t device_read(gpa_t gpa)
-{
-    return (uint32_t)device_access(gpa, 4, false, 0);
-}
+static inline uint32_t device_read(gpa_t gpa) { return (uint32_t)device_access(gpa, 4, false, 0); }
 
-static inline void device_write(gpa_t gpa, uint32_t value)
-{
-    device_access(gpa, 4, true, value);
-}
+static inline void device_write(gpa_t gpa, uint32_t value) { device_access(gpa, 4, true, value); }
 
 // ---- what the console does ----------------------------------------------------------------------------------
 
-static inline struct console_source *device_source(enum console_channel channel)
-{
+static inline struct console_source *device_source(enum console_channel channel) {
     return &world.source[console_source_of(0, channel)];
 }
 
 // Leaves room for so many bytes in the ring; what was in it is gone.
-static inline void device_room(enum console_channel channel, uint32_t room)
-{
+static inline void device_room(enum console_channel channel, uint32_t room) {
     struct console_ring *ring = &device_source(channel)->ring;
 
     ring->tail = ring->head - (CONSOLE_RING_SIZE - room);
 }
 
 // Takes the next bytes out of an otherwise empty ring; returns how many there were.
-static inline size_t device_output(enum console_channel channel, char *out, size_t size)
-{
+static inline size_t device_output(enum console_channel channel, char *out, size_t size) {
     struct console_ring *ring = &device_source(channel)->ring;
     size_t count = 0;
 
-    while (count < size && console_ring_used(ring) != 0) {
-        out[count++] = console_ring_take(ring);
-    }
+    while (count < size && console_ring_used(ring) != 0) { out[count++] = console_ring_take(ring); }
     return count;
 }
 
-static inline size_t device_input(enum console_channel channel, const char *data, size_t size)
-{
+static inline size_t device_input(enum console_channel channel, const char *data, size_t size) {
     const struct console_device *device = &device_source(channel)->device;
 
     return device->input(device->device, data, size);
 }
 
-static inline void device_drained(enum console_channel channel)
-{
+static inline void device_drained(enum console_channel channel) {
     const struct console_device *device = &device_source(channel)->device;
 
     device->drained(device->device);

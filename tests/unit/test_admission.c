@@ -11,25 +11,19 @@ struct set {
     uint32_t source_count;
 };
 
-static enum sched_outcome admit(const struct set *set, struct sched_verdict *verdict)
-{
+static enum sched_outcome admit(const struct set *set, struct sched_verdict *verdict) {
     return sched_admit(set->tasks, set->task_count, set->sources, set->source_count, verdict);
 }
 
 /* Demand by counting jobs and interrupts one by one. */
-static uint64_t counted_demand(const struct set *set, uint64_t t)
-{
+static uint64_t counted_demand(const struct set *set, uint64_t t) {
     uint64_t sum = 0;
 
     for (uint32_t i = 0; i < set->task_count; i++) {
-        for (uint64_t d = set->tasks[i].deadline; d <= t; d += set->tasks[i].period) {
-            sum += set->tasks[i].budget;
-        }
+        for (uint64_t d = set->tasks[i].deadline; d <= t; d += set->tasks[i].period) { sum += set->tasks[i].budget; }
     }
     for (uint32_t i = 0; i < set->source_count; i++) {
-        for (uint64_t a = 0; a <= t; a += set->sources[i].distance) {
-            sum += set->sources[i].cost;
-        }
+        for (uint64_t a = 0; a <= t; a += set->sources[i].distance) { sum += set->sources[i].cost; }
     }
     return sum;
 }
@@ -38,19 +32,14 @@ static uint64_t counted_demand(const struct set *set, uint64_t t)
 #define CYCLE 60
 
 /* Work released before t, everything from 0 on and as often as possible. */
-static uint64_t counted_work(const struct set *set, uint64_t t)
-{
+static uint64_t counted_work(const struct set *set, uint64_t t) {
     uint64_t sum = 0;
 
     for (uint32_t i = 0; i < set->task_count; i++) {
-        for (uint64_t r = 0; r < t; r += set->tasks[i].period) {
-            sum += set->tasks[i].budget;
-        }
+        for (uint64_t r = 0; r < t; r += set->tasks[i].period) { sum += set->tasks[i].budget; }
     }
     for (uint32_t i = 0; i < set->source_count; i++) {
-        for (uint64_t a = 0; a < t; a += set->sources[i].distance) {
-            sum += set->sources[i].cost;
-        }
+        for (uint64_t a = 0; a < t; a += set->sources[i].distance) { sum += set->sources[i].cost; }
     }
     return sum;
 }
@@ -58,18 +47,13 @@ static uint64_t counted_work(const struct set *set, uint64_t t)
 /* Looks at every deadline; behind the first idle instant only where there are no interrupts, to see
  * that nothing fails there. (With interrupts h(t) counts what arrives up to t, although what was
  * released before the idle instant cannot wait for it any more.) */
-static bool feasible_by_brute_force(const struct set *set)
-{
+static bool feasible_by_brute_force(const struct set *set) {
     uint64_t end = 2 * CYCLE;
     uint64_t sum = 0;
 
-    if (counted_work(set, CYCLE) > CYCLE) {
-        return false;
-    }
+    if (counted_work(set, CYCLE) > CYCLE) { return false; }
     if (set->source_count > 0) {
-        for (end = 1; counted_work(set, end) > end;) {
-            end++;
-        }
+        for (end = 1; counted_work(set, end) > end;) { end++; }
     }
     for (uint64_t t = 0; t <= end; t++) {
         bool deadline = false;
@@ -85,23 +69,19 @@ static bool feasible_by_brute_force(const struct set *set)
         for (uint32_t i = 0; i < set->source_count; i++) {
             sum += t % set->sources[i].distance == 0 ? set->sources[i].cost : 0;
         }
-        if (deadline && sum > t) {
-            return false;
-        }
+        if (deadline && sum > t) { return false; }
     }
     return true;
 }
 
-static void witness_holds(const struct set *set, const struct sched_verdict *verdict)
-{
+static void witness_holds(const struct set *set, const struct sched_verdict *verdict) {
     assert_true(verdict->at > 0);
     assert_true(verdict->demand > verdict->at);
     assert_int_equal(verdict->excess, verdict->demand - verdict->at);
     assert_int_equal(verdict->demand, counted_demand(set, verdict->at));
 }
 
-static void random_small_set(struct random *random, struct set *set)
-{
+static void random_small_set(struct random *random, struct set *set) {
     static const uint8_t divisors[] = {2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60};
 
     set->task_count = (uint32_t)random_in(random, 1, 5);
@@ -113,8 +93,7 @@ static void random_small_set(struct random *random, struct set *set)
         budget = budget < period ? budget : period;
         set->tasks[i].period = period;
         set->tasks[i].budget = budget;
-        set->tasks[i].deadline =
-            random_in(random, 0, 2) == 0 ? period : random_in(random, budget, period);
+        set->tasks[i].deadline = random_in(random, 0, 2) == 0 ? period : random_in(random, budget, period);
     }
     for (uint32_t i = 0; i < set->source_count; i++) {
         set->sources[i].distance = divisors[random_in(random, 4, 10)];
@@ -122,8 +101,7 @@ static void random_small_set(struct random *random, struct set *set)
     }
 }
 
-static void the_test_equals_brute_force(void **state)
-{
+static void the_test_equals_brute_force(void **state) {
     struct random random = random_start("small sets", 0xadd17);
     uint32_t admitted = 0;
     uint32_t walked = 0;
@@ -140,21 +118,18 @@ static void the_test_equals_brute_force(void **state)
         feasible = feasible_by_brute_force(&set);
         assert_int_equal(admit(&set, &verdict), feasible ? SCHED_ADMITTED : SCHED_REFUSED);
         assert_int_equal(verdict.outcome, feasible ? SCHED_ADMITTED : SCHED_REFUSED);
-        if (!feasible) {
-            witness_holds(&set, &verdict);
-        }
+        if (!feasible) { witness_holds(&set, &verdict); }
         admitted += feasible ? 1 : 0;
         walked += feasible && verdict.steps > 0 ? 1 : 0;
         most_steps = verdict.steps > most_steps ? verdict.steps : most_steps;
     }
-    printf("             %u sets, %u admitted, %u of them by QPA, at most %u steps\n", sets,
-           admitted, walked, most_steps);
+    printf("             %u sets, %u admitted, %u of them by QPA, at most %u steps\n", sets, admitted, walked,
+           most_steps);
     assert_true(admitted > sets / 10 && admitted < sets - sets / 10 && walked > sets / 50);
 }
 
 /* Periods of 1 to 100 ms in a 1 GHz clock, nearly full: the sizes that a machine has. */
-static void random_large_set(struct random *random, struct set *set, double utilisation)
-{
+static void random_large_set(struct random *random, struct set *set, double utilisation) {
     double shares[12];
 
     set->task_count = (uint32_t)random_in(random, 2, 12);
@@ -167,13 +142,12 @@ static void random_large_set(struct random *random, struct set *set, double util
 
         task->period = period;
         task->budget = budget == 0 ? 1 : budget < period ? budget : period;
-        task->deadline = period - (uint64_t)(random_real(random) * random_real(random) *
-                                             (double)(period - task->budget));
+        task->deadline =
+            period - (uint64_t)(random_real(random) * random_real(random) * (double)(period - task->budget));
     }
 }
 
-static void large_sets_are_decided_in_few_steps(void **state)
-{
+static void large_sets_are_decided_in_few_steps(void **state) {
     struct random random = random_start("large sets", 0xb16);
     uint32_t most_steps = 0;
     uint32_t outcomes[3] = {0};
@@ -186,21 +160,17 @@ static void large_sets_are_decided_in_few_steps(void **state)
         random_large_set(&random, &set, 0.7 + 0.299 * random_real(&random));
         outcomes[admit(&set, &verdict)]++;
         most_steps = verdict.steps > most_steps ? verdict.steps : most_steps;
-        if (verdict.outcome == SCHED_REFUSED) {
-            witness_holds(&set, &verdict);
-        }
+        if (verdict.outcome == SCHED_REFUSED) { witness_holds(&set, &verdict); }
     }
-    printf("             %u admitted, %u refused, %u undecided, at most %u steps\n",
-           outcomes[SCHED_ADMITTED], outcomes[SCHED_REFUSED], outcomes[SCHED_UNDECIDED],
-           most_steps);
+    printf("             %u admitted, %u refused, %u undecided, at most %u steps\n", outcomes[SCHED_ADMITTED],
+           outcomes[SCHED_REFUSED], outcomes[SCHED_UNDECIDED], most_steps);
     assert_int_equal(outcomes[SCHED_UNDECIDED], 0);
     assert_true(outcomes[SCHED_ADMITTED] > 100 && outcomes[SCHED_REFUSED] > 100);
     assert_true(most_steps < SCHED_QPA_STEPS_MAX);
 }
 
 /* p-1 of 10p and 1 of 10p for each of ten primes: exactly one, by ten coprime denominators. */
-static struct set full_set_of_coprime_periods(void)
-{
+static struct set full_set_of_coprime_periods(void) {
     static const uint64_t primes[] = {999999937, 999999929, 999999893, 999999883, 999999797,
                                       999999761, 999999757, 999999751, 999999739, 999999733};
     struct set set = {.task_count = 20};
@@ -214,11 +184,9 @@ static struct set full_set_of_coprime_periods(void)
     return set;
 }
 
-static void a_full_core_is_admitted_and_one_tick_more_is_not(void **state)
-{
+static void a_full_core_is_admitted_and_one_tick_more_is_not(void **state) {
     struct sched_verdict verdict;
-    struct set set = {.task_count = 3,
-                      .tasks = {{1, 3, 3}, {1000000007, 3000000021, 3000000021}, {5, 15, 15}}};
+    struct set set = {.task_count = 3, .tasks = {{1, 3, 3}, {1000000007, 3000000021, 3000000021}, {5, 15, 15}}};
 
     (void)state;
     assert_int_equal(admit(&set, &verdict), SCHED_ADMITTED);
@@ -231,11 +199,9 @@ static void a_full_core_is_admitted_and_one_tick_more_is_not(void **state)
     assert_int_equal(verdict.at, 0); /* first seen at their common multiple, beyond 2^62 */
 }
 
-static void interrupts_count_in_utilisation_and_at_every_instant(void **state)
-{
+static void interrupts_count_in_utilisation_and_at_every_instant(void **state) {
     struct sched_verdict verdict;
-    struct set set = {
-        .task_count = 1, .tasks = {{50, 60, 100}}, .source_count = 1, .sources = {{10, 100}}};
+    struct set set = {.task_count = 1, .tasks = {{50, 60, 100}}, .source_count = 1, .sources = {{10, 100}}};
 
     (void)state;
     assert_int_equal(admit(&set, &verdict), SCHED_ADMITTED); /* 50 + 10 by 60 */
@@ -260,8 +226,7 @@ static void interrupts_count_in_utilisation_and_at_every_instant(void **state)
 
 /* Full to the last tick with D < T and periods without a short common multiple: no bound on the
  * last instant is within reach, and the verdict says so instead of guessing. */
-static void what_cannot_be_decided_is_called_undecided(void **state)
-{
+static void what_cannot_be_decided_is_called_undecided(void **state) {
     struct sched_verdict verdict;
     struct set set = full_set_of_coprime_periods();
 
@@ -270,12 +235,9 @@ static void what_cannot_be_decided_is_called_undecided(void **state)
     assert_int_equal(admit(&set, &verdict), SCHED_UNDECIDED);
 }
 
-static void malformed_input_is_named_so(void **state)
-{
-    static const struct sched_task bad_tasks[] = {
-        {0, 5, 10}, {6, 5, 10}, {5, 11, 10}, {1, 1, UINT64_C(1) << 62}};
-    static const struct sched_source bad_sources[] = {
-        {0, 5}, {5, 0}, {UINT64_C(1) << 62, 5}, {5, UINT64_C(1) << 62}};
+static void malformed_input_is_named_so(void **state) {
+    static const struct sched_task bad_tasks[] = {{0, 5, 10}, {6, 5, 10}, {5, 11, 10}, {1, 1, UINT64_C(1) << 62}};
+    static const struct sched_source bad_sources[] = {{0, 5}, {5, 0}, {UINT64_C(1) << 62, 5}, {5, UINT64_C(1) << 62}};
     struct sched_verdict verdict;
     struct set set = {.task_count = 1, .source_count = 1};
 
@@ -288,15 +250,12 @@ static void malformed_input_is_named_so(void **state)
         set.sources[0] = bad_sources[i];
         assert_int_equal(admit(&set, &verdict), SCHED_MALFORMED);
     }
-    assert_int_equal(sched_admit(set.tasks, SCHED_TASKS_MAX + 1, NULL, 0, &verdict),
-                     SCHED_MALFORMED);
-    assert_int_equal(sched_admit(NULL, 0, set.sources, SCHED_SOURCES_MAX + 1, &verdict),
-                     SCHED_MALFORMED);
+    assert_int_equal(sched_admit(set.tasks, SCHED_TASKS_MAX + 1, NULL, 0, &verdict), SCHED_MALFORMED);
+    assert_int_equal(sched_admit(NULL, 0, set.sources, SCHED_SOURCES_MAX + 1, &verdict), SCHED_MALFORMED);
     assert_int_equal(sched_admit(NULL, 0, NULL, 0, &verdict), SCHED_ADMITTED);
 }
 
-static void numbers_saturate_instead_of_wrapping(void **state)
-{
+static void numbers_saturate_instead_of_wrapping(void **state) {
     const uint64_t huge = (UINT64_C(1) << 62) - 1;
     struct sched_verdict verdict;
     struct set set = {.task_count = 2, .tasks = {{huge / 2, huge, huge}, {huge / 2, huge, huge}}};
@@ -318,8 +277,7 @@ static void numbers_saturate_instead_of_wrapping(void **state)
     assert_int_equal(admit(&set, &verdict), SCHED_REFUSED);
 }
 
-static void the_blackout_is_the_promise(void **state)
-{
+static void the_blackout_is_the_promise(void **state) {
     struct sched_task implicit = {30, 100, 100};
     struct sched_task constrained = {30, 50, 100};
 
@@ -328,8 +286,7 @@ static void the_blackout_is_the_promise(void **state)
     assert_int_equal(sched_blackout(&constrained), 90);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_test_equals_brute_force),
         cmocka_unit_test(large_sets_are_decided_in_few_steps),

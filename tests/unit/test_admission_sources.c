@@ -8,14 +8,12 @@ static struct sched_task tasks[SCHED_TASKS_MAX + 1];
 static struct sched_source sources[SCHED_SOURCES_MAX + 1];
 static struct sched_verdict verdict;
 
-static enum sched_outcome admit(uint32_t task_count, uint32_t source_count)
-{
+static enum sched_outcome admit(uint32_t task_count, uint32_t source_count) {
     return sched_admit(tasks, task_count, sources, source_count, &verdict);
 }
 
 /* So many that fit easily. */
-static void light(void)
-{
+static void light(void) {
     for (uint32_t i = 0; i <= SCHED_TASKS_MAX; i++) {
         tasks[i] = (struct sched_task){.budget = 1, .deadline = 1000, .period = 1000};
     }
@@ -24,8 +22,7 @@ static void light(void)
     }
 }
 
-static void the_lists_may_be_full_and_no_fuller(void **state)
-{
+static void the_lists_may_be_full_and_no_fuller(void **state) {
     (void)state;
     light();
     assert_int_equal(admit(SCHED_TASKS_MAX, SCHED_SOURCES_MAX), SCHED_ADMITTED);
@@ -35,8 +32,7 @@ static void the_lists_may_be_full_and_no_fuller(void **state)
     assert_int_equal(admit(0, SCHED_SOURCES_MAX + 1), SCHED_MALFORMED);
 }
 
-static void a_mistake_is_found_in_any_place(void **state)
-{
+static void a_mistake_is_found_in_any_place(void **state) {
     (void)state;
     for (uint32_t i = 0; i < 4; i++) {
         light();
@@ -51,8 +47,7 @@ static void a_mistake_is_found_in_any_place(void **state)
     }
 }
 
-static void utilisation_counts_every_source(void **state)
-{
+static void utilisation_counts_every_source(void **state) {
     (void)state;
     for (uint32_t i = 0; i < 3; i++) {
         light();
@@ -65,8 +60,7 @@ static void utilisation_counts_every_source(void **state)
 }
 
 /* The shortcut must not take a set that the exact test refuses: at 10 the demand is 4 + 1 + 1 + 5. */
-static void density_counts_every_source(void **state)
-{
+static void density_counts_every_source(void **state) {
     (void)state;
     for (uint32_t i = 0; i < 3; i++) {
         light();
@@ -80,8 +74,7 @@ static void density_counts_every_source(void **state)
 }
 
 /* What lies far behind the first deadline is looked at: the second task's, in a busy period that sources make long. */
-static void a_late_deadline_is_looked_at(void **state)
-{
+static void a_late_deadline_is_looked_at(void **state) {
     (void)state;
     for (uint32_t i = 0; i < 3; i++) {
         light();
@@ -96,15 +89,11 @@ static void a_late_deadline_is_looked_at(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests_of_sources[] = {
-        cmocka_unit_test(the_lists_may_be_full_and_no_fuller),
-        cmocka_unit_test(a_mistake_is_found_in_any_place),
-        cmocka_unit_test(utilisation_counts_every_source),
-        cmocka_unit_test(density_counts_every_source),
+        cmocka_unit_test(the_lists_may_be_full_and_no_fuller), cmocka_unit_test(a_mistake_is_found_in_any_place),
+        cmocka_unit_test(utilisation_counts_every_source),     cmocka_unit_test(density_counts_every_source),
         cmocka_unit_test(a_late_deadline_is_looked_at),
     };
-    return cmocka_run_group_tests_name("admission with several sources", tests_of_sources, NULL,
-                                       NULL);
+    return cmocka_run_group_tests_name("admission with several sources", tests_of_sources, NULL, NULL);
 }

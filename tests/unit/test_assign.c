@@ -17,37 +17,27 @@ enum { TREE_SIZE = 16 * 1024, INTC = 1, GPIO = 2, LEVEL = 4, EDGE = 1 };
 static char tree[TREE_SIZE] __attribute__((aligned(8)));
 static struct board board = {.fdt = tree};
 
-static int add_node(const char *name, const char *compatible, uint64_t base, uint64_t size)
-{
+static int add_node(const char *name, const char *compatible, uint64_t base, uint64_t size) {
     int node = fdt_add_subnode(tree, 0, name);
 
     assert_true(node > 0);
-    if (compatible != NULL) {
-        assert_int_equal(fdt_appendprop_string(tree, node, "compatible", compatible), 0);
-    }
-    if (size != 0) {
-        assert_int_equal(fdt_appendprop_addrrange(tree, 0, node, "reg", base, size), 0);
-    }
+    if (compatible != NULL) { assert_int_equal(fdt_appendprop_string(tree, node, "compatible", compatible), 0); }
+    if (size != 0) { assert_int_equal(fdt_appendprop_addrrange(tree, 0, node, "reg", base, size), 0); }
     return node;
 }
 
-static int add_irq(int node, uint32_t type, uint32_t number, uint32_t flags)
-{
+static int add_irq(int node, uint32_t type, uint32_t number, uint32_t flags) {
     const uint32_t cells[] = {type, number, flags};
 
-    for (unsigned i = 0; i < 3; i++) {
-        assert_int_equal(fdt_appendprop_u32(tree, node, "interrupts", cells[i]), 0);
-    }
+    for (unsigned i = 0; i < 3; i++) { assert_int_equal(fdt_appendprop_u32(tree, node, "interrupts", cells[i]), 0); }
     return node;
 }
 
-static void set(int node, const char *property, uint32_t value)
-{
+static void set(int node, const char *property, uint32_t value) {
     assert_int_equal(fdt_setprop_u32(tree, node, property, value), 0);
 }
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     assert_int_equal(fdt_create_empty_tree(tree, TREE_SIZE), 0);
     set(0, "#address-cells", 2);
@@ -71,34 +61,26 @@ static int setup(void **state)
 static struct device_desc device;
 static const char *wrong, *remedy;
 
-static int check(const char *path)
-{
+static int check(const char *path) {
     wrong = remedy = NULL;
     return assign_check(&board, path, &device, &wrong, &remedy);
 }
 
-static void refused(const char *path, int status, const char *why)
-{
+static void refused(const char *path, int status, const char *why) {
     device = (struct device_desc){.irq_distance_us = 7};
     assert_int_equal(check(path), status);
     assert_non_null(wrong);
     assert_non_null(remedy);
-    if (strstr(wrong, why) == NULL) {
-        fail_msg("%s: \"%s\" does not say \"%s\"", path, wrong, why);
-    }
+    if (strstr(wrong, why) == NULL) { fail_msg("%s: \"%s\" does not say \"%s\"", path, wrong, why); }
     assert_int_equal(device.irq_distance_us, 7);
 }
 
-static void accepted(const char *path)
-{
+static void accepted(const char *path) {
     device = (struct device_desc){0};
-    if (check(path) != OK) {
-        fail_msg("%s: %s", path, wrong);
-    }
+    if (check(path) != OK) { fail_msg("%s: %s", path, wrong); }
 }
 
-static void a_clock_and_a_second_uart_are_given(void **state)
-{
+static void a_clock_and_a_second_uart_are_given(void **state) {
     (void)state;
     accepted("/pl031@9010000");
     assert_int_equal(device.page_count, 1);
@@ -112,8 +94,7 @@ static void a_clock_and_a_second_uart_are_given(void **state)
     assert_true(device.irq_edge[0]);
 }
 
-static void a_missing_or_disabled_node_is_refused(void **state)
-{
+static void a_missing_or_disabled_node_is_refused(void **state) {
     (void)state;
     refused("/nothing@0", ERR_NOT_FOUND, "no such node");
     refused("", ERR_NOT_FOUND, "no such node");
@@ -124,8 +105,7 @@ static void a_missing_or_disabled_node_is_refused(void **state)
     accepted("/pl031@9010000");
 }
 
-static void what_the_hypervisor_drives_is_refused(void **state)
-{
+static void what_the_hypervisor_drives_is_refused(void **state) {
     (void)state;
     refused("/intc@8000000", ERR_DENIED, "drives");
     refused("/memory@40000000", ERR_DENIED, "drives");
@@ -138,8 +118,7 @@ static void what_the_hypervisor_drives_is_refused(void **state)
     refused("/iommu@9050000", ERR_DENIED, "drives");
 }
 
-static void pages_must_be_its_own(void **state)
-{
+static void pages_must_be_its_own(void **state) {
     (void)state;
     refused("/chosen", ERR_INVALID, "no reg");
     int node = add_node("timer@9010800", "arm,sp804", 0x9010800, 0x100);
@@ -153,8 +132,7 @@ static void pages_must_be_its_own(void **state)
     refused("/rtc@wrap", ERR_INVALID, "no place");
 }
 
-static void ranges_are_rounded_to_pages_and_merged(void **state)
-{
+static void ranges_are_rounded_to_pages_and_merged(void **state) {
     (void)state;
     int node = add_node("wdt@a001000", "arm,sp805", 0xa001010, 0x10);
     fdt_appendprop_addrrange(tree, 0, node, "reg", 0xa001800, 0x900);
@@ -169,8 +147,7 @@ static void ranges_are_rounded_to_pages_and_merged(void **state)
     refused("/wdt@a001000", ERR_RANGE, "more MMIO ranges");
 }
 
-static void interrupts_must_reach_the_gic(void **state)
-{
+static void interrupts_must_reach_the_gic(void **state) {
     (void)state;
     int node = add_node("gpio@9030000", "arm,pl061", 0x9030000, 0x1000);
     set(node, "#interrupt-cells", 2);
@@ -192,14 +169,11 @@ static void interrupts_must_reach_the_gic(void **state)
     set(node, "interrupts-extended", INTC);
     refused("/wdt@9060000", ERR_UNSUPPORTED, "GIC");
     fdt_delprop(tree, node, "interrupts-extended");
-    for (unsigned i = 0; i < MAX_DEVICE_IRQS + 1; i++) {
-        add_irq(node, 0, 30 + i, LEVEL);
-    }
+    for (unsigned i = 0; i < MAX_DEVICE_IRQS + 1; i++) { add_irq(node, 0, 30 + i, LEVEL); }
     refused("/wdt@9060000", ERR_RANGE, "more interrupts");
 }
 
-static void an_interrupt_of_two_nodes_is_refused(void **state)
-{
+static void an_interrupt_of_two_nodes_is_refused(void **state) {
     (void)state;
     int node = add_irq(add_node("other@9070000", "x,y", 0x9070000, 0x1000), 0, 2, LEVEL);
     refused("/pl031@9010000", ERR_DENIED, "same interrupt");
@@ -207,8 +181,7 @@ static void an_interrupt_of_two_nodes_is_refused(void **state)
     accepted("/pl031@9010000");
 }
 
-static void dma_is_refused_unless_accepted(void **state)
-{
+static void dma_is_refused_unless_accepted(void **state) {
     static const char *const properties[] = {"dmas", "iommus", "dma-coherent"};
     (void)state;
     int node = fdt_path_offset(tree, "/pl031@9010000");
@@ -232,16 +205,14 @@ static void dma_is_refused_unless_accepted(void **state)
     refused("/uart@b002000", ERR_DENIED, "not known"); // its most specific name counts
 }
 
-static void accepting_dma_accepts_nothing_else(void **state)
-{
+static void accepting_dma_accepts_nothing_else(void **state) {
     (void)state;
     device = (struct device_desc){.unprotected_dma = true};
     assert_int_equal(check("/intc@8000000"), ERR_DENIED);
     assert_int_equal(check("/pl011@9000000"), ERR_DENIED);
 }
 
-static void two_claims_conflict(void **state)
-{
+static void two_claims_conflict(void **state) {
     struct device_desc clock, uart;
     (void)state;
     accepted("/pl031@9010000");
@@ -254,8 +225,7 @@ static void two_claims_conflict(void **state)
     assert_true(assign_conflict(&clock, &uart));
 }
 
-static void without_an_iommu_nothing_is_isolated(void **state)
-{
+static void without_an_iommu_nothing_is_isolated(void **state) {
     struct iommu_domain domain = {0};
     struct iommu_device dma = {0};
     (void)state;
@@ -271,8 +241,7 @@ static void without_an_iommu_nothing_is_isolated(void **state)
 }
 
 #define TEST(f) cmocka_unit_test_setup(f, setup)
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_clock_and_a_second_uart_are_given),    TEST(a_missing_or_disabled_node_is_refused),
         TEST(what_the_hypervisor_drives_is_refused),  TEST(pages_must_be_its_own),

@@ -17,45 +17,37 @@ static uint64_t storage[TREE_MAX / 8];
 static void *const fdt = storage;
 static struct board board;
 
-static int fresh(void **state)
-{
+static int fresh(void **state) {
     (void)state;
     make_board_tree(fdt, TREE_MAX);
     assert_int_equal(fdt_open_into(fdt, fdt, TREE_MAX), 0);
     return 0;
 }
 
-static int node(const char *path)
-{
+static int node(const char *path) {
     int offset = fdt_path_offset(fdt, path);
 
     assert_true(offset >= 0);
     return offset;
 }
 
-static int add(const char *parent, const char *name)
-{
+static int add(const char *parent, const char *name) {
     int offset = fdt_add_subnode(fdt, node(parent), name);
 
     assert_true(offset >= 0);
     return offset;
 }
 
-static void set_cells(int at, const char *name, const uint32_t *values, unsigned count)
-{
+static void set_cells(int at, const char *name, const uint32_t *values, unsigned count) {
     uint32_t big[8];
 
-    for (unsigned i = 0; i < count; i++) {
-        big[i] = cpu_to_fdt32(values[i]);
-    }
+    for (unsigned i = 0; i < count; i++) { big[i] = cpu_to_fdt32(values[i]); }
     assert_int_equal(fdt_setprop(fdt, at, name, big, (int)(count * 4)), 0);
 }
-#define SET(at, name, ...)                               \
-    set_cells(at, name, (const uint32_t[]){__VA_ARGS__}, \
-              sizeof((const uint32_t[]){__VA_ARGS__}) / 4)
+#define SET(at, name, ...) \
+    set_cells(at, name, (const uint32_t[]){__VA_ARGS__}, sizeof((const uint32_t[]){__VA_ARGS__}) / 4)
 
-static void good_board_is_read(void **state)
-{
+static void good_board_is_read(void **state) {
     (void)state;
     assert_int_equal(board_parse(fdt, &board), OK);
     assert_ptr_equal(board.fdt, fdt);
@@ -72,8 +64,7 @@ static void good_board_is_read(void **state)
     assert_false(board.has_seed);
 }
 
-static void what_the_boot_loader_left_is_read(void **state)
-{
+static void what_the_boot_loader_left_is_read(void **state) {
     static const uint8_t seed[40] = {1, 2, 3, 4, 5, 6, 7, 8, 9, [39] = 0xff};
 
     (void)state;
@@ -92,8 +83,7 @@ static void what_the_boot_loader_left_is_read(void **state)
     assert_string_equal(board.bootargs, "quiet");
 }
 
-static void malformed_chosen_is_ignored(void **state)
-{
+static void malformed_chosen_is_ignored(void **state) {
     (void)state;
     SET(node("/chosen"), "linux,initrd-start", 1, 2, 3);
     SET(node("/chosen"), "linux,initrd-end", 1, 2, 3);
@@ -105,8 +95,7 @@ static void malformed_chosen_is_ignored(void **state)
     assert_string_equal(board.model, "");
 }
 
-static void cores_that_are_off_do_not_count(void **state)
-{
+static void cores_that_are_off_do_not_count(void **state) {
     (void)state;
     assert_int_equal(fdt_setprop_string(fdt, node("/cpus/cpu@1"), "status", "disabled"), 0);
     assert_int_equal(fdt_setprop_string(fdt, node("/cpus/cpu@2"), "status", "okay"), 0);
@@ -116,8 +105,7 @@ static void cores_that_are_off_do_not_count(void **state)
     assert_int_equal(board.cpu_hwid[1], 2);
 }
 
-static void more_cores_than_we_use_are_counted(void **state)
-{
+static void more_cores_than_we_use_are_counted(void **state) {
     (void)state;
     for (uint32_t i = 4; i < 12; i++) {
         char name[] = "cpu@a";
@@ -129,8 +117,7 @@ static void more_cores_than_we_use_are_counted(void **state)
     assert_int_equal(board.cpu_count, MAX_CORES);
 }
 
-static void memory_and_reservations_are_collected(void **state)
-{
+static void memory_and_reservations_are_collected(void **state) {
     int at;
 
     (void)state;
@@ -156,13 +143,9 @@ static void memory_and_reservations_are_collected(void **state)
     assert_int_equal(board.reserved[2].size, 0x2000);
 }
 
-static void refused(void)
-{
-    assert_int_equal(board_parse(fdt, &board), ERR_CORRUPT);
-}
+static void refused(void) { assert_int_equal(board_parse(fdt, &board), ERR_CORRUPT); }
 
-static void boards_without_cores_or_memory_are_refused(void **state)
-{
+static void boards_without_cores_or_memory_are_refused(void **state) {
     (void)state;
     assert_int_equal(fdt_del_node(fdt, node("/cpus")), 0);
     refused();
@@ -174,8 +157,7 @@ static void boards_without_cores_or_memory_are_refused(void **state)
     refused();
 }
 
-static void too_much_of_anything_is_refused(void **state)
-{
+static void too_much_of_anything_is_refused(void **state) {
     char name[] = "memory@a";
 
     (void)state;
@@ -187,9 +169,7 @@ static void too_much_of_anything_is_refused(void **state)
     }
     refused();
     fresh(state);
-    for (unsigned i = 0; i <= MAX_BOARD_RESERVED; i++) {
-        assert_int_equal(fdt_add_mem_rsv(fdt, i << 12, 0x1000), 0);
-    }
+    for (unsigned i = 0; i <= MAX_BOARD_RESERVED; i++) { assert_int_equal(fdt_add_mem_rsv(fdt, i << 12, 0x1000), 0); }
     refused();
     fresh(state);
     SET(node("/memory@40000000"), "reg", 0xffffffff, 0xfffff000, 0, 0x2000);
@@ -197,15 +177,13 @@ static void too_much_of_anything_is_refused(void **state)
 }
 
 // Each way in which bytes are no tree; tree_check and board_parse agree.
-static void what_is_no_tree_is_refused(void **state)
-{
+static void what_is_no_tree_is_refused(void **state) {
     static const struct {
         unsigned offset;
         uint32_t value;
     } damages[] = {
-        {0, 0},           {4, 0x80000000},  {8, 2},   {8, 0x7fffffff}, {8, 4},
-        {12, 4},          {12, 0x7ffffff0}, {20, 16}, {24, 18},        {32, 0x7fffffff},
-        {36, 0x7fffffff}, {36, 0},          {36, 8},
+        {0, 0},   {4, 0x80000000}, {8, 2},           {8, 0x7fffffff},  {8, 4},  {12, 4}, {12, 0x7ffffff0},
+        {20, 16}, {24, 18},        {32, 0x7fffffff}, {36, 0x7fffffff}, {36, 0}, {36, 8},
     };
 
     for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
@@ -223,16 +201,13 @@ static void what_is_no_tree_is_refused(void **state)
 }
 
 // The structure block by hand: what libfdt would not write.
-static void structure_is(const uint32_t *tags, unsigned count, int result)
-{
+static void structure_is(const uint32_t *tags, unsigned count, int result) {
     static uint32_t tree[64];
     struct fdt_header *header = (struct fdt_header *)tree;
     uint64_t aligned[32];
 
     memset(tree, 0, sizeof(tree));
-    for (unsigned i = 0; i < count; i++) {
-        tree[12 + i] = cpu_to_fdt32(tags[i]);
-    }
+    for (unsigned i = 0; i < count; i++) { tree[12 + i] = cpu_to_fdt32(tags[i]); }
     memcpy((char *)tree + 200, "name", 5);
     header->magic = cpu_to_fdt32(FDT_MAGIC);
     header->totalsize = cpu_to_fdt32(sizeof(tree));
@@ -245,12 +220,10 @@ static void structure_is(const uint32_t *tags, unsigned count, int result)
     memcpy(aligned, tree, sizeof(tree));
     assert_int_equal(tree_check(aligned, sizeof(aligned)), result);
 }
-#define STRUCTURE(result, ...)                                                                 \
-    structure_is((const uint32_t[]){__VA_ARGS__}, sizeof((const uint32_t[]){__VA_ARGS__}) / 4, \
-                 result)
+#define STRUCTURE(result, ...) \
+    structure_is((const uint32_t[]){__VA_ARGS__}, sizeof((const uint32_t[]){__VA_ARGS__}) / 4, result)
 
-static void structure_is_checked(void **state)
-{
+static void structure_is_checked(void **state) {
     enum { NODE = FDT_BEGIN_NODE, CLOSE = FDT_END_NODE, PROP = FDT_PROP, END = FDT_END };
 
     (void)state;
@@ -271,8 +244,7 @@ static void structure_is_checked(void **state)
     STRUCTURE(ERR_CORRUPT, NODE, 0, NODE, 0x61000000, CLOSE, PROP, 0, 0, CLOSE, END);
 }
 
-static void nesting_is_bounded(void **state)
-{
+static void nesting_is_bounded(void **state) {
     int at = 0;
 
     (void)state;
@@ -285,8 +257,7 @@ static void nesting_is_bounded(void **state)
     assert_int_equal(tree_check(fdt, TREE_MAX), ERR_CORRUPT);
 }
 
-static void registers_are_translated(void **state)
-{
+static void registers_are_translated(void **state) {
     struct range r;
     int at;
 
@@ -319,14 +290,10 @@ static void registers_are_translated(void **state)
     assert_int_equal(board_reg(fdt, node("/soc/bus/uart"), 0, &r), ERR_UNSUPPORTED);
 }
 
-static int find(const char *path)
-{
-    return tree_find_path(fdt, path, strlen(path));
-}
+static int find(const char *path) { return tree_find_path(fdt, path, strlen(path)); }
 
 // What libfdt finds, in one walk.
-static void nodes_are_found_as_libfdt_finds_them(void **state)
-{
+static void nodes_are_found_as_libfdt_finds_them(void **state) {
     static const char *const paths[] = {
         "/",
         "//",
@@ -365,8 +332,7 @@ static void nodes_are_found_as_libfdt_finds_them(void **state)
     assert_int_equal(tree_find_parent(fdt, 1), ERR_CORRUPT);
 }
 
-static void nodes_are_found_by_what_they_are(void **state)
-{
+static void nodes_are_found_by_what_they_are(void **state) {
     static const char *const clocks[] = {"nobody,knows", "arm,pl031", NULL};
     static const char *const gpio[] = {"arm,pl061", NULL};
     static const char compatible[] = "arm,pl031\0arm,pl061";
@@ -389,8 +355,7 @@ static void nodes_are_found_by_what_they_are(void **state)
     assert_int_equal(board_reg(fdt, at, 0, &board.initrd), ERR_CORRUPT);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(good_board_is_read, fresh),
         cmocka_unit_test_setup(what_the_boot_loader_left_is_read, fresh),

@@ -3,8 +3,7 @@
 
 #define KEY "\x1d" // Ctrl-]
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     (void)state;
     boot("alpha");
     return 0;
@@ -22,8 +21,7 @@ static int set_up_quiet(void **state) // the input is the monitor's, which says 
 
 // ---- output -----------------------------------------------------------------------------------------------
 
-static void lines_carry_their_source(void **state)
-{
+static void lines_carry_their_source(void **state) {
     (void)state;
     say(0, CONSOLE_UART, "one\ntwo\r\n");
     say(1, CONSOLE_VIRTIO, "three\n");
@@ -34,8 +32,7 @@ static void lines_carry_their_source(void **state)
                                    "[alpha] two\r\n[alpha] \r\n");
 }
 
-static void a_prompt_shows_after_a_quiet_time(void **state)
-{
+static void a_prompt_shows_after_a_quiet_time(void **state) {
     (void)state;
     say(1, CONSOLE_UART, "login: ");
     run_console_for(19);
@@ -47,8 +44,7 @@ static void a_prompt_shows_after_a_quiet_time(void **state)
     assert_string_equal(uart.text, "[beta] login: root\r\n");
 }
 
-static void in_focus_every_character_shows_at_once(void **state)
-{
+static void in_focus_every_character_shows_at_once(void **state) {
     (void)state;
     run_console_for(100);
     forget_output();
@@ -58,8 +54,7 @@ static void in_focus_every_character_shows_at_once(void **state)
     assert_string_equal(uart.text, "[alpha] ~ # ");
 }
 
-static void a_broken_line_is_ended_and_goes_on_under_its_name(void **state)
-{
+static void a_broken_line_is_ended_and_goes_on_under_its_name(void **state) {
     (void)state;
     say(0, CONSOLE_UART, "# ls");
     run_console_for(30);
@@ -71,8 +66,7 @@ static void a_broken_line_is_ended_and_goes_on_under_its_name(void **state)
 }
 
 // Its backspaces stop where the piece begins, and what begins over after a carriage return is no piece.
-static void a_broken_line_keeps_its_prefix(void **state)
-{
+static void a_broken_line_keeps_its_prefix(void **state) {
     (void)state;
     say(0, CONSOLE_UART, "50%");
     run_console_for(30);
@@ -88,8 +82,7 @@ static void a_broken_line_keeps_its_prefix(void **state)
                                    "[beta] more\r\n[alpha] 100%\r\n");
 }
 
-static void a_source_without_line_ends_lets_others_in(void **state)
-{
+static void a_source_without_line_ends_lets_others_in(void **state) {
     char flood[3000];
 
     (void)state;
@@ -103,10 +96,8 @@ static void a_source_without_line_ends_lets_others_in(void **state)
     assert_true(here - uart.text < 400);
 }
 
-static void escape_sequences_pass_only_in_focus(void **state)
-{
-    static const char text[] =
-        "\x1b[31mred\x1b[0m\x1b[6n \x1b]0;title\x07t\x1b(Bu\x1b[2Jv\x01\x7fw\n";
+static void escape_sequences_pass_only_in_focus(void **state) {
+    static const char text[] = "\x1b[31mred\x1b[0m\x1b[6n \x1b]0;title\x07t\x1b(Bu\x1b[2Jv\x01\x7fw\n";
 
     (void)state;
     say(0, CONSOLE_UART, text);
@@ -116,21 +107,18 @@ static void escape_sequences_pass_only_in_focus(void **state)
     forget_output();
     say(0, CONSOLE_UART, text);
     run_console();
-    assert_non_null(
-        strstr(uart.text, "\x1b[31mred\x1b[0m\x1b[6n \x1b]0;title\x07t\x1b(Bu\x1b[2Jv"));
+    assert_non_null(strstr(uart.text, "\x1b[31mred\x1b[0m\x1b[6n \x1b]0;title\x07t\x1b(Bu\x1b[2Jv"));
 }
 
 // A sequence cut by a line's end hides nothing of the next line.
-static void an_unfinished_sequence_ends_with_its_line(void **state)
-{
+static void an_unfinished_sequence_ends_with_its_line(void **state) {
     (void)state;
     say(0, CONSOLE_UART, "a\x1b[3\nb\x1b]0;never ended\nc\x1b\nd\n");
     run_console();
     assert_string_equal(uart.text, "[alpha] a\r\n[alpha] b\r\n[alpha] c\r\n[alpha] d\r\n");
 }
 
-static void nobody_writes_over_the_prefix(void **state)
-{
+static void nobody_writes_over_the_prefix(void **state) {
     (void)state;
     say(0, CONSOLE_UART, "ab\b\b\b\b\b\b\b\b\b\b[takt] forged\n");
     say(0, CONSOLE_UART, "50%\r100%\r\r\n");
@@ -142,13 +130,9 @@ static void nobody_writes_over_the_prefix(void **state)
 }
 
 static unsigned drained;
-static void on_drained(void *device)
-{
-    drained += *(unsigned *)device;
-}
+static void on_drained(void *device) { drained += *(unsigned *)device; }
 
-static void a_full_ring_loses_nothing(void **state)
-{
+static void a_full_ring_loses_nothing(void **state) {
     static unsigned one = 1;
     static const struct console_device device = {.drained = on_drained, .device = &one};
     char block[CONSOLE_RING_SIZE + 100];
@@ -156,11 +140,8 @@ static void a_full_ring_loses_nothing(void **state)
     (void)state;
     drained = 0;
     console_vm_attach(&fake_vms[0], CONSOLE_UART, &device);
-    for (size_t i = 0; i < sizeof(block); i++) {
-        block[i] = i % 64 == 63 ? '\n' : (char)('a' + i % 26);
-    }
-    assert_int_equal(console_vm_write(&fake_vms[0], CONSOLE_UART, block, sizeof(block)),
-                     CONSOLE_RING_SIZE);
+    for (size_t i = 0; i < sizeof(block); i++) { block[i] = i % 64 == 63 ? '\n' : (char)('a' + i % 26); }
+    assert_int_equal(console_vm_write(&fake_vms[0], CONSOLE_UART, block, sizeof(block)), CONSOLE_RING_SIZE);
     assert_int_equal(console_vm_room(&fake_vms[0], CONSOLE_UART), 0);
     assert_int_equal(console_vm_room(&fake_vms[0], CONSOLE_VIRTIO), CONSOLE_RING_SIZE);
     assert_int_equal(drained, 0);
@@ -173,8 +154,7 @@ static void a_full_ring_loses_nothing(void **state)
     assert_int_equal(uart.length, 64 * (64 + 1 + 8) + 8 + 7);
 }
 
-static void a_full_fifo_makes_the_job_sleep(void **state)
-{
+static void a_full_fifo_makes_the_job_sleep(void **state) {
     (void)state;
     uart.limited = true;
     uart.room = 16;
@@ -195,8 +175,7 @@ static char sent[CHANNELS][STREAM_MAX], seen[CHANNELS][STREAM_MAX];
 static size_t sent_count[CHANNELS], seen_count[CHANNELS];
 static bool begun[CHANNELS];
 
-static void random_write(struct random *random)
-{
+static void random_write(struct random *random) {
     unsigned channel = (unsigned)random_in(random, 0, CHANNELS - 1);
     char text[40] = {0};
     size_t size = random_in(random, 1, sizeof(text));
@@ -210,14 +189,11 @@ static void random_write(struct random *random)
 }
 
 // A piece joins the line before it; any other line ends that one.
-static void take_line(const char *line, size_t length)
-{
+static void take_line(const char *line, size_t length) {
     for (unsigned i = 0; i < CHANNELS; i++) {
         size_t prefix = strlen(prefixes[i]);
         if (length > prefix && memcmp(line, prefixes[i], prefix) == 0) {
-            if (line[prefix] == ' ' && begun[i]) {
-                seen[i][seen_count[i]++] = '\n';
-            }
+            if (line[prefix] == ' ' && begun[i]) { seen[i][seen_count[i]++] = '\n'; }
             assert_true(line[prefix] == ' ' || (line[prefix] == '+' && begun[i]));
             begun[i] = true;
             memcpy(seen[i] + seen_count[i], line + prefix + 1, length - prefix - 1);
@@ -229,8 +205,7 @@ static void take_line(const char *line, size_t length)
     assert_memory_equal(line + 7, "tick", 4);
 }
 
-static void whatever_they_do_sources_never_mix(void **state)
-{
+static void whatever_they_do_sources_never_mix(void **state) {
     struct random random = random_start("console", 3);
 
     (void)state;
@@ -242,13 +217,9 @@ static void whatever_they_do_sources_never_mix(void **state)
         uart.limited = round % 2 == 0;
         for (int i = 0; i < 300; i++) {
             random_write(&random);
-            if (random_in(&random, 0, 20) == 0) {
-                log_line("tick %d", i);
-            }
+            if (random_in(&random, 0, 20) == 0) { log_line("tick %d", i); }
             uart.room = (unsigned)random_in(&random, 0, 64);
-            if (random_in(&random, 0, 3) == 0) {
-                run_console_for(random_in(&random, 0, 30));
-            }
+            if (random_in(&random, 0, 3) == 0) { run_console_for(random_in(&random, 0, 30)); }
         }
         uart.limited = false;
         run_console_for(100);
@@ -270,8 +241,7 @@ static void whatever_they_do_sources_never_mix(void **state)
 
 // ---- the log ----------------------------------------------------------------------------------------------
 
-static void the_log_goes_straight_until_the_job_runs(void **state)
-{
+static void the_log_goes_straight_until_the_job_runs(void **state) {
     (void)state;
     boot("alpha");
     log_direct(0); // as another test may have left the log
@@ -286,8 +256,7 @@ static void the_log_goes_straight_until_the_job_runs(void **state)
     assert_string_equal(uart.text, "[takt] later\r\n");
 }
 
-static void a_long_message_is_cut(void **state)
-{
+static void a_long_message_is_cut(void **state) {
     char text[300];
 
     (void)state;
@@ -298,16 +267,13 @@ static void a_long_message_is_cut(void **state)
     assert_int_equal(uart.length, 7 + LOG_LINE_MAX - 1 + 2);
 }
 
-static void the_oldest_messages_are_overwritten_whole(void **state)
-{
+static void the_oldest_messages_are_overwritten_whole(void **state) {
     char chunk[LOG_LINE_MAX];
     uint64_t cursor = 0;
     int first = -1, next;
 
     (void)state;
-    for (int i = 0; i < 1000; i++) {
-        log_line("message number %d", i);
-    }
+    for (int i = 0; i < 1000; i++) { log_line("message number %d", i); }
     for (size_t size; (size = log_read(&cursor, chunk, sizeof(chunk) - 1)) > 0;) {
         chunk[size] = '\0';
         assert_int_equal(sscanf(chunk, "message number %d", &next), 1);
@@ -317,8 +283,7 @@ static void the_oldest_messages_are_overwritten_whole(void **state)
     assert_non_null(strstr(chunk, "message number 999\n"));
 }
 
-static void a_panic_prints_what_was_still_waiting(void **state)
-{
+static void a_panic_prints_what_was_still_waiting(void **state) {
     (void)state;
     say(0, CONSOLE_UART, "half a line");
     run_console_for(30);
@@ -336,8 +301,7 @@ static void a_panic_prints_what_was_still_waiting(void **state)
 static char got[2][600];
 static size_t got_count[2], accepts[2];
 
-static size_t on_input(void *device, const char *data, size_t size)
-{
+static size_t on_input(void *device, const char *data, size_t size) {
     size_t i = *(unsigned *)device, taken = MIN(size, accepts[i]);
 
     memcpy(got[i] + got_count[i], data, taken);
@@ -347,22 +311,19 @@ static size_t on_input(void *device, const char *data, size_t size)
 }
 
 // Both channels of alpha listen.
-static void listen(void)
-{
+static void listen(void) {
     static unsigned index[2] = {0, 1};
 
     for (unsigned i = 0; i < 2; i++) {
         got_count[i] = 0;
         got[i][0] = '\0';
         accepts[i] = SIZE_MAX;
-        console_vm_attach(&fake_vms[0], i,
-                          &(struct console_device){.input = on_input, .device = &index[i]});
+        console_vm_attach(&fake_vms[0], i, &(struct console_device){.input = on_input, .device = &index[i]});
     }
     run_console_for(30);
 }
 
-static void keys_go_to_the_vm_in_focus(void **state)
-{
+static void keys_go_to_the_vm_in_focus(void **state) {
     (void)state;
     listen();
     assert_non_null(strstr(uart.text, "-- input goes to alpha (Ctrl-] h for help) --\r\n"));
@@ -373,8 +334,7 @@ static void keys_go_to_the_vm_in_focus(void **state)
     assert_non_null(strstr(uart.text, "-- input goes to beta "));
 }
 
-static void keys_follow_the_channel_that_spoke_last(void **state)
-{
+static void keys_follow_the_channel_that_spoke_last(void **state) {
     (void)state;
     listen();
     say(0, CONSOLE_VIRTIO, "# ");
@@ -385,8 +345,7 @@ static void keys_follow_the_channel_that_spoke_last(void **state)
     assert_string_equal(got[1], "a");
 }
 
-static void the_escape_key_reaches_everything(void **state)
-{
+static void the_escape_key_reaches_everything(void **state) {
     (void)state;
     listen();
     type(KEY KEY);
@@ -416,15 +375,12 @@ static void the_escape_key_reaches_everything(void **state)
     assert_string_equal(got[0], KEY);
 }
 
-static void keys_wait_for_a_slow_guest(void **state)
-{
+static void keys_wait_for_a_slow_guest(void **state) {
     char text[401];
 
     (void)state;
     listen();
-    for (size_t i = 0; i < 400; i++) {
-        text[i] = (char)('a' + i % 26);
-    }
+    for (size_t i = 0; i < 400; i++) { text[i] = (char)('a' + i % 26); }
     text[400] = '\0';
     accepts[0] = 1; // a key each millisecond
     uart.typed = text;
@@ -437,8 +393,7 @@ static void keys_wait_for_a_slow_guest(void **state)
     assert_string_equal(got[0], text);
 }
 
-static void a_guest_that_never_listens_does_not_block_the_escape_key(void **state)
-{
+static void a_guest_that_never_listens_does_not_block_the_escape_key(void **state) {
     char text[320];
 
     (void)state;
@@ -454,16 +409,14 @@ static void a_guest_that_never_listens_does_not_block_the_escape_key(void **stat
     assert_int_equal(console.in.focus, FOCUS_MONITOR);
 }
 
-static void a_vm_without_a_console_swallows_keys(void **state)
-{
+static void a_vm_without_a_console_swallows_keys(void **state) {
     (void)state;
     run_console_for(30);
     type("lost");
     assert_int_equal(console.in.pending_count, 0);
 }
 
-static void receive_interrupts_keep_their_distance(void **state)
-{
+static void receive_interrupts_keep_their_distance(void **state) {
     (void)state;
     listen();
     assert_true(uart.rx_open);
@@ -487,8 +440,7 @@ static void receive_interrupts_keep_their_distance(void **state)
 
 // ---- its place --------------------------------------------------------------------------------------------
 
-static void the_job_lives_on_the_least_reserved_core(void **state)
-{
+static void the_job_lives_on_the_least_reserved_core(void **state) {
     (void)state;
     assert_ptr_equal(console.cpu, cpus[1]);
     describe();
@@ -498,8 +450,7 @@ static void the_job_lives_on_the_least_reserved_core(void **state)
     assert_ptr_equal(console.cpu, cpus[0]);
 }
 
-static void without_a_uart_there_is_no_console(void **state)
-{
+static void without_a_uart_there_is_no_console(void **state) {
     (void)state;
     console_uart = NULL;
     assert_int_equal(console_init(&system_desc), ERR_NOT_FOUND);
@@ -510,8 +461,7 @@ static void without_a_uart_there_is_no_console(void **state)
     assert_non_null(strstr(uart.text, "[takt] kept\r\n[takt] shown\r\n"));
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(the_log_goes_straight_until_the_job_runs, set_up),
         cmocka_unit_test_setup(lines_carry_their_source, set_up_quiet),

@@ -15,8 +15,7 @@ enum { A, B, C, D, VMS };
 
 static uint64_t start; // of the test, on the clock
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     static const char *const names[VMS] = {"a", "b", "c", "d"};
 
     (void)state;
@@ -36,20 +35,13 @@ static int setup(void **state)
     return 0;
 }
 
-static uint64_t timer(void)
-{
-    return world.core[0].timer;
-}
+static uint64_t timer(void) { return world.core[0].timer; }
 
-static const struct vcpu *running(void)
-{
-    return cpus[0]->current;
-}
+static const struct vcpu *running(void) { return cpus[0]->current; }
 
 // ---- expiry -----------------------------------------------------------------------------------------------
 
-static void an_expiry_wakes_and_enters_in_its_own_handler(void **state)
-{
+static void an_expiry_wakes_and_enters_in_its_own_handler(void **state) {
     struct vcpu *c, *a;
 
     (void)state;
@@ -76,8 +68,7 @@ static void an_expiry_wakes_and_enters_in_its_own_handler(void **state)
     assert_true(a->stats.lateness.count == 1 && a->stats.lateness.max == 0);
 }
 
-static void one_expiry_is_injected_once(void **state)
-{
+static void one_expiry_is_injected_once(void **state) {
     struct vcpu *c, *a;
 
     (void)state;
@@ -96,8 +87,7 @@ static void one_expiry_is_injected_once(void **state)
     assert_int_equal(guest_of(a)->taken[TIMER_IRQ], 1);
 }
 
-static void a_past_deadline_fires_at_once(void **state)
-{
+static void a_past_deadline_fires_at_once(void **state) {
     struct vcpu *c, *a;
 
     (void)state;
@@ -117,8 +107,7 @@ static void a_past_deadline_fires_at_once(void **state)
     assert_true(a->stats.lateness.max == US(10));
 }
 
-static void the_timer_of_the_vcpu_that_runs_dispatches_nothing(void **state)
-{
+static void the_timer_of_the_vcpu_that_runs_dispatches_nothing(void **state) {
     struct vcpu *a;
 
     (void)state;
@@ -132,8 +121,7 @@ static void the_timer_of_the_vcpu_that_runs_dispatches_nothing(void **state)
     assert_true(cpus[0]->stats.dispatches == dispatches);
 }
 
-static void a_preempted_vcpu_has_its_expiry_when_it_is_back(void **state)
-{
+static void a_preempted_vcpu_has_its_expiry_when_it_is_back(void **state) {
     struct vcpu *a, *c;
 
     (void)state;
@@ -155,8 +143,7 @@ static void a_preempted_vcpu_has_its_expiry_when_it_is_back(void **state)
 
 // ---- the horizon rule -------------------------------------------------------------------------------------
 
-static void a_best_effort_timer_does_not_interrupt_a_reservation(void **state)
-{
+static void a_best_effort_timer_does_not_interrupt_a_reservation(void **state) {
     struct vcpu *c, *d, *b;
 
     (void)state;
@@ -175,8 +162,7 @@ static void a_best_effort_timer_does_not_interrupt_a_reservation(void **state)
     assert_true(running() == c || running() == d);
 }
 
-static void a_later_deadline_does_not_interrupt_an_earlier_one(void **state)
-{
+static void a_later_deadline_does_not_interrupt_an_earlier_one(void **state) {
     struct vcpu *a, *b;
 
     (void)state;
@@ -185,16 +171,14 @@ static void a_later_deadline_does_not_interrupt_an_earlier_one(void **state)
     guest_sleep(b, start + US(100));
     a = world_on(A, 0);
     assert_ptr_equal(running(), a);
-    assert_true(timer() ==
-                start + US(200)); // A's budget; B's deadline would be 10 ms after its timer
+    assert_true(timer() == start + US(200)); // A's budget; B's deadline would be 10 ms after its timer
     core_run(start + US(200));
     assert_ptr_equal(running(), b);
     assert_true(guest_of(b)->taken_at == start + US(200));
     assert_true(b->entity.release == start + US(100)); // waiting in the queue moves no deadline
 }
 
-static void an_earlier_deadline_interrupts_a_later_one_exactly_then(void **state)
-{
+static void an_earlier_deadline_interrupts_a_later_one_exactly_then(void **state) {
     struct vcpu *a, *b;
 
     (void)state;
@@ -211,8 +195,7 @@ static void an_earlier_deadline_interrupts_a_later_one_exactly_then(void **state
     assert_true(guest_of(a)->taken_at == start + US(1234) + 1);
 }
 
-static void a_throttled_vcpus_timer_waits_for_its_refill(void **state)
-{
+static void a_throttled_vcpus_timer_waits_for_its_refill(void **state) {
     struct vcpu *a, *c;
 
     (void)state;
@@ -233,8 +216,7 @@ static void a_throttled_vcpus_timer_waits_for_its_refill(void **state)
     assert_int_equal(guest_of(a)->taken[TIMER_IRQ], 1);
 }
 
-static void a_refill_that_preempts_is_in_time(void **state)
-{
+static void a_refill_that_preempts_is_in_time(void **state) {
     struct vcpu *a, *b;
 
     (void)state;
@@ -247,8 +229,7 @@ static void a_refill_that_preempts_is_in_time(void **state)
     assert_ptr_equal(running(), a);
 }
 
-static void an_own_event_of_the_running_vcpu_is_in_time(void **state)
-{
+static void an_own_event_of_the_running_vcpu_is_in_time(void **state) {
     struct vcpu *b;
 
     (void)state;
@@ -264,8 +245,7 @@ static void an_own_event_of_the_running_vcpu_is_in_time(void **state)
     timer_queue_remove(&cpus[0]->timers, &b->call_timer);
 }
 
-static void the_hardware_is_touched_on_change_only(void **state)
-{
+static void the_hardware_is_touched_on_change_only(void **state) {
     unsigned arms;
 
     (void)state;
@@ -282,8 +262,7 @@ static void the_hardware_is_touched_on_change_only(void **state)
 
 // ---- who pays ---------------------------------------------------------------------------------------------
 
-static void an_event_is_paid_by_its_owner(void **state)
-{
+static void an_event_is_paid_by_its_owner(void **state) {
     struct vcpu *a, *b;
     uint64_t supplied;
 
@@ -306,8 +285,7 @@ static void an_event_is_paid_by_its_owner(void **state)
     assert_true(a->entity.remaining <= US(200) - US(3));
 }
 
-static void an_owner_without_budget_pays_later(void **state)
-{
+static void an_owner_without_budget_pays_later(void **state) {
     struct vcpu *a, *b;
 
     (void)state;
@@ -326,8 +304,7 @@ static void an_owner_without_budget_pays_later(void **state)
 
 // ---- the owner of a core ----------------------------------------------------------------------------------
 
-static void a_vcpu_alone_owns_its_core(void **state)
-{
+static void a_vcpu_alone_owns_its_core(void **state) {
     struct vcpu *a;
 
     (void)state;
@@ -340,8 +317,7 @@ static void a_vcpu_alone_owns_its_core(void **state)
     assert_int_equal(world.core[0].arms, 0);
 }
 
-static void company_ends_ownership_and_its_leaving_brings_it_back(void **state)
-{
+static void company_ends_ownership_and_its_leaving_brings_it_back(void **state) {
     struct vcpu *a, *c;
 
     (void)state;
@@ -365,14 +341,12 @@ static void company_ends_ownership_and_its_leaving_brings_it_back(void **state)
     assert_ptr_equal(running(), a);
 }
 
-static enum job_result some_work(struct job *job)
-{
+static enum job_result some_work(struct job *job) {
     (void)job;
     return JOB_DONE;
 }
 
-static void the_thread_is_company(void **state)
-{
+static void the_thread_is_company(void **state) {
     static struct job job;
     struct vcpu *a;
 
@@ -392,8 +366,7 @@ static void the_thread_is_company(void **state)
 
 // ---- distortion -------------------------------------------------------------------------------------------
 
-static void a_late_interrupt_is_a_distortion(void **state)
-{
+static void a_late_interrupt_is_a_distortion(void **state) {
     struct vcpu *a, *b;
 
     (void)state;
@@ -417,8 +390,7 @@ static void a_late_interrupt_is_a_distortion(void **state)
     assert_true(b->entity.stats.misses[SCHED_MISS_DISPATCH] == 0);
 }
 
-static void a_miss_by_distortion_is_counted_as_such(void **state)
-{
+static void a_miss_by_distortion_is_counted_as_such(void **state) {
     struct vcpu *a, *b;
 
     (void)state;
@@ -429,14 +401,11 @@ static void a_miss_by_distortion_is_counted_as_such(void **state)
     world.late = US(700); // A's deadline is at 600
     core_run(start + US(1100));
     assert_true(cpus[0]->stats.distortions == 1);
-    assert_true(a->entity.stats.misses[SCHED_MISS_PLATFORM] +
-                    a->entity.stats.misses[SCHED_MISS_BACKLOG] ==
-                1);
+    assert_true(a->entity.stats.misses[SCHED_MISS_PLATFORM] + a->entity.stats.misses[SCHED_MISS_BACKLOG] == 1);
     assert_true(a->entity.stats.misses[SCHED_MISS_DISPATCH] == 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(an_expiry_wakes_and_enters_in_its_own_handler, setup),
         cmocka_unit_test_setup(one_expiry_is_injected_once, setup),

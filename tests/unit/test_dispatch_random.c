@@ -11,11 +11,9 @@ static struct random rng;
 static bool quiet; // no handler takes time and no interrupt is late: nobody may miss anything
 
 // Two reservations on each core, feasible whatever they do (sum of Q/D is 0.75), and best effort on all.
-static void build(void)
-{
+static void build(void) {
     static const char *const names[VMS] = {"r0", "r1", "r2", "s", "b0", "b1"};
-    static const enum restart_policy policies[] = {RESTART_NEVER, RESTART_ON_FAILURE,
-                                                   RESTART_ALWAYS};
+    static const enum restart_policy policies[] = {RESTART_NEVER, RESTART_ON_FAILURE, RESTART_ALWAYS};
 
     world_reset(WORLD_CORES);
     for (unsigned i = 0; i < VMS; i++) {
@@ -39,15 +37,13 @@ static void build(void)
     world.check = world_check;
 }
 
-static struct vcpu *any_vcpu(void)
-{
+static struct vcpu *any_vcpu(void) {
     const struct vm *vm = vms[random_in(&rng, 0, VMS - 1)];
 
     return vm->vcpus[random_in(&rng, 0, vm->vcpu_count - 1u)];
 }
 
-static uint64_t soon(void)
-{
+static uint64_t soon(void) {
     static const uint64_t scales[] = {10, 1000, 100000, 3000000};
 
     return host_clock + random_in(&rng, 0, scales[random_in(&rng, 0, 3)]);
@@ -55,14 +51,12 @@ static uint64_t soon(void)
 
 // ---- what can happen --------------------------------------------------------------------------------------
 
-static void call_timer_fired(struct timer_event *event, uint64_t now)
-{
+static void call_timer_fired(struct timer_event *event, uint64_t now) {
     (void)now;
     arch_vcpu_inject(container_of(event, struct vcpu, call_timer), OTHER_IRQ);
 }
 
-static void set_call_timer(struct vcpu *vcpu)
-{
+static void set_call_timer(struct vcpu *vcpu) {
     core_enter(vcpu->cpu->id);
     vcpu->call_timer.fire = call_timer_fired;
     vcpu->call_timer.slack = 0;
@@ -71,15 +65,13 @@ static void set_call_timer(struct vcpu *vcpu)
     core_leave();
 }
 
-static void end_handler(struct vcpu *vcpu)
-{
+static void end_handler(struct vcpu *vcpu) {
     guest_of(vcpu)->active = 0;
     guest_of(vcpu)->keeps = random_in(&rng, 0, 1);
     guest_of(vcpu)->timer = random_in(&rng, 0, 1) ? soon() : OFF;
 }
 
-static void guest_acts(struct vcpu *vcpu)
-{
+static void guest_acts(struct vcpu *vcpu) {
     static const enum vm_end ends[] = {VM_END_OFF, VM_END_RESET, VM_END_FAULT};
     struct vm *vm = vcpu->vm;
 
@@ -101,10 +93,8 @@ static void guest_acts(struct vcpu *vcpu)
     }
 }
 
-static void operator_acts(void)
-{
-    static int (*const actions[])(struct vm *vm) = {vm_start, vm_start, vm_start, vm_stop,
-                                                    vm_restart};
+static void operator_acts(void) {
+    static int (*const actions[])(struct vm *vm) = {vm_start, vm_start, vm_start, vm_stop, vm_restart};
     struct vm *vm = vms[random_in(&rng, 0, VMS - 1)];
     enum vm_state before = (enum vm_state)vm->state;
     unsigned action = (unsigned)random_in(&rng, 0, ARRAY_SIZE(actions) - 1);
@@ -118,8 +108,7 @@ static void operator_acts(void)
     WORLD_ASSERT(before == VM_STOPPED || before == VM_RUNNING || status == (stops ? OK : ERR_BUSY));
 }
 
-static void step(void)
-{
+static void step(void) {
     unsigned core = (unsigned)random_in(&rng, 0, WORLD_CORES - 1);
     struct vcpu *vcpu = cpus[core]->current;
 
@@ -136,16 +125,13 @@ static void step(void)
     case 4: core_run(soon()); break;
     case 5: core_step(core); break;
     default:
-        if (vcpu != NULL) {
-            guest_acts(vcpu);
-        }
+        if (vcpu != NULL) { guest_acts(vcpu); }
     }
 }
 
 // ---- what holds over time ---------------------------------------------------------------------------------
 
-static void every_vm_gets_where_it_goes(void)
-{
+static void every_vm_gets_where_it_goes(void) {
     uint64_t limit = host_clock + LONG;
 
     for (unsigned i = 0; i < VMS; i++) {
@@ -156,8 +142,7 @@ static void every_vm_gets_where_it_goes(void)
     }
 }
 
-static void all_can_be_stopped(void)
-{
+static void all_can_be_stopped(void) {
     world.cost.inject = world.cost.attend = world.late = 0;
     for (unsigned i = 0; i < VMS; i++) {
         every_vm_gets_where_it_goes();
@@ -174,8 +159,7 @@ static void all_can_be_stopped(void)
     }
 }
 
-static void nobody_missed(void)
-{
+static void nobody_missed(void) {
     for (unsigned i = 0; i < VMS; i++) {
         for (unsigned n = 0; n < vms[i]->vcpu_count; n++) {
             const struct sched_stats *stats = &vms[i]->vcpus[n]->entity.stats;
@@ -186,8 +170,7 @@ static void nobody_missed(void)
     }
 }
 
-static void live(uint64_t seed)
-{
+static void live(uint64_t seed) {
     rng = random_start(quiet ? "lives in which handlers take no time" : "lives", seed);
     for (unsigned i = 0; i < ROUNDS(SYSTEMS); i++) {
         build();
@@ -199,22 +182,19 @@ static void live(uint64_t seed)
     }
 }
 
-static void random_lives(void **state)
-{
+static void random_lives(void **state) {
     (void)state;
     quiet = false;
     live(0x7a6b);
 }
 
-static void random_lives_without_a_miss(void **state)
-{
+static void random_lives_without_a_miss(void **state) {
     (void)state;
     quiet = true;
     live(0x51e9);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_lives),
         cmocka_unit_test(random_lives_without_a_miss),

@@ -13,8 +13,7 @@ enum { A, B, C };
 
 static uint64_t start;
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     world_reset(2);
     world_reserved(world_vm("a"), 0, 200, 500, 1000);
@@ -25,15 +24,13 @@ static int setup(void **state)
     return 0;
 }
 
-static void fired(struct timer_event *event, uint64_t now)
-{
+static void fired(struct timer_event *event, uint64_t now) {
     (void)now;
     arch_vcpu_inject(container_of(event, struct vcpu, call_timer), OTHER_IRQ);
 }
 
 // The hypervisor itself armed the timer to a moment that had passed: nobody lost any time.
-static void an_own_event_that_waited_is_no_distortion(void **state)
-{
+static void an_own_event_that_waited_is_no_distortion(void **state) {
     struct vcpu *b;
 
     (void)state;
@@ -56,8 +53,7 @@ static void an_own_event_that_waited_is_no_distortion(void **state)
 }
 
 // Its handler was preempted before it reprogrammed the timer: that expiry had reached it long before.
-static void one_expiry_is_one_sample_of_lateness(void **state)
-{
+static void one_expiry_is_one_sample_of_lateness(void **state) {
     struct vcpu *a;
 
     (void)state;
@@ -75,8 +71,7 @@ static void one_expiry_is_one_sample_of_lateness(void **state)
     assert_true(a->stats.lateness.max == 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(an_own_event_that_waited_is_no_distortion, setup),
         cmocka_unit_test_setup(one_expiry_is_one_sample_of_lateness, setup),

@@ -19,15 +19,10 @@ static const volatile formatter ours = format_string, reference = snprintf;
         assert_string_equal(got, expected);                                      \
     } while (0)
 
-static uint64_t any_value(struct random *random)
-{
-    return random_next(random) >> random_in(random, 0, 63);
-}
+static uint64_t any_value(struct random *random) { return random_next(random) >> random_in(random, 0, 63); }
 
-static void integers_look_as_in_c(void **state)
-{
-    static const char *const letters[] = {"d",  "u",   "x",   "ld",  "lu",
-                                          "lx", "lld", "llu", "llx", "zu"};
+static void integers_look_as_in_c(void **state) {
+    static const char *const letters[] = {"d", "u", "x", "ld", "lu", "lx", "lld", "llu", "llx", "zu"};
     struct random random = random_start("format", 1);
 
     (void)state;
@@ -37,8 +32,7 @@ static void integers_look_as_in_c(void **state)
         char format[32];
         snprintf(format, sizeof(format), "<%%%s>", letter);
         if (random_in(&random, 0, 1) == 0) {
-            snprintf(format, sizeof(format), "<%%%s%u%s>",
-                     (const char *[]){"", "-", "0"}[random_in(&random, 0, 2)],
+            snprintf(format, sizeof(format), "<%%%s%u%s>", (const char *[]){"", "-", "0"}[random_in(&random, 0, 2)],
                      (unsigned)random_in(&random, 0, 29) + 1, letter);
         }
         if (strlen(letter) == 1) {
@@ -49,18 +43,15 @@ static void integers_look_as_in_c(void **state)
     }
 }
 
-static void texts_look_as_in_c(void **state)
-{
+static void texts_look_as_in_c(void **state) {
     (void)state;
-    SAME("%s|%10s|%-10s|%.3s|%-8.2s|%8.2s|%.0s|", "abc", "abc", "abc", "abcdef", "xyz", "xyz",
-         "no");
+    SAME("%s|%10s|%-10s|%.3s|%-8.2s|%8.2s|%.0s|", "abc", "abc", "abc", "abcdef", "xyz", "xyz", "no");
     SAME("%c%c%%%3d%%", 'a', 'b', -7);
     SAME("%p", (void *)(uintptr_t)0xdeadbeef);
     SAME("%d %u %ld %lld", -2147483647 - 1, 4294967295u, -9223372036854775807l - 1, -1ll);
 }
 
-static void what_it_does_not_know_stands_as_it_is(void **state)
-{
+static void what_it_does_not_know_stands_as_it_is(void **state) {
     char out[64];
 
     (void)state;
@@ -74,17 +65,14 @@ static void what_it_does_not_know_stands_as_it_is(void **state)
     assert_string_equal(out, "(null)");
 }
 
-static void nothing_is_written_beyond_the_buffer(void **state)
-{
+static void nothing_is_written_beyond_the_buffer(void **state) {
     (void)state;
     for (size_t size = 0; size < 24; size++) {
         char out[32];
         memset(out, '#', sizeof(out));
         int length = ours(out, size, "%s %08d %-6u", "text", 1234, 5u);
         assert_int_equal(length, size == 0 ? 0 : (int)(size < 21 ? size - 1 : 20));
-        for (size_t i = size; i < sizeof(out); i++) {
-            assert_int_equal(out[i], '#');
-        }
+        for (size_t i = size; i < sizeof(out); i++) { assert_int_equal(out[i], '#'); }
         if (size > 0) {
             assert_int_equal(strlen(out), length);
             assert_memory_equal(out, "text 00001234 5     ", (size_t)length);
@@ -92,8 +80,7 @@ static void nothing_is_written_beyond_the_buffer(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(integers_look_as_in_c),
         cmocka_unit_test(texts_look_as_in_c),

@@ -28,14 +28,12 @@ static struct vm vm;
 static struct vm_devices devices;
 static bool entropy;
 
-int arch_trng(uint64_t *value)
-{
+int arch_trng(uint64_t *value) {
     *value = 0x0123456789abcdef;
     return entropy ? OK : ERR_UNSUPPORTED;
 }
 
-static void make_board(void)
-{
+static void make_board(void) {
     assert_int_equal(fdt_create_empty_tree(board_tree, sizeof(board_tree)), 0);
     fdt_setprop_u32(board_tree, 0, "#address-cells", 2);
     fdt_setprop_u32(board_tree, 0, "#size-cells", 2);
@@ -51,8 +49,7 @@ static void make_board(void)
     fdt_setprop_u32(board_tree, node, "vendor,depth", 5);
 }
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     host_reset();
     gic_fake_reset(3, 4);
@@ -70,26 +67,21 @@ static int setup(void **state)
     return 0;
 }
 
-static void build(void)
-{
+static void build(void) {
     memset(buffer, 0xee, sizeof(buffer));
     assert_int_equal(guest_fdt_build(&vm, buffer, 0x48000000, 0x123456), 0);
     assert_int_equal(fdt_check_header(buffer), 0);
     assert_true(guest_fdt_size(buffer) <= sizeof(buffer));
 }
 
-static const void *property(const char *path, const char *name, int *length)
-{
+static const void *property(const char *path, const char *name, int *length) {
     int node = fdt_path_offset(buffer, path);
 
-    if (node < 0) {
-        fail_msg("there is no node %s", path);
-    }
+    if (node < 0) { fail_msg("there is no node %s", path); }
     return fdt_getprop(buffer, node, name, length);
 }
 
-static uint32_t cell(const char *path, const char *name, unsigned index)
-{
+static uint32_t cell(const char *path, const char *name, unsigned index) {
     int length = 0;
     const fdt32_t *cells = property(path, name, &length);
 
@@ -98,20 +90,15 @@ static uint32_t cell(const char *path, const char *name, unsigned index)
     return fdt32_to_cpu(cells[index]);
 }
 
-static void assert_cells(const char *path, const char *name, const uint32_t *expected,
-                         unsigned count)
-{
+static void assert_cells(const char *path, const char *name, const uint32_t *expected, unsigned count) {
     int length = 0;
 
     property(path, name, &length);
     assert_int_equal(length, count * 4);
-    for (unsigned i = 0; i < count; i++) {
-        assert_int_equal(cell(path, name, i), expected[i]);
-    }
+    for (unsigned i = 0; i < count; i++) { assert_int_equal(cell(path, name, i), expected[i]); }
 }
 
-static void assert_text(const char *path, const char *name, const char *expected)
-{
+static void assert_text(const char *path, const char *name, const char *expected) {
     int length = 0;
     const char *text = property(path, name, &length);
 
@@ -119,8 +106,7 @@ static void assert_text(const char *path, const char *name, const char *expected
     assert_string_equal(text, expected);
 }
 
-static void the_generated_tree_is_that_of_virt(void **state)
-{
+static void the_generated_tree_is_that_of_virt(void **state) {
     static const uint32_t memory[] = {0, 0x40000000, 0, 0x8000000, 0, 0x80000000, 0, 0x4000000};
     static const uint32_t gic_reg[] = {0, 0x8000000, 0, 0x10000, 0, 0x80a0000, 0, 0x40000};
     static const uint32_t timer[] = {1, 13, 4, 1, 14, 4, 1, 11, 4, 1, 10, 4};
@@ -147,8 +133,7 @@ static void the_generated_tree_is_that_of_virt(void **state)
     assert_int_equal(cell("/chosen", "linux,initrd-end", 1), 0x48123456);
 }
 
-static void a_v2_host_gives_a_v2_controller(void **state)
-{
+static void a_v2_host_gives_a_v2_controller(void **state) {
     static const uint32_t gic_reg[] = {0, 0x8000000, 0, 0x10000, 0, 0x8010000, 0, 0x2000};
     (void)state;
     gic_fake_reset(2, 4);
@@ -163,8 +148,7 @@ static void a_v2_host_gives_a_v2_controller(void **state)
     assert_null(property("/chosen", "linux,initrd-start", NULL));
 }
 
-static void an_assigned_device_is_copied(void **state)
-{
+static void an_assigned_device_is_copied(void **state) {
     static const uint32_t reg[] = {0, 0xb010000, 0, 0x1000}, interrupts[] = {0, 2, 4};
     (void)state;
     desc.device_count = 1;
@@ -186,8 +170,7 @@ static void an_assigned_device_is_copied(void **state)
     assert_null(property("/pl031@b010000", "pinctrl-0", NULL));
 }
 
-static void seeds_differ_by_vm_and_start(void **state)
-{
+static void seeds_differ_by_vm_and_start(void **state) {
     char first[CHOSEN_SEED], kaslr[8];
     int length = 0;
     (void)state;
@@ -211,8 +194,7 @@ static void seeds_differ_by_vm_and_start(void **state)
     assert_memory_not_equal(first, property("/chosen", "rng-seed", NULL), CHOSEN_SEED);
 }
 
-static void without_entropy_there_is_no_seed(void **state)
-{
+static void without_entropy_there_is_no_seed(void **state) {
     (void)state;
     board.has_seed = false;
     build();
@@ -223,8 +205,7 @@ static void without_entropy_there_is_no_seed(void **state)
     assert_non_null(property("/chosen", "rng-seed", NULL));
 }
 
-static void deterministic_seeds_stay_the_same(void **state)
-{
+static void deterministic_seeds_stay_the_same(void **state) {
     char first[CHOSEN_SEED];
     (void)state;
     desc_of_all.deterministic = true;
@@ -237,8 +218,7 @@ static void deterministic_seeds_stay_the_same(void **state)
 }
 
 // A tree of the user's, with memory of its own and a node that has to stay.
-static void make_own_tree(void)
-{
+static void make_own_tree(void) {
     assert_int_equal(fdt_create_empty_tree(small_tree, sizeof(small_tree)), 0);
     fdt_setprop_u32(small_tree, 0, "#address-cells", 2);
     fdt_setprop_u32(small_tree, 0, "#size-cells", 2);
@@ -250,8 +230,7 @@ static void make_own_tree(void)
     fdt_pack(small_tree);
 }
 
-static void an_own_tree_gets_memory_and_chosen(void **state)
-{
+static void an_own_tree_gets_memory_and_chosen(void **state) {
     (void)state;
     make_own_tree();
     desc.dtb = (struct blob){small_tree, fdt_totalsize(small_tree)};
@@ -265,8 +244,7 @@ static void an_own_tree_gets_memory_and_chosen(void **state)
 }
 
 // &{/chosen} { bootargs = "overlaid"; };
-static void make_overlay(const char *target)
-{
+static void make_overlay(const char *target) {
     assert_int_equal(fdt_create_empty_tree(small_tree, sizeof(small_tree)), 0);
     int fragment = fdt_add_subnode(small_tree, 0, "fragment@0");
     fdt_setprop_string(small_tree, fragment, "target-path", target);
@@ -275,8 +253,7 @@ static void make_overlay(const char *target)
     fdt_pack(small_tree);
 }
 
-static void an_overlay_has_the_last_word(void **state)
-{
+static void an_overlay_has_the_last_word(void **state) {
     (void)state;
     make_overlay("/chosen");
     desc.overlay = (struct blob){small_tree, fdt_totalsize(small_tree)};
@@ -289,8 +266,7 @@ static void an_overlay_has_the_last_word(void **state)
     assert_true(guest_fdt_build(&vm, buffer, 0, 0) < 0);
 }
 
-static void what_does_not_fit_is_an_error(void **state)
-{
+static void what_does_not_fit_is_an_error(void **state) {
     static char bootargs[GUEST_FDT_MAX];
     (void)state;
     memset(bootargs, 'x', sizeof(bootargs) - 1);
@@ -302,8 +278,7 @@ static void what_does_not_fit_is_an_error(void **state)
 }
 
 #define TEST(f) cmocka_unit_test_setup(f, setup)
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(the_generated_tree_is_that_of_virt), TEST(a_v2_host_gives_a_v2_controller),
         TEST(an_assigned_device_is_copied),       TEST(seeds_differ_by_vm_and_start),

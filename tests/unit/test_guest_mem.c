@@ -21,8 +21,7 @@ static struct vm vm;
 static unsigned windows[ARCH_WINDOW_SLOTS]; // opened
 static unsigned open_windows;
 
-void *arch_window_map(unsigned slot, paddr_t pa)
-{
+void *arch_window_map(unsigned slot, paddr_t pa) {
     assert_int_equal(open_windows, 0);
     assert_int_equal(pa % ARCH_WINDOW_SIZE, 0);
     windows[slot]++;
@@ -30,15 +29,13 @@ void *arch_window_map(unsigned slot, paddr_t pa)
     return model_ram(pa);
 }
 
-void arch_window_unmap(unsigned slot)
-{
+void arch_window_unmap(unsigned slot) {
     (void)slot;
     open_windows--;
 }
 
 // Two blocks of RAM with a hole between them, each at odds with the windows' alignment.
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     host_reset();
     memset(windows, 0, sizeof(windows));
@@ -49,8 +46,7 @@ static int setup(void **state)
     return 0;
 }
 
-static void only_ram_of_the_vm_is_ram(void **state)
-{
+static void only_ram_of_the_vm_is_ram(void **state) {
     static const struct {
         gpa_t gpa;
         uint64_t size;
@@ -78,8 +74,7 @@ static void only_ram_of_the_vm_is_ram(void **state)
     }
 }
 
-static void what_is_refused_moves_nothing(void **state)
-{
+static void what_is_refused_moves_nothing(void **state) {
     unsigned char buffer[16], before[16];
     gpa_t end = 0x40000000 + MIB(4);
 
@@ -91,23 +86,18 @@ static void what_is_refused_moves_nothing(void **state)
     assert_int_equal(guest_write(&vm, end - 8, buffer, 16), ERR_RANGE);
     assert_int_equal(guest_zero(&vm, end - 8, 16), ERR_RANGE);
     assert_int_equal(guest_write_image(&vm, end - 8, buffer, 16), ERR_RANGE);
-    for (unsigned i = 1; i <= 8; i++) {
-        assert_int_equal(*(unsigned char *)model_ram(PA + MIB(4) - i), 0);
-    }
+    for (unsigned i = 1; i <= 8; i++) { assert_int_equal(*(unsigned char *)model_ram(PA + MIB(4) - i), 0); }
     assert_int_equal(windows[0] + windows[1], 0);
 }
 
-static void moves_exactly_what_it_should(void **state)
-{
-    static const gpa_t places[] = {0x40000000, 0x40000001, 0x40000000 + MIB(2) - 100,
-                                   0x40000000 + MIB(4) - 4000, 0x80000000 + MIB(4) - KIB(4) - 7};
+static void moves_exactly_what_it_should(void **state) {
+    static const gpa_t places[] = {0x40000000, 0x40000001, 0x40000000 + MIB(2) - 100, 0x40000000 + MIB(4) - 4000,
+                                   0x80000000 + MIB(4) - KIB(4) - 7};
     static const size_t sizes[] = {1, 7, 64, 200, 4000};
     unsigned char out[4096], in[4096];
 
     (void)state;
-    for (size_t i = 0; i < sizeof(out); i++) {
-        out[i] = (unsigned char)(i * 31 + 7);
-    }
+    for (size_t i = 0; i < sizeof(out); i++) { out[i] = (unsigned char)(i * 31 + 7); }
     for (size_t p = 0; p < ARRAY_SIZE(places); p++) {
         for (size_t s = 0; s < ARRAY_SIZE(sizes); s++) {
             const struct vm_memory *block = &vm.memory[places[p] >= 0x80000000];
@@ -131,8 +121,7 @@ static void moves_exactly_what_it_should(void **state)
     }
 }
 
-static void a_handler_uses_its_own_window_and_is_bounded(void **state)
-{
+static void a_handler_uses_its_own_window_and_is_bounded(void **state) {
     static unsigned char buffer[KIB(8)];
 
     (void)state;
@@ -146,8 +135,7 @@ static void a_handler_uses_its_own_window_and_is_bounded(void **state)
 }
 
 // A guest starts with its caches off.
-static void an_image_and_a_scrub_reach_memory(void **state)
-{
+static void an_image_and_a_scrub_reach_memory(void **state) {
     static unsigned char image[KIB(4)];
     gpa_t gpa = 0x40000000 + MIB(2) - 999;
     paddr_t pa = PA + MIB(2) - 999;
@@ -155,9 +143,7 @@ static void an_image_and_a_scrub_reach_memory(void **state)
     (void)state;
     memset(image, 0x77, sizeof(image));
     assert_int_equal(guest_write_image(&vm, gpa, image, sizeof(image)), OK);
-    for (unsigned i = 0; i < sizeof(image); i++) {
-        assert_int_equal(model_read_uncached(pa + i), 0x77);
-    }
+    for (unsigned i = 0; i < sizeof(image); i++) { assert_int_equal(model_read_uncached(pa + i), 0x77); }
     assert_int_equal(guest_zero(&vm, gpa, sizeof(image)), OK);
     for (unsigned i = 0; i < sizeof(image); i++) {
         assert_int_equal(model_read_uncached(pa + i), 0); // no secret of a former life
@@ -166,8 +152,7 @@ static void an_image_and_a_scrub_reach_memory(void **state)
     assert_int_equal(model_read_uncached(pa), 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(only_ram_of_the_vm_is_ram, setup),
         cmocka_unit_test_setup(what_is_refused_moves_nothing, setup),

@@ -66,24 +66,17 @@ static struct {
 
 // ---- what happens from outside ----------------------------------------------------------------------------
 
-static struct scripted_job *scripted(struct job *job)
-{
-    return container_of(job, struct scripted_job, job);
-}
+static struct scripted_job *scripted(struct job *job) { return container_of(job, struct scripted_job, job); }
 
 static void handler(void);
 
-static void submit(struct job *job)
-{
+static void submit(struct job *job) {
     scripted(job)->wanted = true;
     job_submit(&sim.core, job);
 }
 
-static void fire(struct event *event)
-{
-    if (event->done || event->at == NO_EVENT) {
-        return;
-    }
+static void fire(struct event *event) {
+    if (event->done || event->at == NO_EVENT) { return; }
     event->done = true;
     if (event->kind == INTERRUPT_SUBMIT) {
         event->pending = true;
@@ -99,33 +92,22 @@ static void fire(struct event *event)
     }
 }
 
-static bool interrupt_pending(void)
-{
-    return sim.pending || sim.events[0].pending || sim.events[1].pending;
-}
+static bool interrupt_pending(void) { return sim.pending || sim.events[0].pending || sim.events[1].pending; }
 
 // A point between two instructions. The other core waits for the lock, if need be, until a later one.
-static void point(void)
-{
+static void point(void) {
     struct spinlock *lock = &sim.core.thread.lock;
 
-    if (sim.self != &sim.core) {
-        return;
-    }
+    if (sim.self != &sim.core) { return; }
     sim.points++;
     for (unsigned i = 0; i < ARRAY_SIZE(sim.events); i++) {
-        if (sim.points >= sim.events[i].at && lock->next == lock->owner) {
-            fire(&sim.events[i]);
-        }
+        if (sim.points >= sim.events[i].at && lock->next == lock->owner) { fire(&sim.events[i]); }
     }
     sim.pending |= sim.clock >= sim.armed;
-    if (!sim.masked && !sim.in_handler && interrupt_pending()) {
-        handler();
-    }
+    if (!sim.masked && !sim.in_handler && interrupt_pending()) { handler(); }
 }
 
-static unsigned long sim_irq_save(void)
-{
+static unsigned long sim_irq_save(void) {
     unsigned long flags = sim.masked;
 
     point();
@@ -133,38 +115,29 @@ static unsigned long sim_irq_save(void)
     return flags;
 }
 
-static void sim_irq_restore(unsigned long flags)
-{
+static void sim_irq_restore(unsigned long flags) {
     point();
     sim.masked = flags != 0;
     point();
 }
 
-static struct cpu *sim_this_cpu(void)
-{
-    return sim.self;
-}
+static struct cpu *sim_this_cpu(void) { return sim.self; }
 
-static uint64_t sim_clock(void)
-{
+static uint64_t sim_clock(void) {
     point();
     return sim.clock;
 }
 
-void sim_notify(struct cpu *cpu, uint32_t bits, bool now)
-{
+void sim_notify(struct cpu *cpu, uint32_t bits, bool now) {
     uint32_t wanted = now ? bits | TODO_KICKED : bits;
     uint32_t old = __atomic_fetch_or(&cpu->todo_remote, wanted, __ATOMIC_SEQ_CST);
 
-    if (now && (old & TODO_KICKED) == 0) {
-        sim.pending = true;
-    }
+    if (now && (old & TODO_KICKED) == 0) { sim.pending = true; }
 }
 
 // ---- the core's handlers, as kernel/dispatch.c has them -----------------------------------------------------
 
-static struct sched_decision decide(void)
-{
+static struct sched_decision decide(void) {
     struct sched_decision decision = sched_pick(&sim.core.sched, sim.clock);
     struct timer_event *event;
 
@@ -175,8 +148,7 @@ static struct sched_decision decide(void)
     return decision;
 }
 
-static struct sched_decision dispatch_once(void)
-{
+static struct sched_decision dispatch_once(void) {
     struct sched_decision decision;
 
     do {
@@ -195,27 +167,19 @@ static struct sched_decision dispatch_once(void)
 }
 
 // Time passes to the next interrupt; false: none will ever come.
-static bool next_interrupt(void)
-{
-    if (interrupt_pending()) {
-        return true;
-    }
+static bool next_interrupt(void) {
+    if (interrupt_pending()) { return true; }
     for (unsigned i = 0; i < ARRAY_SIZE(sim.events); i++) {
         fire(&sim.events[i]);
-        if (interrupt_pending()) {
-            return true;
-        }
+        if (interrupt_pending()) { return true; }
     }
-    if (sim.armed == UINT64_MAX) {
-        return false;
-    }
+    if (sim.armed == UINT64_MAX) { return false; }
     sim.clock = MAX(sim.clock, sim.armed);
     return true;
 }
 
 // From an interrupt or the thread's call until the thread has the core again, awake or as the idle loop.
-static void handler(void)
-{
+static void handler(void) {
     struct sched_decision decision;
     bool masked = sim.masked;
 
@@ -228,9 +192,7 @@ static void handler(void)
             }
         }
         decision = dispatch_once();
-        if (decision.run != &sim.guest) {
-            break;
-        }
+        if (decision.run != &sim.guest) { break; }
         if (!next_interrupt()) { // the guest would run for ever, and no job may wait for that
             assert_null(sim.core.thread.head);
             sched_block(&sim.core.sched, &sim.guest, sim.clock);
@@ -240,17 +202,14 @@ static void handler(void)
     sim.masked = masked;
 }
 
-void sim_thread_yield(void)
-{
+void sim_thread_yield(void) {
     assert_ptr_equal(sim.self, &sim.core);
     point();
     handler();
 }
 
-static void sim_idle(void)
-{
-    assert_true(
-        sim.masked); // or what comes between the last look and the wait would be slept through
+static void sim_idle(void) {
+    assert_true(sim.masked); // or what comes between the last look and the wait would be slept through
     point();
     if (!next_interrupt()) {
         sim.finished = true;
@@ -261,8 +220,7 @@ static void sim_idle(void)
 
 // ---- the jobs ---------------------------------------------------------------------------------------------
 
-static enum job_result play(struct job *job)
-{
+static enum job_result play(struct job *job) {
     struct scripted_job *script = scripted(job);
     int result = script->script[script->runs++ % script->length];
 
@@ -286,8 +244,7 @@ static enum job_result play(struct job *job)
 
 enum guest { NO_GUEST, RESERVED_GUEST, BUSY_GUEST };
 
-static void set_up(enum guest guest, const int *script, unsigned length)
-{
+static void set_up(enum guest guest, const int *script, unsigned length) {
     memset(&sim, 0, sizeof(sim));
     sim.self = &sim.core;
     sim.core.online = true;
@@ -316,8 +273,7 @@ static void set_up(enum guest guest, const int *script, unsigned length)
 }
 
 // Returns how many points there were.
-static int run_to_the_end(void)
-{
+static int run_to_the_end(void) {
     for (unsigned i = 0; !sim.finished; i++) {
         assert_true(i < STEPS_MAX);
         job_step(&sim.core);
@@ -341,8 +297,7 @@ static const int slices[] = {JOB_AGAIN, JOB_AGAIN, JOB_DONE};
 static const int resting[] = {REST, JOB_DONE};
 static const int sleeper[] = {JOB_AGAIN, JOB_SLEEP, JOB_DONE};
 
-static void a_job_plays_its_script(void **state)
-{
+static void a_job_plays_its_script(void **state) {
     (void)state;
     set_up(NO_GUEST, sleeper, ARRAY_SIZE(sleeper));
     submit(&sim.jobs[0].job);
@@ -351,8 +306,7 @@ static void a_job_plays_its_script(void **state)
     assert_int_equal(sim.clock, 1000 + 3 * 10 + 100);
 }
 
-static void submitting_a_queued_job_changes_nothing(void **state)
-{
+static void submitting_a_queued_job_changes_nothing(void **state) {
     (void)state;
     set_up(NO_GUEST, once, ARRAY_SIZE(once));
     submit(&sim.jobs[0].job);
@@ -363,8 +317,7 @@ static void submitting_a_queued_job_changes_nothing(void **state)
     assert_int_equal(sim.jobs[1].runs, 1);
 }
 
-static void jobs_take_turns(void **state)
-{
+static void jobs_take_turns(void **state) {
     (void)state;
     set_up(NO_GUEST, slices, ARRAY_SIZE(slices));
     submit(&sim.jobs[0].job);
@@ -377,14 +330,11 @@ static void jobs_take_turns(void **state)
     run_to_the_end();
 }
 
-static void a_sleeper_without_a_time_waits_to_be_submitted(void **state)
-{
+static void a_sleeper_without_a_time_waits_to_be_submitted(void **state) {
     (void)state;
     set_up(NO_GUEST, resting, ARRAY_SIZE(resting));
     submit(&sim.jobs[0].job);
-    while (!sim.finished) {
-        job_step(&sim.core);
-    }
+    while (!sim.finished) { job_step(&sim.core); }
     assert_int_equal(sim.jobs[0].runs, 1);
     assert_int_equal(sim.jobs[0].job.state, JOB_SLEEPING);
     sim.finished = false;
@@ -394,12 +344,10 @@ static void a_sleeper_without_a_time_waits_to_be_submitted(void **state)
 }
 
 // The hardware timer is set although the thread goes on with the next job.
-static void a_sleeper_is_woken_beside_a_busy_job(void **state)
-{
-    static const int busy[] = {JOB_AGAIN, JOB_AGAIN, JOB_AGAIN, JOB_AGAIN, JOB_AGAIN,
-                               JOB_AGAIN, JOB_AGAIN, JOB_AGAIN, JOB_AGAIN, JOB_AGAIN,
-                               JOB_AGAIN, JOB_AGAIN, JOB_AGAIN, JOB_AGAIN, JOB_AGAIN,
-                               JOB_AGAIN, JOB_AGAIN, JOB_AGAIN, JOB_AGAIN, JOB_DONE};
+static void a_sleeper_is_woken_beside_a_busy_job(void **state) {
+    static const int busy[] = {JOB_AGAIN, JOB_AGAIN, JOB_AGAIN, JOB_AGAIN, JOB_AGAIN, JOB_AGAIN, JOB_AGAIN,
+                               JOB_AGAIN, JOB_AGAIN, JOB_AGAIN, JOB_AGAIN, JOB_AGAIN, JOB_AGAIN, JOB_AGAIN,
+                               JOB_AGAIN, JOB_AGAIN, JOB_AGAIN, JOB_AGAIN, JOB_AGAIN, JOB_DONE};
 
     (void)state;
     set_up(NO_GUEST, sleeper, ARRAY_SIZE(sleeper));
@@ -407,16 +355,13 @@ static void a_sleeper_is_woken_beside_a_busy_job(void **state)
     sim.jobs[1].length = ARRAY_SIZE(busy);
     submit(&sim.jobs[0].job);
     submit(&sim.jobs[1].job);
-    while (sim.jobs[0].runs < 3) {
-        job_step(&sim.core);
-    }
+    while (sim.jobs[0].runs < 3) { job_step(&sim.core); }
     assert_in_range(sim.jobs[1].runs, 10, 14);
     run_to_the_end();
 }
 
 // All pairs of an event each at every point of the run, until the run has no more points.
-static void every_moment(enum guest guest, const int *script, unsigned length)
-{
+static void every_moment(enum guest guest, const int *script, unsigned length) {
     int points = 1;
 
     for (int first = 1; first <= points; first++) {
@@ -424,10 +369,9 @@ static void every_moment(enum guest guest, const int *script, unsigned length)
             for (unsigned kinds = 0; kinds < 16; kinds++) {
                 set_up(guest, script, length);
                 sim.event_takes = kinds >= 8 ? 150 : 0;
-                sim.events[0] =
-                    (struct event){.kind = kinds & 1, .at = first, .job = &sim.jobs[0].job};
-                sim.events[1] = (struct event){
-                    .kind = kinds >> 1 & 1, .at = second, .job = &sim.jobs[kinds >> 2 & 1].job};
+                sim.events[0] = (struct event){.kind = kinds & 1, .at = first, .job = &sim.jobs[0].job};
+                sim.events[1] =
+                    (struct event){.kind = kinds >> 1 & 1, .at = second, .job = &sim.jobs[kinds >> 2 & 1].job};
                 points = MAX(points, MIN(run_to_the_end(), 120));
                 assert_true(sim.jobs[0].runs > 0);
                 assert_true((kinds & 4) == 0 || sim.jobs[1].runs > 0);
@@ -437,8 +381,7 @@ static void every_moment(enum guest guest, const int *script, unsigned length)
     assert_true(points > 20);
 }
 
-static void no_wake_up_is_lost_on_an_idle_core(void **state)
-{
+static void no_wake_up_is_lost_on_an_idle_core(void **state) {
     (void)state;
     every_moment(NO_GUEST, once, ARRAY_SIZE(once));
     every_moment(NO_GUEST, slices, ARRAY_SIZE(slices));
@@ -446,8 +389,7 @@ static void no_wake_up_is_lost_on_an_idle_core(void **state)
 }
 
 // The guest owns the core until a job appears, and has a budget to keep from then on.
-static void no_wake_up_is_lost_beside_a_guest(void **state)
-{
+static void no_wake_up_is_lost_beside_a_guest(void **state) {
     (void)state;
     every_moment(RESERVED_GUEST, once, ARRAY_SIZE(once));
     every_moment(RESERVED_GUEST, sleeper, ARRAY_SIZE(sleeper));
@@ -455,26 +397,20 @@ static void no_wake_up_is_lost_beside_a_guest(void **state)
     every_moment(BUSY_GUEST, sleeper, ARRAY_SIZE(sleeper));
 }
 
-static void a_job_polls_when_the_timer_queue_is_full(void **state)
-{
+static void a_job_polls_when_the_timer_queue_is_full(void **state) {
     static struct timer_event others[TIMER_QUEUE_MAX];
 
     (void)state;
     set_up(NO_GUEST, sleeper, ARRAY_SIZE(sleeper));
-    for (unsigned i = 0; i < TIMER_QUEUE_MAX; i++) {
-        timer_queue_add(&sim.core.timers, &others[i], 1000000);
-    }
+    for (unsigned i = 0; i < TIMER_QUEUE_MAX; i++) { timer_queue_add(&sim.core.timers, &others[i], 1000000); }
     submit(&sim.jobs[0].job);
-    for (unsigned i = 0; i < 3; i++) {
-        job_step(&sim.core);
-    }
+    for (unsigned i = 0; i < 3; i++) { job_step(&sim.core); }
     assert_int_equal(sim.jobs[0].runs, 3);
     assert_int_equal(sim.jobs[0].job.state, JOB_IDLE);
 }
 
 // A core with as many members as it can have runs its jobs when nobody else wants to.
-static void jobs_run_without_a_place_among_the_members(void **state)
-{
+static void jobs_run_without_a_place_among_the_members(void **state) {
     static struct sched_entity members[SCHED_ENTITIES_MAX];
 
     (void)state;
@@ -488,8 +424,7 @@ static void jobs_run_without_a_place_among_the_members(void **state)
     assert_int_equal(sim.jobs[0].runs, 3);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_plays_its_script),
         cmocka_unit_test(submitting_a_queued_job_changes_nothing),

@@ -80,36 +80,29 @@ struct published {
 
 static struct published own, visible, seen;
 
-static struct published published(void)
-{
+static struct published published(void) {
     return (struct published){sim.core[TARGET].current, sim.core[TARGET].sched.current_deadline,
                               sim.b.entity.wake_hint};
 }
 
-static void show(const struct published *words)
-{
+static void show(const struct published *words) {
     sim.core[TARGET].current = words->current;
     sim.core[TARGET].sched.current_deadline = words->deadline;
     sim.b.entity.wake_hint = words->hint;
 }
 
-static void drain(void)
-{
-    if (play.on && play.runs == TARGET) {
-        visible = published();
-    }
+static void drain(void) {
+    if (play.on && play.runs == TARGET) { visible = published(); }
 }
 
-static void look(void)
-{
+static void look(void) {
     if (play.on && play.runs == KICKER) {
         seen = visible;
         show(&seen);
     }
 }
 
-static void change(unsigned to)
-{
+static void change(unsigned to) {
     unsigned from = play.runs;
 
     if (from == TARGET) {
@@ -123,57 +116,40 @@ static void change(unsigned to)
     swapcontext(&play.side[from], &play.side[to]);
 }
 
-static void point(bool must)
-{
-    if (!play.on) {
-        return;
-    }
+static void point(bool must) {
+    if (!play.on) { return; }
     play.points[play.runs]++;
     if (play.left > 0 && !must) {
         play.left--;
         return;
     }
-    if (play.ended[1 - play.runs]) {
-        return;
-    }
-    if (!must) {
-        play.left = play.next < ARRAY_SIZE(play.turn) ? play.turn[play.next++] : UINT32_MAX;
-    }
+    if (play.ended[1 - play.runs]) { return; }
+    if (!must) { play.left = play.next < ARRAY_SIZE(play.turn) ? play.turn[play.next++] : UINT32_MAX; }
     change(1 - play.runs);
 }
 
-static struct cpu *sim_this_cpu(void)
-{
-    return self;
-}
+static struct cpu *sim_this_cpu(void) { return self; }
 
-static uint64_t sim_clock(void)
-{
+static uint64_t sim_clock(void) {
     point(false);
     return __atomic_add_fetch(&sim.clock, 1, __ATOMIC_RELAXED);
 }
 
-static unsigned long sim_irq_save(void)
-{
+static unsigned long sim_irq_save(void) {
     point(false);
     look();
     return 0;
 }
 
-static void sim_irq_restore(unsigned long flags)
-{
+static void sim_irq_restore(unsigned long flags) {
     (void)flags;
     drain();
     point(false);
 }
 
-static void sim_relax(void)
-{
-    point(true);
-}
+static void sim_relax(void) { point(true); }
 
-static void sim_barrier(void)
-{
+static void sim_barrier(void) {
     point(false);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     drain();
@@ -184,19 +160,14 @@ static void sim_barrier(void)
 // ---- the architecture
 // -------------------------------------------------------------------------------------
 
-static bool *pending(const struct vcpu *vcpu)
-{
-    return vcpu == &sim.a ? &sim.pending_a : &sim.pending_b;
-}
+static bool *pending(const struct vcpu *vcpu) { return vcpu == &sim.a ? &sim.pending_a : &sim.pending_b; }
 
-void arch_ipi(struct cpu *target)
-{
+void arch_ipi(struct cpu *target) {
     (void)target;
     __atomic_store_n(&sim.ipi, true, __ATOMIC_SEQ_CST);
 }
 
-bool arch_vcpu_has_interrupt(struct vcpu *vcpu)
-{
+bool arch_vcpu_has_interrupt(struct vcpu *vcpu) {
     bool has;
 
     point(false);
@@ -205,57 +176,43 @@ bool arch_vcpu_has_interrupt(struct vcpu *vcpu)
     return has;
 }
 
-void arch_vcpu_sync_interrupts(struct vcpu *vcpu)
-{
+void arch_vcpu_sync_interrupts(struct vcpu *vcpu) {
     point(false);
-    if (vcpu == &sim.b) {
-        sim.synced_b = __atomic_load_n(&sim.pending_b, __ATOMIC_RELAXED);
-    }
+    if (vcpu == &sim.b) { sim.synced_b = __atomic_load_n(&sim.pending_b, __ATOMIC_RELAXED); }
     point(false);
 }
 
-uint64_t arch_vcpu_timer_deadline(const struct vcpu *vcpu)
-{
+uint64_t arch_vcpu_timer_deadline(const struct vcpu *vcpu) {
     (void)vcpu;
     return UINT64_MAX;
 }
 
-void arch_resume_set(struct cpu *cpu, struct vcpu *vcpu)
-{
+void arch_resume_set(struct cpu *cpu, struct vcpu *vcpu) {
     (void)cpu;
     (void)vcpu;
     point(false);
 }
 
-void arch_vcpu_pause(struct vcpu *vcpu)
-{
+void arch_vcpu_pause(struct vcpu *vcpu) {
     (void)vcpu;
     point(false);
 }
 
-void arch_vcpu_resume(struct vcpu *vcpu)
-{
+void arch_vcpu_resume(struct vcpu *vcpu) {
     (void)vcpu;
     point(false);
 }
 
-void sim_vcpu_left(struct vcpu *vcpu)
-{
-    (void)vcpu;
-}
+void sim_vcpu_left(struct vcpu *vcpu) { (void)vcpu; }
 
-void sim_job_poll(struct cpu *cpu)
-{
-    (void)cpu;
-}
+void sim_job_poll(struct cpu *cpu) { (void)cpu; }
 
 // ---- what the target does
 // ---------------------------------------------------------------------------------
 
 enum act { LOOK, A_WAITS, B_WAITS, A_WAKES };
 
-static void handler(enum act act)
-{
+static void handler(enum act act) {
     struct cpu *cpu = &sim.core[TARGET];
 
     cpu->entered = arch_clock();
@@ -269,12 +226,8 @@ static void handler(enum act act)
     default: break;
     }
     point(false);
-    if (cpu->todo != 0 || __atomic_load_n(&cpu->todo_remote, __ATOMIC_RELAXED) != 0) {
-        dispatch(cpu);
-    }
-    if (cpu->current == &sim.a) {
-        __atomic_store_n(&sim.pending_a, false, __ATOMIC_RELAXED);
-    }
+    if (cpu->todo != 0 || __atomic_load_n(&cpu->todo_remote, __ATOMIC_RELAXED) != 0) { dispatch(cpu); }
+    if (cpu->current == &sim.a) { __atomic_store_n(&sim.pending_a, false, __ATOMIC_RELAXED); }
     if (cpu->current == &sim.b && sim.synced_b) { // B takes it
         __atomic_store_n(&sim.pending_b, false, __ATOMIC_RELAXED);
         sim.synced_b = false;
@@ -282,8 +235,7 @@ static void handler(enum act act)
     }
 }
 
-static void kick(void)
-{
+static void kick(void) {
     __atomic_store_n(&sim.pending_b, true, __ATOMIC_RELAXED);
     point(false);
     vcpu_interrupt(&sim.b);
@@ -299,8 +251,7 @@ static const struct scene {
     {"another interrupt comes", false, false, LOOK},
 };
 
-static void prepare(const struct scene *scene)
-{
+static void prepare(const struct scene *scene) {
     struct vcpu *on[] = {&sim.a, &sim.b};
 
     memset(&sim, 0, sizeof(sim));
@@ -314,34 +265,25 @@ static void prepare(const struct scene *scene)
     }
     for (unsigned i = 0; i < 2; i++) {
         const uint64_t length = UINT64_C(1) << (40 + i);
-        *on[i] = (struct vcpu){
-            .vm = &sim.vm, .cpu = &sim.core[TARGET], .start_pending = true, .on = true};
+        *on[i] = (struct vcpu){.vm = &sim.vm, .cpu = &sim.core[TARGET], .start_pending = true, .on = true};
         (void)sched_entity_init_reserved(&on[i]->entity, length / 4, length, length);
         on[i]->guest_timer.owner = &on[i]->entity;
         vcpu_attend(on[i], arch_clock());
     }
     handler(LOOK);
     handler(A_WAITS);
-    if (!scene->b_runs) {
-        handler(B_WAITS);
-    }
-    if (scene->a_runs) {
-        handler(A_WAKES);
-    }
+    if (!scene->b_runs) { handler(B_WAITS); }
+    if (scene->a_runs) { handler(A_WAKES); }
 }
 
 // What the interrupt controller still has to tell the target.
-static void settle(void)
-{
-    while (__atomic_exchange_n(&sim.ipi, false, __ATOMIC_SEQ_CST)) {
-        handler(LOOK);
-    }
+static void settle(void) {
+    while (__atomic_exchange_n(&sim.ipi, false, __ATOMIC_SEQ_CST)) { handler(LOOK); }
 }
 
 // All that came is done: B has its interrupt, at once or when A, whose deadline
 // is earlier, waits.
-static bool arrived(void)
-{
+static bool arrived(void) {
     settle();
     if (sim.taken == 0 && sim.core[TARGET].current == &sim.a) {
         handler(A_WAITS);
@@ -355,8 +297,7 @@ static bool arrived(void)
 
 static const struct scene *stage;
 
-static void side(unsigned which)
-{
+static void side(unsigned which) {
     if (which == TARGET) {
         handler(stage->act);
         point(false); // it runs its guest; what was not published yet is still on
@@ -367,27 +308,18 @@ static void side(unsigned which)
     play.ended[which] = true;
     drain();
     if (play.ended[1 - which]) {
-        if (which == KICKER) {
-            show(&own);
-        }
+        if (which == KICKER) { show(&own); }
         setcontext(&play.test);
     }
     play.left = UINT32_MAX;
     change(1 - which);
 }
 
-static void target_side(void)
-{
-    side(TARGET);
-}
+static void target_side(void) { side(TARGET); }
 
-static void kicker_side(void)
-{
-    side(KICKER);
-}
+static void kicker_side(void) { side(KICKER); }
 
-static void interleave(const struct scene *scene, unsigned first, unsigned second, unsigned third)
-{
+static void interleave(const struct scene *scene, unsigned first, unsigned second, unsigned third) {
     static char stacks[2][STACK] __attribute__((aligned(64)));
 
     stage = scene;
@@ -411,8 +343,7 @@ static void interleave(const struct scene *scene, unsigned first, unsigned secon
     self = &sim.core[TARGET];
 }
 
-static void every_interleaving(void **state)
-{
+static void every_interleaving(void **state) {
     (void)state;
     for (unsigned s = 0; s < ARRAY_SIZE(scenes); s++) {
         unsigned runs = 0, target, kicker;
@@ -426,14 +357,12 @@ static void every_interleaving(void **state)
                     kicker = MAX(kicker, play.points[KICKER]);
                     runs++;
                     if (!arrived()) {
-                        fail_msg("%s: lost after %u, %u and %u points", scenes[s].name, first,
-                                 second, third);
+                        fail_msg("%s: lost after %u, %u and %u points", scenes[s].name, first, second, third);
                     }
                 }
             }
         }
-        printf("             %s: %u interleavings of %u and %u points\n", scenes[s].name, runs,
-               target, kicker);
+        printf("             %s: %u interleavings of %u and %u points\n", scenes[s].name, runs, target, kicker);
     }
 }
 
@@ -445,38 +374,32 @@ static struct {
     unsigned kicked;
 } race;
 
-static void *kick_on_command(void *nothing)
-{
+static void *kick_on_command(void *nothing) {
     unsigned done = 0;
 
     self = &sim.core[KICKER];
     for (;;) {
         unsigned round = __atomic_load_n(&race.round, __ATOMIC_ACQUIRE);
-        if (round == UINT32_MAX) {
-            return nothing;
-        }
+        if (round == UINT32_MAX) { return nothing; }
         if (round == done) {
             sched_yield();
             continue;
         }
-        for (volatile unsigned i = round * 7 % 61; i > 0; i--) {
-        }
+        for (volatile unsigned i = round * 7 % 61; i > 0; i--) {}
         kick();
         done = round;
         __atomic_store_n(&race.kicked, done, __ATOMIC_RELEASE);
     }
 }
 
-static double seconds(void)
-{
+static double seconds(void) {
     struct timespec now;
 
     timespec_get(&now, TIME_UTC);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-static void two_threads_at_full_speed(void **state)
-{
+static void two_threads_at_full_speed(void **state) {
     double begin = seconds();
     pthread_t kicker;
     unsigned round = 0;
@@ -489,24 +412,20 @@ static void two_threads_at_full_speed(void **state)
         double since = seconds();
         prepare(scene);
         __atomic_store_n(&race.round, round, __ATOMIC_RELEASE);
-        for (volatile unsigned i = round * 11 % 101; i > 0; i--) {
-        }
+        for (volatile unsigned i = round * 11 % 101; i > 0; i--) {}
         handler(scene->act);
         while (__atomic_load_n(&race.kicked, __ATOMIC_ACQUIRE) != round) {
             assert_true(seconds() - since < LOST_AFTER_S);
             sched_yield();
         }
-        if (!arrived()) {
-            fail_msg("%s: lost in round %u", scene->name, round);
-        }
+        if (!arrived()) { fail_msg("%s: lost in round %u", scene->name, round); }
     }
     __atomic_store_n(&race.round, UINT32_MAX, __ATOMIC_RELEASE);
     pthread_join(kicker, NULL);
     printf("             %u rounds\n", round - 1);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_interleaving),
         cmocka_unit_test(two_threads_at_full_speed),

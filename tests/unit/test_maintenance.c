@@ -28,14 +28,12 @@
 static struct pagetable table;
 static uint64_t *entry; // maps PLACE
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     uint64_t *level1, *level2;
 
     (void)state;
     host_reset();
-    table = (struct pagetable){
-        .root = memory_alloc_pages(1), .bits = 48, .flush = tlb_flush_hypervisor};
+    table = (struct pagetable){.root = memory_alloc_pages(1), .bits = 48, .flush = tlb_flush_hypervisor};
     level1 = memory_alloc_pages(1);
     level2 = memory_alloc_pages(1);
     table_write(&table.root[0], memory_pa(level1) | DESC_VALID | DESC_TABLE);
@@ -45,15 +43,11 @@ static int setup(void **state)
     return 0;
 }
 
-static struct model_translation use(void)
-{
-    return model_use_hypervisor(memory_pa(table.root), PLACE);
-}
+static struct model_translation use(void) { return model_use_hypervisor(memory_pa(table.root), PLACE); }
 
 // ---- a window: unmap, invalidate, use again --------------------------------------------------------------
 
-static void a_window_is_never_stale(void **state)
-{
+static void a_window_is_never_stale(void **state) {
     (void)state;
     pagetable_open(entry, LEAF_A);
     assert_int_equal(use().pa, MIB(64));
@@ -63,8 +57,7 @@ static void a_window_is_never_stale(void **state)
     assert_int_equal(use().pa, MIB(66));
 }
 
-static void an_unmap_without_its_invalidation_is_found(void **state)
-{
+static void an_unmap_without_its_invalidation_is_found(void **state) {
     (void)state;
     model_expect(MODEL_STALE);
     pagetable_open(entry, LEAF_A);
@@ -75,8 +68,7 @@ static void an_unmap_without_its_invalidation_is_found(void **state)
     assert_int_equal(model_broken(MODEL_STALE), 1);
 }
 
-static void an_invalidation_of_another_address_is_found(void **state)
-{
+static void an_invalidation_of_another_address_is_found(void **state) {
     (void)state;
     model_expect(MODEL_STALE);
     pagetable_open(entry, LEAF_A);
@@ -86,8 +78,7 @@ static void an_invalidation_of_another_address_is_found(void **state)
     assert_int_equal(model_broken(MODEL_STALE), 1);
 }
 
-static void a_new_entry_without_its_barrier_is_found(void **state)
-{
+static void a_new_entry_without_its_barrier_is_found(void **state) {
     (void)state;
     model_expect(MODEL_UNPUBLISHED);
     table_write(entry, LEAF_A);
@@ -95,8 +86,7 @@ static void a_new_entry_without_its_barrier_is_found(void **state)
     assert_int_equal(model_broken(MODEL_UNPUBLISHED), 1);
 }
 
-static void a_change_without_break_before_make_is_found(void **state)
-{
+static void a_change_without_break_before_make_is_found(void **state) {
     (void)state;
     model_expect(MODEL_NO_BREAK);
     pagetable_open(entry, LEAF_A);
@@ -104,8 +94,7 @@ static void a_change_without_break_before_make_is_found(void **state)
     assert_int_equal(model_broken(MODEL_NO_BREAK), 1);
 }
 
-static void a_break_without_its_flush_is_found(void **state)
-{
+static void a_break_without_its_flush_is_found(void **state) {
     (void)state;
     model_expect(MODEL_NO_FLUSH);
     pagetable_open(entry, LEAF_A);
@@ -118,8 +107,7 @@ static void a_break_without_its_flush_is_found(void **state)
 
 // ---- VMIDs ------------------------------------------------------------------------------------------------
 
-static struct vm *make_vm(unsigned id, paddr_t pa)
-{
+static struct vm *make_vm(unsigned id, paddr_t pa) {
     struct vm *vm = memory_alloc(sizeof(*vm));
 
     vm->id = (uint8_t)id;
@@ -130,13 +118,11 @@ static struct vm *make_vm(unsigned id, paddr_t pa)
     return vm;
 }
 
-static struct model_translation guest_use(const struct vm *vm)
-{
+static struct model_translation guest_use(const struct vm *vm) {
     return model_use_guest(vm->arch.vttbr, vm->arch.vtcr, GIB(1));
 }
 
-static void vms_share_no_vmid(void **state)
-{
+static void vms_share_no_vmid(void **state) {
     const struct vm *a = make_vm(0, GIB(1)), *b = make_vm(1, GIB(1) + MIB(2));
 
     (void)state;
@@ -145,8 +131,7 @@ static void vms_share_no_vmid(void **state)
     assert_int_equal(guest_use(a).pa, GIB(1));
 }
 
-static void a_vmid_in_two_hands_is_found(void **state)
-{
+static void a_vmid_in_two_hands_is_found(void **state) {
     const struct vm *a = make_vm(0, GIB(1));
     struct vm *b = make_vm(1, GIB(1) + MIB(2));
 
@@ -158,8 +143,7 @@ static void a_vmid_in_two_hands_is_found(void **state)
     assert_int_equal(model_broken(MODEL_VMID_REUSED), 1);
 }
 
-static void a_vmid_that_was_flushed_may_change_hands(void **state)
-{
+static void a_vmid_that_was_flushed_may_change_hands(void **state) {
     struct vm *a = make_vm(0, GIB(1)), *b;
 
     (void)state;
@@ -168,8 +152,7 @@ static void a_vmid_that_was_flushed_may_change_hands(void **state)
     assert_int_equal(guest_use(b).pa, GIB(1) + MIB(2));
 }
 
-static void a_restart_forgets_the_last_life(void **state)
-{
+static void a_restart_forgets_the_last_life(void **state) {
     struct vm *vm = make_vm(0, GIB(1)), *other = make_vm(1, GIB(1) + MIB(2));
     uint64_t *root = vm->arch.stage2;
     uint64_t *level2 = memory_va(root[1] & (BIT(48) - PAGE_SIZE));
@@ -187,8 +170,7 @@ static void a_restart_forgets_the_last_life(void **state)
 
 // ---- caches -----------------------------------------------------------------------------------------------
 
-static void a_restarted_guest_fetches_its_new_image(void **state)
-{
+static void a_restarted_guest_fetches_its_new_image(void **state) {
     static const unsigned char first[200] = {[100] = 1}, second[200] = {[100] = 2};
     struct vm *vm = make_vm(0, GIB(1));
 
@@ -201,8 +183,7 @@ static void a_restarted_guest_fetches_its_new_image(void **state)
     assert_int_equal(model_fetch(GIB(1) + 100), 2);
 }
 
-static void an_image_that_was_not_cleaned_is_found(void **state)
-{
+static void an_image_that_was_not_cleaned_is_found(void **state) {
     static const unsigned char image[200] = {[100] = 1};
     struct vm *vm = make_vm(0, GIB(1));
 
@@ -213,8 +194,7 @@ static void an_image_that_was_not_cleaned_is_found(void **state)
     assert_int_equal(model_fetch(GIB(1) + 100), 0);
 }
 
-static void an_image_behind_a_full_instruction_cache_is_found(void **state)
-{
+static void an_image_behind_a_full_instruction_cache_is_found(void **state) {
     static const unsigned char first[200] = {[100] = 1}, second[200] = {[100] = 2};
     struct vm *vm = make_vm(0, GIB(1));
 
@@ -228,8 +208,7 @@ static void an_image_behind_a_full_instruction_cache_is_found(void **state)
     assert_int_equal(model_fetch(GIB(1) + 100), 1); // the guest would execute the old image
 }
 
-static void a_clean_reaches_whole_lines_only(void **state)
-{
+static void a_clean_reaches_whole_lines_only(void **state) {
     unsigned char *ram = model_ram(GIB(1));
 
     (void)state;
@@ -241,8 +220,7 @@ static void a_clean_reaches_whole_lines_only(void **state)
     assert_int_equal(model_read_uncached(GIB(1) + 192), 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_window_is_never_stale, setup),
         cmocka_unit_test_setup(an_unmap_without_its_invalidation_is_found, setup),

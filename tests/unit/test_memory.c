@@ -20,14 +20,12 @@
 
 static struct range image, fdt; // what arch_boot_ranges says
 
-void arch_boot_ranges(struct range *image_out, struct range *fdt_out)
-{
+void arch_boot_ranges(struct range *image_out, struct range *fdt_out) {
     *image_out = image;
     *fdt_out = fdt;
 }
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     image = (struct range){0, 0};
     fdt = (struct range){0, 0};
@@ -35,13 +33,9 @@ static int setup(void **state)
     return 0;
 }
 
-static bool overlaps(paddr_t a, uint64_t a_size, struct range b)
-{
-    return a < b.base + b.size && b.base < a + a_size;
-}
+static bool overlaps(paddr_t a, uint64_t a_size, struct range b) { return a < b.base + b.size && b.base < a + a_size; }
 
-static void nothing_that_is_taken_is_given_away(void **state)
-{
+static void nothing_that_is_taken_is_given_away(void **state) {
     const struct board board = {
         .memory_count = 2,
         .memory = {{RAM, MIB(256)}, {RAM + MIB(512), MIB(256)}},
@@ -62,9 +56,7 @@ static void nothing_that_is_taken_is_given_away(void **state)
     memory_report(&report);
     assert_int_equal(report.total, MIB(512));
     while (memory_alloc_guest(KIB(64), PAGE_SIZE, &pa) == OK) {
-        for (unsigned i = 0; i < board.reserved_count; i++) {
-            assert_false(overlaps(pa, KIB(64), board.reserved[i]));
-        }
+        for (unsigned i = 0; i < board.reserved_count; i++) { assert_false(overlaps(pa, KIB(64), board.reserved[i])); }
         assert_false(overlaps(pa, KIB(64), board.initrd));
         assert_false(overlaps(pa, KIB(64), image));
         assert_false(overlaps(pa, KIB(64), fdt));
@@ -79,8 +71,7 @@ static void nothing_that_is_taken_is_given_away(void **state)
     assert_int_equal(report.free, before - report.guests);
 }
 
-static void guests_memory_is_aligned_and_whole(void **state)
-{
+static void guests_memory_is_aligned_and_whole(void **state) {
     paddr_t a, b, c;
 
     (void)state;
@@ -92,8 +83,7 @@ static void guests_memory_is_aligned_and_whole(void **state)
     assert_int_equal(c, RAM + KIB(4)); // the gap below is not lost
 }
 
-static void a_guest_gets_no_more_than_there_is(void **state)
-{
+static void a_guest_gets_no_more_than_there_is(void **state) {
     struct memory_report report;
     paddr_t pa;
 
@@ -109,8 +99,7 @@ static void a_guest_gets_no_more_than_there_is(void **state)
     assert_int_equal(report.free, 0);
 }
 
-static void senseless_requests_are_refused(void **state)
-{
+static void senseless_requests_are_refused(void **state) {
     paddr_t pa;
 
     (void)state;
@@ -120,8 +109,7 @@ static void senseless_requests_are_refused(void **state)
     assert_int_equal(memory_alloc_guest(PAGE_SIZE, 3 * PAGE_SIZE, &pa), ERR_INVALID);
 }
 
-static void a_board_without_room_for_the_pool_is_refused(void **state)
-{
+static void a_board_without_room_for_the_pool_is_refused(void **state) {
     struct board board = {.memory_count = 1, .memory = {{RAM, MIB(4)}}};
 
     (void)state;
@@ -134,8 +122,7 @@ static void a_board_without_room_for_the_pool_is_refused(void **state)
     assert_int_equal(memory_init(&board), ERR_NO_MEMORY);
 }
 
-static void the_pool_is_zeroed_aligned_and_ends(void **state)
-{
+static void the_pool_is_zeroed_aligned_and_ends(void **state) {
     unsigned char *first = memory_alloc(1), *second = memory_alloc(65), *bytes;
     size_t total = 0;
 
@@ -146,9 +133,7 @@ static void the_pool_is_zeroed_aligned_and_ends(void **state)
     assert_int_equal(memory_pa(memory_alloc_pages(2)) % KIB(8), 0); // concatenated tables
     assert_int_equal(memory_pa(memory_alloc_pages(3)) % KIB(4), 0);
     while ((bytes = memory_alloc(1000)) != NULL) {
-        for (unsigned i = 0; i < 1000; i++) {
-            assert_int_equal(bytes[i], 0);
-        }
+        for (unsigned i = 0; i < 1000; i++) { assert_int_equal(bytes[i], 0); }
         total += 1000;
     }
     assert_true(total > MIB(7));
@@ -157,8 +142,7 @@ static void the_pool_is_zeroed_aligned_and_ends(void **state)
     assert_null(memory_alloc_pages(1u << 31));
 }
 
-static void addresses_translate_both_ways(void **state)
-{
+static void addresses_translate_both_ways(void **state) {
     char *p = memory_alloc(10000);
     paddr_t pa = memory_pa(p + 77);
 
@@ -170,8 +154,7 @@ static void addresses_translate_both_ways(void **state)
 }
 
 // More holes than the table holds: memory is lost, never given twice.
-static void many_holes_do_no_harm(void **state)
-{
+static void many_holes_do_no_harm(void **state) {
     paddr_t pa, last = 0;
 
     (void)state;
@@ -182,8 +165,7 @@ static void many_holes_do_no_harm(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(nothing_that_is_taken_is_given_away, setup),
         cmocka_unit_test_setup(guests_memory_is_aligned_and_whole, setup),

@@ -29,31 +29,25 @@ static struct mmio_access seen;
 static uint64_t answer;
 static int status;
 
-static int device_access(struct vcpu *who, void *device, struct mmio_access *access)
-{
+static int device_access(struct vcpu *who, void *device, struct mmio_access *access) {
     assert_ptr_equal(who, &vcpu);
     assert_ptr_equal(device, &answer);
-    if (!access->write) {
-        access->value = answer;
-    }
+    if (!access->write) { access->value = answer; }
     seen = *access;
     return status;
 }
 
-static struct mmio_region region_at(gpa_t base, uint64_t size)
-{
+static struct mmio_region region_at(gpa_t base, uint64_t size) {
     return (struct mmio_region){base, size, device_access, &answer, "test"};
 }
 
-static int add(gpa_t base, uint64_t size)
-{
+static int add(gpa_t base, uint64_t size) {
     struct mmio_region region = region_at(base, size);
 
     return mmio_add(&vm.mmio, &region);
 }
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     host_reset();
     host_registers = (struct host_registers){0};
@@ -66,8 +60,7 @@ static int setup(void **state)
 }
 
 // The guest does an access at `gpa` that stage 2 does not translate.
-static void fault(gpa_t gpa, uint64_t esr)
-{
+static void fault(gpa_t gpa, uint64_t esr) {
     host_registers.hpfar_el2 = gpa >> 12 << 4;
     host_registers.far_el2 = 0xffff000000000000ull | (gpa & 0xfff);
     mmio_trap(&vcpu, esr);
@@ -75,8 +68,7 @@ static void fault(gpa_t gpa, uint64_t esr)
 
 // ---- the table --------------------------------------------------------------------------------------------
 
-static void regions_are_found_in_any_order_of_adding(void **state)
-{
+static void regions_are_found_in_any_order_of_adding(void **state) {
     (void)state;
     vm.mmio.count = 0;
     assert_null(mmio_find(&vm.mmio, 0x5000, 4));
@@ -86,19 +78,15 @@ static void regions_are_found_in_any_order_of_adding(void **state)
     assert_int_equal(add(0x100000, 0x1000), ERR_NO_MEMORY);
     for (gpa_t gpa = 0; gpa < 0x1000ull * (MAX_MMIO_REGIONS + 2); gpa += 0x400) {
         const struct mmio_region *region = mmio_find(&vm.mmio, gpa, 4);
-        bool inside =
-            gpa >= 0x1000 && gpa < 0x1000ull * (MAX_MMIO_REGIONS + 1) && (gpa & 0x800) == 0;
+        bool inside = gpa >= 0x1000 && gpa < 0x1000ull * (MAX_MMIO_REGIONS + 1) && (gpa & 0x800) == 0;
         assert_int_equal(region != NULL, inside);
-        if (inside) {
-            assert_true(region->base == (gpa & ~0xfffull));
-        }
+        if (inside) { assert_true(region->base == (gpa & ~0xfffull)); }
     }
     assert_non_null(mmio_find(&vm.mmio, 0x17f8, 8));
     assert_null(mmio_find(&vm.mmio, 0x17fc, 8));
 }
 
-static void regions_do_not_overlap(void **state)
-{
+static void regions_do_not_overlap(void **state) {
     (void)state;
     assert_int_equal(add(DEVICE_GPA, 8), ERR_BUSY);
     assert_int_equal(add(DEVICE_GPA + DEVICE_SIZE - 8, 16), ERR_BUSY);
@@ -115,8 +103,7 @@ static void regions_do_not_overlap(void **state)
 
 // ---- decoding ---------------------------------------------------------------------------------------------
 
-static void a_read_is_extended_as_the_instruction_says(void **state)
-{
+static void a_read_is_extended_as_the_instruction_says(void **state) {
     static const struct {
         unsigned size;
         uint64_t flags, expected;
@@ -134,8 +121,7 @@ static void a_read_is_extended_as_the_instruction_says(void **state)
     answer = 0x11ddccbbbbaa9988;
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
         vcpu.arch.regs.x[7] = UINT64_MAX;
-        fault(DEVICE_GPA + 0x10,
-              ESR_DATA | ESR_ISV | ESR_SAS(cases[i].size) | ESR_SRT(7) | cases[i].flags);
+        fault(DEVICE_GPA + 0x10, ESR_DATA | ESR_ISV | ESR_SAS(cases[i].size) | ESR_SRT(7) | cases[i].flags);
         assert_true(vcpu.arch.regs.x[7] == cases[i].expected);
         assert_int_equal(seen.size, cases[i].size);
         assert_int_equal(seen.offset, 0x10);
@@ -144,8 +130,7 @@ static void a_read_is_extended_as_the_instruction_says(void **state)
     assert_int_equal(vcpu.arch.regs.elr, 0x1000 + 4 * ARRAY_SIZE(cases));
 }
 
-static void a_write_gives_the_bytes_that_it_writes(void **state)
-{
+static void a_write_gives_the_bytes_that_it_writes(void **state) {
     (void)state;
     vcpu.arch.regs.x[3] = 0x1122334455667788;
     fault(DEVICE_GPA + 2, ESR_DATA | ESR_ISV | ESR_SAS(2) | ESR_SRT(3) | ESR_WNR);
@@ -155,8 +140,7 @@ static void a_write_gives_the_bytes_that_it_writes(void **state)
     assert_true(vcpu.arch.regs.x[3] == 0x1122334455667788);
 }
 
-static void register_31_is_zero(void **state)
-{
+static void register_31_is_zero(void **state) {
     (void)state;
     vcpu.arch.regs.sp_el0 = 77; // lies behind x30
     answer = 5;
@@ -166,15 +150,13 @@ static void register_31_is_zero(void **state)
     assert_int_equal(seen.value, 0);
 }
 
-static void sixteen_bit_instructions_are_two_bytes_long(void **state)
-{
+static void sixteen_bit_instructions_are_two_bytes_long(void **state) {
     (void)state;
     fault(DEVICE_GPA, 0x04 | ESR_ISV | ESR_SAS(4));
     assert_int_equal(vcpu.arch.regs.elr, 0x1002);
 }
 
-static void accesses_may_change_from_device_to_device(void **state)
-{
+static void accesses_may_change_from_device_to_device(void **state) {
     (void)state;
     assert_int_equal(add(0x9000000, 0x1000), OK);
     for (unsigned i = 0; i < 4; i++) {
@@ -187,8 +169,7 @@ static void accesses_may_change_from_device_to_device(void **state)
 
 // ---- refusals ---------------------------------------------------------------------------------------------
 
-static void assert_aborted(unsigned class)
-{
+static void assert_aborted(unsigned class) {
     assert_int_equal(host_registers.esr_el1 >> 26, class);
     assert_int_equal(host_registers.esr_el1 & 0x3f, 0x10);
     assert_true(host_registers.far_el1 == host_registers.far_el2);
@@ -199,16 +180,14 @@ static void assert_aborted(unsigned class)
     vcpu.arch.regs.spsr = 5;
 }
 
-static void assert_ended(void)
-{
+static void assert_ended(void) {
     assert_int_equal(vm.state, VM_STOPPING);
     assert_int_equal(vm.end, VM_END_FAULT);
     assert_int_equal(host_registers.esr_el1, 0);
     vm.state = VM_RUNNING;
 }
 
-static void an_access_to_nothing_ends_the_vm(void **state)
-{
+static void an_access_to_nothing_ends_the_vm(void **state) {
     (void)state;
     fault(DEVICE_GPA + DEVICE_SIZE, ESR_DATA | ESR_ISV | ESR_SAS(4));
     assert_ended();
@@ -222,8 +201,7 @@ static void an_access_to_nothing_ends_the_vm(void **state)
     assert_ended();
 }
 
-static void what_the_guest_can_handle_is_an_external_abort(void **state)
-{
+static void what_the_guest_can_handle_is_an_external_abort(void **state) {
     (void)state;
     fault(0, ESR_DATA | BIT(7)); // a table walk that leads nowhere
     assert_aborted(0x25);
@@ -241,8 +219,7 @@ static void what_the_guest_can_handle_is_an_external_abort(void **state)
     assert_aborted(0x24);
 }
 
-static void what_cannot_be_decoded_is_an_external_abort(void **state)
-{
+static void what_cannot_be_decoded_is_an_external_abort(void **state) {
     (void)state;
     fault(DEVICE_GPA, ESR_DATA | ESR_SAS(4)); // ISV 0: load pair, atomic, ...
     assert_aborted(0x25);
@@ -257,8 +234,7 @@ static void what_cannot_be_decoded_is_an_external_abort(void **state)
     assert_aborted(0x25);
 }
 
-static void an_abort_of_the_bus_ends_the_vm(void **state)
-{
+static void an_abort_of_the_bus_ends_the_vm(void **state) {
     static const uint64_t causes[] = {0x10, 0x14, 0x17, 0x18, 0x04 | BIT(9)};
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(causes); i++) {
@@ -274,8 +250,7 @@ static void an_abort_of_the_bus_ends_the_vm(void **state)
 }
 
 #define TEST(f) cmocka_unit_test_setup(f, setup)
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(regions_are_found_in_any_order_of_adding),
         TEST(regions_do_not_overlap),

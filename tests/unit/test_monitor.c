@@ -4,8 +4,7 @@
 #include "kernel/memory.h"
 #include "kernel/monitor_commands.h"
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     (void)state;
     boot(NULL);
     run_console_for(30);
@@ -14,8 +13,7 @@ static int set_up(void **state)
 }
 
 // Types a command; returns its answer without echo and without the prompt that ends it.
-static char *ask(const char *command)
-{
+static char *ask(const char *command) {
     static char line[100];
     size_t echo = strlen(command) + 2;
 
@@ -31,8 +29,7 @@ static char *ask(const char *command)
 }
 
 // The n-th line of an answer, cut out of it.
-static const char *line_of(const char *answer, unsigned n)
-{
+static const char *line_of(const char *answer, unsigned n) {
     static char line[256];
 
     for (; n > 0; n--) {
@@ -48,40 +45,30 @@ static const char *line_of(const char *answer, unsigned n)
 }
 
 // Words of a line; every row of a table has as many as its header.
-static unsigned words(const char *line)
-{
+static unsigned words(const char *line) {
     unsigned count = 0;
 
-    for (const char *p = line; *p != '\0'; p++) {
-        count += *p != ' ' && (p == line || p[-1] == ' ');
-    }
+    for (const char *p = line; *p != '\0'; p++) { count += *p != ' ' && (p == line || p[-1] == ' '); }
     return count;
 }
 
-static unsigned lines(const char *text)
-{
+static unsigned lines(const char *text) {
     unsigned count = 0;
 
-    for (; (text = strstr(text, "\r\n")) != NULL; text += 2) {
-        count++;
-    }
+    for (; (text = strstr(text, "\r\n")) != NULL; text += 2) { count++; }
     return count;
 }
 
-static void assert_table(const char *answer, unsigned rows)
-{
+static void assert_table(const char *answer, unsigned rows) {
     unsigned columns = words(line_of(answer, 0));
 
     assert_int_equal(lines(answer), rows + 1);
-    for (unsigned i = 1; i <= rows; i++) {
-        assert_int_equal(words(line_of(answer, i)), columns);
-    }
+    for (unsigned i = 1; i <= rows; i++) { assert_int_equal(words(line_of(answer, i)), columns); }
 }
 
 // ---- the line editor --------------------------------------------------------------------------------------
 
-static void keys_are_echoed_and_can_be_erased(void **state)
-{
+static void keys_are_echoed_and_can_be_erased(void **state) {
     (void)state;
     type("vmx\x7f\b");
     assert_string_equal(uart.text, "vmx\b \b\b \b");
@@ -94,15 +81,13 @@ static void keys_are_echoed_and_can_be_erased(void **state)
     assert_string_equal(uart.text, "abc^C\r\ntakt> ");
 }
 
-static void function_keys_mean_nothing(void **state)
-{
+static void function_keys_mean_nothing(void **state) {
     (void)state;
     type("a\x1b[A\x1b[3~\x1bOPb\t");
     assert_string_equal(uart.text, "ab");
 }
 
-static void a_line_has_an_end(void **state)
-{
+static void a_line_has_an_end(void **state) {
     char keys[130];
 
     (void)state;
@@ -112,8 +97,7 @@ static void a_line_has_an_end(void **state)
     assert_int_equal(uart.length, MONITOR_LINE - 1);
 }
 
-static void output_of_others_does_not_hide_what_is_typed(void **state)
-{
+static void output_of_others_does_not_hide_what_is_typed(void **state) {
     (void)state;
     type("vm");
     say(0, CONSOLE_UART, "noise\n");
@@ -126,8 +110,7 @@ static void output_of_others_does_not_hide_what_is_typed(void **state)
     assert_null(strstr(ask(""), "no command"));
 }
 
-static void wrong_commands_are_explained(void **state)
-{
+static void wrong_commands_are_explained(void **state) {
     (void)state;
     assert_string_equal(ask("frob"), "no command 'frob'; `help` lists them\r\n");
     assert_string_equal(ask("stop"), "stop needs NAME: the name of a VM; `vms` lists them\r\n");
@@ -139,11 +122,9 @@ static void wrong_commands_are_explained(void **state)
 
 // ---- commands ---------------------------------------------------------------------------------------------
 
-static void help_names_every_command(void **state)
-{
-    static const char *const names[] = {"help ",   "vms ",    "cpus ",  "vcpus ", "exits ",
-                                        "timers ", "misses ", "memory", "log ",   "stop ",
-                                        "start ",  "restart", "reset ", "quit "};
+static void help_names_every_command(void **state) {
+    static const char *const names[] = {"help ",  "vms ", "cpus ", "vcpus ", "exits ",  "timers ", "misses ",
+                                        "memory", "log ", "stop ", "start ", "restart", "reset ",  "quit "};
     const char *answer = ask("help");
 
     (void)state;
@@ -153,8 +134,7 @@ static void help_names_every_command(void **state)
     }
 }
 
-static void vms_are_listed_with_number_name_and_state(void **state)
-{
+static void vms_are_listed_with_number_name_and_state(void **state) {
     const char *answer;
 
     (void)state;
@@ -175,8 +155,7 @@ static void vms_are_listed_with_number_name_and_state(void **state)
     assert_non_null(strstr(ask("vms"), " stopped "));
 }
 
-static void cores_show_promised_and_used_time(void **state)
-{
+static void cores_show_promised_and_used_time(void **state) {
     const char *answer;
 
     (void)state;
@@ -187,17 +166,15 @@ static void cores_show_promised_and_used_time(void **state)
     sched_add(&cpus[0]->sched, &fake_vcpus[0].entity);
     answer = ask("cpus"); // 100 ms after the last, by the time that `type` takes
     assert_table(answer, 2);
-    assert_string_equal(line_of(answer, 0),
-                        "core promised   used used-boot   idle interrupt-us masked-max-ns  switches"
-                        "      ipis lost owner");
+    assert_string_equal(line_of(answer, 0), "core promised   used used-boot   idle interrupt-us masked-max-ns  switches"
+                                            "      ipis lost owner");
     assert_memory_equal(line_of(answer, 1), "   0    20.1%  25.0%", 20);
     assert_non_null(strstr(line_of(answer, 1), " alpha/0"));
     assert_memory_equal(line_of(answer, 2), "   1     0.0%   0.0%", 20);
     assert_non_null(strstr(line_of(answer, 2), " -"));
 }
 
-static void vcpus_show_what_they_used(void **state)
-{
+static void vcpus_show_what_they_used(void **state) {
     const char *answer;
 
     (void)state;
@@ -210,21 +187,17 @@ static void vcpus_show_what_they_used(void **state)
     cpus[1]->sched.run_start = host_clock - 50 * MS;
     answer = ask("vcpus");
     assert_table(answer, 3);
-    assert_string_equal(line_of(answer, 1),
-                        "alpha                      0    0 off         200      1000         500"
-                        "      0  25.0%        25         7      0        0");
+    assert_string_equal(line_of(answer, 1), "alpha                      0    0 off         200      1000         500"
+                                            "      0  25.0%        25         7      0        0");
     assert_memory_equal(line_of(answer, 3), "beta                       1    1 off ", 38);
     assert_non_null(strstr(line_of(answer, 3), " 50.0%        50 "));
 }
 
-static void timers_show_lateness_in_nanoseconds(void **state)
-{
+static void timers_show_lateness_in_nanoseconds(void **state) {
     const char *answer;
 
     (void)state;
-    for (uint64_t i = 1; i <= 100; i++) {
-        histogram_add(&fake_vcpus[1].stats.lateness, i * 100);
-    }
+    for (uint64_t i = 1; i <= 100; i++) { histogram_add(&fake_vcpus[1].stats.lateness, i * 100); }
     answer = ask("timers");
     assert_table(answer, 3);
     assert_string_equal(line_of(answer, 2), "beta                       0       100        100"
@@ -233,8 +206,7 @@ static void timers_show_lateness_in_nanoseconds(void **state)
                                             "          0          0          0");
 }
 
-static void misses_are_summed_by_cause(void **state)
-{
+static void misses_are_summed_by_cause(void **state) {
     uint64_t *misses = fake_vcpus[0].entity.stats.misses;
     const char *answer;
 
@@ -250,8 +222,7 @@ static void misses_are_summed_by_cause(void **state)
     assert_string_equal(line_of(answer, 2), "misses: 1 own, 5 platform");
 }
 
-static void exits_are_counted_by_reason(void **state)
-{
+static void exits_are_counted_by_reason(void **state) {
     const char *answer;
 
     (void)state;
@@ -266,8 +237,7 @@ static void exits_are_counted_by_reason(void **state)
     assert_table(ask("exits gamma"), 0);
 }
 
-static void memory_and_log_are_shown(void **state)
-{
+static void memory_and_log_are_shown(void **state) {
     struct memory_report report;
     const char *answer;
 
@@ -281,8 +251,7 @@ static void memory_and_log_are_shown(void **state)
     assert_non_null(strstr(ask("log"), "something happened\r\n"));
 }
 
-static void a_vm_can_be_stopped_and_only_when_it_runs(void **state)
-{
+static void a_vm_can_be_stopped_and_only_when_it_runs(void **state) {
     (void)state;
     assert_string_equal(ask("stop alpha"), "alpha: not now, it is stopped\r\n");
     fake_vms[0].state = VM_RUNNING;
@@ -296,8 +265,7 @@ static void a_vm_can_be_stopped_and_only_when_it_runs(void **state)
     assert_int_equal(fake_vms[1].end, VM_END_RESTART);
 }
 
-static void ends_the_machine(const char *line, enum host_end expected)
-{
+static void ends_the_machine(const char *line, enum host_end expected) {
     int end;
 
     set_up(NULL);
@@ -311,8 +279,7 @@ static void ends_the_machine(const char *line, enum host_end expected)
     assert_string_equal(uart.text + uart.length - 2, "\r\n");
 }
 
-static void the_machine_ends_after_the_last_line_is_out(void **state)
-{
+static void the_machine_ends_after_the_last_line_is_out(void **state) {
     (void)state;
     ends_the_machine("quit\r", HOST_OFF);
     ends_the_machine("reset\r", HOST_RESET);
@@ -320,12 +287,9 @@ static void the_machine_ends_after_the_last_line_is_out(void **state)
 
 // ---- slices -----------------------------------------------------------------------------------------------
 
-static void a_long_answer_waits_for_room(void **state)
-{
+static void a_long_answer_waits_for_room(void **state) {
     (void)state;
-    for (int i = 0; i < 60; i++) {
-        log_line("a message of some length, so that the log nearly fills the ring: %d", i);
-    }
+    for (int i = 0; i < 60; i++) { log_line("a message of some length, so that the log nearly fills the ring: %d", i); }
     run_console_for(100);
     forget_output();
     uart.limited = true;
@@ -345,8 +309,7 @@ static void a_long_answer_waits_for_room(void **state)
     assert_string_equal(uart.text + uart.length - 6, "takt> ");
 }
 
-static void a_long_answer_can_be_interrupted(void **state)
-{
+static void a_long_answer_can_be_interrupted(void **state) {
     (void)state;
     for (int i = 0; i < 200; i++) {
         log_line("a message of some length, so that the log nearly fills the ring: %d", i);
@@ -366,8 +329,7 @@ static void a_long_answer_can_be_interrupted(void **state)
 }
 
 // Keys typed during an answer are not lost.
-static void typing_ahead_works(void **state)
-{
+static void typing_ahead_works(void **state) {
     (void)state;
     type("misses\rmemory\r");
     const char *misses = strstr(uart.text, "misses: 0 own");
@@ -377,8 +339,7 @@ static void typing_ahead_works(void **state)
     assert_true(misses < memory);
 }
 
-static void a_fresh_prompt_comes_with_the_focus(void **state)
-{
+static void a_fresh_prompt_comes_with_the_focus(void **state) {
     (void)state;
     type("half");
     type("\x1d"
@@ -389,8 +350,7 @@ static void a_fresh_prompt_comes_with_the_focus(void **state)
     assert_string_equal(ask("frob"), "no command 'frob'; `help` lists them\r\n");
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(keys_are_echoed_and_can_be_erased, set_up),
         cmocka_unit_test_setup(function_keys_mean_nothing, set_up),

@@ -19,8 +19,7 @@
 #define MIB(n) ((uint64_t)(n) << 20)
 #define GIB(n) ((uint64_t)(n) << 30)
 
-static struct pagetable make_table(void)
-{
+static struct pagetable make_table(void) {
     return (struct pagetable){
         .root = memory_alloc_pages(1),
         .bits = 48,
@@ -28,20 +27,17 @@ static struct pagetable make_table(void)
     };
 }
 
-static struct model_translation use(const struct pagetable *table, uint64_t address)
-{
+static struct model_translation use(const struct pagetable *table, uint64_t address) {
     return model_use_hypervisor(memory_pa(table->root), address);
 }
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     host_reset();
     return 0;
 }
 
-static void maps_with_the_largest_blocks(void **state)
-{
+static void maps_with_the_largest_blocks(void **state) {
     static const struct {
         uint64_t address, pa, size, probe, block;
     } cases[] = {
@@ -59,9 +55,7 @@ static void maps_with_the_largest_blocks(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct pagetable table = make_table();
-        assert_int_equal(
-            pagetable_map(&table, cases[i].address, cases[i].pa, cases[i].size, DESC_AF | DESC_XN),
-            OK);
+        assert_int_equal(pagetable_map(&table, cases[i].address, cases[i].pa, cases[i].size, DESC_AF | DESC_XN), OK);
         struct model_translation t = use(&table, cases[i].probe);
         assert_true(t.mapped);
         assert_int_equal(t.pa, cases[i].pa + (cases[i].probe - cases[i].address));
@@ -73,8 +67,7 @@ static void maps_with_the_largest_blocks(void **state)
     }
 }
 
-static void every_page_of_an_odd_range_is_right(void **state)
-{
+static void every_page_of_an_odd_range_is_right(void **state) {
     struct pagetable table = make_table();
     uint64_t address = MIB(6) + KIB(12), pa = GIB(1) + MIB(6) + KIB(12), size = MIB(3) + KIB(20);
 
@@ -85,8 +78,7 @@ static void every_page_of_an_odd_range_is_right(void **state)
     }
 }
 
-static void refuses_what_cannot_be(void **state)
-{
+static void refuses_what_cannot_be(void **state) {
     struct pagetable table = make_table();
 
     (void)state;
@@ -101,8 +93,7 @@ static void refuses_what_cannot_be(void **state)
     assert_int_equal(pagetable_map(&table, 0, 0, UINT64_MAX - PAGE_MASK, DESC_AF), ERR_RANGE);
 }
 
-static void maps_nothing_over_something(void **state)
-{
+static void maps_nothing_over_something(void **state) {
     struct pagetable table = make_table();
 
     (void)state;
@@ -115,8 +106,7 @@ static void maps_nothing_over_something(void **state)
 }
 
 // A range whose tables are there already, from a smaller neighbour, is filled with smaller blocks.
-static void fills_the_rest_of_a_table(void **state)
-{
+static void fills_the_rest_of_a_table(void **state) {
     struct pagetable table = make_table();
 
     (void)state;
@@ -127,21 +117,16 @@ static void fills_the_rest_of_a_table(void **state)
 }
 
 // Two pages in two last-level tables need four tables; with fewer, nothing may be mapped.
-static void leaves_nothing_mapped_without_memory(void **state)
-{
+static void leaves_nothing_mapped_without_memory(void **state) {
     (void)state;
     for (unsigned left = 0; left <= 4; left++) {
         unsigned total = 0;
 
         host_reset();
-        while (memory_alloc_pages(1) != NULL) {
-            total++;
-        }
+        while (memory_alloc_pages(1) != NULL) { total++; }
         host_reset();
         struct pagetable table = make_table();
-        for (unsigned i = 1; i < total - left; i++) {
-            assert_non_null(memory_alloc_pages(1));
-        }
+        for (unsigned i = 1; i < total - left; i++) { assert_non_null(memory_alloc_pages(1)); }
         int status = pagetable_map(&table, MIB(2) - KIB(4), GIB(1), KIB(8), DESC_AF);
         assert_int_equal(status, left < 4 ? ERR_NO_MEMORY : OK);
         assert_int_equal(use(&table, MIB(2) - KIB(4)).mapped, left == 4);
@@ -149,8 +134,7 @@ static void leaves_nothing_mapped_without_memory(void **state)
     }
 }
 
-static void a_window_opens_and_closes(void **state)
-{
+static void a_window_opens_and_closes(void **state) {
     struct pagetable table = make_table();
     uint64_t *entry = memory_alloc_pages(1); // a level 2 table of our own below the root
     uint64_t *level1 = memory_alloc_pages(1);
@@ -169,8 +153,7 @@ static void a_window_opens_and_closes(void **state)
 
 // ---- stage 2 ----------------------------------------------------------------------------------------------
 
-static struct vm *make_vm(unsigned id)
-{
+static struct vm *make_vm(unsigned id) {
     struct vm *vm = memory_alloc(sizeof(*vm));
 
     vm->id = (uint8_t)id;
@@ -178,13 +161,11 @@ static struct vm *make_vm(unsigned id)
     return vm;
 }
 
-static struct model_translation guest_use(const struct vm *vm, gpa_t gpa)
-{
+static struct model_translation guest_use(const struct vm *vm, gpa_t gpa) {
     return model_use_guest(vm->arch.vttbr, vm->arch.vtcr, gpa);
 }
 
-static void a_guest_sees_its_memory_and_nothing_else(void **state)
-{
+static void a_guest_sees_its_memory_and_nothing_else(void **state) {
     static const unsigned top_bits[] = {32, 36, 40, 40, 40, 40}; // by PARange
 
     (void)state;
@@ -217,8 +198,7 @@ static void a_guest_sees_its_memory_and_nothing_else(void **state)
     }
 }
 
-static void a_gigabyte_is_one_block(void **state)
-{
+static void a_gigabyte_is_one_block(void **state) {
     struct vm *vm = make_vm(0);
 
     (void)state;
@@ -226,8 +206,7 @@ static void a_gigabyte_is_one_block(void **state)
     assert_int_equal(guest_use(vm, GIB(6)).size, GIB(1));
 }
 
-static void every_vm_has_its_own_vmid(void **state)
-{
+static void every_vm_has_its_own_vmid(void **state) {
     struct vm *vm[MAX_VMS];
 
     (void)state;
@@ -237,24 +216,19 @@ static void every_vm_has_its_own_vmid(void **state)
         assert_int_not_equal(vm[i]->arch.vttbr >> VTTBR_VMID_SHIFT, 0);
     }
     for (unsigned round = 0; round < 2; round++) { // the second time from the TLB
-        for (unsigned i = 0; i < MAX_VMS; i++) {
-            assert_int_equal(guest_use(vm[i], GIB(1)).pa, GIB(1) + i * MIB(2));
-        }
+        for (unsigned i = 0; i < MAX_VMS; i++) { assert_int_equal(guest_use(vm[i], GIB(1)).pa, GIB(1) + i * MIB(2)); }
     }
 }
 
-static void fails_without_memory(void **state)
-{
+static void fails_without_memory(void **state) {
     static struct vm vm;
 
     (void)state;
-    while (memory_alloc_pages(1) != NULL) {
-    }
+    while (memory_alloc_pages(1) != NULL) {}
     assert_int_equal(stage2_init(&vm), ERR_NO_MEMORY);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(maps_with_the_largest_blocks, setup),
         cmocka_unit_test_setup(every_page_of_an_odd_range_is_right, setup),

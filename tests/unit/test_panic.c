@@ -15,22 +15,15 @@
 static char output[4096];
 static size_t length;
 
-static void put_now(char c)
-{
-    if (length < sizeof(output) - 1) {
-        output[length++] = c;
-    }
+static void put_now(char c) {
+    if (length < sizeof(output) - 1) { output[length++] = c; }
 }
 
 static const struct uart_ops uart = {.put_now = put_now};
 
-static void provoke(bool condition)
-{
-    ASSERT(condition);
-}
+static void provoke(bool condition) { ASSERT(condition); }
 
-static void the_first_panic_says_all_and_the_second_its_reason(void **state)
-{
+static void the_first_panic_says_all_and_the_second_its_reason(void **state) {
     static struct vm vm = {.name = "linux"};
     static struct vcpu vcpu = {.vm = &vm, .index = 3};
 
@@ -62,8 +55,7 @@ static void the_first_panic_says_all_and_the_second_its_reason(void **state)
     assert_null(strstr(output, "VM linux"));
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_panic_says_all_and_the_second_its_reason),
     };

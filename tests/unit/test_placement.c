@@ -12,26 +12,20 @@ struct system {
     struct sched_core_load loads[CORES];
 };
 
-static void set_up(struct system *system)
-{
+static void set_up(struct system *system) {
     memset(system, 0, sizeof(*system));
     system->machine = (struct sched_machine){.cores = system->loads, .core_count = CORES};
 }
 
-static struct sched_request reserved(uint64_t budget, uint64_t deadline, uint64_t period,
-                                     int32_t core)
-{
+static struct sched_request reserved(uint64_t budget, uint64_t deadline, uint64_t period, int32_t core) {
     return (struct sched_request){.task = {budget, deadline, period}, .core = core};
 }
 
-static struct sched_request best_effort(uint32_t weight, uint32_t vm)
-{
+static struct sched_request best_effort(uint32_t weight, uint32_t vm) {
     return (struct sched_request){.weight = weight, .vm = vm, .core = SCHED_CORE_AUTO};
 }
 
-static void place_on(struct system *system, const struct sched_request *request, int32_t core,
-                     enum sched_step step)
-{
+static void place_on(struct system *system, const struct sched_request *request, int32_t core, enum sched_step step) {
     struct sched_placement placement;
 
     assert_int_equal(sched_place(&system->machine, request, &placement), SCHED_ADMITTED);
@@ -39,8 +33,7 @@ static void place_on(struct system *system, const struct sched_request *request,
     assert_int_equal(placement.step, step);
 }
 
-static void a_reservation_goes_to_the_least_used_core_that_passes(void **state)
-{
+static void a_reservation_goes_to_the_least_used_core_that_passes(void **state) {
     struct system s;
     struct sched_request request;
 
@@ -64,12 +57,10 @@ static void a_reservation_goes_to_the_least_used_core_that_passes(void **state)
     }
     request = reserved(40, 40, 400, SCHED_CORE_AUTO);
     place_on(&s, &request, 1, SCHED_STEP_LEAST_USED);
-    assert_int_equal(sched_core_utilisation(&s.loads[1]),
-                     SCHED_UTILISATION_ONE / 2 + (SCHED_UTILISATION_ONE + 9) / 10);
+    assert_int_equal(sched_core_utilisation(&s.loads[1]), SCHED_UTILISATION_ONE / 2 + (SCHED_UTILISATION_ONE + 9) / 10);
 }
 
-static void interrupts_of_a_core_count(void **state)
-{
+static void interrupts_of_a_core_count(void **state) {
     struct system s;
     struct sched_request request = reserved(50, 100, 100, SCHED_CORE_AUTO);
 
@@ -83,8 +74,7 @@ static void interrupts_of_a_core_count(void **state)
     assert_int_equal(s.loads[0].task_count, 1);
 }
 
-static void a_refusal_says_where_when_and_what_would_fit(void **state)
-{
+static void a_refusal_says_where_when_and_what_would_fit(void **state) {
     struct system s;
     struct sched_placement placement;
     struct sched_request request;
@@ -123,17 +113,15 @@ static void a_refusal_says_where_when_and_what_would_fit(void **state)
     assert_int_equal(placement.smallest_period, 0);
 }
 
-static enum sched_outcome admit_beside(const struct sched_task *here, uint64_t budget,
-                                       uint64_t deadline, uint64_t period)
-{
+static enum sched_outcome admit_beside(const struct sched_task *here, uint64_t budget, uint64_t deadline,
+                                       uint64_t period) {
     struct sched_task tasks[2] = {*here, {budget, deadline, period}};
     struct sched_verdict verdict;
 
     return sched_admit(tasks, 2, NULL, 0, &verdict);
 }
 
-static void advice_is_exact_to_the_tick(void **state)
-{
+static void advice_is_exact_to_the_tick(void **state) {
     struct random random = random_start("advice", 0xad1ce);
 
     (void)state;
@@ -145,31 +133,26 @@ static void advice_is_exact_to_the_tick(void **state)
         uint64_t budget = random_in(&random, 1, period);
         struct sched_request request = reserved(budget, period, period, SCHED_CORE_AUTO);
 
-        load.tasks[0] = (struct sched_task){random_in(&random, 1, 20), random_in(&random, 20, 50),
-                                            random_in(&random, 50, 150)};
-        if (sched_place(&machine, &request, &placement) == SCHED_ADMITTED) {
-            continue;
-        }
+        load.tasks[0] =
+            (struct sched_task){random_in(&random, 1, 20), random_in(&random, 20, 50), random_in(&random, 50, 150)};
+        if (sched_place(&machine, &request, &placement) == SCHED_ADMITTED) { continue; }
 
         uint64_t most = placement.largest_budget;
         uint64_t least = placement.smallest_period;
 
         assert_true(most < budget && least > period);
-        assert_true(most == 0 ||
-                    admit_beside(&load.tasks[0], most, period, period) == SCHED_ADMITTED);
+        assert_true(most == 0 || admit_beside(&load.tasks[0], most, period, period) == SCHED_ADMITTED);
         assert_int_equal(admit_beside(&load.tasks[0], most + 1, period, period), SCHED_REFUSED);
         assert_int_equal(admit_beside(&load.tasks[0], budget, least, least), SCHED_ADMITTED);
         assert_int_equal(admit_beside(&load.tasks[0], budget, least - 1, least - 1), SCHED_REFUSED);
     }
 }
 
-static void requests_out_of_range_are_malformed(void **state)
-{
+static void requests_out_of_range_are_malformed(void **state) {
     struct system s;
     struct sched_placement placement;
-    struct sched_request requests[] = {reserved(5, 10, 10, CORES), reserved(5, 10, 10, -2),
-                                       reserved(0, 10, 10, 0), reserved(5, 11, 10, 0),
-                                       best_effort(SCHED_CORES_MAX * 1000, 0)};
+    struct sched_request requests[] = {reserved(5, 10, 10, CORES), reserved(5, 10, 10, -2), reserved(0, 10, 10, 0),
+                                       reserved(5, 11, 10, 0), best_effort(SCHED_CORES_MAX * 1000, 0)};
 
     (void)state;
     set_up(&s);
@@ -179,17 +162,14 @@ static void requests_out_of_range_are_malformed(void **state)
     }
 }
 
-static void a_full_core_refuses_without_an_instant(void **state)
-{
+static void a_full_core_refuses_without_an_instant(void **state) {
     struct system s;
     struct sched_placement placement;
     struct sched_request request = reserved(1, 1000, 1000, 0);
 
     (void)state;
     set_up(&s);
-    for (uint32_t i = 0; i < SCHED_MEMBERS_MAX; i++) {
-        place_on(&s, &request, 0, SCHED_STEP_FIXED);
-    }
+    for (uint32_t i = 0; i < SCHED_MEMBERS_MAX; i++) { place_on(&s, &request, 0, SCHED_STEP_FIXED); }
     assert_int_equal(sched_place(&s.machine, &request, &placement), SCHED_REFUSED);
     assert_int_equal(placement.core, 0);
     assert_int_equal(placement.verdict.at, 0);
@@ -200,8 +180,7 @@ static void a_full_core_refuses_without_an_instant(void **state)
     place_on(&s, &request, 1, SCHED_STEP_BEST_EFFORT);
 }
 
-static void best_effort_balances_weight_and_spreads_siblings(void **state)
-{
+static void best_effort_balances_weight_and_spreads_siblings(void **state) {
     struct system s;
     struct sched_request request = reserved(80, 100, 100, 0);
 
@@ -221,8 +200,7 @@ static void best_effort_balances_weight_and_spreads_siblings(void **state)
     place_on(&s, &request, 0, SCHED_STEP_BEST_EFFORT);
 }
 
-static void a_whole_set_is_placed_fixed_first_and_largest_first(void **state)
-{
+static void a_whole_set_is_placed_fixed_first_and_largest_first(void **state) {
     struct system s;
     struct sched_placement placements[7];
     const struct sched_request requests[7] = {
@@ -239,17 +217,14 @@ static void a_whole_set_is_placed_fixed_first_and_largest_first(void **state)
     (void)state;
     set_up(&s);
     assert_int_equal(sched_place_all(&s.machine, requests, placements, 7), 0);
-    for (size_t i = 0; i < 7; i++) {
-        assert_int_equal(placements[i].core, cores[i]);
-    }
+    for (size_t i = 0; i < 7; i++) { assert_int_equal(placements[i].core, cores[i]); }
     assert_int_equal(placements[0].step, SCHED_STEP_BEST_EFFORT);
     assert_int_equal(placements[5].step, SCHED_STEP_FIXED);
     assert_int_equal(placements[6].step, SCHED_STEP_LEAST_USED);
 }
 
 /* Spread evenly the two halves leave no room for the whole core; packed they do. */
-static void best_fit_saves_a_set_that_spreading_cannot_place(void **state)
-{
+static void best_fit_saves_a_set_that_spreading_cannot_place(void **state) {
     struct sched_core_load loads[2] = {0};
     struct sched_machine machine = {.cores = loads, .core_count = 2};
     struct sched_placement placements[5];
@@ -267,8 +242,7 @@ static void best_fit_saves_a_set_that_spreading_cannot_place(void **state)
     assert_int_equal(loads[0].member_count + loads[1].member_count, 5);
 }
 
-static void what_finds_no_place_is_reported_and_the_rest_stays(void **state)
-{
+static void what_finds_no_place_is_reported_and_the_rest_stays(void **state) {
     struct sched_core_load loads[1] = {0};
     struct sched_machine machine = {.cores = loads, .core_count = 1};
     struct sched_placement placements[3];
@@ -287,22 +261,18 @@ static void what_finds_no_place_is_reported_and_the_rest_stays(void **state)
 }
 
 /* UUniFast-discard (Davis & Burns 2009): splits with a share above one are thrown away. */
-static void random_utilisations(struct random *random, double *shares, uint32_t count, double total)
-{
+static void random_utilisations(struct random *random, double *shares, uint32_t count, double total) {
     bool valid;
 
     do {
         valid = true;
         random_shares(random, shares, count, total);
-        for (uint32_t i = 0; i < count; i++) {
-            valid = valid && shares[i] <= 1;
-        }
+        for (uint32_t i = 0; i < count; i++) { valid = valid && shares[i] <= 1; }
     } while (!valid);
 }
 
 /* Per mille of random sets of 12 on 4 cores that find places, whole and one by one. */
-static void accepted(double load, uint32_t sets, uint32_t *whole, uint32_t *in_order)
-{
+static void accepted(double load, uint32_t sets, uint32_t *whole, uint32_t *in_order) {
     struct random random = random_start("sets to place", 0x91ace);
 
     *whole = 0;
@@ -324,8 +294,7 @@ static void accepted(double load, uint32_t sets, uint32_t *whole, uint32_t *in_o
         set_up(&s);
         *whole += sched_place_all(&s.machine, requests, placements, 12) == 0 ? 1 : 0;
         set_up(&s);
-        while (placed < 12 &&
-               sched_place(&s.machine, &requests[placed], &placements[placed]) == SCHED_ADMITTED) {
+        while (placed < 12 && sched_place(&s.machine, &requests[placed], &placements[placed]) == SCHED_ADMITTED) {
             placed++;
         }
         *in_order += placed == 12 ? 1 : 0;
@@ -335,8 +304,7 @@ static void accepted(double load, uint32_t sets, uint32_t *whole, uint32_t *in_o
 }
 
 /* Known for these sets: 2 % in arrival order and 93 % first-fit decreasing at 0.95; 14 % at 0.90. */
-static void known_shares_of_random_sets_are_reached(void **state)
-{
+static void known_shares_of_random_sets_are_reached(void **state) {
     uint32_t whole;
     uint32_t in_order;
 
@@ -351,8 +319,7 @@ static void known_shares_of_random_sets_are_reached(void **state)
     assert_in_range(in_order, 80, 220);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_reservation_goes_to_the_least_used_core_that_passes),
         cmocka_unit_test(interrupts_of_a_core_count),

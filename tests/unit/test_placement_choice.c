@@ -12,45 +12,38 @@ static struct sched_core_load cores[CORES];
 static struct sched_machine machine = {cores, CORES};
 static struct sched_placement placement;
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     memset(cores, 0, sizeof(cores));
     machine.core_count = CORES;
     return 0;
 }
 
-static void task(unsigned core, uint64_t budget, uint64_t deadline, uint64_t period)
-{
+static void task(unsigned core, uint64_t budget, uint64_t deadline, uint64_t period) {
     struct sched_core_load *load = &cores[core];
 
     load->tasks[load->task_count++] = (struct sched_task){budget, deadline, period};
 }
 
-static void source(unsigned core, uint64_t cost, uint64_t distance)
-{
+static void source(unsigned core, uint64_t cost, uint64_t distance) {
     struct sched_core_load *load = &cores[core];
 
     load->sources[load->source_count++] = (struct sched_source){.cost = cost, .distance = distance};
 }
 
-static enum sched_outcome place(uint64_t budget, uint64_t deadline, uint64_t period)
-{
-    const struct sched_request request = {.task = {budget, deadline, period},
-                                          .core = SCHED_CORE_AUTO};
+static enum sched_outcome place(uint64_t budget, uint64_t deadline, uint64_t period) {
+    const struct sched_request request = {.task = {budget, deadline, period}, .core = SCHED_CORE_AUTO};
 
     return sched_place(&machine, &request, &placement);
 }
 
-static enum sched_outcome place_best_effort(uint32_t weight, uint32_t vm)
-{
+static enum sched_outcome place_best_effort(uint32_t weight, uint32_t vm) {
     const struct sched_request request = {.weight = weight, .vm = vm, .core = SCHED_CORE_AUTO};
 
     return sched_place(&machine, &request, &placement);
 }
 
-static void utilisation_adds_tasks_and_sources(void **state)
-{
+static void utilisation_adds_tasks_and_sources(void **state) {
     (void)state;
     task(0, 1, 4, 4);
     task(0, 1, 8, 8);
@@ -63,8 +56,7 @@ static void utilisation_adds_tasks_and_sources(void **state)
 }
 
 /* Rounded up, by little, however long the period is. */
-static void utilisation_of_long_periods_is_close(void **state)
-{
+static void utilisation_of_long_periods_is_close(void **state) {
     (void)state;
     for (unsigned shift = 0; shift < 61; shift++) {
         const uint64_t unit = UINT64_C(1) << shift;
@@ -78,8 +70,7 @@ static void utilisation_of_long_periods_is_close(void **state)
     }
 }
 
-static void interrupts_make_a_core_less_wanted(void **state)
-{
+static void interrupts_make_a_core_less_wanted(void **state) {
     (void)state;
     source(0, 1, 100);
     source(0, 30, 100);
@@ -91,17 +82,13 @@ static void interrupts_make_a_core_less_wanted(void **state)
     assert_int_equal(placement.core, 0);
 }
 
-static void the_closest_refusal_is_told(void **state)
-{
-    static const uint64_t others[][CORES] = {
-        {90, 80, 85}, {80, 90, 85}, {85, 90, 80}, {90, 85, 80}, {80, 80, 90}};
+static void the_closest_refusal_is_told(void **state) {
+    static const uint64_t others[][CORES] = {{90, 80, 85}, {80, 90, 85}, {85, 90, 80}, {90, 85, 80}, {80, 80, 90}};
     static const int32_t closest[] = {1, 0, 2, 2, 0};
 
     for (unsigned i = 0; i < sizeof(closest) / sizeof(closest[0]); i++) {
         setup(state);
-        for (unsigned core = 0; core < CORES; core++) {
-            task(core, others[i][core], 100, 100);
-        }
+        for (unsigned core = 0; core < CORES; core++) { task(core, others[i][core], 100, 100); }
         assert_int_equal(place(50, 100, 100), SCHED_REFUSED);
         assert_int_equal(placement.core, closest[i]);
         assert_true(placement.largest_budget == 20);
@@ -110,14 +97,11 @@ static void the_closest_refusal_is_told(void **state)
 }
 
 /* A core that has no room for one more tells no instant; one that was tested does. */
-static void a_tested_core_says_more_than_a_full_one(void **state)
-{
+static void a_tested_core_says_more_than_a_full_one(void **state) {
     for (unsigned full = 0; full < 2; full++) {
         setup(state);
         machine.core_count = 2;
-        for (unsigned i = 0; i < SCHED_MEMBERS_MAX; i++) {
-            cores[full].member_count++;
-        }
+        for (unsigned i = 0; i < SCHED_MEMBERS_MAX; i++) { cores[full].member_count++; }
         task(1 - full, 90, 100, 100);
         assert_int_equal(place(50, 100, 100), SCHED_REFUSED);
         assert_int_equal(placement.core, 1 - full);
@@ -126,8 +110,7 @@ static void a_tested_core_says_more_than_a_full_one(void **state)
     }
 }
 
-static void siblings_spread_before_weight_balances(void **state)
-{
+static void siblings_spread_before_weight_balances(void **state) {
     (void)state;
     assert_int_equal(place_best_effort(10, 7), SCHED_ADMITTED);
     assert_int_equal(placement.core, 0);
@@ -145,8 +128,7 @@ static void siblings_spread_before_weight_balances(void **state)
 }
 
 /* With a quarter of the core left, weight 25 there is worth what weight 100 is on an empty one. */
-static void weight_counts_against_the_time_that_is_free(void **state)
-{
+static void weight_counts_against_the_time_that_is_free(void **state) {
     (void)state;
     machine.core_count = 2;
     task(0, 75, 100, 100);
@@ -158,8 +140,7 @@ static void weight_counts_against_the_time_that_is_free(void **state)
     assert_int_equal(placement.core, 1); /* 25/72 against 100/140 */
 }
 
-static void only_smaller_advice_is_better(void **state)
-{
+static void only_smaller_advice_is_better(void **state) {
     (void)state;
     machine.core_count = 2;
     task(0, 60, 100, 100);
@@ -169,8 +150,7 @@ static void only_smaller_advice_is_better(void **state)
     assert_true(placement.smallest_period > 100 && placement.smallest_period < 150);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(utilisation_adds_tasks_and_sources, setup),
         cmocka_unit_test_setup(utilisation_of_long_periods_is_close, setup),

@@ -9,9 +9,8 @@
 
 #include "tests/unit/call_world.h"
 
-#define ID(base, n) ((base) + (n))
-#define assert_call(expected, id, a, b, c) \
-    assert_true((uint64_t)(int64_t)(expected) == world_call(id, a, b, c))
+#define ID(base, n)                        ((base) + (n))
+#define assert_call(expected, id, a, b, c) assert_true((uint64_t)(int64_t)(expected) == world_call(id, a, b, c))
 
 enum {
     CPU_SUSPEND = 1,
@@ -24,27 +23,23 @@ enum {
 };
 #define UPPER_GARBAGE 0xdead000000000000ull
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     world_init();
     return 0;
 }
 
-static void psci_tells_its_version(void **state)
-{
+static void psci_tells_its_version(void **state) {
     (void)state;
     assert_call(0x10001, PSCI_VERSION, 0, 0, 0);
     assert_call(0x10001, UPPER_GARBAGE | PSCI_VERSION, 0, 0, 0);
     assert_call(2, ID(PSCI_BASE, MIGRATE_INFO_TYPE), 0, 0, 0);
 }
 
-static void psci_features_names_what_is_there(void **state)
-{
+static void psci_features_names_what_is_there(void **state) {
     static const uint32_t there[] = {
-        0x84000000, 0x84000001, 0xc4000001, 0x84000002, 0x84000003,
-        0xc4000003, 0x84000004, 0xc4000004, 0x84000006, 0x84000008,
-        0x84000009, 0x8400000a, 0x84000012, 0xc4000012, 0x80000000,
+        0x84000000, 0x84000001, 0xc4000001, 0x84000002, 0x84000003, 0xc4000003, 0x84000004, 0xc4000004,
+        0x84000006, 0x84000008, 0x84000009, 0x8400000a, 0x84000012, 0xc4000012, 0x80000000,
     };
     static const uint32_t not_there[] = {
         0xc4000000, 0xc4000002, 0x84000005, 0xc4000005, 0xc4000006, 0x84000007, 0xc4000008,
@@ -59,11 +54,9 @@ static void psci_features_names_what_is_there(void **state)
     }
 }
 
-static void an_unknown_call_is_not_supported(void **state)
-{
-    static const uint32_t ids[] = {0,          1,          0x84000005, 0x84000013,
-                                   0xc4000000, 0x80000002, 0x8600ff02, 0xc6000000,
-                                   0xc6000022, 0xc5000022, 0x84000054, 0xffffffff};
+static void an_unknown_call_is_not_supported(void **state) {
+    static const uint32_t ids[] = {0,          1,          0x84000005, 0x84000013, 0xc4000000, 0x80000002,
+                                   0x8600ff02, 0xc6000000, 0xc6000022, 0xc5000022, 0x84000054, 0xffffffff};
     (void)state;
     for (unsigned i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
         assert_call(SMCCC_NOT_SUPPORTED, ids[i], 1, 2, 3);
@@ -73,8 +66,7 @@ static void an_unknown_call_is_not_supported(void **state)
     }
 }
 
-static void cpu_on_starts_a_vcpu_once(void **state)
-{
+static void cpu_on_starts_a_vcpu_once(void **state) {
     (void)state;
     assert_call(PSCI_SUCCESS, PSCI_CPU_ON_64, 1, WORLD_RAM_GPA + 0x80, 0x123456789abcull);
     assert_ptr_equal(world.other.inbox.head, &world.vcpu[1]);
@@ -89,18 +81,16 @@ static void cpu_on_starts_a_vcpu_once(void **state)
     assert_call(1, ID(PSCI_BASE, AFFINITY_INFO), 2, 0, 0);
 }
 
-static void a_32_bit_cpu_on_has_32_bit_arguments(void **state)
-{
+static void a_32_bit_cpu_on_has_32_bit_arguments(void **state) {
     (void)state;
-    assert_call(PSCI_SUCCESS, ID(PSCI_BASE, CPU_ON), UPPER_GARBAGE | 2,
-                UPPER_GARBAGE | WORLD_RAM_GPA, UPPER_GARBAGE | 7);
+    assert_call(PSCI_SUCCESS, ID(PSCI_BASE, CPU_ON), UPPER_GARBAGE | 2, UPPER_GARBAGE | WORLD_RAM_GPA,
+                UPPER_GARBAGE | 7);
     assert_true(world.vcpu[2].on);
     assert_true(world.vcpu[2].start_entry == WORLD_RAM_GPA);
     assert_true(world.vcpu[2].start_arg == 7);
 }
 
-static void cpu_on_refuses_what_cannot_run(void **state)
-{
+static void cpu_on_refuses_what_cannot_run(void **state) {
     (void)state;
     assert_call(PSCI_INVALID_PARAMETERS, PSCI_CPU_ON_64, WORLD_VCPUS, WORLD_RAM_GPA, 0);
     assert_call(PSCI_INVALID_PARAMETERS, PSCI_CPU_ON_64, 0x100, WORLD_RAM_GPA, 0);
@@ -112,8 +102,7 @@ static void cpu_on_refuses_what_cannot_run(void **state)
     assert_false(world.vcpu[1].on);
 }
 
-static void affinity_info_knows_level_0_only(void **state)
-{
+static void affinity_info_knows_level_0_only(void **state) {
     (void)state;
     assert_call(0, ID(PSCI_BASE_64, AFFINITY_INFO), 0, 0, 0);
     assert_call(PSCI_INVALID_PARAMETERS, ID(PSCI_BASE_64, AFFINITY_INFO), 0, 1, 0);
@@ -121,8 +110,7 @@ static void affinity_info_knows_level_0_only(void **state)
     assert_call(PSCI_NOT_SUPPORTED, ID(PSCI_BASE, MIGRATE), 0, 0, 0);
 }
 
-static void suspend_waits_whatever_the_type(void **state)
-{
+static void suspend_waits_whatever_the_type(void **state) {
     (void)state;
     assert_call(PSCI_SUCCESS, ID(PSCI_BASE, CPU_SUSPEND), 0x00010000, WORLD_RAM_GPA, 0);
     assert_int_equal(world.vcpu[0].state, VCPU_BLOCKED);
@@ -132,8 +120,7 @@ static void suspend_waits_whatever_the_type(void **state)
     assert_int_equal(world.vcpu[0].state, VCPU_READY);
 }
 
-static void a_guest_ends_itself(void **state)
-{
+static void a_guest_ends_itself(void **state) {
     (void)state;
     assert_call(PSCI_INVALID_PARAMETERS, ID(PSCI_BASE_64, SYSTEM_RESET2), 0x80000000, 0, 0);
     assert_call(PSCI_INVALID_PARAMETERS, ID(PSCI_BASE_64, SYSTEM_RESET2), 1, 0, 0);
@@ -153,8 +140,7 @@ static void a_guest_ends_itself(void **state)
     assert_int_equal(world.vm.state, VM_STOPPING); // it was the last
 }
 
-static void smccc_describes_itself(void **state)
-{
+static void smccc_describes_itself(void **state) {
     (void)state;
     assert_call(0x10002, SMCCC_VERSION, 0, 0, 0);
     assert_call(0, SMCCC_ARCH_FEATURES, SMCCC_VERSION, 0, 0);
@@ -164,8 +150,7 @@ static void smccc_describes_itself(void **state)
     assert_call(-1, SMCCC_ARCH_FEATURES, PSCI_VERSION, 0, 0);
 }
 
-static void workarounds_are_the_firmwares(void **state)
-{
+static void workarounds_are_the_firmwares(void **state) {
     (void)state;
     world.workaround_feature = -1;
     assert_call(-1, SMCCC_ARCH_FEATURES, SMCCC_ARCH_WORKAROUND_1, 0, 0);
@@ -180,8 +165,7 @@ static void workarounds_are_the_firmwares(void **state)
     assert_int_equal(world.workaround_argument, 1);
 }
 
-static void trng_gives_what_the_firmware_gives(void **state)
-{
+static void trng_gives_what_the_firmware_gives(void **state) {
     (void)state;
     assert_call(0x10000, TRNG_VERSION, 0, 0, 0);
     assert_call(0, ID(TRNG_BASE, 1), TRNG_RND_64, 0, 0);
@@ -198,8 +182,7 @@ static void trng_gives_what_the_firmware_gives(void **state)
     assert_true(world_result(1) == 0x11111111);
 }
 
-static void trng_invents_nothing(void **state)
-{
+static void trng_invents_nothing(void **state) {
     (void)state;
     assert_call(-3, TRNG_RND_64, 64, 0, 0);
     world.entropy = 1;
@@ -210,13 +193,11 @@ static void trng_invents_nothing(void **state)
     assert_call(-2, ID(TRNG_BASE, 3), 97, 0, 0);
 }
 
-static void stolen_time_is_kept_once_asked_for(void **state)
-{
+static void stolen_time_is_kept_once_asked_for(void **state) {
     struct vcpu *vcpu = &world.vcpu[0];
     const uint64_t *record = vcpu->arch.stolen;
     (void)state;
-    struct model_translation t =
-        model_use_guest(world.vm.arch.vttbr, world.vm.arch.vtcr, STOLEN_TIME_GPA);
+    struct model_translation t = model_use_guest(world.vm.arch.vttbr, world.vm.arch.vtcr, STOLEN_TIME_GPA);
     assert_true(t.mapped && t.size == PAGE_SIZE);
     assert_call(0, PV_TIME_BASE, PV_TIME_BASE + 1, 0, 0);
     assert_call(-1, PV_TIME_BASE, PV_TIME_BASE + 2, 0, 0);
@@ -231,8 +212,7 @@ static void stolen_time_is_kept_once_asked_for(void **state)
     assert_int_equal(record[1], 0);
 }
 
-static void takt_says_who_it_is(void **state)
-{
+static void takt_says_who_it_is(void **state) {
     (void)state;
     assert_call(TAKT_HC_UID_0, SMCCC_VENDOR_HYP_UID, 0, 0, 0);
     assert_int_equal(world_result(1), TAKT_HC_UID_1);
@@ -244,8 +224,7 @@ static void takt_says_who_it_is(void **state)
     assert_call(1 << 16, TAKT_HC_VERSION, 0, 0, 0);
 }
 
-static void a_hypercall_timer_fires_once_and_never_early(void **state)
-{
+static void a_hypercall_timer_fires_once_and_never_early(void **state) {
     struct timer_queue *timers = &host_cpu->timers;
     (void)state;
     // 1,000,000 is now; the virtual clock is 1,000 behind; the least distance is 50,000.
@@ -263,8 +242,7 @@ static void a_hypercall_timer_fires_once_and_never_early(void **state)
     assert_null(timer_queue_pop(timers, UINT64_MAX, UINT64_MAX));
 }
 
-static void a_hypercall_timer_keeps_its_distance(void **state)
-{
+static void a_hypercall_timer_keeps_its_distance(void **state) {
     (void)state;
     assert_call(0, TAKT_HC_TIMER_SET, 0, 0, 17);
     assert_int_equal(world_result(1), 1000000 - 1000 + 50000);
@@ -281,8 +259,7 @@ static void a_hypercall_timer_keeps_its_distance(void **state)
     assert_call(TAKT_HC_INVALID, TAKT_HC_TIMER_SET, 0, 0, (1ull << 32) + 17);
 }
 
-static void figures_of_the_core_are_for_observers(void **state)
-{
+static void figures_of_the_core_are_for_observers(void **state) {
     struct vcpu *vcpu = &world.vcpu[0];
     (void)state;
     host_cpu->stats.masked_max = 4711;
@@ -310,14 +287,11 @@ static void figures_of_the_core_are_for_observers(void **state)
     host_cpu->stats.timer.late_min = UINT64_MAX;
     assert_call(0, TAKT_HC_STATS, TAKT_STAT_TIMER_LATE_MIN, 0, 0);
     assert_int_equal(world_result(1), 0);
-    for (unsigned i = 0; i < TAKT_STATS; i++) {
-        assert_call(0, TAKT_HC_STATS, i, 0, 0);
-    }
+    for (unsigned i = 0; i < TAKT_STATS; i++) { assert_call(0, TAKT_HC_STATS, i, 0, 0); }
     assert_call(TAKT_HC_INVALID, TAKT_HC_STATS, UINT64_MAX, 0, 0);
 }
 
-static void mark_gives_both_clocks(void **state)
-{
+static void mark_gives_both_clocks(void **state) {
     (void)state;
     assert_call(0, TAKT_HC_MARK, 99, 0, 0);
     assert_int_equal(world_result(1), 1000000);
@@ -325,8 +299,7 @@ static void mark_gives_both_clocks(void **state)
 }
 
 #define TEST(f) cmocka_unit_test_setup(f, setup)
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(psci_tells_its_version),
         TEST(psci_features_names_what_is_there),

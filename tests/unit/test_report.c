@@ -7,8 +7,7 @@
 static const struct boot_times times = {.entered = 1000, .checked = 501000, .hashing = 123456};
 static struct board board;
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     (void)state;
     boot(NULL);
     log_direct(0); // the report is printed while booting
@@ -24,25 +23,20 @@ static int set_up(void **state)
     return 0;
 }
 
-static void assert_line(const char *line)
-{
+static void assert_line(const char *line) {
     char whole[200];
 
     snprintf(whole, sizeof(whole), "\r\n[takt] %s\r\n", line);
-    if (strstr(uart.text, whole) == NULL) {
-        fail_msg("no line '%s' in:\n%s", line, uart.text);
-    }
+    if (strstr(uart.text, whole) == NULL) { fail_msg("no line '%s' in:\n%s", line, uart.text); }
 }
 
-static void it_says_who_got_what(void **state)
-{
+static void it_says_who_got_what(void **state) {
     (void)state;
     report_system(&board, &system_desc, &times);
     assert_memory_equal(uart.text, "[takt] Takt on test,board: 2 cores, counter 1000000000 Hz", 56);
     assert_line("boot: system checked after 500.000 us, of which hashing took 123.456 us");
     assert_line("  board                   0x0040000000..0x007fffffff 1048576 KiB");
-    assert_line(
-        "  beta                    0x0048000000..0x004fffffff  131072 KiB, seen at 0x40000000");
+    assert_line("  beta                    0x0048000000..0x004fffffff  131072 KiB, seen at 0x40000000");
     assert_line("core vm                      vcpu utilisation budget-us period-us deadline-us "
                 "blackout-us");
     assert_line("   0 alpha                      0       20.0%       200      1000         500"
@@ -54,13 +48,11 @@ static void it_says_who_got_what(void **state)
     assert_true(uart.length < 3072);
 }
 
-static void warnings_name_what_they_are_about(void **state)
-{
+static void warnings_name_what_they_are_about(void **state) {
     (void)state;
     system_desc.deterministic = true;
     system_desc.vms[1].device_count = 1;
-    system_desc.vms[1].devices[0] =
-        (struct device_desc){.path = "/dma@1000", .unprotected_dma = true};
+    system_desc.vms[1].devices[0] = (struct device_desc){.path = "/dma@1000", .unprotected_dma = true};
     board.cpu_total = 12;
     report_system(&board, &system_desc, &times);
     assert_line("warning: `deterministic`: the guests' seeds are fixed and known; for tests only");
@@ -68,8 +60,7 @@ static void warnings_name_what_they_are_about(void **state)
     assert_line("warning: 2 of the board's 12 cores are used: that is the limit");
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(it_says_who_got_what, set_up),
         cmocka_unit_test_setup(warnings_name_what_they_are_about, set_up),

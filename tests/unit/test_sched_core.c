@@ -6,36 +6,30 @@
 
 #define TURN 100
 
-static void add_best_effort(struct sched_core *core, struct sched_entity *entity, uint32_t weight)
-{
+static void add_best_effort(struct sched_core *core, struct sched_entity *entity, uint32_t weight) {
     assert_int_equal(sched_entity_init_best_effort(entity, weight), SCHED_OK);
     assert_int_equal(sched_add(core, entity), SCHED_OK);
 }
 
-static void add_reserved(struct sched_core *core, struct sched_entity *entity, uint64_t budget,
-                         uint64_t deadline, uint64_t period)
-{
+static void add_reserved(struct sched_core *core, struct sched_entity *entity, uint64_t budget, uint64_t deadline,
+                         uint64_t period) {
     assert_int_equal(sched_entity_init_reserved(entity, budget, deadline, period), SCHED_OK);
     assert_int_equal(sched_add(core, entity), SCHED_OK);
 }
 
 /* Follows the dispatcher's own decisions from `now` to `end`. */
-static void run(struct sched_core *core, uint64_t now, uint64_t end)
-{
+static void run(struct sched_core *core, uint64_t now, uint64_t end) {
     while (now < end) {
         struct sched_decision decision = sched_pick(core, now);
 
-        if (decision.deadline == SCHED_NEVER) {
-            sched_caught_up(core);
-        }
+        if (decision.deadline == SCHED_NEVER) { sched_caught_up(core); }
         assert_true(decision.until > now);
         now = decision.until < end ? decision.until : end;
     }
     sched_pick(core, end);
 }
 
-static void an_empty_core_idles(void **state)
-{
+static void an_empty_core_idles(void **state) {
     struct sched_core core;
     struct sched_decision decision;
 
@@ -48,8 +42,7 @@ static void an_empty_core_idles(void **state)
     assert_false(sched_sole(&core));
 }
 
-static void population_is_bounded_and_an_entity_has_one_core(void **state)
-{
+static void population_is_bounded_and_an_entity_has_one_core(void **state) {
     struct sched_core core;
     struct sched_core other;
     struct sched_entity entities[SCHED_ENTITIES_MAX + 1];
@@ -59,8 +52,7 @@ static void population_is_bounded_and_an_entity_has_one_core(void **state)
     sched_core_init(&other, TURN);
     for (uint32_t i = 0; i <= SCHED_ENTITIES_MAX; i++) {
         assert_int_equal(sched_entity_init_best_effort(&entities[i], 1), SCHED_OK);
-        assert_int_equal(sched_add(&core, &entities[i]),
-                         i < SCHED_ENTITIES_MAX ? SCHED_OK : SCHED_EFULL);
+        assert_int_equal(sched_add(&core, &entities[i]), i < SCHED_ENTITIES_MAX ? SCHED_OK : SCHED_EFULL);
     }
     assert_int_equal(sched_add(&other, &entities[0]), SCHED_EINVAL);
     sched_remove(&core, &entities[0], 1);
@@ -68,8 +60,7 @@ static void population_is_bounded_and_an_entity_has_one_core(void **state)
     assert_int_equal(sched_add(&core, &entities[SCHED_ENTITIES_MAX]), SCHED_OK);
 }
 
-static void a_sole_owner_is_not_held_to_its_budget(void **state)
-{
+static void a_sole_owner_is_not_held_to_its_budget(void **state) {
     struct sched_core core;
     struct sched_entity owner;
     struct sched_entity guest;
@@ -111,8 +102,7 @@ static void a_sole_owner_is_not_held_to_its_budget(void **state)
     assert_int_equal(owner.stats.supplied, 5110 + 3880);
 }
 
-static void a_restarted_server_gets_no_second_budget(void **state)
-{
+static void a_restarted_server_gets_no_second_budget(void **state) {
     struct sched_core core;
     struct sched_entity server;
     struct sched_entity filler[2];
@@ -138,8 +128,7 @@ static void a_restarted_server_gets_no_second_budget(void **state)
     assert_int_equal(sched_remove(&core, &filler[0], 130), 130);
 }
 
-static void best_effort_shares_by_weight_in_background(void **state)
-{
+static void best_effort_shares_by_weight_in_background(void **state) {
     struct sched_core core;
     struct sched_entity server;
     struct sched_entity load[3];
@@ -162,8 +151,7 @@ static void best_effort_shares_by_weight_in_background(void **state)
     }
 }
 
-static void an_interrupted_turn_goes_on(void **state)
-{
+static void an_interrupted_turn_goes_on(void **state) {
     struct sched_core core;
     struct sched_entity server;
     struct sched_entity load[2];
@@ -186,8 +174,7 @@ static void an_interrupted_turn_goes_on(void **state)
     assert_int_equal(sched_pick(&core, 110).until, 210);
 }
 
-static void sleep_earns_no_credit(void **state)
-{
+static void sleep_earns_no_credit(void **state) {
     struct sched_core core;
     struct sched_entity steady;
     struct sched_entity sleeper;
@@ -204,8 +191,7 @@ static void sleep_earns_no_credit(void **state)
 }
 
 /* One leaves as the other comes: the newcomer starts where the first has got to. */
-static void virtual_time_survives_an_idle_moment(void **state)
-{
+static void virtual_time_survives_an_idle_moment(void **state) {
     struct sched_core core;
     struct sched_entity first;
     struct sched_entity second;
@@ -226,8 +212,7 @@ static void virtual_time_survives_an_idle_moment(void **state)
 }
 
 /* Runs until one tick before its turn ends, naps for a tick, and is back at once. */
-static void napping_does_not_beat_a_steady_load(void **state)
-{
+static void napping_does_not_beat_a_steady_load(void **state) {
     struct sched_core core;
     struct sched_entity steady[2];
     struct sched_entity napper;
@@ -256,8 +241,7 @@ static void napping_does_not_beat_a_steady_load(void **state)
     assert_in_range(steady[1].stats.supplied, 142000, 150000);
 }
 
-static void virtual_time_may_wrap(void **state)
-{
+static void virtual_time_may_wrap(void **state) {
     struct sched_core core;
     struct sched_entity load[2];
 
@@ -272,8 +256,7 @@ static void virtual_time_may_wrap(void **state)
     assert_in_range(load[0].stats.supplied, 10000 - TURN, 10000 + TURN);
 }
 
-static void interrupts_of_best_effort_cost_it_its_share(void **state)
-{
+static void interrupts_of_best_effort_cost_it_its_share(void **state) {
     struct sched_core core;
     struct sched_entity noisy;
     struct sched_entity quiet;
@@ -295,8 +278,7 @@ static void interrupts_of_best_effort_cost_it_its_share(void **state)
 }
 
 /* Two servers fill the core; the machine loses time while the first runs. */
-static void misses_are_counted_by_cause(void **state)
-{
+static void misses_are_counted_by_cause(void **state) {
     struct sched_core core;
     struct sched_entity first;
     struct sched_entity second;
@@ -326,13 +308,11 @@ static void misses_are_counted_by_cause(void **state)
     assert_int_equal(second.stats.misses[SCHED_MISS_PLATFORM], 1);
     assert_int_equal(first.stats.misses[SCHED_MISS_DISPATCH], 0);
     assert_int_equal(second.stats.misses[SCHED_MISS_DISPATCH], 0);
-    assert_true(first.stats.misses[SCHED_MISS_BACKLOG] + second.stats.misses[SCHED_MISS_BACKLOG] >
-                0);
+    assert_true(first.stats.misses[SCHED_MISS_BACKLOG] + second.stats.misses[SCHED_MISS_BACKLOG] > 0);
 }
 
 /* What nothing excuses is counted as the dispatcher's: here admission was skipped. */
-static void an_overloaded_core_misses_and_says_so(void **state)
-{
+static void an_overloaded_core_misses_and_says_so(void **state) {
     struct sched_core core;
     struct sched_entity first;
     struct sched_entity second;
@@ -351,8 +331,7 @@ static void an_overloaded_core_misses_and_says_so(void **state)
     assert_int_equal(first.stats.misses[SCHED_MISS_DISPATCH], 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_core_idles),
         cmocka_unit_test(population_is_bounded_and_an_entity_has_one_core),

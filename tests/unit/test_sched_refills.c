@@ -13,8 +13,7 @@ static struct sched_core core;
 static struct sched_entity server, other;
 
 /* A core with the server and a best-effort entity, so that budgets count. */
-static void begin(uint64_t now)
-{
+static void begin(uint64_t now) {
     sched_core_init(&core, 1000);
     assert_int_equal(sched_entity_init_reserved(&server, BUDGET, DEADLINE, PERIOD), SCHED_OK);
     assert_int_equal(sched_entity_init_best_effort(&other, 100), SCHED_OK);
@@ -31,17 +30,13 @@ struct list {
     struct sched_refill refills[SCHED_REFILLS_MAX + 2];
 };
 
-static void drop(struct list *list, uint32_t index)
-{
+static void drop(struct list *list, uint32_t index) {
     list->count--;
-    for (uint32_t i = index; i < list->count; i++) {
-        list->refills[i] = list->refills[i + 1];
-    }
+    for (uint32_t i = index; i < list->count; i++) { list->refills[i] = list->refills[i + 1]; }
 }
 
 /* All that is eligible at `at` becomes one activation. */
-static uint64_t model_wake(struct list *list, uint64_t at)
-{
+static uint64_t model_wake(struct list *list, uint64_t at) {
     uint64_t amount = 0;
 
     while (list->count > 0 && list->refills[0].time <= at) {
@@ -51,8 +46,7 @@ static uint64_t model_wake(struct list *list, uint64_t at)
     return amount;
 }
 
-static void model_join(struct list *list, uint64_t now)
-{
+static void model_join(struct list *list, uint64_t now) {
     uint32_t best = 0;
 
     for (uint32_t i = 1; i + 1 < list->count; i++) {
@@ -61,39 +55,29 @@ static void model_join(struct list *list, uint64_t now)
         uint64_t from = list->refills[i].time < now ? now : list->refills[i].time;
         uint64_t to = list->refills[i + 1].time;
 
-        if ((to > from ? to - from : 0) < (best_to > best_from ? best_to - best_from : 0)) {
-            best = i;
-        }
+        if ((to > from ? to - from : 0) < (best_to > best_from ? best_to - best_from : 0)) { best = i; }
     }
     list->refills[best + 1].amount += list->refills[best].amount;
     drop(list, best);
 }
 
-static void model_block(struct list *list, uint64_t release, uint64_t left, uint64_t used,
-                        uint64_t now)
-{
+static void model_block(struct list *list, uint64_t release, uint64_t left, uint64_t used, uint64_t now) {
     if (list->count > 0 && list->refills[0].time <= now) {
         list->refills[0].amount += left;
     } else {
-        for (uint32_t i = list->count++; i > 0; i--) {
-            list->refills[i] = list->refills[i - 1];
-        }
+        for (uint32_t i = list->count++; i > 0; i--) { list->refills[i] = list->refills[i - 1]; }
         list->refills[0] = (struct sched_refill){release, left};
     }
-    if (list->count == SCHED_REFILLS_MAX) {
-        model_join(list, now);
-    }
+    if (list->count == SCHED_REFILLS_MAX) { model_join(list, now); }
     list->refills[list->count++] = (struct sched_refill){release + PERIOD, used};
 }
 
-static void compare(const struct list *list)
-{
+static void compare(const struct list *list) {
     uint64_t sum = 0;
 
     assert_int_equal(server.refill_count, list->count);
     for (uint32_t i = 0; i < list->count; i++) {
-        const struct sched_refill *refill =
-            &server.refills[(server.refill_head + i) % SCHED_REFILLS_MAX];
+        const struct sched_refill *refill = &server.refills[(server.refill_head + i) % SCHED_REFILLS_MAX];
 
         assert_true(refill->time == list->refills[i].time);
         assert_true(refill->amount == list->refills[i].amount);
@@ -104,8 +88,7 @@ static void compare(const struct list *list)
 }
 
 /* Naps of all lengths, each with a little of the budget used: the list fills up, joins, and returns. */
-static void the_list_is_what_the_model_has(void **state)
-{
+static void the_list_is_what_the_model_has(void **state) {
     struct random random = random_start("lists of refills", 0x1157);
 
     (void)state;
@@ -119,17 +102,13 @@ static void the_list_is_what_the_model_has(void **state)
             uint64_t release, amount, used;
 
             now += random_in(&random, 1, gap);
-            if (list.refills[0].time > now) {
-                now = list.refills[0].time;
-            }
+            if (list.refills[0].time > now) { now = list.refills[0].time; }
             release = now;
             sched_wake(&core, &server, now);
             amount = model_wake(&list, now);
             assert_true(sched_pick(&core, now).run == &server);
             assert_true(server.remaining == amount && server.release == release);
-            if (amount < 2) {
-                break;
-            }
+            if (amount < 2) { break; }
             used = random_in(&random, 1, amount - 1 < 4000 ? amount - 1 : 4000);
             now += used;
             sched_block(&core, &server, now);
@@ -143,8 +122,7 @@ static void the_list_is_what_the_model_has(void **state)
 /* ---- enforcement ------------------------------------------------------------------------------------------- */
 
 /* Whatever it had open or owed when it became alone: with the next company all starts afresh. */
-static void company_after_being_alone_starts_all_afresh(void **state)
-{
+static void company_after_being_alone_starts_all_afresh(void **state) {
     const uint64_t again = 2 * PERIOD;
     struct sched_decision decision;
 
@@ -177,8 +155,7 @@ static void company_after_being_alone_starts_all_afresh(void **state)
     }
 }
 
-static void debt_is_forgotten_with_enforcement(void **state)
-{
+static void debt_is_forgotten_with_enforcement(void **state) {
     (void)state;
     begin(1);
     sched_wake(&core, &server, 1);
@@ -194,8 +171,7 @@ static void debt_is_forgotten_with_enforcement(void **state)
 }
 
 /* Three on the core are company still when one leaves. */
-static void enforcement_lasts_while_there_are_two(void **state)
-{
+static void enforcement_lasts_while_there_are_two(void **state) {
     struct sched_entity third;
 
     (void)state;
@@ -214,12 +190,10 @@ static void enforcement_lasts_while_there_are_two(void **state)
 
 /* ---- lost time --------------------------------------------------------------------------------------------- */
 
-static void lost_time_is_paid_as_far_as_there_is_budget(void **state)
-{
+static void lost_time_is_paid_as_far_as_there_is_budget(void **state) {
     static const struct {
         uint64_t lost, forgiven, remaining;
-    } rows[] = {
-        {40000, 0, BUDGET - 40000}, {BUDGET, 0, 0}, {BUDGET + 1, 1, 0}, {BUDGET + 5000, 5000, 0}};
+    } rows[] = {{40000, 0, BUDGET - 40000}, {BUDGET, 0, 0}, {BUDGET + 1, 1, 0}, {BUDGET + 5000, 5000, 0}};
 
     (void)state;
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -243,8 +217,7 @@ static void lost_time_is_paid_as_far_as_there_is_budget(void **state)
 }
 
 /* A charge is taken at the time of the last decision: the budget ran out then, in time. */
-static void a_charge_is_no_miss(void **state)
-{
+static void a_charge_is_no_miss(void **state) {
     (void)state;
     begin(1);
     sched_wake(&core, &server, 1);
@@ -255,8 +228,7 @@ static void a_charge_is_no_miss(void **state)
     assert_true(server.stats.misses[SCHED_MISS_DISPATCH] == 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_list_is_what_the_model_has),
         cmocka_unit_test(company_after_being_alone_starts_all_afresh),

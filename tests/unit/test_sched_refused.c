@@ -7,8 +7,7 @@
 
 /* Released together and never blocking, a set
  * that the test refuses is late by the instant that the verdict names. */
-static void refused_sets_miss_by_their_witness(void **state)
-{
+static void refused_sets_miss_by_their_witness(void **state) {
     struct random random = random_start("refused sets", 0x4ef);
     uint32_t refused = 0;
 
@@ -26,14 +25,11 @@ static void refused_sets_miss_by_their_witness(void **state)
 
             tasks[i] = (struct sched_task){budget, random_in(&random, budget, period), period};
         }
-        if (sched_admit(tasks, 4, NULL, 0, &verdict) != SCHED_REFUSED) {
-            continue;
-        }
+        if (sched_admit(tasks, 4, NULL, 0, &verdict) != SCHED_REFUSED) { continue; }
         refused++;
         sched_core_init(&core, 7);
         for (uint32_t i = 0; i < 4; i++) {
-            sched_entity_init_reserved(&entities[i], tasks[i].budget, tasks[i].deadline,
-                                       tasks[i].period);
+            sched_entity_init_reserved(&entities[i], tasks[i].budget, tasks[i].deadline, tasks[i].period);
             sched_add(&core, &entities[i]);
             sched_wake(&core, &entities[i], 0);
         }
@@ -53,8 +49,7 @@ static void refused_sets_miss_by_their_witness(void **state)
     assert_true(refused > ROUNDS(30000) / 4);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refused_sets_miss_by_their_witness),
     };

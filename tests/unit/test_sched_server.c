@@ -13,11 +13,9 @@ struct bench {
     struct sched_entity filler;
 };
 
-static void set_up(struct bench *bench, uint64_t budget, uint64_t deadline, uint64_t period)
-{
+static void set_up(struct bench *bench, uint64_t budget, uint64_t deadline, uint64_t period) {
     sched_core_init(&bench->core, TURN);
-    assert_int_equal(sched_entity_init_reserved(&bench->server, budget, deadline, period),
-                     SCHED_OK);
+    assert_int_equal(sched_entity_init_reserved(&bench->server, budget, deadline, period), SCHED_OK);
     assert_int_equal(sched_entity_init_best_effort(&bench->filler, 1), SCHED_OK);
     assert_int_equal(sched_add(&bench->core, &bench->server), SCHED_OK);
     assert_int_equal(sched_add(&bench->core, &bench->filler), SCHED_OK);
@@ -25,9 +23,8 @@ static void set_up(struct bench *bench, uint64_t budget, uint64_t deadline, uint
     sched_pick(&bench->core, 0);
 }
 
-static void expect(struct bench *bench, uint64_t now, const struct sched_entity *run,
-                   uint64_t until, uint64_t deadline)
-{
+static void expect(struct bench *bench, uint64_t now, const struct sched_entity *run, uint64_t until,
+                   uint64_t deadline) {
     struct sched_decision decision = sched_pick(&bench->core, now);
 
     assert_ptr_equal(decision.run, run);
@@ -36,14 +33,12 @@ static void expect(struct bench *bench, uint64_t now, const struct sched_entity 
     assert_int_equal(bench->core.current_deadline, deadline);
 }
 
-static uint64_t misses(const struct sched_entity *entity)
-{
+static uint64_t misses(const struct sched_entity *entity) {
     return entity->stats.misses[SCHED_MISS_DISPATCH] + entity->stats.misses[SCHED_MISS_PLATFORM] +
            entity->stats.misses[SCHED_MISS_BACKLOG];
 }
 
-static void parameters_out_of_range_are_rejected(void **state)
-{
+static void parameters_out_of_range_are_rejected(void **state) {
     struct sched_entity entity;
 
     (void)state;
@@ -57,8 +52,7 @@ static void parameters_out_of_range_are_rejected(void **state)
     assert_int_equal(sched_entity_init_best_effort(&entity, SCHED_WEIGHT_MAX), SCHED_OK);
 }
 
-static void budget_runs_out_and_returns_at_release_plus_period(void **state)
-{
+static void budget_runs_out_and_returns_at_release_plus_period(void **state) {
     struct bench b;
 
     (void)state;
@@ -76,8 +70,7 @@ static void budget_runs_out_and_returns_at_release_plus_period(void **state)
     assert_int_equal(misses(&b.server), 0);
 }
 
-static void what_a_block_leaves_takes_its_release_from_the_next_wake(void **state)
-{
+static void what_a_block_leaves_takes_its_release_from_the_next_wake(void **state) {
     struct bench b;
 
     (void)state;
@@ -95,8 +88,7 @@ static void what_a_block_leaves_takes_its_release_from_the_next_wake(void **stat
     expect(&b, 140, &b.server, 155, 190);
 }
 
-static void a_refill_opens_behind_what_is_left_with_its_own_deadline(void **state)
-{
+static void a_refill_opens_behind_what_is_left_with_its_own_deadline(void **state) {
     struct bench b;
     struct sched_entity urgent;
 
@@ -116,8 +108,7 @@ static void a_refill_opens_behind_what_is_left_with_its_own_deadline(void **stat
     expect(&b, 130, &b.filler, 150, SCHED_NEVER);
 }
 
-static void a_late_decision_does_not_move_the_release(void **state)
-{
+static void a_late_decision_does_not_move_the_release(void **state) {
     struct bench b;
 
     (void)state;
@@ -133,8 +124,7 @@ static void a_late_decision_does_not_move_the_release(void **state)
 
 /* 15 left since 90 and 5 back since 100 are one refill after the block at 105. A wake-up that is
  * dated back before 100 must not get the 5 too early. */
-static void joining_what_is_eligible_postpones(void **state)
-{
+static void joining_what_is_eligible_postpones(void **state) {
     struct bench b;
     struct sched_entity urgent;
 
@@ -153,8 +143,7 @@ static void joining_what_is_eligible_postpones(void **state)
     expect(&b, 110, &b.server, 130, 150);
 }
 
-static void an_overrun_is_owed_and_paid_by_the_next_refill(void **state)
-{
+static void an_overrun_is_owed_and_paid_by_the_next_refill(void **state) {
     struct bench b;
 
     (void)state;
@@ -169,8 +158,7 @@ static void an_overrun_is_owed_and_paid_by_the_next_refill(void **state)
 }
 
 /* Two refills of 5 and 15 with 8 owed: the first goes altogether, 3 of the second. */
-static void debt_is_paid_by_as_many_refills_as_it_takes(void **state)
-{
+static void debt_is_paid_by_as_many_refills_as_it_takes(void **state) {
     struct bench b;
 
     (void)state;
@@ -191,8 +179,7 @@ static void debt_is_paid_by_as_many_refills_as_it_takes(void **state)
 }
 
 /* Accounted at 70 although its budget was through at 50, its deadline. */
-static void a_late_account_is_not_a_miss(void **state)
-{
+static void a_late_account_is_not_a_miss(void **state) {
     struct bench b;
 
     (void)state;
@@ -204,8 +191,7 @@ static void a_late_account_is_not_a_miss(void **state)
     assert_int_equal(b.server.debt, 20);
 }
 
-static void interrupts_are_charged_to_their_owner(void **state)
-{
+static void interrupts_are_charged_to_their_owner(void **state) {
     struct bench b;
 
     (void)state;
@@ -235,8 +221,7 @@ static void interrupts_are_charged_to_their_owner(void **state)
     expect(&b, 200, &b.server, 220, 250);
 }
 
-static void a_full_list_merges_by_postponing(void **state)
-{
+static void a_full_list_merges_by_postponing(void **state) {
     struct bench b;
     uint64_t now = 0;
 
@@ -262,8 +247,7 @@ static void a_full_list_merges_by_postponing(void **state)
     expect(&b, 999, &b.server, 999 + 60, 1999);
 }
 
-static void a_wake_up_finds_the_deadline_it_was_promised(void **state)
-{
+static void a_wake_up_finds_the_deadline_it_was_promised(void **state) {
     struct bench b;
 
     (void)state;
@@ -285,8 +269,7 @@ static void a_wake_up_finds_the_deadline_it_was_promised(void **state)
     assert_int_equal(sched_eligible_at(&b.filler, 30), 30);
 }
 
-static void another_core_asks_by_published_words(void **state)
-{
+static void another_core_asks_by_published_words(void **state) {
     struct bench b;
     struct sched_entity other;
 
@@ -313,8 +296,7 @@ static void another_core_asks_by_published_words(void **state)
     assert_false(sched_would_preempt(&b.core, &b.server, 30));
 }
 
-static void until_is_the_first_refill_that_would_preempt(void **state)
-{
+static void until_is_the_first_refill_that_would_preempt(void **state) {
     struct bench b;
     struct sched_entity slow;
     struct sched_entity long_job;
@@ -340,8 +322,7 @@ static void until_is_the_first_refill_that_would_preempt(void **state)
 }
 
 /* The vector of the scheduling model: a server that keeps (q, d) over the block makes A late. */
-static void the_vector_that_breaks_constant_bandwidth_servers(void **state)
-{
+static void the_vector_that_breaks_constant_bandwidth_servers(void **state) {
     struct bench bench;
     struct sched_entity b;
     struct sched_decision decision = {0};
@@ -362,24 +343,17 @@ static void the_vector_that_breaks_constant_bandwidth_servers(void **state)
             assert_int_equal(b.stats.supplied + 9305 - bench.core.run_start, 7505);
             sched_block(&bench.core, &b, now);
         }
-        if (now == 9500) {
-            sched_wake(&bench.core, &b, now);
-        }
+        if (now == 9500) { sched_wake(&bench.core, &b, now); }
         decision = sched_pick(&bench.core, now);
-        if (bench.server.stats.exhaustions == 10 && a_done == 0) {
-            a_done = now;
-        }
-        if (bench.server.state == SCHED_THROTTLED) {
-            sched_block(&bench.core, &bench.server, now);
-        }
+        if (bench.server.stats.exhaustions == 10 && a_done == 0) { a_done = now; }
+        if (bench.server.state == SCHED_THROTTLED) { sched_block(&bench.core, &bench.server, now); }
     }
     assert_int_equal(a_done, 9701);
     assert_non_null(decision.run);
     assert_int_equal(misses(&bench.server) + misses(&b), 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parameters_out_of_range_are_rejected),
         cmocka_unit_test(budget_runs_out_and_returns_at_release_plus_period),

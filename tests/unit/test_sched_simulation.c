@@ -50,16 +50,14 @@ struct machine {
     uint64_t now;
 };
 
-static bool admitted(const struct sched_task *tasks, uint32_t count, const struct machine *machine)
-{
+static bool admitted(const struct sched_task *tasks, uint32_t count, const struct machine *machine) {
     struct sched_verdict verdict;
     uint32_t sources = machine->source.cost != 0 ? 1 : 0;
 
     return sched_admit(tasks, count, &machine->source, sources, &verdict) == SCHED_ADMITTED;
 }
 
-static struct sched_task random_task(struct random *random)
-{
+static struct sched_task random_task(struct random *random) {
     uint64_t period = random_in(random, 3, PERIOD_MAX);
     uint64_t budget = random_in(random, 1, (period + 1) / 2);
     uint64_t deadline = random_in(random, 0, 2) == 0 ? period : random_in(random, budget, period);
@@ -67,8 +65,7 @@ static struct sched_task random_task(struct random *random)
     return (struct sched_task){budget, deadline, period};
 }
 
-static void fill(struct machine *m)
-{
+static void fill(struct machine *m) {
     struct sched_task tasks[SERVERS_MAX];
     uint32_t failures = 0;
 
@@ -88,16 +85,14 @@ static void fill(struct machine *m)
     }
 }
 
-static uint64_t supplied(const struct machine *m, const struct guest *guest)
-{
+static uint64_t supplied(const struct machine *m, const struct guest *guest) {
     uint64_t pending = m->core.running == &guest->entity ? m->now - m->core.run_start : 0;
 
     return guest->entity.stats.supplied + pending;
 }
 
 /* A moment that hurts: a boundary of this guest or another, give or take a tick. */
-static uint64_t boundary(struct machine *m)
-{
+static uint64_t boundary(struct machine *m) {
     const struct guest *guest = &m->guests[random_in(m->random, 0, m->count - 1)];
     const struct sched_entity *entity = &guest->entity;
     uint64_t slot = random_in(m->random, 0, SCHED_REFILLS_MAX - 1);
@@ -112,15 +107,13 @@ static uint64_t boundary(struct machine *m)
     }
 }
 
-static uint64_t next_moment(struct machine *m)
-{
+static uint64_t next_moment(struct machine *m) {
     uint64_t moment = boundary(m) + random_in(m->random, 0, 2);
 
     return moment > m->now + 2 ? moment - 2 : m->now + 1;
 }
 
-static void deliver(struct machine *m, struct guest *guest)
-{
+static void deliver(struct machine *m, struct guest *guest) {
     uint64_t at = guest->act_at;
 
     if (guest->away) {
@@ -140,8 +133,7 @@ static void deliver(struct machine *m, struct guest *guest)
     guest->act_at = guest->greedy ? SCHED_NEVER : next_moment(m);
 }
 
-static void act(struct machine *m, struct guest *guest)
-{
+static void act(struct machine *m, struct guest *guest) {
     if (guest->entity.state == SCHED_BLOCKED) {
         uint64_t eligible = sched_eligible_at(&guest->entity, guest->act_at);
 
@@ -162,8 +154,7 @@ static void act(struct machine *m, struct guest *guest)
     guest->act_at = next_moment(m);
 }
 
-static struct sched_decision dispatch(struct machine *m)
-{
+static struct sched_decision dispatch(struct machine *m) {
     struct sched_decision decision;
     bool again;
 
@@ -184,8 +175,7 @@ static struct sched_decision dispatch(struct machine *m)
     return decision;
 }
 
-static void promises_hold(const struct machine *m)
-{
+static void promises_hold(const struct machine *m) {
     for (uint32_t i = 0; i < m->count; i++) {
         const struct guest *guest = &m->guests[i];
         const struct sched_entity *entity = &guest->entity;
@@ -194,32 +184,22 @@ static void promises_hold(const struct machine *m)
 
         assert_int_equal(entity->stats.misses[SCHED_MISS_DISPATCH], 0);
         assert_true(!guest->waiting || m->now <= guest->act_at + task->deadline);
-        if (entity->state == SCHED_BLOCKED) {
-            continue;
-        }
-        if (entity->state == SCHED_READY) {
-            assert_true(m->now <= entity->release + task->deadline);
-        }
+        if (entity->state == SCHED_BLOCKED) { continue; }
+        if (entity->state == SCHED_READY) { assert_true(m->now <= entity->release + task->deadline); }
         if (!m->charged) {
             assert_true(m->now <= guest->due || supplied(m, guest) >= guest->due_total);
-            assert_true(starved <=
-                        (guest->greedy ? sched_blackout(task) : task->period + task->deadline));
+            assert_true(starved <= (guest->greedy ? sched_blackout(task) : task->period + task->deadline));
         }
     }
 }
 
-static void supply(struct machine *m, struct sched_entity *entity, uint64_t end)
-{
+static void supply(struct machine *m, struct sched_entity *entity, uint64_t end) {
     for (uint32_t i = 0; i < m->count; i++) {
         struct guest *guest = &m->guests[i];
         bool runs = &guest->entity == entity;
 
-        for (uint64_t t = m->now; t < end; t++) {
-            guest->total[t + 1] = guest->total[t] + (runs ? 1 : 0);
-        }
-        if (!runs) {
-            continue;
-        }
+        for (uint64_t t = m->now; t < end; t++) { guest->total[t + 1] = guest->total[t] + (runs ? 1 : 0); }
+        if (!runs) { continue; }
         if (guest->activations == 0 || guest->release[guest->activations - 1] != entity->release) {
             guest->release[guest->activations] = entity->release;
             guest->got[guest->activations++] = 0;
@@ -230,28 +210,22 @@ static void supply(struct machine *m, struct sched_entity *entity, uint64_t end)
     m->now = end;
 }
 
-static void interrupt(struct machine *m)
-{
+static void interrupt(struct machine *m) {
     uint64_t end = m->now + m->source.cost;
 
     supply(m, NULL, end < LENGTH ? end : LENGTH);
     sched_exempt(&m->core, m->source.cost);
-    if (m->charged) {
-        sched_charge(&m->core, &m->guests[0].entity, m->source.cost);
-    }
+    if (m->charged) { sched_charge(&m->core, &m->guests[0].entity, m->source.cost); }
     m->interrupt_at += m->source.distance + random_in(m->random, 0, 3) * random_in(m->random, 0, 9);
 }
 
-static void play(struct machine *m)
-{
+static void play(struct machine *m) {
     while (m->now < LENGTH) {
         struct sched_decision decision;
         uint64_t next;
 
         for (uint32_t i = 0; i < m->count; i++) {
-            if (m->guests[i].act_at <= m->now && !m->guests[i].waiting) {
-                act(m, &m->guests[i]);
-            }
+            if (m->guests[i].act_at <= m->now && !m->guests[i].waiting) { act(m, &m->guests[i]); }
         }
         decision = dispatch(m);
         promises_hold(m);
@@ -261,42 +235,33 @@ static void play(struct machine *m)
         }
         next = decision.until < m->interrupt_at ? decision.until : m->interrupt_at;
         for (uint32_t i = 0; i < m->count; i++) {
-            if (m->guests[i].act_at < next && !m->guests[i].waiting) {
-                next = m->guests[i].act_at;
-            }
+            if (m->guests[i].act_at < next && !m->guests[i].waiting) { next = m->guests[i].act_at; }
         }
-        if (next <= m->now) {
-            continue; /* an act was put off to a moment that has come */
-        }
+        if (next <= m->now) { continue; /* an act was put off to a moment that has come */ }
         supply(m, decision.run, next < LENGTH ? next : LENGTH);
     }
 }
 
 /* Activations that start within one period of each other get at most Q together. */
-static void no_chain_exceeds_the_budget(const struct guest *guest)
-{
+static void no_chain_exceeds_the_budget(const struct guest *guest) {
     uint32_t first = 0;
     uint64_t sum = 0;
 
     for (uint32_t last = 0; last < guest->activations; last++) {
         sum += guest->got[last];
-        while (guest->release[first] + guest->task.period <= guest->release[last]) {
-            sum -= guest->got[first++];
-        }
+        while (guest->release[first] + guest->task.period <= guest->release[last]) { sum -= guest->got[first++]; }
         assert_true(sum <= guest->task.budget);
     }
 }
 
 /* The most that a window of w ticks can see: (1 + floor((w + D - 2Q)/T)) * Q and a part of Q. */
-static uint64_t most_in_window(const struct sched_task *task, uint64_t w)
-{
+static uint64_t most_in_window(const struct sched_task *task, uint64_t w) {
     uint64_t reach = w + task->deadline + task->period - 2 * task->budget;
 
     return (reach / task->period + 1) * task->budget;
 }
 
-static void no_window_exceeds_its_bound(const struct guest *guest)
-{
+static void no_window_exceeds_its_bound(const struct guest *guest) {
     for (uint64_t w = 1; w < 4 * guest->task.period; w++) {
         uint64_t most = most_in_window(&guest->task, w);
 
@@ -306,8 +271,7 @@ static void no_window_exceeds_its_bound(const struct guest *guest)
     }
 }
 
-static void set_up(struct machine *m, struct random *random)
-{
+static void set_up(struct machine *m, struct random *random) {
     memset(m, 0, sizeof(*m));
     m->random = random;
     m->hides = random_in(random, 0, 1) == 0;
@@ -323,17 +287,16 @@ static void set_up(struct machine *m, struct random *random)
     for (uint32_t i = 0; i < m->count; i++) {
         struct guest *guest = &m->guests[i];
 
-        assert_int_equal(sched_entity_init_reserved(&guest->entity, guest->task.budget,
-                                                    guest->task.deadline, guest->task.period),
-                         SCHED_OK);
+        assert_int_equal(
+            sched_entity_init_reserved(&guest->entity, guest->task.budget, guest->task.deadline, guest->task.period),
+            SCHED_OK);
         sched_add(&m->core, &guest->entity);
         guest->greedy = random_in(random, 0, 3) == 0;
         guest->act_at = random_in(random, 0, 1) == 0 ? 0 : random_in(random, 0, 40);
     }
 }
 
-static void admitted_sets_never_miss_whatever_their_guests_do(void **state)
-{
+static void admitted_sets_never_miss_whatever_their_guests_do(void **state) {
     struct random random = random_start("admitted sets with hostile guests", 0x5e7);
     static struct machine machine;
     uint32_t sets = ROUNDS(30000);
@@ -348,20 +311,17 @@ static void admitted_sets_never_miss_whatever_their_guests_do(void **state)
             const struct guest *guest = &machine.guests[i];
 
             no_chain_exceeds_the_budget(guest);
-            if (set % 16 == 0) {
-                no_window_exceeds_its_bound(guest);
-            }
+            if (set % 16 == 0) { no_window_exceeds_its_bound(guest); }
             activations += guest->entity.stats.activations;
             utilisation += (double)guest->task.budget / (double)guest->task.period;
         }
     }
-    printf("             %u sets, mean utilisation %.3f, %llu activations, no miss\n", sets,
-           utilisation / sets, (unsigned long long)activations);
+    printf("             %u sets, mean utilisation %.3f, %llu activations, no miss\n", sets, utilisation / sets,
+           (unsigned long long)activations);
     assert_true(utilisation / sets > 0.85);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(admitted_sets_never_miss_whatever_their_guests_do),
     };

@@ -28,15 +28,13 @@ struct random {
     uint64_t state;
 };
 
-static inline struct random random_start(const char *what, uint64_t seed)
-{
+static inline struct random random_start(const char *what, uint64_t seed) {
     printf("             seed 0x%llx: %s\n", (unsigned long long)seed, what);
     return (struct random){seed};
 }
 
 /* splitmix64 (Steele, Lea & Flood 2014) */
-static inline uint64_t random_next(struct random *random)
-{
+static inline uint64_t random_next(struct random *random) {
     uint64_t z = random->state += UINT64_C(0x9e3779b97f4a7c15);
 
     z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -45,20 +43,17 @@ static inline uint64_t random_next(struct random *random)
 }
 
 /* Uniform in low .. high. */
-static inline uint64_t random_in(struct random *random, uint64_t low, uint64_t high)
-{
+static inline uint64_t random_in(struct random *random, uint64_t low, uint64_t high) {
     return low + random_next(random) % (high - low + 1);
 }
 
 /* Uniform in [0, 1). */
-static inline double random_real(struct random *random)
-{
+static inline double random_real(struct random *random) {
     return (double)(random_next(random) >> 11) / 9007199254740992.0;
 }
 
 /* low * 100^u with u uniform, by the exponential series: needs no libm. */
-static inline double random_over_two_decades(struct random *random, double low)
-{
+static inline double random_over_two_decades(struct random *random, double low) {
     double x = 4.605170185988091 * random_real(random);
     double term = low;
     double sum = low;
@@ -72,22 +67,16 @@ static inline double random_over_two_decades(struct random *random, double low)
 
 /* Parts of `total`, uniform over all such splits: the gaps between sorted random cuts. The same
  * distribution as UUniFast (Bini & Buttazzo 2005). */
-static inline void random_shares(struct random *random, double *shares, uint32_t count,
-                                 double total)
-{
+static inline void random_shares(struct random *random, double *shares, uint32_t count, double total) {
     for (uint32_t i = 0; i + 1 < count; i++) {
         double cut = total * random_real(random);
         uint32_t slot = i;
 
-        for (; slot > 0 && shares[slot - 1] > cut; slot--) {
-            shares[slot] = shares[slot - 1];
-        }
+        for (; slot > 0 && shares[slot - 1] > cut; slot--) { shares[slot] = shares[slot - 1]; }
         shares[slot] = cut;
     }
     shares[count - 1] = total;
-    for (uint32_t i = count - 1; i > 0; i--) {
-        shares[i] -= shares[i - 1];
-    }
+    for (uint32_t i = count - 1; i > 0; i--) { shares[i] -= shares[i - 1]; }
 }
 
 #endif

@@ -12,13 +12,10 @@
 
 #include "kernel/sha256.h"
 
-static void digest_is(const uint8_t digest[SHA256_SIZE], const char *hex)
-{
+static void digest_is(const uint8_t digest[SHA256_SIZE], const char *hex) {
     char text[2 * SHA256_SIZE + 1];
 
-    for (unsigned i = 0; i < SHA256_SIZE; i++) {
-        snprintf(text + 2 * i, 3, "%02x", digest[i]);
-    }
+    for (unsigned i = 0; i < SHA256_SIZE; i++) { snprintf(text + 2 * i, 3, "%02x", digest[i]); }
     assert_string_equal(text, hex);
 }
 
@@ -34,8 +31,7 @@ static const struct {
      "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1"},
 };
 
-static void known_messages(void **state)
-{
+static void known_messages(void **state) {
     uint8_t digest[SHA256_SIZE];
 
     (void)state;
@@ -45,8 +41,7 @@ static void known_messages(void **state)
     }
 }
 
-static void a_million_times_a(void **state)
-{
+static void a_million_times_a(void **state) {
     struct sha256 h;
     uint8_t digest[SHA256_SIZE];
     char piece[1000];
@@ -54,23 +49,18 @@ static void a_million_times_a(void **state)
     (void)state;
     memset(piece, 'a', sizeof(piece));
     sha256_init(&h);
-    for (int i = 0; i < 1000; i++) {
-        sha256_update(&h, piece, sizeof(piece));
-    }
+    for (int i = 0; i < 1000; i++) { sha256_update(&h, piece, sizeof(piece)); }
     sha256_final(&h, digest);
     digest_is(digest, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
 // Every length around the padding's corners, every cut into two updates, every alignment.
-static void cuts_and_alignment_do_not_matter(void **state)
-{
+static void cuts_and_alignment_do_not_matter(void **state) {
     uint8_t data[8 + 200], whole[SHA256_SIZE], cut[SHA256_SIZE];
 
     (void)state;
     for (size_t size = 0; size <= 200; size++) {
-        for (size_t i = 0; i < sizeof(data); i++) {
-            data[i] = (uint8_t)(i * 7);
-        }
+        for (size_t i = 0; i < sizeof(data); i++) { data[i] = (uint8_t)(i * 7); }
         sha256(data, size, whole);
         for (size_t first = 0; first <= size; first++) {
             struct sha256 h;
@@ -86,8 +76,7 @@ static void cuts_and_alignment_do_not_matter(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_messages),
         cmocka_unit_test(a_million_times_a),

@@ -8,16 +8,14 @@
 
 enum { SAMPLES = 1000 };
 
-static int by_value(const void *a, const void *b)
-{
+static int by_value(const void *a, const void *b) {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
     return x < y ? -1 : x > y;
 }
 
 // At least the true quantile, at most an eighth beyond it, never beyond the maximum.
-static void a_quantile_errs_by_an_eighth_at_most(void **state)
-{
+static void a_quantile_errs_by_an_eighth_at_most(void **state) {
     struct random random = random_start("histogram", 2);
     static uint64_t values[SAMPLES];
 
@@ -47,16 +45,14 @@ static void a_quantile_errs_by_an_eighth_at_most(void **state)
     }
 }
 
-static void an_empty_histogram_answers_zero(void **state)
-{
+static void an_empty_histogram_answers_zero(void **state) {
     static const struct histogram empty;
 
     (void)state;
     assert_int_equal(histogram_quantile(&empty, 990), 0);
 }
 
-static void huge_values_are_counted_in_the_last_bucket(void **state)
-{
+static void huge_values_are_counted_in_the_last_bucket(void **state) {
     struct histogram h;
 
     (void)state;
@@ -68,8 +64,7 @@ static void huge_values_are_counted_in_the_last_bucket(void **state)
     assert_int_equal(histogram_quantile(&h, 500), 1);
 }
 
-static void every_exit_reason_has_a_name(void **state)
-{
+static void every_exit_reason_has_a_name(void **state) {
     (void)state;
     for (int i = 0; i < EXIT_REASONS; i++) {
         assert_non_null(exit_reason_names[i]);
@@ -77,8 +72,7 @@ static void every_exit_reason_has_a_name(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_quantile_errs_by_an_eighth_at_most),
         cmocka_unit_test(an_empty_histogram_answers_zero),

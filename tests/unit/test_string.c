@@ -18,13 +18,9 @@
 #define strtoul own_strtoul
 #include "kernel/string.c" // NOLINT(bugprone-suspicious-include)
 
-static int sign(int value)
-{
-    return (value > 0) - (value < 0);
-}
+static int sign(int value) { return (value > 0) - (value < 0); }
 
-static void compares(void **state)
-{
+static void compares(void **state) {
     (void)state;
     assert_int_equal(memcmp("abc", "abd", 2), 0);
     assert_int_equal(sign(memcmp("abc", "abd", 3)), -1);
@@ -38,8 +34,7 @@ static void compares(void **state)
     assert_int_equal(strncmp("a", "b", 0), 0);
 }
 
-static void measures_and_searches(void **state)
-{
+static void measures_and_searches(void **state) {
     static const char text[] = "a.b.c";
 
     (void)state;
@@ -58,8 +53,7 @@ static void measures_and_searches(void **state)
     assert_non_null(memchr("\xfe\xff", 0xff, 2));
 }
 
-static void reads_numbers(void **state)
-{
+static void reads_numbers(void **state) {
     static const struct {
         const char *text;
         int base;
@@ -88,8 +82,7 @@ static void reads_numbers(void **state)
     assert_int_equal(strtoul("42", NULL, 10), 42);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(compares),
         cmocka_unit_test(measures_and_searches),

@@ -31,17 +31,14 @@ struct listener {
 };
 static struct listener listener;
 
-static void hear(struct sysdesc_sink *sink, const char *place, const char *wrong,
-                 const char *remedy)
-{
+static void hear(struct sysdesc_sink *sink, const char *place, const char *wrong, const char *remedy) {
     struct listener *l = (struct listener *)sink;
     size_t length = strlen(l->told);
 
     snprintf(l->told + length, sizeof(l->told) - length, "%s: %s; %s\n", place, wrong, remedy);
 }
 
-static int fresh(void **state)
-{
+static int fresh(void **state) {
     (void)state;
     make_board_tree(board_fdt, TREE_MAX);
     assert_int_equal(fdt_open_into(board_fdt, board_fdt, TREE_MAX), 0);
@@ -52,24 +49,21 @@ static int fresh(void **state)
     return 0;
 }
 
-static int load(size_t size)
-{
+static int load(size_t size) {
     listener = (struct listener){.sink.mistake = hear};
     memset(&sys, 0xee, sizeof(sys));
     assert_int_equal(board_parse(board_fdt, &board), OK);
     return sysdesc_load(image, size, &board, HZ, &sys, &listener.sink);
 }
 
-static int check(void)
-{
+static int check(void) {
     assert_int_equal(fdt_pack(fdt), 0);
     size_t size = make_image(image, IMAGE_MAX, fdt, data);
     assert_int_equal(fdt_open_into(fdt, fdt, TREE_MAX), 0);
     return load(size);
 }
 
-static void good(void)
-{
+static void good(void) {
     int result = check();
 
     assert_string_equal(listener.told, "");
@@ -77,35 +71,27 @@ static void good(void)
 }
 
 // One line of what was told holds `place: ` and these two texts, in this order.
-static void told(const char *place, const char *wrong, const char *remedy)
-{
+static void told(const char *place, const char *wrong, const char *remedy) {
     for (const char *line = listener.told; *line != '\0'; line = strchr(line, '\n') + 1) {
         const char *end = strchr(line, '\n');
         const char *found = strstr(line, wrong);
-        if (strncmp(line, place, strlen(place)) == 0 && line[strlen(place)] == ':' &&
-            found != NULL && found < end) {
+        if (strncmp(line, place, strlen(place)) == 0 && line[strlen(place)] == ':' && found != NULL && found < end) {
             found = strstr(found, remedy);
-            if (found != NULL && found < end) {
-                return;
-            }
+            if (found != NULL && found < end) { return; }
         }
     }
     fail_msg("nobody said: %s: %s; %s\nbut:\n%s", place, wrong, remedy, listener.told);
 }
 
-static void mistake(const char *place, const char *wrong, const char *remedy)
-{
+static void mistake(const char *place, const char *wrong, const char *remedy) {
     assert_true(check() < 0);
     told(place, wrong, remedy);
 }
 
 // And that alone.
-static void only(const char *place, const char *wrong, const char *remedy)
-{
+static void only(const char *place, const char *wrong, const char *remedy) {
     mistake(place, wrong, remedy);
-    if (listener.sink.count != 1) {
-        fail_msg("more than one mistake:\n%s", listener.told);
-    }
+    if (listener.sink.count != 1) { fail_msg("more than one mistake:\n%s", listener.told); }
 }
 
 // ---- changing the description -----------------------------------------------------------------------------
@@ -117,62 +103,44 @@ static void only(const char *place, const char *wrong, const char *remedy)
 #define LX1   "/vms/linux/vcpus/vcpu@1"
 #define AT(x) "test.dts:" x
 
-static int in(void *tree, const char *path)
-{
+static int in(void *tree, const char *path) {
     int offset = fdt_path_offset(tree, path);
 
     assert_true(offset >= 0);
     return offset;
 }
 
-static void set_cells(void *tree, const char *path, const char *name, const uint32_t *values,
-                      unsigned count)
-{
+static void set_cells(void *tree, const char *path, const char *name, const uint32_t *values, unsigned count) {
     uint32_t big[24];
 
-    for (unsigned i = 0; i < count; i++) {
-        big[i] = cpu_to_fdt32(values[i]);
-    }
+    for (unsigned i = 0; i < count; i++) { big[i] = cpu_to_fdt32(values[i]); }
     assert_int_equal(fdt_setprop(tree, in(tree, path), name, big, (int)(count * 4)), 0);
 }
-#define CELLS(path, name, ...)                                  \
-    set_cells(fdt, path, name, (const uint32_t[]){__VA_ARGS__}, \
-              sizeof((const uint32_t[]){__VA_ARGS__}) / 4)
+#define CELLS(path, name, ...) \
+    set_cells(fdt, path, name, (const uint32_t[]){__VA_ARGS__}, sizeof((const uint32_t[]){__VA_ARGS__}) / 4)
 
-static void text(const char *path, const char *name, const char *value)
-{
+static void text(const char *path, const char *name, const char *value) {
     assert_int_equal(fdt_setprop_string(fdt, in(fdt, path), name, value), 0);
 }
 
-static void flag(const char *path, const char *name)
-{
+static void flag(const char *path, const char *name) {
     assert_int_equal(fdt_setprop(fdt, in(fdt, path), name, "", 0), 0);
 }
 
-static void without(const char *path, const char *name)
-{
-    assert_int_equal(fdt_delprop(fdt, in(fdt, path), name), 0);
-}
+static void without(const char *path, const char *name) { assert_int_equal(fdt_delprop(fdt, in(fdt, path), name), 0); }
 
-static void add(const char *path, const char *name)
-{
-    assert_true(fdt_add_subnode(fdt, in(fdt, path), name) >= 0);
-}
+static void add(const char *path, const char *name) { assert_true(fdt_add_subnode(fdt, in(fdt, path), name) >= 0); }
 
-static void reserve(const char *path, uint32_t budget, uint32_t period)
-{
+static void reserve(const char *path, uint32_t budget, uint32_t period) {
     CELLS(path, "budget-us", budget);
     CELLS(path, "period-us", period);
 }
 
-static void device(const char *vm, const char *name, const char *path)
-{
+static void device(const char *vm, const char *name, const char *path) {
     char where[64];
 
     snprintf(where, sizeof(where), "%s/devices", vm);
-    if (fdt_path_offset(fdt, where) < 0) {
-        add(vm, "devices");
-    }
+    if (fdt_path_offset(fdt, where) < 0) { add(vm, "devices"); }
     add(where, name);
     snprintf(where, sizeof(where), "%s/devices/%s", vm, name);
     text(where, "device", path);
@@ -180,8 +148,7 @@ static void device(const char *vm, const char *name, const char *path)
 
 // ---- what a good one gives --------------------------------------------------------------------------------
 
-static void a_good_system_is_read(void **state)
-{
+static void a_good_system_is_read(void **state) {
     (void)state;
     good();
     assert_string_equal(sys.source, "test.dts");
@@ -218,8 +185,7 @@ static void a_good_system_is_read(void **state)
     assert_int_equal(lx->vcpus[1].core, CORE_AUTO);
 }
 
-static void reservations_are_admitted_in_ticks(void **state)
-{
+static void reservations_are_admitted_in_ticks(void **state) {
     const struct vcpu_desc *v = &sys.vms[0].vcpus[0];
 
     (void)state;
@@ -240,8 +206,7 @@ static void reservations_are_admitted_in_ticks(void **state)
     assert_int_not_equal(sys.vms[1].vcpus[0].placed, sys.vms[1].vcpus[1].placed);
 }
 
-static void every_property_arrives(void **state)
-{
+static void every_property_arrives(void **state) {
     (void)state;
     flag("/", "deterministic");
     text(RT, "type", "raw");
@@ -288,8 +253,7 @@ static void every_property_arrives(void **state)
     assert_int_equal(sys.cores[1].sources[0].distance, 31250);
 }
 
-static void the_outer_image_is_descended_into(void **state)
-{
+static void the_outer_image_is_descended_into(void **state) {
     static uint64_t outer[IMAGE_MAX / 4];
 
     (void)state;
@@ -312,8 +276,7 @@ static void the_outer_image_is_descended_into(void **state)
 
 // ---- names, types, nodes ----------------------------------------------------------------------------------
 
-static void unknown_properties(void **state)
-{
+static void unknown_properties(void **state) {
     (void)state;
     CELLS(LX0, "budget-ms", 5);
     only(AT(LX0) ":budget-ms", "unknown property", "did you mean budget-us?");
@@ -325,8 +288,7 @@ static void unknown_properties(void **state)
     only(AT(RT) ":a-name-that-is-longer-than-any-we-know", "unknown property", "remove it");
 }
 
-static void unknown_nodes(void **state)
-{
+static void unknown_nodes(void **state) {
     (void)state;
     add(RT, "device");
     only(AT("/vms/rt/device"), "unknown node", "did you mean devices?");
@@ -342,8 +304,7 @@ static void unknown_nodes(void **state)
     only(AT(RT0 "/inner"), "unknown node", "remove it");
 }
 
-static void wrong_types_and_sizes(void **state)
-{
+static void wrong_types_and_sizes(void **state) {
     static const struct {
         const char *path, *name;
         unsigned size;
@@ -363,15 +324,13 @@ static void wrong_types_and_sizes(void **state)
 
     for (size_t i = 0; i < sizeof(wrongs) / sizeof(wrongs[0]); i++) {
         fresh(state);
-        assert_int_equal(fdt_setprop(fdt, in(fdt, wrongs[i].path), wrongs[i].name, "\0abcdefgh\0\0",
-                                     (int)wrongs[i].size),
-                         0);
+        assert_int_equal(
+            fdt_setprop(fdt, in(fdt, wrongs[i].path), wrongs[i].name, "\0abcdefgh\0\0", (int)wrongs[i].size), 0);
         mistake(wrongs[i].place, "", wrongs[i].remedy);
     }
 }
 
-static void values_out_of_range(void **state)
-{
+static void values_out_of_range(void **state) {
     (void)state;
     CELLS(LX0, "weight", 0);
     only(AT(LX0) ":weight", "0 is too small", "1 to 10000");
@@ -393,8 +352,7 @@ static void values_out_of_range(void **state)
     free(args);
 }
 
-static void missing_things(void **state)
-{
+static void missing_things(void **state) {
     (void)state;
     without("/", "compatible");
     only(AT("/:compatible"), "is missing", "add it");
@@ -423,18 +381,14 @@ static void missing_things(void **state)
 }
 
 // Renames a node, whose new name has the length of the old one, behind libfdt's back.
-static void rename_node(const char *path, const char *name)
-{
+static void rename_node(const char *path, const char *name) {
     char *old = (char *)(uintptr_t)fdt_get_name(fdt, in(fdt, path), NULL);
 
     assert_int_equal(strlen(old), strlen(name));
-    for (size_t i = 0; name[i] != '\0'; i++) {
-        old[i] = name[i];
-    }
+    for (size_t i = 0; name[i] != '\0'; i++) { old[i] = name[i]; }
 }
 
-static void duplicates(void **state)
-{
+static void duplicates(void **state) {
     (void)state;
     add("/vms", "ru");
     rename_node("/vms/ru", "rt");
@@ -455,15 +409,12 @@ static void duplicates(void **state)
     CELLS(RT0, "budget-ut", 1);
     char *strings = (char *)fdt + fdt_off_dt_strings(fdt);
     for (uint32_t i = 0; i + 9 < fdt_size_dt_strings(fdt); i++) {
-        if (memcmp(strings + i, "budget-ut", 10) == 0) {
-            strings[i + 8] = 's';
-        }
+        if (memcmp(strings + i, "budget-ut", 10) == 0) { strings[i + 8] = 's'; }
     }
     mistake(AT(RT0) ":budget-us", "is given twice", "keep one");
 }
 
-static void names_of_vms(void **state)
-{
+static void names_of_vms(void **state) {
     (void)state;
     without("/", "console-focus");
     rename_node(LINUX, "l nux");
@@ -475,8 +426,7 @@ static void names_of_vms(void **state)
     mistake(AT("/vms/a-name-of-twenty-four-ch"), "is no name", "1 to 23");
 }
 
-static void too_many_vms(void **state)
-{
+static void too_many_vms(void **state) {
     char name[] = "vm-a";
 
     (void)state;
@@ -491,8 +441,7 @@ static void too_many_vms(void **state)
     assert_true(listener.sink.count > 48);
 }
 
-static void only_the_first_mistakes_are_told(void **state)
-{
+static void only_the_first_mistakes_are_told(void **state) {
     char name[] = "no-such-00";
     unsigned lines = 0;
 
@@ -504,20 +453,16 @@ static void only_the_first_mistakes_are_told(void **state)
     }
     assert_true(check() < 0);
     assert_int_equal(listener.sink.count, SYSDESC_MISTAKES + 6);
-    for (const char *p = listener.told; *p != '\0'; p++) {
-        lines += *p == '\n';
-    }
+    for (const char *p = listener.told; *p != '\0'; p++) { lines += *p == '\n'; }
     assert_int_equal(lines, SYSDESC_MISTAKES);
 }
 
 // ---- memory and images ------------------------------------------------------------------------------------
 
-static void memory_of_a_vm(void **state)
-{
+static void memory_of_a_vm(void **state) {
     (void)state;
     CELLS(RT, "memory", 0, 0x40000000, 0, 0x400000, 0, 0x40200000, 0, 0x400000);
-    only(AT(RT) ":memory", "0x400000 bytes at 0x40200000 overlap the block at 0x40000000",
-         "its own addresses");
+    only(AT(RT) ":memory", "0x400000 bytes at 0x40200000 overlap the block at 0x40000000", "its own addresses");
     CELLS(RT, "memory", 0, 0x40000000, 0, 0x300000);
     only(AT(RT) ":memory", "not whole blocks", "multiples of 2 MiB");
     CELLS(RT, "memory", 0, 0x40001000, 0, 0x400000);
@@ -530,13 +475,12 @@ static void memory_of_a_vm(void **state)
     only(AT(RT) ":memory", "beyond what a guest can address", "below 0x8000000000");
     CELLS(RT, "memory", 0, 0x08c00000, 0, 0x800000);
     only(AT(RT) ":memory", "overlap the virtual interrupt controller", "elsewhere");
-    CELLS(RT, "memory", 0, 0x40000000, 0, 0x400000, 0, 0x50000000, 0, 0x400000, 0, 0x60000000, 0,
-          0x400000, 0, 0x70000000, 0, 0x400000, 1, 0, 0, 0x400000);
+    CELLS(RT, "memory", 0, 0x40000000, 0, 0x400000, 0, 0x50000000, 0, 0x400000, 0, 0x60000000, 0, 0x400000, 0,
+          0x70000000, 0, 0x400000, 1, 0, 0, 0x400000);
     only(AT(RT) ":memory", "5 blocks are too many", "at most 4");
 }
 
-static void memory_of_the_board(void **state)
-{
+static void memory_of_the_board(void **state) {
     (void)state;
     CELLS(LINUX, "memory", 0, 0x40000000, 0, 0x40000000);
     // 1024 MiB less 16 for the hypervisor, 2 for the image, 4 for rt.
@@ -554,13 +498,11 @@ static void memory_of_the_board(void **state)
     CELLS(LINUX, "memory", 0, 0x40000000, 0, 492 << 20, 1, 0, 0, 254 << 20, 2, 0, 0, 254 << 20);
     good();
     // A board that is smaller than the hypervisor.
-    set_cells(board_fdt, "/memory@40000000", "reg", (const uint32_t[]){0, 0x40000000, 0, 0x800000},
-              4);
+    set_cells(board_fdt, "/memory@40000000", "reg", (const uint32_t[]){0, 0x40000000, 0, 0x800000}, 4);
     mistake(AT(RT) ":memory", "of the 0 MiB", "at most 0 MiB");
 }
 
-static void files(void **state)
-{
+static void files(void **state) {
     (void)state;
     text(LINUX, "initrd", "nowhere");
     only(AT(LINUX) ":initrd", "holds no file \"nowhere\"", "pack the image again");
@@ -573,8 +515,7 @@ static void files(void **state)
     good();
 }
 
-static void linux_images(void **state)
-{
+static void linux_images(void **state) {
     (void)state;
     text(RT, "type", "linux");
     mistake(AT(RT) ":kernel", "is no arm64 Linux image", "uncompressed");
@@ -594,8 +535,7 @@ static void linux_images(void **state)
     only(AT(LINUX) ":entry-address", "says itself", "type = \"raw\"");
 }
 
-static void what_does_not_fit(void **state)
-{
+static void what_does_not_fit(void **state) {
     (void)state;
     // image_size is 1 MiB from 0x80000 on; 2 MiB hold it, the tree and the initrd.
     CELLS(LINUX, "memory", 0, 0x40000000, 0, 0x200000);
@@ -619,8 +559,7 @@ static void what_does_not_fit(void **state)
 }
 
 // A kernel that wants to be beyond the first block; one that does not say what it needs.
-static void odd_linux_headers(void **state)
-{
+static void odd_linux_headers(void **state) {
     (void)state;
     size_t size = make_image(image, IMAGE_MAX, fdt, data);
     assert_int_equal(load(size), OK);
@@ -637,8 +576,7 @@ static void odd_linux_headers(void **state)
 
 // ---- reservations -----------------------------------------------------------------------------------------
 
-static void reservations_that_make_no_sense(void **state)
-{
+static void reservations_that_make_no_sense(void **state) {
     (void)state;
     CELLS(RT0, "budget-us", 0);
     only(AT(RT0) ":budget-us", "0 is too small", "10 to 10000000");
@@ -665,16 +603,14 @@ static void reservations_that_make_no_sense(void **state)
     only(AT(RT0) ":core", "no core 4: the board has 4", "0 to 3");
 }
 
-static void load_that_a_core_cannot_keep(void **state)
-{
+static void load_that_a_core_cannot_keep(void **state) {
     (void)state;
     reserve(LX0, 400, 1000);
     CELLS(LX0, "core", 1);
     good();
     // With overheads: 201 us by 500, 801 us by 1000.
     reserve(LX0, 800, 1000);
-    only(AT(LX0) ":budget-us",
-         "core 1 cannot keep it: within 1000.000 us its reservations can want 1002.0",
+    only(AT(LX0) ":budget-us", "core 1 cannot keep it: within 1000.000 us its reservations can want 1002.0",
          "budget-us at most 79");
     // Advice can be taken.
     reserve(LX0, 797, 1000);
@@ -684,12 +620,10 @@ static void load_that_a_core_cannot_keep(void **state)
     mistake(AT(LX0) ":budget-us", "5000 is more than deadline-us", "at most 300");
     reserve(LX0, 400, 1000);
     CELLS(LX0, "deadline-us", 400);
-    only(AT(LX0) ":budget-us", "with 1000 ns of overhead, 400 is more than the deadline, 400",
-         "a longer deadline-us");
+    only(AT(LX0) ":budget-us", "with 1000 ns of overhead, 400 is more than the deadline, 400", "a longer deadline-us");
 }
 
-static void load_that_no_core_can_keep(void **state)
-{
+static void load_that_no_core_can_keep(void **state) {
     (void)state;
     reserve(LX0, 990, 1000);
     reserve(LX1, 990, 1000);
@@ -707,8 +641,7 @@ static void load_that_no_core_can_keep(void **state)
 }
 
 // 31 servers leave the 32nd place of a core; there is no 33rd.
-static void more_vcpus_than_a_core_takes(void **state)
-{
+static void more_vcpus_than_a_core_takes(void **state) {
     char vm[] = "/vms/vm-a", vcpus[] = "/vms/vm-a/vcpus", vcpu[] = "/vms/vm-a/vcpus/vcpu@0";
 
     (void)state;
@@ -728,8 +661,7 @@ static void more_vcpus_than_a_core_takes(void **state)
     mistake(AT("/vms/vm-a/vcpus/vcpu@0") ":core", "no core has room", "another core");
 }
 
-static void counters_without_a_rate(void **state)
-{
+static void counters_without_a_rate(void **state) {
     size_t size = make_image(image, IMAGE_MAX, fdt, data);
 
     (void)state;
@@ -741,15 +673,13 @@ static void counters_without_a_rate(void **state)
 
 // ---- devices ----------------------------------------------------------------------------------------------
 
-static void devices_that_nobody_may_have(void **state)
-{
+static void devices_that_nobody_may_have(void **state) {
     (void)state;
     device(RT, "uart", "/pl011@9000000");
     only(AT("/vms/rt/devices/uart:device"), "console UART", "another UART");
     fresh(state);
     device(RT, "ghost", "/pl031@0");
-    only(AT("/vms/rt/devices/ghost:device"), "/pl031@0: the board's device tree has no such node",
-         "full path");
+    only(AT("/vms/rt/devices/ghost:device"), "/pl031@0: the board's device tree has no such node", "full path");
     fresh(state);
     device(RT, "x", "/pl031@9010000");
     without("/vms/rt/devices/x", "device");
@@ -761,13 +691,11 @@ static void devices_that_nobody_may_have(void **state)
     mistake(AT("/vms/linux/devices/x:device"), "which rt has", "assign it once");
 }
 
-static void devices_at_odd_places(void **state)
-{
+static void devices_at_odd_places(void **state) {
     (void)state;
     device(LINUX, "x", "/pl031@9010000");
     CELLS("/vms/linux/devices/x", "guest-address", 0, 0x09000000);
-    only(AT("/vms/linux/devices/x:guest-address"), "overlap the virtual console UART",
-         "where else");
+    only(AT("/vms/linux/devices/x:guest-address"), "overlap the virtual console UART", "where else");
     CELLS("/vms/linux/devices/x", "guest-address", 0, 0x40000000);
     only(AT("/vms/linux/devices/x:guest-address"), "overlap the VM's memory", "where else");
     CELLS("/vms/linux/devices/x", "guest-address", 0, 0x0b000800);
@@ -781,12 +709,10 @@ static void devices_at_odd_places(void **state)
     CELLS("/vms/linux/devices/x", "guest-address", 0, 0x0b000000);
     device(LINUX, "y", "/pl061@9030000");
     CELLS("/vms/linux/devices/y", "guest-address", 0, 0x0b000000);
-    mistake(AT("/vms/linux/devices/x:guest-address"), "where the VM sees /pl061@9030000",
-            "its own addresses");
+    mistake(AT("/vms/linux/devices/x:guest-address"), "where the VM sees /pl061@9030000", "its own addresses");
 }
 
-static void device_interrupts(void **state)
-{
+static void device_interrupts(void **state) {
     (void)state;
     set_cells(board_fdt, "/pl031@9010000", "interrupts", (const uint32_t[]){0, 100, 4}, 3);
     device(RT, "clock", "/pl031@9010000");
@@ -796,8 +722,7 @@ static void device_interrupts(void **state)
     CELLS(RT, "spis", 128);
     good();
     without("/vms/rt/devices/clock", "irq-distance-us");
-    only(AT("/vms/rt/devices:irq-distance-us"), "interrupts core 1, which has reservations",
-         "how far apart");
+    only(AT("/vms/rt/devices:irq-distance-us"), "interrupts core 1, which has reservations", "how far apart");
     // On a core of its own it need not say.
     text("/vms/rt", "bootargs", "");
     without(RT0, "budget-us");
@@ -814,8 +739,7 @@ static void device_interrupts(void **state)
 }
 
 // A VCPU without a fixed core is placed first, then the interrupts are counted where it is.
-static void interrupts_follow_their_vcpu(void **state)
-{
+static void interrupts_follow_their_vcpu(void **state) {
     (void)state;
     text(RT0, "core", "auto");
     device(RT, "clock", "/pl031@9010000");
@@ -832,8 +756,7 @@ static void interrupts_follow_their_vcpu(void **state)
 
 // ---- the image --------------------------------------------------------------------------------------------
 
-static void truncated_images(void **state)
-{
+static void truncated_images(void **state) {
     size_t size = make_image(image, IMAGE_MAX, fdt, data);
 
     (void)state;
@@ -845,8 +768,7 @@ static void truncated_images(void **state)
     assert_int_equal(load(size), OK);
 }
 
-static void damaged_images(void **state)
-{
+static void damaged_images(void **state) {
     size_t size = make_image(image, IMAGE_MAX, fdt, data);
 
     (void)state;
@@ -862,9 +784,7 @@ static void damaged_images(void **state)
     initrd[3] ^= 1;
     // The description itself: nothing in it is believed.
     for (unsigned i = 0; i < sys.part_count; i++) {
-        if (strcmp(sys.parts[i].name, "system") == 0) {
-            ((uint8_t *)(uintptr_t)sys.parts[i].data.data)[100] ^= 1;
-        }
+        if (strcmp(sys.parts[i].name, "system") == 0) { ((uint8_t *)(uintptr_t)sys.parts[i].data.data)[100] ^= 1; }
     }
     assert_true(load(size) < 0);
     told("image:/images/system:data", "it does not match its SHA-256", "pack or load it again");
@@ -872,8 +792,7 @@ static void damaged_images(void **state)
     assert_int_equal(sys.vm_count, 0);
 }
 
-static void images_without_what_they_need(void **state)
-{
+static void images_without_what_they_need(void **state) {
     const struct image_file nothing[] = {{"other", "firmware", "x", 2, "x", 2}};
     const struct image_file no_tree[] = {
         {"system", "flat_dt", "text", 5, NULL, 0},
@@ -893,24 +812,20 @@ static void images_without_what_they_need(void **state)
     told("image:/images/board:data", "are too many", "at most 64 KiB");
 }
 
-static void images_without_hashes(void **state)
-{
+static void images_without_hashes(void **state) {
     (void)state;
     size_t size = make_image(image, IMAGE_MAX, fdt, data);
     char *strings = (char *)image + fdt_off_dt_strings(image);
 
     for (uint32_t i = 0; i + 5 < fdt_size_dt_strings(image); i++) {
-        if (memcmp(strings + i, "algo", 5) == 0) {
-            strings[i] = 'x';
-        }
+        if (memcmp(strings + i, "algo", 5) == 0) { strings[i] = 'x'; }
     }
     assert_true(load(size) < 0);
     told("image:/images/system:hash", "has no SHA-256", "pack the image again");
     told("image:/images/file-0:hash", "has no SHA-256", "pack the image again");
 }
 
-static void images_with_too_many_files(void **state)
-{
+static void images_with_too_many_files(void **state) {
     static struct image_file files_of[SYSDESC_PARTS + 2];
     static char names[SYSDESC_PARTS + 2][8];
 
@@ -925,8 +840,7 @@ static void images_with_too_many_files(void **state)
     assert_int_equal(listener.sink.count, 3); // nor has it the two trees
 }
 
-static void board_data(void **state)
-{
+static void board_data(void **state) {
     (void)state;
     assert_int_equal(fdt_setprop_u32(data, 0, "overhead-ns", 0), 0);
     mistake("board.dts:/:overhead-ns", "0 is too small", "1 to 1000000");
@@ -939,8 +853,7 @@ static void board_data(void **state)
 }
 
 // All at once, in one go.
-static void everything_is_told_at_once(void **state)
-{
+static void everything_is_told_at_once(void **state) {
     (void)state;
     CELLS(RT, "spis", 40);
     CELLS(RT0, "core", 9);
@@ -963,8 +876,7 @@ static void everything_is_told_at_once(void **state)
 
 #define TEST(name) cmocka_unit_test_setup(name, fresh)
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_good_system_is_read),
         TEST(reservations_are_admitted_in_ticks),

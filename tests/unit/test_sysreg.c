@@ -14,64 +14,55 @@
 #include "arch/host/hardware.h"
 #include "tests/unit/vgic_world.h"
 
-#define ISS(op0, op1, crn, crm, op2) \
-    ((op0) << 20 | (op2) << 17 | (op1) << 14 | (crn) << 10 | (crm) << 1)
-#define ISS_READ     1u
-#define ISS_RT(n)    ((uint32_t)(n) << 5)
-#define CNTP_TVAL    ISS(3, 3, 14, 2, 0)
-#define CNTP_CTL     ISS(3, 3, 14, 2, 1)
-#define CNTP_CVAL    ISS(3, 3, 14, 2, 2)
-#define ICC_SGI1R    ISS(3, 0, 12, 11, 5)
-#define ICC_SGI0R    ISS(3, 0, 12, 11, 7)
-#define ICC_SRE      ISS(3, 0, 12, 12, 5)
-#define ID_AA64PFR0  ISS(3, 0, 0, 4, 0)
-#define ID_AA64DFR0  ISS(3, 0, 0, 5, 0)
-#define ID_AA64ISAR1 ISS(3, 0, 0, 6, 1)
-#define ID_AA64MMFR0 ISS(3, 0, 0, 7, 0)
-#define ID_AA64ZFR0  ISS(3, 0, 0, 4, 4)
-#define PMCR         ISS(3, 3, 9, 12, 0)
-#define MDSCR        ISS(2, 0, 0, 2, 2)
-#define OSLAR        ISS(2, 0, 1, 0, 4)
-#define OSLSR        ISS(2, 0, 1, 1, 4)
-#define DBGBVR(n)    ISS(2, 0, 0, n, 4)
-#define DBGWCR(n)    ISS(2, 0, 0, n, 7)
-#define ACTLR        ISS(3, 0, 1, 0, 1)
-#define REVIDR       ISS(3, 0, 0, 0, 6)
-#define IMPDEF       ISS(3, 1, 15, 2, 0)
+#define ISS(op0, op1, crn, crm, op2) ((op0) << 20 | (op2) << 17 | (op1) << 14 | (crn) << 10 | (crm) << 1)
+#define ISS_READ                     1u
+#define ISS_RT(n)                    ((uint32_t)(n) << 5)
+#define CNTP_TVAL                    ISS(3, 3, 14, 2, 0)
+#define CNTP_CTL                     ISS(3, 3, 14, 2, 1)
+#define CNTP_CVAL                    ISS(3, 3, 14, 2, 2)
+#define ICC_SGI1R                    ISS(3, 0, 12, 11, 5)
+#define ICC_SGI0R                    ISS(3, 0, 12, 11, 7)
+#define ICC_SRE                      ISS(3, 0, 12, 12, 5)
+#define ID_AA64PFR0                  ISS(3, 0, 0, 4, 0)
+#define ID_AA64DFR0                  ISS(3, 0, 0, 5, 0)
+#define ID_AA64ISAR1                 ISS(3, 0, 0, 6, 1)
+#define ID_AA64MMFR0                 ISS(3, 0, 0, 7, 0)
+#define ID_AA64ZFR0                  ISS(3, 0, 0, 4, 4)
+#define PMCR                         ISS(3, 3, 9, 12, 0)
+#define MDSCR                        ISS(2, 0, 0, 2, 2)
+#define OSLAR                        ISS(2, 0, 1, 0, 4)
+#define OSLSR                        ISS(2, 0, 1, 1, 4)
+#define DBGBVR(n)                    ISS(2, 0, 0, n, 4)
+#define DBGWCR(n)                    ISS(2, 0, 0, n, 7)
+#define ACTLR                        ISS(3, 0, 1, 0, 1)
+#define REVIDR                       ISS(3, 0, 0, 0, 6)
+#define IMPDEF                       ISS(3, 1, 15, 2, 0)
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     world_init(3, 4, 2, 64);
     host_registers = (struct host_registers){0};
     return 0;
 }
 
-static uint64_t *x(void)
-{
-    return world.vcpu[0].arch.regs.x;
-}
+static uint64_t *x(void) { return world.vcpu[0].arch.regs.x; }
 
-static uint64_t reads(uint32_t reg)
-{
+static uint64_t reads(uint32_t reg) {
     x()[3] = 0x5a5a5a5a5a5a5a5aull;
     assert_true(sysreg_access(&world.vcpu[0], reg | ISS_RT(3) | ISS_READ));
     return x()[3];
 }
 
-static void writes(uint32_t reg, uint64_t value)
-{
+static void writes(uint32_t reg, uint64_t value) {
     x()[3] = value;
     assert_true(sysreg_access(&world.vcpu[0], reg | ISS_RT(3)));
 }
 
-static bool undefined(uint32_t reg, bool read)
-{
+static bool undefined(uint32_t reg, bool read) {
     return !sysreg_access(&world.vcpu[0], reg | ISS_RT(3) | (read ? ISS_READ : 0));
 }
 
-static void what_is_not_switched_is_hidden(void **state)
-{
+static void what_is_not_switched_is_hidden(void **state) {
     (void)state;
     host_registers.s3_0_c0_c4_0 = UINT64_MAX; // every feature there is, and more
     host_registers.s3_0_c0_c5_0 = UINT64_MAX;
@@ -91,8 +82,7 @@ static void what_is_not_switched_is_hidden(void **state)
     assert_int_equal(reads(ID_AA64ZFR0), 0);
 }
 
-static void fields_are_limited_not_raised(void **state)
-{
+static void fields_are_limited_not_raised(void **state) {
     (void)state;
     // PARange 52 bits, TGran16 and TGran4 with LPA2, ECV, FGT
     host_registers.s3_0_c0_c7_0 = 6 | 2ull << 20 | 1ull << 28 | 2ull << 60 | 1ull << 56;
@@ -106,8 +96,7 @@ static void fields_are_limited_not_raised(void **state)
     assert_int_equal(id_register(4, 0) >> 56 & 0xf, 0);
 }
 
-static void a_v2_host_shows_no_gic_registers(void **state)
-{
+static void a_v2_host_shows_no_gic_registers(void **state) {
     (void)state;
     world_init(2, 4, 1, 64);
     assert_int_equal(reads(ID_AA64PFR0) >> 24 & 0xf, 0);
@@ -117,8 +106,7 @@ static void a_v2_host_shows_no_gic_registers(void **state)
     assert_true(undefined(ICC_SGI0R, false));
 }
 
-static void every_id_register_can_be_read_and_none_written(void **state)
-{
+static void every_id_register_can_be_read_and_none_written(void **state) {
     (void)state;
     for (uint32_t crm = 1; crm <= 7; crm++) {
         for (uint32_t op2 = 0; op2 <= 7; op2++) {
@@ -131,8 +119,7 @@ static void every_id_register_can_be_read_and_none_written(void **state)
     assert_int_equal(reads(REVIDR), 0x42);
 }
 
-static void debug_registers_are_there_and_idle(void **state)
-{
+static void debug_registers_are_there_and_idle(void **state) {
     (void)state;
     writes(DBGBVR(0), 0x1234);
     assert_int_equal(reads(DBGBVR(0)), 0);
@@ -148,8 +135,7 @@ static void debug_registers_are_there_and_idle(void **state)
     assert_true(undefined(OSLSR, false));
 }
 
-static void the_zero_register_is_neither_read_nor_written(void **state)
-{
+static void the_zero_register_is_neither_read_nor_written(void **state) {
     (void)state;
     world.vcpu[0].arch.regs.sp_el0 = 99; // lies behind x30
     host_registers.revidr_el1 = 5;
@@ -160,8 +146,7 @@ static void the_zero_register_is_neither_read_nor_written(void **state)
     assert_int_equal(reads(MDSCR), 0);
 }
 
-static void an_unknown_register_is_told_once(void **state)
-{
+static void an_unknown_register_is_told_once(void **state) {
     const struct trap_log *log = &world.vm.arch.trap_log;
     (void)state;
     assert_true(undefined(PMCR, true));
@@ -170,14 +155,11 @@ static void an_unknown_register_is_told_once(void **state)
     assert_int_equal(log->sysreg_count, 1);
     assert_true(undefined(IMPDEF, true));
     assert_int_equal(log->sysreg_count, 2);
-    for (uint32_t crm = 0; crm < 16; crm++) {
-        assert_true(undefined(ISS(3, 1, 15, crm, 1), true));
-    }
+    for (uint32_t crm = 0; crm < 16; crm++) { assert_true(undefined(ISS(3, 1, 15, crm, 1), true)); }
     assert_int_equal(log->sysreg_count, ARRAY_SIZE(log->sysregs));
 }
 
-static void an_sgi_reaches_the_other_vcpu(void **state)
-{
+static void an_sgi_reaches_the_other_vcpu(void **state) {
     (void)state;
     world_write(0, VGIC_GICD_BASE, 2); // GICD_CTLR: group 1
     for (unsigned i = 0; i < 2; i++) {
@@ -197,8 +179,7 @@ static void an_sgi_reaches_the_other_vcpu(void **state)
 
 // ---- the physical timer -----------------------------------------------------------------------------------
 
-static void the_physical_timer_counts(void **state)
-{
+static void the_physical_timer_counts(void **state) {
     struct timer_queue *timers = &world.core[0].timers;
     struct timer_event *event;
     (void)state;
@@ -225,8 +206,7 @@ static void the_physical_timer_counts(void **state)
     assert_int_equal(reads(CNTP_CVAL), 1490);
 }
 
-static void moving_the_timer_moves_its_event(void **state)
-{
+static void moving_the_timer_moves_its_event(void **state) {
     struct timer_queue *timers = &world.core[0].timers;
     (void)state;
     ptimer_reset(&world.vcpu[0]);
@@ -246,8 +226,7 @@ static void moving_the_timer_moves_its_event(void **state)
 
 enum { EL0T = 0, EL1T = 4, EL1H = 5, EL0_32 = 0x10 };
 
-static void an_undefined_instruction_is_taken_to_el1(void **state)
-{
+static void an_undefined_instruction_is_taken_to_el1(void **state) {
     static const struct {
         uint64_t spsr, offset;
     } cases[] = {{EL0T, 0x400}, {EL1T, 0x000}, {EL1H, 0x200}, {EL0_32, 0x600}};
@@ -267,8 +246,7 @@ static void an_undefined_instruction_is_taken_to_el1(void **state)
     }
 }
 
-static void pstate_follows_sctlr(void **state)
-{
+static void pstate_follows_sctlr(void **state) {
     struct regs *regs = &world.vcpu[0].arch.regs;
     (void)state;
     host_registers.sctlr_el1 = BIT(44); // DSSBS; SPAN is 0
@@ -281,8 +259,7 @@ static void pstate_follows_sctlr(void **state)
 }
 
 #define TEST(f) cmocka_unit_test_setup(f, setup)
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(what_is_not_switched_is_hidden),
         TEST(fields_are_limited_not_raised),

@@ -12,15 +12,13 @@ static const uint64_t rates[] = {
 
 #define RATE_COUNT (sizeof(rates) / sizeof(rates[0]))
 
-static uint64_t reference(uint64_t x, uint64_t num, uint64_t den, bool up)
-{
+static uint64_t reference(uint64_t x, uint64_t num, uint64_t den, bool up) {
     wide result = ((wide)x * num + (up ? den - 1 : 0)) / den;
 
     return (result >> 64) != 0 ? UINT64_MAX : (uint64_t)result;
 }
 
-static void check(const struct clock_rate *rate, uint64_t x)
-{
+static void check(const struct clock_rate *rate, uint64_t x) {
     uint64_t hz = rate->hz;
     uint64_t s = CLOCK_NS_PER_S;
 
@@ -30,8 +28,7 @@ static void check(const struct clock_rate *rate, uint64_t x)
     assert_int_equal(clock_ticks_to_ns_down(rate, x), reference(x, s, hz, false));
 }
 
-static void conversions_equal_wide_arithmetic(void **state)
-{
+static void conversions_equal_wide_arithmetic(void **state) {
     struct random random = random_start("clock conversions", 0xc10c);
 
     (void)state;
@@ -47,9 +44,7 @@ static void conversions_equal_wide_arithmetic(void **state)
             check(&rate, x * rates[i] + 1);
         }
         for (uint32_t bit = 0; bit < 64; bit++) {
-            for (uint64_t x = 0; x < 5; x++) {
-                check(&rate, (UINT64_C(1) << bit) + x - 2);
-            }
+            for (uint64_t x = 0; x < 5; x++) { check(&rate, (UINT64_C(1) << bit) + x - 2); }
         }
         for (uint32_t round = 0; round < ROUNDS(100000); round++) {
             check(&rate, random_next(&random) >> random_in(&random, 0, 63));
@@ -59,8 +54,7 @@ static void conversions_equal_wide_arithmetic(void **state)
 
 /* Never early: an expiry that is converted up and read back down is not before the asked time, and
  * at most one tick late. */
-static void an_expiry_is_never_early_and_at_most_a_tick_late(void **state)
-{
+static void an_expiry_is_never_early_and_at_most_a_tick_late(void **state) {
     static const uint64_t board_rates[] = {8000000, 24000000, 62500000, 1000000000};
     struct random random = random_start("expiries", 0xea51e5);
 
@@ -79,8 +73,7 @@ static void an_expiry_is_never_early_and_at_most_a_tick_late(void **state)
     }
 }
 
-static void rates_out_of_range_are_rejected(void **state)
-{
+static void rates_out_of_range_are_rejected(void **state) {
     struct clock_rate rate = {.hz = 7};
 
     (void)state;
@@ -89,8 +82,7 @@ static void rates_out_of_range_are_rejected(void **state)
     assert_int_equal(rate.hz, 7);
 }
 
-static void addition_saturates(void **state)
-{
+static void addition_saturates(void **state) {
     (void)state;
     assert_int_equal(clock_add_saturating(1, 2), 3);
     assert_int_equal(clock_add_saturating(UINT64_MAX - 1, 1), UINT64_MAX);
@@ -98,8 +90,7 @@ static void addition_saturates(void **state)
     assert_int_equal(clock_add_saturating(UINT64_MAX, UINT64_MAX), UINT64_MAX);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conversions_equal_wide_arithmetic),
         cmocka_unit_test(an_expiry_is_never_early_and_at_most_a_tick_late),

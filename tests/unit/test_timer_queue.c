@@ -5,42 +5,33 @@
 
 #define EVENTS (TIMER_QUEUE_MAX + 8)
 
-static void queue_is_a_heap_that_knows_its_events(const struct timer_queue *queue,
-                                                  const struct timer_event *events, size_t count)
-{
+static void queue_is_a_heap_that_knows_its_events(const struct timer_queue *queue, const struct timer_event *events,
+                                                  size_t count) {
     uint32_t queued = 0;
 
     for (uint32_t i = 0; i < queue->count; i++) {
         assert_int_equal(queue->heap[i]->position, i + 1);
         assert_true(i == 0 || queue->heap[(i - 1) / 2]->when <= queue->heap[i]->when);
     }
-    for (size_t i = 0; i < count; i++) {
-        queued += timer_queue_queued(&events[i]) ? 1 : 0;
-    }
+    for (size_t i = 0; i < count; i++) { queued += timer_queue_queued(&events[i]) ? 1 : 0; }
     assert_int_equal(queued, queue->count);
 }
 
 /* The rule in its plainest form, over all events. */
-static uint64_t earliest_that_matters(const struct timer_event *events, size_t count,
-                                      uint64_t horizon)
-{
+static uint64_t earliest_that_matters(const struct timer_event *events, size_t count, uint64_t horizon) {
     uint64_t best = UINT64_MAX;
 
     for (size_t i = 0; i < count; i++) {
         const struct timer_event *event = &events[i];
         bool overflows = event->slack > UINT64_MAX - event->when;
-        bool matters =
-            horizon == UINT64_MAX || (!overflows && event->when + event->slack < horizon);
+        bool matters = horizon == UINT64_MAX || (!overflows && event->when + event->slack < horizon);
 
-        if (timer_queue_queued(event) && matters && event->when < best) {
-            best = event->when;
-        }
+        if (timer_queue_queued(event) && matters && event->when < best) { best = event->when; }
     }
     return best;
 }
 
-static uint64_t random_slack(struct random *random)
-{
+static uint64_t random_slack(struct random *random) {
     switch (random_in(random, 0, 3)) {
     case 0: return 0;
     case 1: return TIMER_SLACK_BEST_EFFORT;
@@ -48,9 +39,8 @@ static uint64_t random_slack(struct random *random)
     }
 }
 
-static void pop_and_compare(struct timer_queue *queue, const struct timer_event *events,
-                            uint64_t now, uint64_t horizon)
-{
+static void pop_and_compare(struct timer_queue *queue, const struct timer_event *events, uint64_t now,
+                            uint64_t horizon) {
     uint64_t expected = earliest_that_matters(events, EVENTS, horizon);
     const struct timer_event *popped = timer_queue_pop(queue, now, horizon);
 
@@ -63,8 +53,7 @@ static void pop_and_compare(struct timer_queue *queue, const struct timer_event 
     }
 }
 
-static void random_use_equals_a_plain_list(void **state)
-{
+static void random_use_equals_a_plain_list(void **state) {
     struct random random = random_start("timer queue against a plain list", 0x71e3);
 
     (void)state;
@@ -78,8 +67,7 @@ static void random_use_equals_a_plain_list(void **state)
         for (uint32_t step = 0; step < 600; step++) {
             struct timer_event *event = &events[random_in(&random, 0, EVENTS - 1)];
             uint64_t when = now + random_in(&random, 0, span);
-            uint64_t horizon =
-                random_in(&random, 0, 4) == 0 ? UINT64_MAX : now + random_in(&random, 0, 800);
+            uint64_t horizon = random_in(&random, 0, 4) == 0 ? UINT64_MAX : now + random_in(&random, 0, 800);
 
             switch (random_in(&random, 0, 5)) {
             case 0:
@@ -94,21 +82,18 @@ static void random_use_equals_a_plain_list(void **state)
                 bool room = timer_queue_queued(event) || queue.count < TIMER_QUEUE_MAX;
 
                 event->slack = random_slack(&random);
-                assert_int_equal(timer_queue_add(&queue, event, when),
-                                 room ? TIMER_QUEUE_OK : TIMER_QUEUE_FULL);
+                assert_int_equal(timer_queue_add(&queue, event, when), room ? TIMER_QUEUE_OK : TIMER_QUEUE_FULL);
                 assert_int_equal(timer_queue_queued(event), room);
                 break;
             }
             }
             queue_is_a_heap_that_knows_its_events(&queue, events, EVENTS);
-            assert_int_equal(timer_queue_next(&queue, horizon),
-                             earliest_that_matters(events, EVENTS, horizon));
+            assert_int_equal(timer_queue_next(&queue, horizon), earliest_that_matters(events, EVENTS, horizon));
         }
     }
 }
 
-static void everything_fires_in_order(void **state)
-{
+static void everything_fires_in_order(void **state) {
     struct random random = random_start("firing order", 0x0f1e);
     struct timer_queue queue;
     struct timer_event events[TIMER_QUEUE_MAX] = {0};
@@ -131,8 +116,7 @@ static void everything_fires_in_order(void **state)
     assert_int_equal(timer_queue_next(&queue, UINT64_MAX), UINT64_MAX);
 }
 
-static void a_full_queue_refuses_and_keeps_what_it_has(void **state)
-{
+static void a_full_queue_refuses_and_keeps_what_it_has(void **state) {
     struct timer_queue queue;
     struct timer_event events[TIMER_QUEUE_MAX + 1] = {0};
 
@@ -150,8 +134,7 @@ static void a_full_queue_refuses_and_keeps_what_it_has(void **state)
 
 /* A reservation runs until 1000 at the latest. What could not take the core from it does not
  * interrupt it, and is found as soon as something later runs. */
-static void the_horizon_hides_what_cannot_preempt(void **state)
-{
+static void the_horizon_hides_what_cannot_preempt(void **state) {
     struct timer_queue queue;
     struct timer_event load = {.slack = TIMER_SLACK_BEST_EFFORT};
     struct timer_event later = {.slack = 900};
@@ -179,8 +162,7 @@ static void the_horizon_hides_what_cannot_preempt(void **state)
     assert_ptr_equal(timer_queue_pop(&queue, 700, UINT64_MAX), &later);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_use_equals_a_plain_list),
         cmocka_unit_test(everything_fires_in_order),

@@ -14,8 +14,7 @@ enum { A, B, C, D, VMS, SECOND = 1, FULL_VMS = 4 };
 
 static uint64_t start; // of the test, on the clock
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     struct vm_desc *vm;
 
     (void)state;
@@ -32,15 +31,11 @@ static int setup(void **state)
     return 0;
 }
 
-static const struct vcpu *running(unsigned core)
-{
-    return cpus[core]->current;
-}
+static const struct vcpu *running(unsigned core) { return cpus[core]->current; }
 
 // ---- waiting and waking -----------------------------------------------------------------------------------
 
-static void waiting_with_an_interrupt_pending_is_no_waiting(void **state)
-{
+static void waiting_with_an_interrupt_pending_is_no_waiting(void **state) {
     struct vcpu *c, *a;
 
     (void)state;
@@ -54,8 +49,7 @@ static void waiting_with_an_interrupt_pending_is_no_waiting(void **state)
     assert_int_equal(guest_of(c)->taken[OTHER_IRQ], 0);
 }
 
-static void a_kick_on_its_own_core_wakes_at_once(void **state)
-{
+static void a_kick_on_its_own_core_wakes_at_once(void **state) {
     struct vcpu *a, *c;
 
     (void)state;
@@ -73,8 +67,7 @@ static void a_kick_on_its_own_core_wakes_at_once(void **state)
     assert_true(c->entity.stats.supplied == US(600));
 }
 
-static void a_kick_of_the_vcpu_that_runs_reaches_its_interrupts(void **state)
-{
+static void a_kick_of_the_vcpu_that_runs_reaches_its_interrupts(void **state) {
     struct vcpu *a;
 
     (void)state;
@@ -88,8 +81,7 @@ static void a_kick_of_the_vcpu_that_runs_reaches_its_interrupts(void **state)
     assert_int_equal(guest_of(a)->taken[OTHER_IRQ], 2);
 }
 
-static void a_kick_of_a_preempted_vcpu_waits_for_its_turn(void **state)
-{
+static void a_kick_of_a_preempted_vcpu_waits_for_its_turn(void **state) {
     struct vcpu *a, *b;
 
     (void)state;
@@ -104,8 +96,7 @@ static void a_kick_of_a_preempted_vcpu_waits_for_its_turn(void **state)
     assert_int_equal(guest_of(b)->taken[OTHER_IRQ], 1); // both are one: an edge
 }
 
-static void time_without_the_core_is_stolen(void **state)
-{
+static void time_without_the_core_is_stolen(void **state) {
     struct vcpu *b, *a;
 
     (void)state;
@@ -124,8 +115,7 @@ static void time_without_the_core_is_stolen(void **state)
 
 // ---- from core to core ------------------------------------------------------------------------------------
 
-static void an_idle_core_is_interrupted_for_anybody(void **state)
-{
+static void an_idle_core_is_interrupted_for_anybody(void **state) {
     struct vcpu *c, *d;
 
     (void)state;
@@ -146,8 +136,7 @@ static void an_idle_core_is_interrupted_for_anybody(void **state)
     assert_int_equal(guest_of(c)->taken[OTHER_IRQ], 1);
 }
 
-static void a_reservation_is_interrupted_for_earlier_deadlines_only(void **state)
-{
+static void a_reservation_is_interrupted_for_earlier_deadlines_only(void **state) {
     struct vcpu *a, *b, *c;
 
     (void)state;
@@ -170,8 +159,7 @@ static void a_reservation_is_interrupted_for_earlier_deadlines_only(void **state
     assert_true(a->entity.release == start + US(100));
 }
 
-static void a_bit_is_seen_when_the_reservation_waits(void **state)
-{
+static void a_bit_is_seen_when_the_reservation_waits(void **state) {
     struct vcpu *b, *c;
 
     (void)state;
@@ -189,8 +177,7 @@ static void a_bit_is_seen_when_the_reservation_waits(void **state)
     assert_int_equal(guest_of(c)->taken[OTHER_IRQ], 1);
 }
 
-static void a_second_kick_merges(void **state)
-{
+static void a_second_kick_merges(void **state) {
     struct vcpu *a, *b;
 
     (void)state;
@@ -213,8 +200,7 @@ static void a_second_kick_merges(void **state)
     assert_int_equal(world.core[0].ipis, 2);
 }
 
-static void the_inbox_has_room_for_a_whole_core(void **state)
-{
+static void the_inbox_has_room_for_a_whole_core(void **state) {
     static const char *const names[FULL_VMS] = {"p", "q", "r", "s"};
 
     (void)state;
@@ -222,20 +208,12 @@ static void the_inbox_has_room_for_a_whole_core(void **state)
     world.check = world_check;
     for (unsigned i = 0; i < FULL_VMS; i++) {
         struct vm_desc *vm = world_vm(names[i]);
-        for (unsigned n = 0; n < MAX_VCPUS; n++) {
-            world_best_effort(vm, 0);
-        }
+        for (unsigned n = 0; n < MAX_VCPUS; n++) { world_best_effort(vm, 0); }
     }
     world_create();
-    for (unsigned i = 0; i < FULL_VMS * MAX_VCPUS; i++) {
-        world_on(i / MAX_VCPUS, i % MAX_VCPUS);
-    }
-    while (running(0) != NULL) {
-        guest_wait(cpus[0]->current);
-    }
-    for (unsigned i = 0; i < FULL_VMS * MAX_VCPUS; i++) {
-        core_interrupt(1, vms[i / MAX_VCPUS]->vcpus[i % MAX_VCPUS]);
-    }
+    for (unsigned i = 0; i < FULL_VMS * MAX_VCPUS; i++) { world_on(i / MAX_VCPUS, i % MAX_VCPUS); }
+    while (running(0) != NULL) { guest_wait(cpus[0]->current); }
+    for (unsigned i = 0; i < FULL_VMS * MAX_VCPUS; i++) { core_interrupt(1, vms[i / MAX_VCPUS]->vcpus[i % MAX_VCPUS]); }
     assert_int_equal(world.core[0].ipis, 1);
     core_settle();
     for (unsigned i = 0; i < FULL_VMS * MAX_VCPUS; i++) {
@@ -245,8 +223,7 @@ static void the_inbox_has_room_for_a_whole_core(void **state)
 
 // ---- starting and leaving ---------------------------------------------------------------------------------
 
-static void a_vcpu_starts_another_on_its_core(void **state)
-{
+static void a_vcpu_starts_another_on_its_core(void **state) {
     struct vcpu *c, *e;
 
     (void)state;
@@ -266,8 +243,7 @@ static void a_vcpu_starts_another_on_its_core(void **state)
     assert_int_equal(vms[C]->running_vcpus, 2);
 }
 
-static void what_left_starts_afresh(void **state)
-{
+static void what_left_starts_afresh(void **state) {
     struct vcpu *c, *e;
 
     (void)state;
@@ -276,9 +252,7 @@ static void what_left_starts_afresh(void **state)
     e = vms[C]->vcpus[SECOND];
     assert_int_equal(guest_cpu_on(c, e), OK);
     core_run(start + US(4000));
-    while (running(1) != e) {
-        core_run(host_clock + US(500));
-    }
+    while (running(1) != e) { core_run(host_clock + US(500)); }
     guest_of(e)->timer = OFF;
     e->call_timer.fire = NULL;
     timer_queue_add(&cpus[1]->timers, &e->call_timer, host_clock + US(100000));
@@ -295,8 +269,7 @@ static void what_left_starts_afresh(void **state)
     assert_true(e->stolen == 0);
 }
 
-static void a_kick_of_a_vcpu_that_is_off_does_nothing(void **state)
-{
+static void a_kick_of_a_vcpu_that_is_off_does_nothing(void **state) {
     struct vcpu *e;
 
     (void)state;
@@ -309,8 +282,7 @@ static void a_kick_of_a_vcpu_that_is_off_does_nothing(void **state)
 }
 
 // Its core takes the old start off its inbox only after it was told to stop: it must never run.
-static void a_start_that_is_stopped_on_its_way_never_runs(void **state)
-{
+static void a_start_that_is_stopped_on_its_way_never_runs(void **state) {
     struct vcpu *c, *e;
 
     (void)state;
@@ -325,8 +297,7 @@ static void a_start_that_is_stopped_on_its_way_never_runs(void **state)
     assert_int_equal(vms[C]->running_vcpus, 0);
 }
 
-static void a_waiting_vcpu_leaves_with_its_timers(void **state)
-{
+static void a_waiting_vcpu_leaves_with_its_timers(void **state) {
     struct vcpu *a;
 
     (void)state;
@@ -343,13 +314,10 @@ static void a_waiting_vcpu_leaves_with_its_timers(void **state)
     assert_int_equal(cpus[0]->timers.count, 0);
 }
 
-static void what_admission_counted_is_what_is_enforced(void **state)
-{
+static void what_admission_counted_is_what_is_enforced(void **state) {
     struct vcpu vcpu = {0};
-    const struct vcpu_desc desc = {
-        .reserved = true, .budget_us = 100, .deadline_us = 300, .period_us = 500};
-    const struct vcpu_desc impossible = {
-        .reserved = true, .budget_us = 400, .deadline_us = 300, .period_us = 500};
+    const struct vcpu_desc desc = {.reserved = true, .budget_us = 100, .deadline_us = 300, .period_us = 500};
+    const struct vcpu_desc impossible = {.reserved = true, .budget_us = 400, .deadline_us = 300, .period_us = 500};
 
     (void)state;
     assert_int_equal(vcpu_init(&vcpu, vms[A], 0, &desc, cpus[0], 1500), OK);
@@ -360,8 +328,7 @@ static void what_admission_counted_is_what_is_enforced(void **state)
     assert_int_equal(vcpu_init(&vcpu, vms[A], 0, &impossible, cpus[0], 0), ERR_INVALID);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(waiting_with_an_interrupt_pending_is_no_waiting, setup),
         cmocka_unit_test_setup(a_kick_on_its_own_core_wakes_at_once, setup),

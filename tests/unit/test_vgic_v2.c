@@ -14,8 +14,7 @@
 
 enum { VCPUS = 3 };
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     world_init(2, 4, VCPUS, 64);
     world_write(0, GICD(GICD_CTLR), GICD_CTLR_GRP0);
@@ -23,14 +22,12 @@ static int setup(void **state)
     return 0;
 }
 
-static void sgi(unsigned from, uint32_t value)
-{
+static void sgi(unsigned from, uint32_t value) {
     world_write(from, GICD(GICD_SGIR), value);
     world_settle();
 }
 
-static void identification(void **state)
-{
+static void identification(void **state) {
     (void)state;
     assert_int_equal(world_read(0, GICD(GICD_CTLR)), 1);
     assert_int_equal(world_read(0, GICD(GICD_TYPER)), 2 | (VCPUS - 1) << GICD_TYPER_CPUS);
@@ -45,8 +42,7 @@ static void identification(void **state)
     assert_null(mmio_find(&world.vm.mmio, VGIC_GICR_BASE, 4));
 }
 
-static void private_registers_are_banked(void **state)
-{
+static void private_registers_are_banked(void **state) {
     (void)state;
     world_write(1, GICD(GICD_ISENABLER), 0x80000000);
     assert_int_equal(world_read(1, GICD(GICD_ISENABLER)), 0x8000ffff); // SGIs always are
@@ -56,24 +52,19 @@ static void private_registers_are_banked(void **state)
     world_write(1, GICD(GICD_ISPENDR), ~0u);
     assert_int_equal(world_read(1, GICD(GICD_ISPENDR)), 0xffff0000); // SGIs only by their senders
     world_write(1, GICD(GICD_ICPENDR), ~0u);
-    for (unsigned i = 0; i < VCPUS; i++) {
-        assert_int_equal(world_read(i, GICD(GICD_ITARGETSR)), 0x01010101u << i);
-    }
+    for (unsigned i = 0; i < VCPUS; i++) { assert_int_equal(world_read(i, GICD(GICD_ITARGETSR)), 0x01010101u << i); }
     world_access(0, GICD(GICD_IPRIORITYR + 3), 1, true, 0x30);
     assert_int_equal(world_read(0, GICD(GICD_IPRIORITYR)), 0x30000000);
     assert_int_equal(world_read(2, GICD(GICD_IPRIORITYR)), 0);
 }
 
-static void targets(void **state)
-{
+static void targets(void **state) {
     (void)state;
     assert_int_equal(world_read(0, GICD(GICD_ITARGETSR + 32)), 0x01010101);
     world_write(0, GICD(GICD_ITARGETSR + 32), 0xff060200);
     assert_int_equal(world_read(0, GICD(GICD_ITARGETSR + 32)), 0x07060200);
     assert_int_equal(world_access(0, GICD(GICD_ITARGETSR + 34), 1, false, 0), 6);
-    for (unsigned n = 0; n < 4; n++) {
-        vgic_pulse(&world.vcpu[0], 32 + n);
-    }
+    for (unsigned n = 0; n < 4; n++) { vgic_pulse(&world.vcpu[0], 32 + n); }
     world_settle();
     assert_int_equal(world_take(0), 35); // the lowest of several
     assert_int_equal(world_take(0), GIC_SPURIOUS);
@@ -86,8 +77,7 @@ static void targets(void **state)
     assert_int_equal(world_access(0, GICD(GICD_ITARGETSR + 96), 4, false, 0), 0); // beyond the last
 }
 
-static void sgis_of_several_senders(void **state)
-{
+static void sgis_of_several_senders(void **state) {
     (void)state;
     sgi(0, 4u << GICD_SGIR_TARGETS | 3);
     sgi(1, 4u << GICD_SGIR_TARGETS | 3);
@@ -107,8 +97,7 @@ static void sgis_of_several_senders(void **state)
     assert_int_equal(world_read(2, GICD(GICD_ISACTIVER)), 0);
 }
 
-static void sgi_filters(void **state)
-{
+static void sgi_filters(void **state) {
     (void)state;
     sgi(1, 1u << GICD_SGIR_FILTER | 7u << GICD_SGIR_TARGETS | 1); // all but self
     sgi(1, 2u << GICD_SGIR_FILTER | 2);                           // self
@@ -121,8 +110,7 @@ static void sgi_filters(void **state)
     assert_int_equal(world_take(0), GIC_SPURIOUS);
 }
 
-static void senders_by_hand(void **state)
-{
+static void senders_by_hand(void **state) {
     (void)state;
     world_access(0, GICD(GICD_SPENDSGIR + 5), 1, true, 0xfe);
     assert_int_equal(world_read(0, GICD(GICD_ISPENDR)), 0x20);
@@ -138,8 +126,7 @@ static void senders_by_hand(void **state)
     assert_int_equal(world_take(0), GIC_SPURIOUS);
 }
 
-static void sgi_sender_survives_a_change(void **state)
-{
+static void sgi_sender_survives_a_change(void **state) {
     (void)state;
     sgi(2, 1u << GICD_SGIR_TARGETS | 6);
     world_access(0, GICD(GICD_IPRIORITYR + 6), 1, true, 0x50); // pending in its list register
@@ -152,15 +139,12 @@ static void sgi_sender_survives_a_change(void **state)
         sgi(1, 1u << GICD_SGIR_TARGETS | id);
         assert_int_equal(world_take(0), IAR(id, 1));
     }
-    for (unsigned id = 7; id-- > 0;) {
-        world_end(0, IAR(id, 1));
-    }
+    for (unsigned id = 7; id-- > 0;) { world_end(0, IAR(id, 1)); }
     assert_int_equal(world_read(0, GICD(GICD_ISACTIVER)), 0);
     assert_int_equal(world_take(0), GIC_SPURIOUS);
 }
 
-static void linked_and_level(void **state)
-{
+static void linked_and_level(void **state) {
     (void)state;
     world_write(0, GICD(GICD_ISENABLER), BIT(GIC_PPI_VTIMER));
     for (unsigned n = 0; n < 3; n++) {
@@ -181,8 +165,7 @@ static void linked_and_level(void **state)
     assert_int_equal(world_take(0), GIC_SPURIOUS);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(identification, setup),
         cmocka_unit_test_setup(private_registers_are_banked, setup),

@@ -15,43 +15,33 @@
 #define VTIMER          GIC_PPI_VTIMER
 
 // A guest as it starts up: everything in group 1, private interrupts and SPI 32..63 on, priority 0xa0.
-static void open_all(void)
-{
+static void open_all(void) {
     world_write(0, GICD(GICD_CTLR), GICD_CTLR_GRP1);
     for (unsigned i = 0; i < world.vm.vcpu_count; i++) {
         world_write(i, SGI(i, GICD_IGROUPR), ~0u);
         world_write(i, SGI(i, GICD_ISENABLER), ~0u);
-        for (unsigned n = 0; n < 32; n += 4) {
-            world_write(i, SGI(i, GICD_IPRIORITYR + n), 0xa0a0a0a0);
-        }
+        for (unsigned n = 0; n < 32; n += 4) { world_write(i, SGI(i, GICD_IPRIORITYR + n), 0xa0a0a0a0); }
     }
     world_write(0, GICD(GICD_IGROUPR + 4), ~0u);
     world_write(0, GICD(GICD_ISENABLER + 4), ~0u);
-    for (unsigned n = 32; n < 64; n += 4) {
-        world_write(0, GICD(GICD_IPRIORITYR + n), 0xa0a0a0a0);
-    }
-    for (unsigned n = 32; n < 64; n++) {
-        world_access(0, GICD(GICD_IROUTER + 8 * n), 8, true, 0);
-    }
+    for (unsigned n = 32; n < 64; n += 4) { world_write(0, GICD(GICD_IPRIORITYR + n), 0xa0a0a0a0); }
+    for (unsigned n = 32; n < 64; n++) { world_access(0, GICD(GICD_IROUTER + 8 * n), 8, true, 0); }
     world_settle();
     host_record.ipis[0] = 0;
     host_record.ipis[1] = 0;
 }
 
-static void set_priority(unsigned id, uint8_t priority)
-{
+static void set_priority(unsigned id, uint8_t priority) {
     world_access(0, GICD(GICD_IPRIORITYR + id), 1, true, priority);
 }
 
-static void set_edge(unsigned id)
-{
+static void set_edge(unsigned id) {
     uint64_t reg = GICD(GICD_ICFGR + id / 16 * 4);
 
     world_write(0, reg, world_read(0, reg) | 2u << id % 16 * 2);
 }
 
-static void pulse(unsigned i, unsigned id)
-{
+static void pulse(unsigned i, unsigned id) {
     unsigned here = host_cpu->id;
 
     vgic_pulse(&world.vcpu[i], id);
@@ -59,8 +49,7 @@ static void pulse(unsigned i, unsigned id)
     world_on(here);
 }
 
-static void line(unsigned i, unsigned id, bool level)
-{
+static void line(unsigned i, unsigned id, bool level) {
     unsigned here = host_cpu->id;
 
     vgic_set_line(&world.vcpu[i], id, level);
@@ -68,16 +57,14 @@ static void line(unsigned i, unsigned id, bool level)
     world_on(here);
 }
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     world_init(3, 4, 2, 224);
     open_all();
     return 0;
 }
 
-static int setup_raw(void **state)
-{
+static int setup_raw(void **state) {
     (void)state;
     world_init(3, 4, 2, 224);
     return 0;
@@ -85,8 +72,7 @@ static int setup_raw(void **state)
 
 // ---- registers --------------------------------------------------------------------------------------------
 
-static void identification(void **state)
-{
+static void identification(void **state) {
     (void)state;
     assert_int_equal(world_read(0, GICD(GICD_TYPER)) & GICD_TYPER_LINES, 7);
     assert_int_equal(world_read(0, GICD(GICD_TYPER)) >> GICD_TYPER_IDBITS & 0x1f, 9);
@@ -99,8 +85,7 @@ static void identification(void **state)
     assert_int_equal(world_read(0, GICD(GICD_CTLR)), GICD_CTLR_ARE | GICD_CTLR_DS | 3);
     world_write(0, GICD(GICD_CTLR), 3); // again: nothing to tell anybody
     assert_int_equal(world_access(0, GICR(0, GICR_TYPER), 8, false, 0), 0);
-    assert_int_equal(world_access(0, GICR(1, GICR_TYPER), 8, false, 0),
-                     1ull << 32 | 1 << 8 | GICR_TYPER_LAST);
+    assert_int_equal(world_access(0, GICR(1, GICR_TYPER), 8, false, 0), 1ull << 32 | 1 << 8 | GICR_TYPER_LAST);
     assert_int_equal(world_read(0, GICR(1, GICR_TYPER)), 1 << 8 | GICR_TYPER_LAST);
     assert_int_equal(world_read(0, GICR(1, GICR_TYPER + 4)), 1);
     assert_int_equal(world_read(0, GICR(0, GICR_WAKER)), 6);
@@ -109,14 +94,12 @@ static void identification(void **state)
     assert_int_equal(world_read(0, GICR(1, GICR_WAKER)), 6);
 }
 
-static void reserved_registers(void **state)
-{
+static void reserved_registers(void **state) {
     static const unsigned widths[] = {1, 2, 4, 8};
 
     (void)state;
     for (unsigned w = 0; w < 4; w++) {
-        for (uint64_t offset = 0x800; offset < 0xc00;
-             offset += 0x40) { // ITARGETSR, with affinity routing
+        for (uint64_t offset = 0x800; offset < 0xc00; offset += 0x40) { // ITARGETSR, with affinity routing
             world_access(0, GICD(offset), widths[w], true, ~0ull);
             assert_int_equal(world_access(0, GICD(offset), widths[w], false, 1), 0);
         }
@@ -140,11 +123,9 @@ static void reserved_registers(void **state)
     assert_int_equal(world_access(0, GICD(GICD_TYPER), 2, false, 0), 0);
 }
 
-static void sets_and_clears(void **state)
-{
-    static const uint32_t pairs[][2] = {{GICD_ISENABLER, GICD_ICENABLER},
-                                        {GICD_ISPENDR, GICD_ICPENDR},
-                                        {GICD_ISACTIVER, GICD_ICACTIVER}};
+static void sets_and_clears(void **state) {
+    static const uint32_t pairs[][2] = {
+        {GICD_ISENABLER, GICD_ICENABLER}, {GICD_ISPENDR, GICD_ICPENDR}, {GICD_ISACTIVER, GICD_ICACTIVER}};
 
     (void)state;
     for (unsigned p = 0; p < ARRAY_SIZE(pairs); p++) {
@@ -165,8 +146,7 @@ static void sets_and_clears(void **state)
     }
 }
 
-static void fields(void **state)
-{
+static void fields(void **state) {
     (void)state;
     world_write(0, GICD(GICD_IPRIORITYR + 40), 0x01f8ffa7);
     assert_int_equal(world_read(0, GICD(GICD_IPRIORITYR + 40)), 0x00f8f8a0); // 5 bits of priority
@@ -191,8 +171,7 @@ static void fields(void **state)
 
 // ---- delivery ---------------------------------------------------------------------------------------------
 
-static void needs_enable_and_group(void **state)
-{
+static void needs_enable_and_group(void **state) {
     (void)state;
     pulse(0, 40);
     assert_int_equal(world_take(0), GIC_SPURIOUS);
@@ -212,8 +191,7 @@ static void needs_enable_and_group(void **state)
     world_end(0, 40);
 }
 
-static void an_edge_once(void **state)
-{
+static void an_edge_once(void **state) {
     (void)state;
     set_edge(40);
     pulse(0, 40);
@@ -230,8 +208,7 @@ static void an_edge_once(void **state)
     assert_int_equal(world_read(0, GICD(GICD_ISACTIVER + 4)), 0);
 }
 
-static void a_level_until_it_falls(void **state)
-{
+static void a_level_until_it_falls(void **state) {
     (void)state;
     line(0, 41, true);
     line(0, 41, true);
@@ -261,8 +238,7 @@ static void a_level_until_it_falls(void **state)
     assert_int_equal(world_take(0), GIC_SPURIOUS);
 }
 
-static void a_config_change_in_flight(void **state)
-{
+static void a_config_change_in_flight(void **state) {
     (void)state;
     set_edge(41);
     line(0, 41, true);
@@ -272,8 +248,7 @@ static void a_config_change_in_flight(void **state)
     assert_int_equal(world_take(0), 41);
 }
 
-static void priorities(void **state)
-{
+static void priorities(void **state) {
     (void)state;
     for (unsigned id = 32; id < 38; id++) {
         set_priority(id, (uint8_t)(0xf0 - 16 * (id - 32)));
@@ -287,12 +262,9 @@ static void priorities(void **state)
     assert_int_equal(world_take(0), GIC_SPURIOUS);
 }
 
-static void an_urgent_one_comes_in(void **state)
-{
+static void an_urgent_one_comes_in(void **state) {
     (void)state;
-    for (unsigned id = 32; id < 37; id++) {
-        pulse(0, id);
-    }
+    for (unsigned id = 32; id < 37; id++) { pulse(0, id); }
     set_priority(50, 0x40);
     pulse(0, 50);
     assert_int_equal(world_take(0), 50);
@@ -307,8 +279,7 @@ static void an_urgent_one_comes_in(void **state)
     assert_int_equal(world_take(0), GIC_SPURIOUS);
 }
 
-static void a_priority_change_in_the_list_register(void **state)
-{
+static void a_priority_change_in_the_list_register(void **state) {
     (void)state;
     pulse(0, 32);
     pulse(0, 33);
@@ -323,8 +294,7 @@ static void a_priority_change_in_the_list_register(void **state)
 }
 
 // More nested handlers than list registers: active interrupts leave them and end by count.
-static void nesting_deeper_than_list_registers(void **state)
-{
+static void nesting_deeper_than_list_registers(void **state) {
     (void)state;
     for (unsigned id = 32; id < 42; id++) {
         set_priority(id, (uint8_t)(0xf0 - 16 * (id - 32)));
@@ -347,8 +317,7 @@ static void nesting_deeper_than_list_registers(void **state)
     assert_int_equal(world_take(0), GIC_SPURIOUS);
 }
 
-static void pending_and_active_by_hand(void **state)
-{
+static void pending_and_active_by_hand(void **state) {
     (void)state;
     world_write(0, GICD(GICD_ISPENDR + 4), 1u << 3);
     assert_int_equal(world_take(0), 35);
@@ -372,23 +341,19 @@ static void pending_and_active_by_hand(void **state)
     assert_int_equal(world_read(0, SGI(0, GICD_ISACTIVER)), 0);
 }
 
-static void more_active_by_hand_than_list_registers(void **state)
-{
+static void more_active_by_hand_than_list_registers(void **state) {
     (void)state;
     world_write(0, GICD(GICD_ISACTIVER + 4), 0xff);
     assert_int_equal(world_read(0, GICD(GICD_ISACTIVER + 4)), 0xff);
     assert_true(world.vcpu[0].arch.vgic.parked);
-    for (unsigned n = 0; n < 8; n++) {
-        world_end(0, 32 + n);
-    }
+    for (unsigned n = 0; n < 8; n++) { world_end(0, 32 + n); }
     assert_int_equal(world_read(0, GICD(GICD_ISACTIVER + 4)), 0);
     assert_false(world.vcpu[0].arch.vgic.parked);
 }
 
 // ---- several VCPUs ----------------------------------------------------------------------------------------
 
-static void sgis(void **state)
-{
+static void sgis(void **state) {
     (void)state;
     world_on(0);
     vgic_send_sgi(&world.vcpu[0], 3ull << 24 | 2); // to affinity 1
@@ -431,8 +396,7 @@ static void sgis(void **state)
     assert_int_equal(world_take(1), GIC_SPURIOUS);
 }
 
-static void routing(void **state)
-{
+static void routing(void **state) {
     (void)state;
     pulse(0, 32);
     world_access(1, GICD(GICD_IROUTER + 8 * 32), 8, true,
@@ -458,8 +422,7 @@ static void routing(void **state)
     assert_int_equal(world_take(1), 32);
 }
 
-static void writes_to_another_vcpu(void **state)
-{
+static void writes_to_another_vcpu(void **state) {
     (void)state;
     world_on(1);
     vgic_send_sgi(&world.vcpu[1], 2ull << 24 | 1);
@@ -492,16 +455,14 @@ static void writes_to_another_vcpu(void **state)
 
 // ---- linked interrupts ------------------------------------------------------------------------------------
 
-static void fire_timer(unsigned i)
-{
+static void fire_timer(unsigned i) {
     world_on(i);
     assert_true(gic_fake_fire(VTIMER));
     vgic_inject_hw(&world.vcpu[i], VTIMER, VTIMER);
     world_leave(i);
 }
 
-static void the_timer(void **state)
-{
+static void the_timer(void **state) {
     (void)state;
     for (unsigned n = 0; n < 5; n++) {
         fire_timer(0);
@@ -516,8 +477,7 @@ static void the_timer(void **state)
     assert_int_equal(host_record.ipis[0] + host_record.ipis[1], 0);
 }
 
-static void the_timer_disabled_by_the_guest(void **state)
-{
+static void the_timer_disabled_by_the_guest(void **state) {
     (void)state;
     world_write(0, SGI(0, GICD_ICENABLER), BIT(VTIMER));
     fire_timer(0);
@@ -545,8 +505,7 @@ static void the_timer_disabled_by_the_guest(void **state)
     assert_false(gic_fake_is_active(VTIMER));
 }
 
-static void switched_out_and_in(void **state)
-{
+static void switched_out_and_in(void **state) {
     struct vcpu *vcpu = &world.vcpu[0];
 
     (void)state;
@@ -589,8 +548,7 @@ static void switched_out_and_in(void **state)
     world_end(0, VTIMER);
 }
 
-static void first_expiry_while_out(void **state)
-{
+static void first_expiry_while_out(void **state) {
     struct vcpu *vcpu = &world.vcpu[0];
 
     (void)state;
@@ -615,8 +573,7 @@ static void first_expiry_while_out(void **state)
 }
 
 // The guest makes its timer interrupt pending by hand while it handles it: the link has to survive that.
-static void a_linked_one_made_pending_by_hand(void **state)
-{
+static void a_linked_one_made_pending_by_hand(void **state) {
     (void)state;
     fire_timer(0);
     assert_int_equal(world_take(0), VTIMER);
@@ -643,8 +600,7 @@ static void a_linked_one_made_pending_by_hand(void **state)
 }
 
 // An SGI that comes again is all that a flush looks for first; what else there is must not be forgotten over it.
-static void what_comes_with_an_sgi(void **state)
-{
+static void what_comes_with_an_sgi(void **state) {
     (void)state;
     world_on(0);
     vgic_send_sgi(&world.vcpu[0], 3ull << 24 | 1);
@@ -673,8 +629,7 @@ static void what_comes_with_an_sgi(void **state)
     assert_int_equal(world_take(0), 3);
 }
 
-static void an_assigned_device(void **state)
-{
+static void an_assigned_device(void **state) {
     (void)state;
     world_access(0, GICD(GICD_IROUTER + 8 * 45), 8, true, 1);
     world_on(0);
@@ -707,8 +662,7 @@ static void an_assigned_device(void **state)
 
 // ---- life -------------------------------------------------------------------------------------------------
 
-static void a_vcpu_that_leaves_gives_back(void **state)
-{
+static void a_vcpu_that_leaves_gives_back(void **state) {
     (void)state;
     pulse(0, 36);
     pulse(0, 37);
@@ -726,8 +680,7 @@ static void a_vcpu_that_leaves_gives_back(void **state)
     assert_int_equal(world_read(0, SGI(0, GICD_ISENABLER)), 0);
 }
 
-static void ids_out_of_range(void **state)
-{
+static void ids_out_of_range(void **state) {
     (void)state;
     world_init(3, 4, 1, 32);
     vgic_pulse(&world.vcpu[0], 64);
@@ -739,8 +692,7 @@ static void ids_out_of_range(void **state)
     world_write(0, GICD(GICD_ISENABLER + 4), ~0u);
 }
 
-static void one_list_register(void **state)
-{
+static void one_list_register(void **state) {
     (void)state;
     world_init(3, 1, 1, 32);
     open_all();
@@ -760,8 +712,7 @@ static void one_list_register(void **state)
     assert_false(gic_fake_is_active(VTIMER));
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(identification, setup_raw),
         cmocka_unit_test_setup(reserved_registers, setup_raw),

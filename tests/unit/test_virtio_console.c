@@ -38,53 +38,38 @@ enum { RECEIVE, TRANSMIT, SIZE = 8, NEXT = 1, WRITE = 2, INDIRECT = 4 };
 #define USED_GPA(q)   (QUEUE_GPA(q) + 0x800)
 #define BUFFER_GPA(n) (WORLD_RAM_GPA + 0x10000 + 0x4000 * (n))
 
-static uint32_t reads(uint64_t offset)
-{
-    return device_read(VIRTIO_CONSOLE_BASE + offset);
-}
+static uint32_t reads(uint64_t offset) { return device_read(VIRTIO_CONSOLE_BASE + offset); }
 
-static void writes(uint64_t offset, uint32_t value)
-{
-    device_write(VIRTIO_CONSOLE_BASE + offset, value);
-}
+static void writes(uint64_t offset, uint32_t value) { device_write(VIRTIO_CONSOLE_BASE + offset, value); }
 
-static void poke(gpa_t gpa, uint64_t value, unsigned size)
-{
+static void poke(gpa_t gpa, uint64_t value, unsigned size) {
     assert_int_equal(guest_write(&world.vm, gpa, &value, size), OK);
 }
 
-static uint64_t peek(gpa_t gpa, unsigned size)
-{
+static uint64_t peek(gpa_t gpa, unsigned size) {
     uint64_t value = 0;
 
     assert_int_equal(guest_read(&world.vm, gpa, &value, size), OK);
     return value;
 }
 
-static void put_desc(unsigned q, unsigned i, gpa_t gpa, uint32_t size, uint16_t flags,
-                     uint16_t next)
-{
+static void put_desc(unsigned q, unsigned i, gpa_t gpa, uint32_t size, uint16_t flags, uint16_t next) {
     poke(DESC_GPA(q) + 16 * i, gpa, 8);
     poke(DESC_GPA(q) + 16 * i + 8, size, 4);
     poke(DESC_GPA(q) + 16 * i + 12, flags, 2);
     poke(DESC_GPA(q) + 16 * i + 14, next, 2);
 }
 
-static void offer(unsigned q, uint16_t head)
-{
+static void offer(unsigned q, uint16_t head) {
     uint16_t index = (uint16_t)peek(AVAIL_GPA(q) + 2, 2);
 
     poke(AVAIL_GPA(q) + 4 + 2 * (index % SIZE), head, 2);
     poke(AVAIL_GPA(q) + 2, (uint16_t)(index + 1), 2);
 }
 
-static unsigned used_count(unsigned q)
-{
-    return (unsigned)peek(USED_GPA(q) + 2, 2);
-}
+static unsigned used_count(unsigned q) { return (unsigned)peek(USED_GPA(q) + 2, 2); }
 
-static void set_queue(unsigned q)
-{
+static void set_queue(unsigned q) {
     writes(QUEUE_SEL, q);
     assert_int_equal(reads(QUEUE_NUM_MAX), 64);
     writes(QUEUE_NUM, SIZE);
@@ -95,8 +80,7 @@ static void set_queue(unsigned q)
     writes(QUEUE_READY, 1);
 }
 
-static void set_driver(void)
-{
+static void set_driver(void) {
     writes(STATUS, STATUS_INIT);
     writes(DRIVER_FEATURES_SEL, 1);
     writes(DRIVER_FEATURES, 1);
@@ -107,23 +91,18 @@ static void set_driver(void)
     writes(STATUS, STATUS_INIT | STATUS_FEATURES_OK | STATUS_DRIVER_OK);
 }
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     device_world_init(&virtio_console_device);
     set_driver();
     return 0;
 }
 
-static void run_jobs(void)
-{
-    for (unsigned i = 0; i < 1000 && host_cpu->thread.head != NULL; i++) {
-        job_step(host_cpu);
-    }
+static void run_jobs(void) {
+    for (unsigned i = 0; i < 1000 && host_cpu->thread.head != NULL; i++) { job_step(host_cpu); }
 }
 
-static void expect_output(const char *text)
-{
+static void expect_output(const char *text) {
     char out[CONSOLE_RING_SIZE];
     size_t count = device_output(CONSOLE_VIRTIO, out, sizeof(out));
 
@@ -131,8 +110,7 @@ static void expect_output(const char *text)
     assert_memory_equal(out, text, count);
 }
 
-static void expect_broken(void)
-{
+static void expect_broken(void) {
     assert_true((reads(STATUS) & STATUS_NEEDS_RESET) != 0);
     assert_true((reads(INTERRUPT_STATUS) & 2) != 0);
     assert_true(world.level);
@@ -141,8 +119,7 @@ static void expect_broken(void)
     assert_false(world.level);
 }
 
-static void it_looks_like_a_console(void **state)
-{
+static void it_looks_like_a_console(void **state) {
     (void)state;
     assert_int_equal(reads(0), 0x74726976);
     assert_int_equal(reads(4), 2);
@@ -162,8 +139,7 @@ static void it_looks_like_a_console(void **state)
     assert_int_equal(device_access(VIRTIO_CONSOLE_BASE, 1, false, 0), 0);
 }
 
-static void features_must_be_those_offered(void **state)
-{
+static void features_must_be_those_offered(void **state) {
     (void)state;
     writes(STATUS, 0);
     writes(STATUS, STATUS_INIT | STATUS_FEATURES_OK); // without VERSION_1
@@ -176,8 +152,7 @@ static void features_must_be_those_offered(void **state)
     assert_int_equal(reads(STATUS), STATUS_INIT);
 }
 
-static void a_chain_is_sent_and_returned(void **state)
-{
+static void a_chain_is_sent_and_returned(void **state) {
     (void)state;
     poke(BUFFER_GPA(0), 0x6f6c6c6568, 5); // "hello"
     poke(BUFFER_GPA(1), 0x0a21, 2);       // "!\n"
@@ -197,8 +172,7 @@ static void a_chain_is_sent_and_returned(void **state)
     assert_false(world.level);
 }
 
-static void no_interrupt_when_none_is_wanted(void **state)
-{
+static void no_interrupt_when_none_is_wanted(void **state) {
     (void)state;
     poke(AVAIL_GPA(TRANSMIT), 1, 2);
     put_desc(TRANSMIT, 0, BUFFER_GPA(0), 1, 0, 0);
@@ -208,14 +182,11 @@ static void no_interrupt_when_none_is_wanted(void **state)
     assert_int_equal(reads(INTERRUPT_STATUS), 0);
 }
 
-static void a_big_buffer_is_sent_in_slices(void **state)
-{
+static void a_big_buffer_is_sent_in_slices(void **state) {
     char out[CONSOLE_RING_SIZE];
     size_t count;
     (void)state;
-    for (unsigned i = 0; i < 6000; i++) {
-        poke(BUFFER_GPA(0) + i, 'a' + i % 26, 1);
-    }
+    for (unsigned i = 0; i < 6000; i++) { poke(BUFFER_GPA(0) + i, 'a' + i % 26, 1); }
     put_desc(TRANSMIT, 0, BUFFER_GPA(0), 6000, 0, 0);
     offer(TRANSMIT, 0);
     writes(QUEUE_NOTIFY, TRANSMIT);
@@ -233,8 +204,7 @@ static void a_big_buffer_is_sent_in_slices(void **state)
     assert_int_equal(out[0], 'a' + 4096 % 26);
 }
 
-static void input_fills_one_chain_at_a_time(void **state)
-{
+static void input_fills_one_chain_at_a_time(void **state) {
     (void)state;
     assert_int_equal(device_input(CONSOLE_VIRTIO, "abc", 3), 0); // nothing offered
     put_desc(RECEIVE, 0, BUFFER_GPA(0), 2, WRITE | NEXT, 1);
@@ -254,8 +224,7 @@ static void input_fills_one_chain_at_a_time(void **state)
     assert_int_equal(device_input(CONSOLE_VIRTIO, "hi", 2), 0);
 }
 
-static void nothing_happens_before_driver_ok(void **state)
-{
+static void nothing_happens_before_driver_ok(void **state) {
     (void)state;
     writes(STATUS, 0);
     assert_int_equal(reads(QUEUE_READY), 0);
@@ -269,8 +238,7 @@ static void nothing_happens_before_driver_ok(void **state)
     assert_int_equal(reads(STATUS), 0);
 }
 
-static void a_bad_queue_stops_the_device_only(void **state)
-{
+static void a_bad_queue_stops_the_device_only(void **state) {
     static const struct {
         gpa_t gpa;
         uint32_t size;
@@ -301,8 +269,7 @@ static void a_bad_queue_stops_the_device_only(void **state)
     }
 }
 
-static void a_bad_receive_queue_stops_the_device_only(void **state)
-{
+static void a_bad_receive_queue_stops_the_device_only(void **state) {
     (void)state;
     put_desc(RECEIVE, 0, BUFFER_GPA(0), 8, 0, 0); // not for the device to write
     offer(RECEIVE, 0);
@@ -315,8 +282,7 @@ static void a_bad_receive_queue_stops_the_device_only(void **state)
     expect_broken();
 }
 
-static void a_queue_must_be_well_formed(void **state)
-{
+static void a_queue_must_be_well_formed(void **state) {
     static const struct {
         uint32_t num, desc, driver, device;
     } cases[] = {
@@ -340,8 +306,7 @@ static void a_queue_must_be_well_formed(void **state)
     assert_int_equal(reads(QUEUE_READY), 0);
 }
 
-static void rings_outside_of_ram_stop_the_device_only(void **state)
-{
+static void rings_outside_of_ram_stop_the_device_only(void **state) {
     (void)state;
     writes(STATUS, 0);
     set_driver();
@@ -356,8 +321,7 @@ static void rings_outside_of_ram_stop_the_device_only(void **state)
 }
 
 #define TEST(f) cmocka_unit_test_setup(f, setup)
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(it_looks_like_a_console),
         TEST(features_must_be_those_offered),

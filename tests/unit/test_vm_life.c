@@ -17,16 +17,13 @@ enum { V, W, X, VMS, LOADED = 50000000 };
 static unsigned char image[IMAGE_SIZE];
 static const char initrd[] = "an initrd";
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     struct vm_desc *vm;
 
     (void)state;
     world_reset(2);
     world.check = world_check;
-    for (unsigned i = 0; i < IMAGE_SIZE; i++) {
-        image[i] = (unsigned char)(i * 7 + 1);
-    }
+    for (unsigned i = 0; i < IMAGE_SIZE; i++) { image[i] = (unsigned char)(i * 7 + 1); }
     vm = world_vm("v");
     world_best_effort(vm, 0);
     world_best_effort(vm, 1);
@@ -40,13 +37,9 @@ static int setup(void **state)
     return 0;
 }
 
-static struct vcpu *vcpu(unsigned vm)
-{
-    return vms[vm]->vcpus[0];
-}
+static struct vcpu *vcpu(unsigned vm) { return vms[vm]->vcpus[0]; }
 
-static void until_state(unsigned vm, enum vm_state state)
-{
+static void until_state(unsigned vm, enum vm_state state) {
     uint64_t limit = host_clock + LOADED;
 
     while (vms[vm]->state != state) {
@@ -55,8 +48,7 @@ static void until_state(unsigned vm, enum vm_state state)
     }
 }
 
-static void until_current(const struct vcpu *wanted)
-{
+static void until_current(const struct vcpu *wanted) {
     uint64_t limit = host_clock + LOADED;
 
     while (wanted->cpu->current != wanted) {
@@ -65,29 +57,25 @@ static void until_current(const struct vcpu *wanted)
     }
 }
 
-static void boot(unsigned vm)
-{
+static void boot(unsigned vm) {
     host_cpu = cpus[0];
     assert_int_equal(vm_start(vms[vm]), OK);
     until_state(vm, VM_RUNNING);
     until_current(vcpu(vm));
 }
 
-static void guest_ends(unsigned vm, enum vm_end how)
-{
+static void guest_ends(unsigned vm, enum vm_end how) {
     until_current(vcpu(vm));
     guest_end(vcpu(vm), how);
 }
 
-static unsigned char *ram(unsigned vm, gpa_t gpa)
-{
+static unsigned char *ram(unsigned vm, gpa_t gpa) {
     return (unsigned char *)model_ram(vms[vm]->memory[0].pa) + (gpa - WORLD_RAM_GPA);
 }
 
 // ---- loading ----------------------------------------------------------------------------------------------
 
-static void a_start_loads_and_enters(void **state)
-{
+static void a_start_loads_and_enters(void **state) {
     (void)state;
     assert_int_equal(vm_start(vms[V]), OK);
     assert_int_equal(vms[V]->state, VM_LOADING);
@@ -107,8 +95,7 @@ static void a_start_loads_and_enters(void **state)
     assert_int_equal(ram(V, vms[V]->desc->dtb_gpa)[16], 0);
 }
 
-static void a_restart_leaves_nothing_of_the_former_life(void **state)
-{
+static void a_restart_leaves_nothing_of_the_former_life(void **state) {
     paddr_t pa;
 
     (void)state;
@@ -131,8 +118,7 @@ static void a_restart_leaves_nothing_of_the_former_life(void **state)
     assert_int_equal(world.resets, 2);
 }
 
-static void loading_delays_no_reservation(void **state)
-{
+static void loading_delays_no_reservation(void **state) {
     struct vcpu *w;
 
     (void)state;
@@ -149,8 +135,7 @@ static void loading_delays_no_reservation(void **state)
     assert_true(w->entity.stats.misses[SCHED_MISS_DISPATCH] == 0);
 }
 
-static void what_does_not_fit_is_not_started(void **state)
-{
+static void what_does_not_fit_is_not_started(void **state) {
     (void)state;
     world.system.vms[V].load = WORLD_RAM_GPA + WORLD_RAM_SIZE - 4096;
     assert_int_equal(vm_start(vms[V]), OK);
@@ -162,8 +147,7 @@ static void what_does_not_fit_is_not_started(void **state)
 
 // ---- ending -----------------------------------------------------------------------------------------------
 
-static void ending_leaves_the_cores_clean(void **state)
-{
+static void ending_leaves_the_cores_clean(void **state) {
     (void)state;
     boot(V);
     assert_int_equal(guest_cpu_on(vcpu(V), vms[V]->vcpus[1]), OK);
@@ -184,8 +168,7 @@ static void ending_leaves_the_cores_clean(void **state)
     }
 }
 
-static void the_first_reason_counts(void **state)
-{
+static void the_first_reason_counts(void **state) {
     (void)state;
     boot(V);
     core_enter(0);
@@ -199,8 +182,7 @@ static void the_first_reason_counts(void **state)
     assert_int_equal(vms[V]->stats.failures, 1);
 }
 
-static void an_end_is_for_running_vms_only(void **state)
-{
+static void an_end_is_for_running_vms_only(void **state) {
     (void)state;
     vm_end(vms[V], VM_END_FAULT, "stopped");
     assert_int_equal(vms[V]->state, VM_STOPPED);
@@ -211,8 +193,7 @@ static void an_end_is_for_running_vms_only(void **state)
     assert_string_equal(vms[V]->reason, "");
 }
 
-static void the_last_vcpu_that_goes_off_ends_the_vm(void **state)
-{
+static void the_last_vcpu_that_goes_off_ends_the_vm(void **state) {
     struct vcpu *second;
 
     (void)state;
@@ -234,8 +215,7 @@ static void the_last_vcpu_that_goes_off_ends_the_vm(void **state)
     assert_int_equal(vms[V]->stats.failures, 0);
 }
 
-static void nothing_starts_in_a_vm_that_ends(void **state)
-{
+static void nothing_starts_in_a_vm_that_ends(void **state) {
     struct vcpu *second;
 
     (void)state;
@@ -244,8 +224,7 @@ static void nothing_starts_in_a_vm_that_ends(void **state)
     assert_int_equal(guest_cpu_on(vcpu(V), second), OK);
     core_settle();
     guest_off(vcpu(V));
-    core_enter(
-        0); // another core ends it, and before that is known the second VCPU starts the first one
+    core_enter(0); // another core ends it, and before that is known the second VCPU starts the first one
     vm_end(vms[V], VM_END_FAULT, "as the test says");
     core_leave();
     assert_ptr_equal(cpus[1]->current, second);
@@ -261,8 +240,7 @@ static void nothing_starts_in_a_vm_that_ends(void **state)
 // A VM may be ended between being declared running and its first VCPU being started: here by a device's pages.
 static unsigned end_at_acquire;
 
-void arch_irq_acquire(unsigned irq)
-{
+void arch_irq_acquire(unsigned irq) {
     (void)irq;
     if (end_at_acquire != 0) {
         end_at_acquire = 0;
@@ -271,21 +249,15 @@ void arch_irq_acquire(unsigned irq)
     }
 }
 
-void arch_irq_release(unsigned irq)
-{
-    (void)irq;
-}
+void arch_irq_release(unsigned irq) { (void)irq; }
 
-static void an_end_just_before_the_first_vcpu_is_an_end(void **state)
-{
+static void an_end_just_before_the_first_vcpu_is_an_end(void **state) {
     (void)state;
     world.system.vms[V].device_count = 1;
     world.system.vms[V].devices[0].irq_count = 1;
     end_at_acquire = 1;
     assert_int_equal(vm_start(vms[V]), OK);
-    for (unsigned i = 0; i < 1000 && end_at_acquire != 0; i++) {
-        core_run(host_clock + US(10));
-    }
+    for (unsigned i = 0; i < 1000 && end_at_acquire != 0; i++) { core_run(host_clock + US(10)); }
     assert_int_equal(world.claims, 1);
     if (vms[V]->end == VM_END_STOP) {
         until_state(V, VM_STOPPED);
@@ -299,8 +271,7 @@ static void an_end_just_before_the_first_vcpu_is_an_end(void **state)
 
 // ---- the operator -----------------------------------------------------------------------------------------
 
-static void the_operator_in_every_state(void **state)
-{
+static void the_operator_in_every_state(void **state) {
     (void)state;
     assert_int_equal(vm_stop(vms[V]), ERR_BUSY); // stopped
     assert_int_equal(vm_start(vms[V]), OK);
@@ -333,8 +304,7 @@ static void the_operator_in_every_state(void **state)
 }
 
 // A stop that comes between two runs is kept.
-static void a_vm_that_resets_for_ever_can_be_stopped(void **state)
-{
+static void a_vm_that_resets_for_ever_can_be_stopped(void **state) {
     (void)state;
     assert_int_equal(vm_start(vms[V]), OK);
     assert_int_equal(vm_stop(vms[V]), OK); // loading
@@ -355,15 +325,13 @@ static void a_vm_that_resets_for_ever_can_be_stopped(void **state)
     assert_int_equal(vms[V]->stats.starts, 1);
 }
 
-static void a_vm_is_found_by_its_name(void **state)
-{
+static void a_vm_is_found_by_its_name(void **state) {
     (void)state;
     assert_ptr_equal(vm_find("w"), vms[W]);
     assert_null(vm_find("nobody"));
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_start_loads_and_enters, setup),
         cmocka_unit_test_setup(a_restart_leaves_nothing_of_the_former_life, setup),

@@ -12,8 +12,7 @@
 // V restarts by policy, W and X are reservations beside it, Y is best effort there.
 enum { V, W, X, Y, VMS, WAIT = 100000000 };
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     world_reset(2);
     world.check = world_check;
@@ -26,13 +25,9 @@ static int setup(void **state)
     return 0;
 }
 
-static struct vcpu *vcpu(unsigned vm)
-{
-    return vms[vm]->vcpus[0];
-}
+static struct vcpu *vcpu(unsigned vm) { return vms[vm]->vcpus[0]; }
 
-static void until_running(unsigned vm)
-{
+static void until_running(unsigned vm) {
     uint64_t limit = host_clock + WAIT;
 
     while (vms[vm]->state != VM_RUNNING || vcpu(vm)->cpu->current != vcpu(vm)) {
@@ -41,16 +36,14 @@ static void until_running(unsigned vm)
     }
 }
 
-static void start(unsigned vm)
-{
+static void start(unsigned vm) {
     host_cpu = cpus[0];
     assert_int_equal(vm_start(vms[vm]), OK);
     until_running(vm);
 }
 
 // True: it booted again; false: it stays stopped.
-static bool back_after(enum vm_end end)
-{
+static bool back_after(enum vm_end end) {
     uint64_t starts = vms[V]->stats.starts;
 
     until_running(V);
@@ -65,14 +58,11 @@ static bool back_after(enum vm_end end)
     return true;
 }
 
-static void the_policy_says_what_follows(void **state)
-{
+static void the_policy_says_what_follows(void **state) {
     static const struct {
         enum restart_policy policy;
         bool off, fault;
-    } rows[] = {{RESTART_NEVER, false, false},
-                {RESTART_ON_FAILURE, false, true},
-                {RESTART_ALWAYS, true, true}};
+    } rows[] = {{RESTART_NEVER, false, false}, {RESTART_ON_FAILURE, false, true}, {RESTART_ALWAYS, true, true}};
 
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         setup(state);
@@ -81,20 +71,15 @@ static void the_policy_says_what_follows(void **state)
         start(V);
         assert_true(back_after(VM_END_RESET));
         assert_int_equal(back_after(VM_END_OFF), rows[i].off);
-        if (vms[V]->state == VM_STOPPED) {
-            start(V);
-        }
+        if (vms[V]->state == VM_STOPPED) { start(V); }
         assert_int_equal(back_after(VM_END_FAULT), rows[i].fault);
-        if (vms[V]->state == VM_STOPPED) {
-            start(V);
-        }
+        if (vms[V]->state == VM_STOPPED) { start(V); }
         assert_false(back_after(VM_END_STOP));
         assert_int_equal(vms[V]->stats.failures, 1);
     }
 }
 
-static void a_limit_ends_it(void **state)
-{
+static void a_limit_ends_it(void **state) {
     (void)state;
     world.system.vms[V].restart = RESTART_ON_FAILURE;
     world.system.vms[V].restart_limit = 3;
@@ -114,8 +99,7 @@ static void a_limit_ends_it(void **state)
     assert_int_equal(vms[V]->restarts, 0);
 }
 
-static void all_off_is_powered_off(void **state)
-{
+static void all_off_is_powered_off(void **state) {
     (void)state;
     world.system.vms[V].restart = RESTART_ON_FAILURE;
     world.system.vms[V].restart_limit = 3;
@@ -129,8 +113,7 @@ static void all_off_is_powered_off(void **state)
 // ---- the neighbours ---------------------------------------------------------------------------------------
 
 // A server keeps its refills: a VM that resets itself as fast as it can never has more than its budget in any period.
-static void a_restart_doubles_no_budget(void **state)
-{
+static void a_restart_doubles_no_budget(void **state) {
     enum { PERIOD = 1000000, BUDGET = 200000, HISTORY = 4000 };
     static struct {
         uint64_t at, supplied;
@@ -167,8 +150,7 @@ static void a_restart_doubles_no_budget(void **state)
     }
 }
 
-static void a_crashing_neighbour_is_not_noticed(void **state)
-{
+static void a_crashing_neighbour_is_not_noticed(void **state) {
     uint64_t wake;
 
     (void)state;
@@ -181,15 +163,11 @@ static void a_crashing_neighbour_is_not_noticed(void **state)
     assert_int_equal(vm_start(vms[V]), OK);
     core_settle();
     for (unsigned i = 0; i < 300; i++) {
-        while (cpus[0]->current != vcpu(W)) {
-            core_run(host_clock + US(1));
-        }
+        while (cpus[0]->current != vcpu(W)) { core_run(host_clock + US(1)); }
         wake = host_clock + US(700) + US(i);
         guest_sleep(vcpu(W), wake);
         core_run(wake - US(2));
-        if (cpus[0]->current == vcpu(V)) {
-            guest_end(vcpu(V), VM_END_FAULT);
-        }
+        if (cpus[0]->current == vcpu(V)) { guest_end(vcpu(V), VM_END_FAULT); }
         core_run(wake);
         assert_ptr_equal(cpus[0]->current, vcpu(W));
         assert_true(guest_of(vcpu(W))->taken_at == wake);
@@ -199,8 +177,7 @@ static void a_crashing_neighbour_is_not_noticed(void **state)
     assert_true(vcpu(X)->entity.stats.misses[SCHED_MISS_DISPATCH] == 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(the_policy_says_what_follows, setup),
         cmocka_unit_test_setup(a_limit_ends_it, setup),

@@ -27,38 +27,27 @@ enum {
 enum { FR_RXFE = 1 << 4, FR_TXFF = 1 << 5, FR_RXFF = 1 << 6, FR_TXFE = 1 << 7 };
 enum { INT_RX = 1 << 4, INT_TX = 1 << 5, INT_RT = 1 << 6, FEN = 1 << 4 };
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     device_world_init(&vpl011_device);
     return 0;
 }
 
-static uint32_t reads(uint64_t offset)
-{
-    return device_read(VPL011_BASE + offset);
-}
+static uint32_t reads(uint64_t offset) { return device_read(VPL011_BASE + offset); }
 
-static void writes(uint64_t offset, uint32_t value)
-{
-    device_write(VPL011_BASE + offset, value);
-}
+static void writes(uint64_t offset, uint32_t value) { device_write(VPL011_BASE + offset, value); }
 
-static void it_looks_like_a_pl011(void **state)
-{
+static void it_looks_like_a_pl011(void **state) {
     static const uint8_t id[] = {0x11, 0x10, 0x34, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
     (void)state;
-    for (unsigned i = 0; i < sizeof(id); i++) {
-        assert_int_equal(reads(ID + 4 * i), id[i]);
-    }
+    for (unsigned i = 0; i < sizeof(id); i++) { assert_int_equal(reads(ID + 4 * i), id[i]); }
     assert_int_equal(reads(FR), FR_TXFE | FR_RXFE);
     assert_int_equal(reads(CR), 0x300);
     assert_int_equal(reads(IFLS), 0x12);
     assert_int_equal(reads(RIS), 0);
 }
 
-static void registers_keep_the_bits_they_have(void **state)
-{
+static void registers_keep_the_bits_they_have(void **state) {
     (void)state;
     writes(IBRD, 0x12345);
     assert_int_equal(reads(IBRD), 0x2345);
@@ -72,12 +61,9 @@ static void registers_keep_the_bits_they_have(void **state)
     assert_int_equal(device_access(VPL011_BASE + 2, 2, false, 0), 0);
 }
 
-static void output_goes_to_the_console(void **state)
-{
+static void output_goes_to_the_console(void **state) {
     (void)state;
-    for (const char *c = "hello"; *c != '\0'; c++) {
-        writes(DR, (uint8_t)*c);
-    }
+    for (const char *c = "hello"; *c != '\0'; c++) { writes(DR, (uint8_t)*c); }
     char out[8] = {0};
     assert_int_equal(device_output(CONSOLE_UART, out, sizeof(out)), 5);
     assert_memory_equal(out, "hello", 5);
@@ -90,8 +76,7 @@ static void output_goes_to_the_console(void **state)
     assert_false(world.level);
 }
 
-static void a_full_console_holds_one_character(void **state)
-{
+static void a_full_console_holds_one_character(void **state) {
     (void)state;
     char out[8] = {0};
 
@@ -116,8 +101,7 @@ static void a_full_console_holds_one_character(void **state)
     assert_int_equal(device_output(CONSOLE_UART, out, sizeof(out)), 0);
 }
 
-static void input_waits_in_the_fifo(void **state)
-{
+static void input_waits_in_the_fifo(void **state) {
     char typed[40];
     (void)state;
     memset(typed, 'x', sizeof(typed));
@@ -140,8 +124,7 @@ static void input_waits_in_the_fifo(void **state)
     assert_int_equal(reads(DR), 0);
 }
 
-static void the_trigger_level_counts_with_fifos_on(void **state)
-{
+static void the_trigger_level_counts_with_fifos_on(void **state) {
     (void)state;
     writes(LCR_H, FEN); // level: half of 32
     assert_int_equal(device_input(CONSOLE_UART, "0123456789abcde", 15), 15);
@@ -154,8 +137,7 @@ static void the_trigger_level_counts_with_fifos_on(void **state)
     assert_int_equal(reads(RIS), INT_RT | INT_RX);
 }
 
-static void reset_forgets_everything(void **state)
-{
+static void reset_forgets_everything(void **state) {
     (void)state;
     writes(IMSC, 0x7ff);
     assert_int_equal(device_input(CONSOLE_UART, "abc", 3), 3);
@@ -167,8 +149,7 @@ static void reset_forgets_everything(void **state)
     assert_int_equal(reads(RIS), 0);
 }
 
-static void a_vm_without_one_has_none(void **state)
-{
+static void a_vm_without_one_has_none(void **state) {
     void *none = NULL;
     (void)state;
     world.desc.vpl011 = false;
@@ -179,8 +160,7 @@ static void a_vm_without_one_has_none(void **state)
 }
 
 #define TEST(f) cmocka_unit_test_setup(f, setup)
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(it_looks_like_a_pl011),      TEST(registers_keep_the_bits_they_have),
         TEST(output_goes_to_the_console), TEST(a_full_console_holds_one_character),

@@ -23,14 +23,10 @@ static struct {
     struct vm vm;
 } world;
 
-static inline void world_on(unsigned i)
-{
-    host_cpu = &world.core[i];
-}
+static inline void world_on(unsigned i) { host_cpu = &world.core[i]; }
 
 // Somebody kicked the VCPU of core `i` since the last call.
-static inline bool world_kicked(unsigned i)
-{
+static inline bool world_kicked(unsigned i) {
     struct cpu *core = &world.core[i];
     bool kicked = core->inbox.head != NULL || core->todo_remote != 0;
 
@@ -40,8 +36,7 @@ static inline bool world_kicked(unsigned i)
     return kicked;
 }
 
-static inline void world_power_on(void)
-{
+static inline void world_power_on(void) {
     vgic_vm_reset(&world.vm);
     for (unsigned i = 0; i < world.vm.vcpu_count; i++) {
         world_on(i);
@@ -56,8 +51,7 @@ static inline void world_power_on(void)
     world_on(0);
 }
 
-static inline void world_init(unsigned version, unsigned lrs, unsigned vcpus, unsigned spis)
-{
+static inline void world_init(unsigned version, unsigned lrs, unsigned vcpus, unsigned spis) {
     host_reset();
     gic_fake_reset(version, lrs);
     __builtin_memset(&world, 0, sizeof(world));
@@ -73,15 +67,12 @@ static inline void world_init(unsigned version, unsigned lrs, unsigned vcpus, un
         world.vm.vcpus[i] = &world.vcpu[i];
     }
     world_on(0);
-    if (stage2_init(&world.vm) != OK || vgic_vm_init(&world.vm) != OK) {
-        __builtin_trap();
-    }
+    if (stage2_init(&world.vm) != OK || vgic_vm_init(&world.vm) != OK) { __builtin_trap(); }
     world_power_on();
 }
 
 // What core `i` does before it goes back to its guest: kicks that reached it, its own notes, maintenance interrupts.
-static inline void world_leave(unsigned i)
-{
+static inline void world_leave(unsigned i) {
     struct vcpu *vcpu = &world.vcpu[i];
 
     world_on(i);
@@ -98,47 +89,30 @@ static inline void world_leave(unsigned i)
 }
 
 // Every core attends to what it was asked for.
-static inline void world_settle(void)
-{
+static inline void world_settle(void) {
     unsigned here = host_cpu->id;
 
-    for (unsigned i = 0; i < world.vm.vcpu_count; i++) {
-        world_leave(i);
-    }
+    for (unsigned i = 0; i < world.vm.vcpu_count; i++) { world_leave(i); }
     world_on(here);
 }
 
-static inline uint64_t world_access(unsigned i, uint64_t gpa, unsigned size, bool write,
-                                    uint64_t value)
-{
+static inline uint64_t world_access(unsigned i, uint64_t gpa, unsigned size, bool write, uint64_t value) {
     const struct mmio_region *region = mmio_find(&world.vm.mmio, gpa, size);
-    struct mmio_access access = {gpa - (region != NULL ? region->base : 0), value, (uint8_t)size,
-                                 write};
+    struct mmio_access access = {gpa - (region != NULL ? region->base : 0), value, (uint8_t)size, write};
 
-    if (region == NULL) {
-        __builtin_trap();
-    }
+    if (region == NULL) { __builtin_trap(); }
     world_on(i);
-    if (region->handler(&world.vcpu[i], region->device, &access) != OK) {
-        __builtin_trap();
-    }
+    if (region->handler(&world.vcpu[i], region->device, &access) != OK) { __builtin_trap(); }
     world_leave(i);
     return access.value;
 }
 
-static inline uint32_t world_read(unsigned i, uint64_t gpa)
-{
-    return (uint32_t)world_access(i, gpa, 4, false, 0);
-}
+static inline uint32_t world_read(unsigned i, uint64_t gpa) { return (uint32_t)world_access(i, gpa, 4, false, 0); }
 
-static inline void world_write(unsigned i, uint64_t gpa, uint32_t value)
-{
-    world_access(i, gpa, 4, true, value);
-}
+static inline void world_write(unsigned i, uint64_t gpa, uint32_t value) { world_access(i, gpa, 4, true, value); }
 
 // The guest on core `i` acknowledges.
-static inline uint32_t world_take(unsigned i)
-{
+static inline uint32_t world_take(unsigned i) {
     uint32_t iar;
 
     world_on(i);
@@ -147,8 +121,7 @@ static inline uint32_t world_take(unsigned i)
     return iar;
 }
 
-static inline void world_end(unsigned i, uint32_t iar)
-{
+static inline void world_end(unsigned i, uint32_t iar) {
     world_on(i);
     gic_fake_end(iar);
     world_leave(i);

@@ -8,43 +8,33 @@
 #include "kernel/sha256.h"
 
 // Every step of libfdt's sequential writer has to succeed.
-static void must(int result)
-{
-    if (result < 0) {
-        abort();
-    }
+static void must(int result) {
+    if (result < 0) { abort(); }
 }
 
-static void cells(void *fdt, const char *name, const uint32_t *values, unsigned count)
-{
+static void cells(void *fdt, const char *name, const uint32_t *values, unsigned count) {
     uint32_t big[16];
 
-    for (unsigned i = 0; i < count; i++) {
-        big[i] = cpu_to_fdt32(values[i]);
-    }
+    for (unsigned i = 0; i < count; i++) { big[i] = cpu_to_fdt32(values[i]); }
     must(fdt_property(fdt, name, big, (int)(count * sizeof(big[0]))));
 }
-#define CELLS(fdt, name, ...)                         \
-    cells(fdt, name, (const uint32_t[]){__VA_ARGS__}, \
-          sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
+#define CELLS(fdt, name, ...) \
+    cells(fdt, name, (const uint32_t[]){__VA_ARGS__}, sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
 
-static void begin_tree(void *fdt, size_t size)
-{
+static void begin_tree(void *fdt, size_t size) {
     must(fdt_create(fdt, (int)size));
     must(fdt_finish_reservemap(fdt));
     must(fdt_begin_node(fdt, ""));
 }
 
-static void end_tree(void *fdt)
-{
+static void end_tree(void *fdt) {
     must(fdt_end_node(fdt));
     must(fdt_finish(fdt));
 }
 
 // ---- the board --------------------------------------------------------------------------------------------
 
-static void make_cpus(void *fdt)
-{
+static void make_cpus(void *fdt) {
     must(fdt_begin_node(fdt, "cpus"));
     CELLS(fdt, "#address-cells", 1);
     CELLS(fdt, "#size-cells", 0);
@@ -59,9 +49,7 @@ static void make_cpus(void *fdt)
     must(fdt_end_node(fdt));
 }
 
-static void make_device(void *fdt, const char *name, const char *compatible, uint32_t base,
-                        uint32_t spi)
-{
+static void make_device(void *fdt, const char *name, const char *compatible, uint32_t base, uint32_t spi) {
     must(fdt_begin_node(fdt, name));
     must(fdt_property_string(fdt, "compatible", compatible));
     CELLS(fdt, "reg", 0, base, 0, 0x1000);
@@ -69,8 +57,7 @@ static void make_device(void *fdt, const char *name, const char *compatible, uin
     must(fdt_end_node(fdt));
 }
 
-void make_board_tree(void *fdt, size_t size)
-{
+void make_board_tree(void *fdt, size_t size) {
     begin_tree(fdt, size);
     must(fdt_property_string(fdt, "model", "test board"));
     CELLS(fdt, "#address-cells", 2);
@@ -96,8 +83,7 @@ void make_board_tree(void *fdt, size_t size)
     end_tree(fdt);
 }
 
-void make_board_data(void *fdt, size_t size)
-{
+void make_board_data(void *fdt, size_t size) {
     begin_tree(fdt, size);
     must(fdt_property_string(fdt, "compatible", "takt,board-1"));
     CELLS(fdt, "overhead-ns", 1000);
@@ -108,8 +94,7 @@ void make_board_data(void *fdt, size_t size)
 
 // ---- a system ---------------------------------------------------------------------------------------------
 
-static void make_rt(void *fdt)
-{
+static void make_rt(void *fdt) {
     must(fdt_begin_node(fdt, "rt"));
     CELLS(fdt, "memory", 0, 0x40000000, 0, 0x400000);
     must(fdt_property_string(fdt, "kernel", "guest.bin"));
@@ -126,8 +111,7 @@ static void make_rt(void *fdt)
     must(fdt_end_node(fdt));
 }
 
-static void make_linux(void *fdt)
-{
+static void make_linux(void *fdt) {
     must(fdt_begin_node(fdt, "linux"));
     CELLS(fdt, "memory", 0, 0x40000000, 0, 0x8000000);
     must(fdt_property_string(fdt, "kernel", "Image"));
@@ -146,8 +130,7 @@ static void make_linux(void *fdt)
     must(fdt_end_node(fdt));
 }
 
-void make_system(void *fdt, size_t size)
-{
+void make_system(void *fdt, size_t size) {
     begin_tree(fdt, size);
     must(fdt_property_string(fdt, "compatible", "takt,system-1"));
     must(fdt_property_string(fdt, "console-focus", "linux"));
@@ -161,8 +144,7 @@ void make_system(void *fdt, size_t size)
 // ---- the image --------------------------------------------------------------------------------------------
 
 // libfdt's writer cannot align data: a property before it, of 0 or 4 bytes, shifts it to a multiple of 8.
-static void data_property(void *fdt, const struct image_file *file)
-{
+static void data_property(void *fdt, const struct image_file *file) {
     uintptr_t at = (uintptr_t)fdt + fdt_off_dt_struct(fdt) + fdt_size_dt_struct(fdt);
 
     if (at % 8 != 0) {
@@ -173,9 +155,7 @@ static void data_property(void *fdt, const struct image_file *file)
     must(fdt_property(fdt, "data", file->data, (int)file->size));
 }
 
-size_t make_fit(void *out, size_t max, const char *source, const struct image_file *files,
-                unsigned count)
-{
+size_t make_fit(void *out, size_t max, const char *source, const struct image_file *files, unsigned count) {
     uint8_t digest[SHA256_SIZE];
 
     begin_tree(out, max);
@@ -184,9 +164,7 @@ size_t make_fit(void *out, size_t max, const char *source, const struct image_fi
     for (unsigned i = 0; i < count; i++) {
         must(fdt_begin_node(out, files[i].name));
         must(fdt_property_string(out, "type", files[i].type));
-        if (files[i].paths != NULL) {
-            must(fdt_property(out, "takt,paths", files[i].paths, (int)files[i].paths_size));
-        }
+        if (files[i].paths != NULL) { must(fdt_property(out, "takt,paths", files[i].paths, (int)files[i].paths_size)); }
         data_property(out, &files[i]);
         sha256(files[i].data, files[i].size, digest);
         must(fdt_begin_node(out, "hash-1"));
@@ -201,8 +179,7 @@ size_t make_fit(void *out, size_t max, const char *source, const struct image_fi
 }
 
 // An arm64 Image header: text_offset 0x80000, image_size 1 MiB.
-static void make_linux_file(uint8_t *file)
-{
+static void make_linux_file(uint8_t *file) {
     static const uint8_t magic[4] = {'A', 'R', 'M', 0x64};
 
     memset(file, 0x5a, LINUX_FILE);
@@ -212,8 +189,7 @@ static void make_linux_file(uint8_t *file)
     memcpy(file + 56, magic, sizeof(magic));
 }
 
-size_t make_image(void *out, size_t max, const void *system, const void *data)
-{
+size_t make_image(void *out, size_t max, const void *system, const void *data) {
     uint8_t linux_file[LINUX_FILE], raw_file[RAW_FILE];
     const struct image_file files[] = {
         {"system", "flat_dt", system, fdt_totalsize(system), NULL, 0},

@@ -23,8 +23,7 @@ struct image_file {
     size_t paths_size;
 };
 // A FIT with these files and right hashes; returns its size.
-size_t make_fit(void *out, size_t max, const char *source, const struct image_file *files,
-                unsigned count);
+size_t make_fit(void *out, size_t max, const char *source, const struct image_file *files, unsigned count);
 // The usual one: description, board data, and the files "guest.bin", "Image", "initrd" and "empty".
 size_t make_image(void *out, size_t max, const void *system, const void *data);
 
