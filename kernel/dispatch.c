@@ -111,25 +111,30 @@ static struct sched_decision decide(struct cpu *cpu) {
     return decision;
 }
 
-static void enter_vcpu(struct cpu *cpu, struct vcpu *vcpu) {
+static void leave_vcpu(struct cpu *cpu) {
+    if (cpu->current != NULL) {
+        vcpu_out(cpu->current, cpu->entered);
+        cpu->current = NULL;
+    }
+}
+
+// Sets *until, which the decision holds for, back to the VCPU's own timers. Returns false, with nobody on the core, when
+// it has passed meanwhile: an interrupt would have to wait for the load, for an exception, and for another save.
+static bool enter_vcpu(struct cpu *cpu, struct vcpu *vcpu, uint64_t *until) {
     if (cpu->loaded != vcpu) {
         if (cpu->loaded != NULL) { arch_vcpu_save(cpu->loaded); }
+        cpu->loaded = NULL;
+        if (unlikely(arch_clock() >= *until)) { return false; }
         arch_vcpu_load(vcpu);
         cpu->loaded = vcpu;
         cpu->stats.switches++;
     }
-    vcpu_in(vcpu, cpu->entered);
+    cpu->current = vcpu;
+    uint64_t own = vcpu_in(vcpu, cpu->entered);
+    *until = MIN(*until, own);
     arch_vcpu_sync_interrupts(vcpu);
     arch_vcpu_resume(vcpu);
-}
-
-static void switch_to(struct cpu *cpu, struct vcpu *next) {
-    struct vcpu *previous = cpu->current;
-
-    if (previous != NULL) { vcpu_out(previous, cpu->entered); }
-    cpu->current = next;
-    if (next != NULL) { enter_vcpu(cpu, next); }
-    arch_resume_set(cpu, next);
+    return true;
 }
 
 // A VCPU that owns its core keeps it while it waits: nobody else wants it.
@@ -150,10 +155,17 @@ static void reschedule(struct cpu *cpu) {
     decision = decide(cpu);
     cpu->todo &= ~(uint32_t)TODO_DISPATCH; // whatever asked for it so far has been seen
     next = vcpu_of_entity(cpu, decision.run);
-    if (next != cpu->current) { switch_to(cpu, next); }
+    bool other = next != cpu->current;
+    if (other) { leave_vcpu(cpu); }
+    uint64_t when = MIN(decision.until, timer_queue_next(&cpu->timers, decision.deadline));
+    if (other) {
+        if (next != NULL && !enter_vcpu(cpu, next, &when)) {
+            cpu->todo |= TODO_DISPATCH;
+            return;
+        }
+        arch_resume_set(cpu, next);
+    }
     if (next != NULL) { set_wfi(cpu, next); }
-    uint64_t event = timer_queue_next(&cpu->timers, decision.deadline);
-    uint64_t when = MIN(decision.until, event);
     arm(cpu, MAX(when, cpu->entered)); // what expired while its owner was out of turn is not late
 }
 

@@ -91,10 +91,16 @@ void vcpu_block(struct vcpu *vcpu) {
     cpu->todo |= TODO_DISPATCH;
 }
 
-void vcpu_in(struct vcpu *vcpu, uint64_t now) {
+// From now on the event matters whatever the horizon is.
+static uint64_t claim(struct timer_event *event) {
+    event->slack = 0;
+    return timer_queue_queued(event) ? event->when : UINT64_MAX;
+}
+
+uint64_t vcpu_in(struct vcpu *vcpu, uint64_t now) {
+    uint64_t device = claim(&vcpu->device_timer), call = claim(&vcpu->call_timer);
+
     vcpu->stolen += now - MIN(now, vcpu->ready_since);
-    vcpu->device_timer.slack = 0;
-    vcpu->call_timer.slack = 0;
     if (vcpu->timer_due == 0) {
         uint64_t deadline = arch_vcpu_timer_deadline(vcpu);
         if (deadline <= now) { // expired while it was out of turn
@@ -106,6 +112,7 @@ void vcpu_in(struct vcpu *vcpu, uint64_t now) {
         vcpu->timer_due = 0;
         vcpu->timer_measured = true;
     }
+    return MIN(device, call);
 }
 
 void vcpu_kick(struct vcpu *vcpu) {

@@ -140,9 +140,9 @@ uint64_t vcpu_timer_slack(const struct vcpu *vcpu);
 
 // It stops being current, it becomes current: its timers and the time it does not get. A waiting VCPU
 // keeps its timers armed, from when it has budget; one that is out of turn needs none: what expired meanwhile is seen
-// when it comes back.
+// when it comes back. vcpu_in returns when the first of its queued timers expires; UINT64_MAX: none.
 void vcpu_out(struct vcpu *vcpu, uint64_t now);
-void vcpu_in(struct vcpu *vcpu, uint64_t now);
+uint64_t vcpu_in(struct vcpu *vcpu, uint64_t now);
 
 // Does what was asked of it from elsewhere: stop, start, wake for an interrupt. Its own core, handler context.
 void vcpu_attend(struct vcpu *vcpu, uint64_t now);

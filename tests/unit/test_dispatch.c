@@ -68,6 +68,25 @@ static void an_expiry_wakes_and_enters_in_its_own_handler(void **state) {
     assert_true(a->stats.lateness.count == 1 && a->stats.lateness.max == 0);
 }
 
+static void what_expires_during_a_switch_is_seen_before_the_next_vcpu_is_loaded(void **state) {
+    struct vcpu *a;
+
+    (void)state;
+    world_on(C, 0);
+    a = world_on(A, 0);
+    core_run(start + US(50));
+    assert_ptr_equal(running(), a);
+    struct cpu_stats before = cpus[0]->stats;
+    world.cost.save = US(3);
+    guest_sleep(a, start + US(52));
+    assert_ptr_equal(running(), a);
+    assert_int_equal(guest_of(a)->taken[TIMER_IRQ], 1);
+    assert_true(guest_of(a)->taken_at == start + US(53));
+    assert_true(cpus[0]->stats.switches == before.switches + 1); // its own load; C has had none
+    assert_true(cpus[0]->stats.timer.expiries == before.timer.expiries);
+    assert_true(timer() == start + US(53) + US(150));
+}
+
 static void one_expiry_is_injected_once(void **state) {
     struct vcpu *c, *a;
 
@@ -408,6 +427,7 @@ static void a_miss_by_distortion_is_counted_as_such(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(an_expiry_wakes_and_enters_in_its_own_handler, setup),
+        cmocka_unit_test_setup(what_expires_during_a_switch_is_seen_before_the_next_vcpu_is_loaded, setup),
         cmocka_unit_test_setup(one_expiry_is_injected_once, setup),
         cmocka_unit_test_setup(a_past_deadline_fires_at_once, setup),
         cmocka_unit_test_setup(the_timer_of_the_vcpu_that_runs_dispatches_nothing, setup),
