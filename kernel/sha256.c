@@ -33,85 +33,52 @@ static void store_be32(uint8_t *p, uint32_t x) {
     p[3] = (uint8_t)x;
 }
 
-// The functions of 4.1.2; Ch in a form that needs one operation less than the standard's.
-#define CH(x, y, z) (((x) & ((y) ^ (z))) ^ (z))
-#define SUM0(x)     (rotate(x, 2) ^ rotate(x, 13) ^ rotate(x, 22))
-#define SUM1(x)     (rotate(x, 6) ^ rotate(x, 11) ^ rotate(x, 25))
-#define SIGMA0(x)   (rotate(x, 7) ^ rotate(x, 18) ^ ((x) >> 3))
-#define SIGMA1(x)   (rotate(x, 17) ^ rotate(x, 19) ^ ((x) >> 10))
+// The functions of 4.1.2; Ch and Maj in forms that need fewer operations than the standard's.
+#define CH(x, y, z)  (((x) & ((y) ^ (z))) ^ (z))
+#define MAJ(x, y, z) (((x) & (y)) | (((x) | (y)) & (z)))
+#define SUM0(x)      (rotate(x, 2) ^ rotate(x, 13) ^ rotate(x, 22))
+#define SUM1(x)      (rotate(x, 6) ^ rotate(x, 11) ^ rotate(x, 25))
+#define SIGMA0(x)    (rotate(x, 7) ^ rotate(x, 18) ^ ((x) >> 3))
+#define SIGMA1(x)    (rotate(x, 17) ^ rotate(x, 19) ^ ((x) >> 10))
 
-// One round (6.2.2, step 3) with the eight variables rotated by name instead of by copying. s[] holds a..h; in round i
-// the variable that the standard calls a sits at index -i modulo 8. Maj(a, b, c) is ((a ^ b) & (b ^ c)) ^ b, and this
-// round's a ^ b is the next one's b ^ c.
-#define VAR(i, n)   s[((n) - (i)) & 7]
-#define ROUND(i)                                                                                      \
-    do {                                                                                              \
-        uint32_t ab = VAR(i, 0) ^ VAR(i, 1);                                                          \
-        uint32_t t = VAR(i, 7) + SUM1(VAR(i, 4)) + CH(VAR(i, 4), VAR(i, 5), VAR(i, 6)) + k[i] + w[i]; \
-        VAR(i, 3) += t;                                                                               \
-        VAR(i, 7) = t + SUM0(VAR(i, 0)) + ((ab & bc) ^ VAR(i, 1));                                    \
-        bc = ab;                                                                                      \
-    } while (0)
-// The message schedule (step 1) in a ring of 16 words: w[i] becomes the word 16 rounds later.
-#define EXPAND(i) (w[i] += SIGMA1(w[((i) + 14) & 15]) + w[((i) + 9) & 15] + SIGMA0(w[((i) + 1) & 15]))
-#define SIXTEEN(STEP) \
-    do {              \
-        STEP(0);      \
-        STEP(1);      \
-        STEP(2);      \
-        STEP(3);      \
-        STEP(4);      \
-        STEP(5);      \
-        STEP(6);      \
-        STEP(7);      \
-        STEP(8);      \
-        STEP(9);      \
-        STEP(10);     \
-        STEP(11);     \
-        STEP(12);     \
-        STEP(13);     \
-        STEP(14);     \
-        STEP(15);     \
+// A round (6.2.2, step 3) that moves no variable: the next one takes them by names that stand one further on.
+#define ROUND(a, b, c, d, e, f, g, h, t)                        \
+    do {                                                        \
+        h += SUM1(e) + CH(e, f, g) + round_constants[t] + w[t]; \
+        d += h;                                                 \
+        h += SUM0(a) + MAJ(a, b, c);                            \
     } while (0)
 
-// One block. `WORD` loads 32 bits, big-endian. Everything is unrolled but the four groups of rounds: 2.4 KiB of code that
-// run from the cache, where loops would cost a tenth more.
-#define EIGHT(STEP) \
-    do {            \
-        STEP(0);    \
-        STEP(1);    \
-        STEP(2);    \
-        STEP(3);    \
-        STEP(4);    \
-        STEP(5);    \
-        STEP(6);    \
-        STEP(7);    \
-    } while (0)
-#define TAKE(i) s[i] = state[i]
-#define GIVE(i) state[i] += s[i]
-#define WORD(i) w[i] = load_be32(data + 4 * (i))
+// One block, aligned to 4 bytes.
+static void hash_block(uint32_t state[8], const uint8_t *data) {
+    uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+    uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+    uint32_t w[ARRAY_SIZE(round_constants)];
+
+    for (unsigned t = 0; t < 16; t++) { w[t] = load_be32(data + 4 * t); }
+    for (unsigned t = 16; t < ARRAY_SIZE(w); t++) {
+        w[t] = SIGMA1(w[t - 2]) + w[t - 7] + SIGMA0(w[t - 15]) + w[t - 16];
+    }
+    for (unsigned t = 0; t < ARRAY_SIZE(w); t += 8) {
+        ROUND(a, b, c, d, e, f, g, h, t);
+        ROUND(h, a, b, c, d, e, f, g, t + 1);
+        ROUND(g, h, a, b, c, d, e, f, t + 2);
+        ROUND(f, g, h, a, b, c, d, e, t + 3);
+        ROUND(e, f, g, h, a, b, c, d, t + 4);
+        ROUND(d, e, f, g, h, a, b, c, t + 5);
+        ROUND(c, d, e, f, g, h, a, b, t + 6);
+        ROUND(b, c, d, e, f, g, h, a, t + 7);
+    }
+    state[0] += a, state[1] += b, state[2] += c, state[3] += d;
+    state[4] += e, state[5] += f, state[6] += g, state[7] += h;
+}
 
 // Input that is not aligned goes through a copy: what is there can then be loaded by words on every machine.
 static __attribute__((noinline)) void hash_blocks(uint32_t state[8], const uint8_t *in, size_t blocks) {
     uint32_t copy[SHA256_BLOCK / 4];
 
     for (; blocks != 0; blocks--, in += SHA256_BLOCK) {
-        const uint32_t *k = round_constants;
-        const uint8_t *data = in;
-        uint32_t s[8];
-        uint32_t w[16];
-
-        if (((uintptr_t)in & 3) != 0) { data = memcpy(copy, in, sizeof(copy)); }
-        EIGHT(TAKE);
-        uint32_t bc = s[1] ^ s[2];
-        SIXTEEN(WORD);
-        for (;;) {
-            SIXTEEN(ROUND);
-            k += 16;
-            if (k == round_constants + ARRAY_SIZE(round_constants)) { break; }
-            SIXTEEN(EXPAND);
-        }
-        EIGHT(GIVE);
+        hash_block(state, ((uintptr_t)in & 3) != 0 ? memcpy(copy, in, sizeof(copy)) : in);
     }
 }
 

@@ -22,12 +22,12 @@ static inline void check_deadline(const struct sched_core *core, struct sched_en
     }
 }
 
-static inline void throttle(struct sched_core *core, struct sched_entity *entity) {
+static __attribute__((noinline)) void throttle(struct sched_core *core, struct sched_entity *entity) {
     entity->state = SCHED_THROTTLED;
     heap_push(&core->throttled, entity, server_next_refill(entity));
 }
 
-static inline void make_ready(struct sched_core *core, struct sched_entity *entity) {
+static __attribute__((noinline)) void make_ready(struct sched_core *core, struct sched_entity *entity) {
     entity->state = SCHED_READY;
     heap_push(&core->ready, entity, server_deadline(entity));
 }
@@ -173,7 +173,7 @@ void sched_exempt(struct sched_core *core, uint64_t ticks) { core->run_start += 
 
 /* The core is no longer one entity's own. Until now nobody was held to a budget, so all start
  * afresh: the demand test covers servers that begin full and together. */
-static void begin_enforcing(struct sched_core *core, uint64_t now) {
+static __attribute__((cold, noinline)) void begin_enforcing(struct sched_core *core, uint64_t now) {
     core->enforced = true;
     for (uint32_t i = 0; i < core->population; i++) {
         struct sched_entity *entity = core->member[i];
@@ -280,7 +280,7 @@ struct sched_decision sched_pick(struct sched_core *core, uint64_t now) {
     return decision;
 }
 
-void sched_distorted(struct sched_core *core, uint64_t now) {
+__attribute__((cold, noinline)) void sched_distorted(struct sched_core *core, uint64_t now) {
     struct sched_entity *entity = core->running;
 
     core->behind = true;

@@ -13,7 +13,7 @@ void server_reset(struct sched_entity *entity, uint64_t now) {
 /* Full list: joins the two neighbours whose joining delays the earlier one least. What is eligible
  * already counts from `now`. Joining takes the later time: a refill may be postponed, never
  * advanced. */
-static void join_closest(struct sched_entity *entity, uint64_t now) {
+static __attribute__((cold, noinline)) void join_closest(struct sched_entity *entity, uint64_t now) {
     uint32_t best = 0;
     uint64_t best_delay = UINT64_MAX;
 
