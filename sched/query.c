@@ -12,16 +12,6 @@ uint64_t sched_eligible_at(const struct sched_entity *entity, uint64_t now) {
     return server_eligible_at(entity, now);
 }
 
-uint64_t sched_wake_deadline(const struct sched_entity *entity, uint64_t now) {
-    if (entity->class == SCHED_BEST_EFFORT) { return SCHED_NEVER; }
-    if (entity->remaining != 0) { return server_deadline(entity); }
-    return sched_eligible_at(entity, now) + entity->deadline;
-}
-
-bool sched_would_preempt(const struct sched_core *core, const struct sched_entity *entity, uint64_t now) {
-    return core->current_deadline == SCHED_NEVER || sched_wake_deadline(entity, now) < core->current_deadline;
-}
-
 bool sched_remote_preempts(const struct sched_core *core, const struct sched_entity *entity, uint64_t now) {
     uint64_t current = read_published(&core->current_deadline);
 

@@ -181,14 +181,7 @@ void sched_exempt(struct sched_core *core, uint64_t ticks);
  * on. */
 struct sched_decision sched_pick(struct sched_core *core, uint64_t now);
 
-/* Deadline that the entity would get if it woke at `now`; SCHED_NEVER for best effort. Owner core
- * only. */
-uint64_t sched_wake_deadline(const struct sched_entity *entity, uint64_t now);
-
-/* Would waking it at `now` change what this core runs? Owner core only. */
-bool sched_would_preempt(const struct sched_core *core, const struct sched_entity *entity, uint64_t now);
-
-/* The same question from another core: reads current_deadline and wake_hint (relaxed) and the
+/* Would waking it at `now` change what its core runs? Asked from another core: reads current_deadline and wake_hint (relaxed) and the
  * constants class and deadline, nothing else of core or entity may be read there. An answer may be
  * stale: the waker sets its wake bit, then executes a full barrier, then asks; the target picks,
  * then executes a full barrier, then reads the bits. Then at least one of the two sees the other. A

@@ -247,23 +247,17 @@ static void a_full_list_merges_by_postponing(void **state) {
     expect(&b, 999, &b.server, 999 + 60, 1999);
 }
 
-static void a_wake_up_finds_the_deadline_it_was_promised(void **state) {
+static void budget_is_there_now_or_with_the_refill_that_is_due(void **state) {
     struct bench b;
 
     (void)state;
     set_up(&b, 20, 50, 100);
-    assert_true(sched_would_preempt(&b.core, &b.server, 5));
-    assert_int_equal(sched_wake_deadline(&b.server, 5), 55);
-    assert_int_equal(sched_wake_deadline(&b.filler, 5), SCHED_NEVER);
     sched_wake(&b.core, &b.server, 5);
     expect(&b, 5, &b.server, 25, 55);
-    assert_int_equal(sched_wake_deadline(&b.server, 6), 55);
     assert_int_equal(sched_eligible_at(&b.server, 6), 6);
-    assert_false(sched_would_preempt(&b.core, &b.filler, 6));
     assert_false(sched_remote_preempts(&b.core, &b.filler, 6));
     sched_block(&b.core, &b.server, 25);
     sched_pick(&b.core, 25);
-    assert_int_equal(sched_wake_deadline(&b.server, 30), 155);
     assert_int_equal(sched_eligible_at(&b.server, 30), 105);
     assert_int_equal(sched_eligible_at(&b.server, 130), 130);
     assert_int_equal(sched_eligible_at(&b.filler, 30), 30);
@@ -287,13 +281,11 @@ static void another_core_asks_by_published_words(void **state) {
     sched_block(&b.core, &b.server, 20);
     expect(&b, 20, &other, 60, 200);
     assert_true(sched_remote_preempts(&b.core, &b.server, 30)); /* refill at 100, deadline 150 */
-    assert_true(sched_would_preempt(&b.core, &b.server, 30));
     /* The same in front of an earlier deadline: awake at once it would preempt, at 100 it will not. */
     sched_block(&b.core, &other, 25);
     sched_pick(&b.core, 25);
     b.core.current_deadline = 120;
     assert_false(sched_remote_preempts(&b.core, &b.server, 30));
-    assert_false(sched_would_preempt(&b.core, &b.server, 30));
 }
 
 static void until_is_the_first_refill_that_would_preempt(void **state) {
@@ -366,7 +358,7 @@ int main(void) {
         cmocka_unit_test(a_late_account_is_not_a_miss),
         cmocka_unit_test(interrupts_are_charged_to_their_owner),
         cmocka_unit_test(a_full_list_merges_by_postponing),
-        cmocka_unit_test(a_wake_up_finds_the_deadline_it_was_promised),
+        cmocka_unit_test(budget_is_there_now_or_with_the_refill_that_is_due),
         cmocka_unit_test(another_core_asks_by_published_words),
         cmocka_unit_test(until_is_the_first_refill_that_would_preempt),
         cmocka_unit_test(the_vector_that_breaks_constant_bandwidth_servers),
