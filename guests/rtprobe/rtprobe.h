@@ -9,34 +9,42 @@
 //                           a null hypercall     b GICD_TYPER read    c timer, VCPU running
 //                           d timer, VCPU in WFI e random sleeps      f the same beside a storm
 //                           p periodic work      g SGI to another VCPU
+//                           o what a reservation's activation and an interrupt cost the others
 //                         c to g are about time; e, f and p differ from each other and from d
 //                         only by what else runs
 //   mode=period           the same as bench-p
 //   mode=idle             waits for ever: a neighbour that exists and does nothing
+//   samples=N             of e and f (1000)
 //   suffix=TEXT           appended to every row's name
 //   seed=N                of the random sleeps
 // After boot and bench the guest prints BENCH-DONE and switches its machine off.
 //
-// A row is `BENCH name unit min mean p99 max samples`; all values are integers.
+// A row is `BENCH name unit min mean p99 max samples`; all values are integers. Nothing is measured before the console
+// is quiet, and nothing is printed before all is measured.
 #ifndef RTPROBE_H
 #define RTPROBE_H
 
 #include "guest.h"
 
-#define SAMPLES_MAX 2000
+#define SAMPLES_MAX 2001
 
-// A row in the making. Recording is one store; everything else waits for row_print.
+// A row in the making. Recording is one store; everything else waits for rows_print.
 struct row {
+    const char *name, *unit;
+    bool first_apart; // the first sample is a row of its own, NAME_first: it pays for what is prepared once
     unsigned count;
     uint64_t samples[SAMPLES_MAX];
 };
 
-static inline void row_add(struct row *row, uint64_t ticks) { row->samples[row->count++] = ticks; }
+// A new row, empty. Samples are ticks where `unit` is "ns".
+struct row *row_begin(const char *name, const char *unit);
 
-// Prints the row in nanoseconds and empties it.
-void row_print(struct row *row, const char *name);
+static inline void row_add(struct row *row, uint64_t sample) { row->samples[row->count++] = sample; }
+
 // A row of one value.
-void value_print(const char *name, const char *unit, uint64_t value);
+void value_add(const char *name, const char *unit, uint64_t value);
+// Prints all rows and then BENCH-DONE.
+void rows_print(void);
 
 // A random number in [low, high).
 uint64_t random_between(uint64_t low, uint64_t high);
@@ -50,6 +58,9 @@ uint64_t spin_until(uint64_t due);  // waits computing
 // Runs the rows that the letters name.
 void bench_run(const char *letters);
 void bench_boot(void);
+
+// The rows of the hypervisor's own costs, which admission is told as constants.
+void cost_rows(void);
 
 // mode=probe.
 void probe_run(void);
