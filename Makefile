@@ -94,7 +94,7 @@ test: setup
 
 bench: hypervisor guests | setup
 	$(Q)$(PYTHON) scripts/bench.py --build $(BUILD) --board $(BOARD) --hypervisor $(HYPERVISOR_IMAGE) \
-	  --compiler '$(shell $(CC) --version | head -n 1)' $(if $(K),-k '$(K)')
+	  --compiler '$(shell $(CC) --version | head -n 1)' $(if $(K),-k '$(K)') $(if $(filter-out 0,$(RECORD)),--record)
 
 lint: setup
 	+@scripts/lint.sh --build $(BUILD)

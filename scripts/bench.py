@@ -6,6 +6,9 @@
 
 Reads boards/BOARD/bench.toml; writes DIR/bench/BOARD.json and a table. Exit status 1 where a bound is missed, a row is
 missing, or a path has another length than boards/BOARD/path-lengths.json records for this compiler (--record writes it).
+
+A row's bound is one of: figures in the plan (`bounds`); a constant of the board's data that admission relies on
+(`constant`); what the hypervisor's own report promised to the VCPU that printed the row (`computed`, a column of it).
 """
 import argparse
 import concurrent.futures
@@ -21,8 +24,10 @@ import code_lines
 import machine
 import takt_console
 
-BENCH_LINE = re.compile(r"^\[[\w.-]+\] BENCH (\S+) (\S+) (\d+) (\d+) (\d+) (\d+) (\d+)\s*$", re.MULTILINE)
+BENCH_LINE = re.compile(r"^\[([\w.-]+)\] BENCH (\S+) (\S+) (\d+) (\d+) (\d+) (\d+) (\d+)\s*$", re.MULTILINE)
 BENCH_END = r"BENCH-DONE"
+REPORT_HEAD = re.compile(r"^\[takt\] +(core +vm +vcpu +.*)$", re.MULTILINE)
+REPORT_VCPU = re.compile(r"^\[takt\] +(\d+ +[\w.-]+ +\d+ +[\d.]+% .*)$", re.MULTILINE)
 COLUMNS = ("min", "mean", "p99", "max", "samples")
 
 
@@ -41,23 +46,51 @@ def load_plan(board):
 def parse_rows(text):
     """The BENCH lines of a console's text as {name: row}."""
     rows = {}
-    for name, unit, *numbers in BENCH_LINE.findall(text):
-        rows[name] = {"name": name, "unit": unit, **dict(zip(COLUMNS, map(int, numbers)))}
+    for vm, name, unit, *numbers in BENCH_LINE.findall(text):
+        rows[name] = {"name": name, "unit": unit, "vm": vm, **dict(zip(COLUMNS, map(int, numbers)))}
     return rows
 
 
+def parse_promises(text):
+    """What the admission report says of each reserved VCPU: {(vm, vcpu): {column: text}}."""
+    head = REPORT_HEAD.search(text)
+    if not head:
+        return {}
+    lines = [dict(zip(head[1].split(), line.split())) for line in REPORT_VCPU.findall(text)]
+    return {(line["vm"], line["vcpu"]): line for line in lines}
+
+
+def board_constant(board, name):
+    """A number of the board's data, as admission gets it."""
+    path = machine.ROOT / "boards" / board / "board.dts"
+    found = re.search(rf"^\s*{re.escape(name)} = <(\d+)>;", path.read_text(encoding="utf-8"), re.MULTILINE)
+    if not found:
+        raise BenchError(f"{path.relative_to(machine.ROOT)} has no line '{name} = <NUMBER>;'")
+    return int(found[1])
+
+
+def named(rows, promises, system, planned):
+    """A system's rows as the table knows them: what the plan does not name (every probe prints its core's account) is
+    SYSTEM.NAME. Each has the promise to vcpu 0 of the VM that printed it."""
+    result = {}
+    for name, row in rows.items():
+        known = name if name in planned else f"{system}.{name}"
+        result[known] = {**row, "name": known, "promise": promises.get((row["vm"], "0"), {})}
+    return result
+
+
 def run_system(system, board, hypervisor, out):
-    """Packs and boots one benchmark system; returns its rows."""
-    source = machine.ROOT / "boards" / board / "bench" / f"{system['name']}.dts"
+    """Packs and boots one benchmark system; returns what it printed."""
+    source = pathlib.Path("boards", board, "bench", f"{system['name']}.dts")  # relative: the report prints it
     itb = out / f"{system['name']}.itb"
     packed = subprocess.run([sys.executable, "scripts/mkimage.py", "--board", board, "--hypervisor", str(hypervisor),
-                             "--out", str(itb), str(source)], cwd=machine.ROOT, capture_output=True, text=True, check=False)
+                             "--out", str(itb.resolve()), str(source)], cwd=machine.ROOT, capture_output=True, text=True, check=False)
     if packed.returncode:
-        raise BenchError(f"{source.relative_to(machine.ROOT)} cannot be packed: {packed.stderr.strip()}")
+        raise BenchError(f"{source} cannot be packed: {packed.stderr.strip()}")
     emulated = machine.Machine(board=board, cores=system["cores"], icount=True)
     with takt_console.Console(emulated.command(hypervisor, itb), out / f"{system['name']}.log", system["seconds"]) as console:
         console.expect(BENCH_END, system["seconds"], "the probe's BENCH-DONE")
-        return parse_rows(console.text)
+        return console.text
 
 
 def single(name, unit, value):
@@ -74,12 +107,15 @@ def measure(plan, args):
     out = args.build / "bench"
     out.mkdir(parents=True, exist_ok=True)
     systems = [system for system in plan["system"] if not args.k or re.search(args.k, system["name"])]
+    systems.sort(key=lambda system: -system["seconds"])  # what takes longest begins first
+    planned = {name for row in plan["row"] for name in (row["name"], *row.get("apart", ()))}
     rows, complaints = {}, []
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         running = [(system, pool.submit(run_system, system, args.board, args.hypervisor, out)) for system in systems]
         for system, future in running:
             try:
-                rows.update(future.result())
+                text = future.result()
+                rows.update(named(parse_rows(text), parse_promises(text), system["name"], planned))
             except (BenchError, takt_console.ConsoleError, machine.MachineError, OSError) as error:
                 complaints.append(f"system {system['name']}: {error}")
     rows["image_size"] = single("image_size", "bytes", args.hypervisor.stat().st_size)
@@ -87,7 +123,26 @@ def measure(plan, args):
     return rows, complaints
 
 
-def judge(plan, rows, wanted_all):
+def bound_of(planned, row, board):
+    """The bounds of a row as {column: value}, and where they come from when the plan does not say them."""
+    if "constant" in planned:
+        return {"max": board_constant(board, planned["constant"])}, f"the board's {planned['constant']}"
+    if "computed" in planned:
+        column = planned["computed"]
+        if not row.get("promise", {}).get(column, "").isdigit():
+            raise BenchError(f"row {row['name']}: the hypervisor's report promises no {column} to the VCPU that printed it")
+        return {"max": int(row["promise"][column]) * 1000}, f"computed {column}"
+    return planned.get("bounds", {}), ""
+
+
+def bound_text(bounds, origin, row=None):
+    """The bounds in words; with a row also whether it misses them."""
+    texts = [f"{column} <= {value:,}" + (": missed" if row and row[column] > value else "")
+             for column, value in bounds.items()]
+    return ", ".join(texts) + (f" ({origin})" if origin else "")
+
+
+def judge(plan, rows, wanted_all, board="qemu-arm64"):
     """Adds bound and peer to each row of the plan; returns (rows in the plan's order, complaints)."""
     ordered, complaints = [], []
     for planned in plan["row"]:
@@ -98,42 +153,43 @@ def judge(plan, rows, wanted_all):
             continue
         for part in planned.get("apart", ()):
             row = without(row, rows[part])
-        for column, bound in planned["bounds"].items():
+        bounds, origin = bound_of(planned, row, board)
+        for column, bound in bounds.items():
             if row[column] > bound:
                 complaints.append(f"row {planned['key']} ({planned['name']}): {column} {row[column]:,} is over its "
-                                  f"bound of {bound:,}")
-        ordered.append({**row, "bound": planned["bounds"], "best peer": planned["peer"], "key": planned["key"],
+                                  f"bound of {bound:,}" + (f", {origin}" if origin else ""))
+        ordered.append({**row, "bound": bounds, "origin": origin, "best peer": planned["peer"], "key": planned["key"],
                         "figure": planned["figure"]})
     for row in rows.values():
-        ordered.append({**row, "bound": None, "best peer": None, "key": "", "figure": row["name"]})
+        ordered.append({**row, "bound": {}, "origin": "", "best peer": "", "key": "", "figure": row["name"]})
     return ordered, complaints
 
 
-def compare_paths(plan, ordered, args):
+def compare_paths(plan, ordered, board, compiler, record):
     """Path lengths are exact per compiler; returns (remark, complaints)."""
-    path = machine.ROOT / "boards" / args.board / "path-lengths.json"
+    path = machine.ROOT / "boards" / board / "path-lengths.json"
     recorded = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     exact = {row["name"] for row in plan["row"] if row.get("exact")}
     now = {row["name"]: [row["min"], row["max"]] for row in ordered if row["name"] in exact}
-    if args.record:
-        recorded[args.compiler] = now
+    if record:
+        recorded[compiler] = {**recorded.get(compiler, {}), **now}
         path.write_text(json.dumps(recorded, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        return f"path lengths recorded for '{args.compiler}' in {path.relative_to(machine.ROOT)}", []
-    if args.compiler not in recorded:
-        return f"path lengths: compiler '{args.compiler}' is not recorded, so the bounds alone hold", []
-    complaints = [f"path {name}: {values[0]} to {values[1]} instructions, recorded are {before[0]} to {before[1]}; "
-                  f"explain the change, then record it with 'scripts/bench.py --record'"
-                  for name, values in sorted(now.items())
-                  if (before := recorded[args.compiler].get(name)) is not None and before != values]
-    return f"path lengths: compared with those recorded for '{args.compiler}'", complaints
+        return f"path lengths: {len(now)} recorded for '{compiler}' in {path}", []
+    if compiler not in recorded:
+        return f"path lengths: compiler '{compiler}' is not recorded, so the bounds alone hold", []
+    complaints = [f"path {name}: {least} to {most} instructions, recorded are "
+                  f"{' to '.join(map(str, recorded[compiler].get(name, ['none'])))}; explain the change, then record it "
+                  f"with 'make bench RECORD=1'"
+                  for name, (least, most) in sorted(now.items()) if recorded[compiler].get(name) != [least, most]]
+    return f"path lengths: {len(now)} compared with those recorded for '{compiler}'", complaints
 
 
 def table(ordered):
     lines = ["| | figure | unit | min | mean | p99 | max | samples | bound | best peer |", "|---|---|---|--:|--:|--:|--:|--:|---|---|"]
     for row in ordered:
-        bound = ", ".join(f"{column} <= {value:,}" for column, value in (row["bound"] or {}).items())
+        bound = bound_text(row["bound"], row["origin"])
         numbers = " | ".join(f"{row[column]:,}" for column in COLUMNS)
-        lines.append(f"| {row['key']} | {row['figure']} | {row['unit']} | {numbers} | {bound} | {row['best peer'] or ''} |")
+        lines.append(f"| {row['key']} | {row['figure']} | {row['unit']} | {numbers} | {bound} | {row['best peer']} |")
     return "\n".join(lines)
 
 
@@ -148,11 +204,11 @@ def main():
     args = parser.parse_args()
     plan = load_plan(args.board)
     rows, complaints = measure(plan, args)
-    ordered, missed = judge(plan, rows, wanted_all=not args.k)
-    remark, changed = compare_paths(plan, ordered, args)
+    ordered, missed = judge(plan, rows, wanted_all=not args.k, board=args.board)
+    remark, changed = compare_paths(plan, ordered, args.board, args.compiler, args.record)
     complaints += missed + changed
     result = args.build / "bench" / f"{args.board}.json"
-    fields = ("name", "unit", *COLUMNS, "bound", "best peer")
+    fields = ("name", "unit", *COLUMNS, "bound", "origin", "best peer")
     result.write_text(json.dumps([{name: row[name] for name in fields} for row in ordered], indent=1) + "\n", encoding="utf-8")
     print(table(ordered))
     print(remark)

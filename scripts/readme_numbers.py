@@ -4,7 +4,7 @@
 
     readme_numbers.py [--build DIR] [--board BOARD]
 
-Rows, bounds and peers are those of boards/BOARD/bench.toml; a row that DIR/bench/BOARD.json lacks shows a dash.
+Rows and peers are those of boards/BOARD/bench.toml; a row that DIR/bench/BOARD.json lacks shows a dash.
 """
 import argparse
 import json
@@ -12,6 +12,8 @@ import pathlib
 import re
 import sys
 import tomllib
+
+import bench
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SECTION = re.compile(r"(<!-- numbers: begin[^\n]*-->\n).*?(<!-- numbers: end -->)", re.DOTALL)
@@ -22,8 +24,7 @@ def table(plan, rows):
     for planned in plan["row"]:
         row = rows.get(planned["name"])
         numbers = " | ".join(f"{row[column]:,}" if row else "-" for column in ("mean", "p99", "max"))
-        bounds = ", ".join(f"{column} <= {value:,}" + (": missed" if row and row[column] > value else "")
-                           for column, value in planned["bounds"].items())
+        bounds = bench.bound_text(row["bound"], row["origin"], row) if row else bench.bound_text(planned.get("bounds", {}), "")
         lines.append(f"| {planned['key']} | {planned['figure']} | {numbers} | {bounds} | {planned['peer']} |")
     return "\n".join(lines) + "\n"
 
