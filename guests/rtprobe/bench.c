@@ -67,10 +67,13 @@ static void timer_running(void) { timer_rows(spin_until, COST_SAMPLES, 100, 150,
 
 static void timer_wfi(void) { timer_rows(sleep_until, COST_SAMPLES, 100, 150, "timer_wfi"); }
 
+static unsigned samples_wanted(unsigned otherwise) {
+    uint64_t samples = arg_number("samples", otherwise);
+    return samples < SAMPLES_MAX ? (unsigned)samples : SAMPLES_MAX;
+}
+
 static void sleeps(const char *name) {
-    uint64_t samples = arg_number("samples", SLEEP_SAMPLES);
-    timer_rows(sleep_until, samples < SAMPLES_MAX ? (unsigned)samples : SAMPLES_MAX, SLEEP_LEAST_US, SLEEP_MOST_US,
-               name);
+    timer_rows(sleep_until, samples_wanted(SLEEP_SAMPLES), SLEEP_LEAST_US, SLEEP_MOST_US, name);
 }
 
 static void sleep_shared(void) { sleeps("sleep_shared"); }
@@ -86,8 +89,9 @@ static void work(void) {
 static void periodic(void) {
     struct row *late = row_begin("periodic_release", "ns"), *response = row_begin("periodic_response", "ns");
     uint64_t period = us_to_ticks(PERIOD_US), misses = 0;
+    unsigned periods = samples_wanted(PERIODS);
     uint64_t release = clock_now() + period;
-    for (unsigned i = 0; i < PERIODS; i++, release += period) {
+    for (unsigned i = 0; i < periods; i++, release += period) {
         row_add(late, sleep_until(release) - release);
         work();
         uint64_t took = clock_now() - release;
@@ -148,8 +152,8 @@ static const struct {
     char letter;
     void (*measure)(void);
 } rows[] = {
-    {'a', null_hypercall},     {'b', gicd_read}, {'c', timer_running}, {'d', timer_wfi}, {'e', sleep_shared},
-    {'f', sleep_shared_storm}, {'p', periodic},  {'g', sgi_remote},    {'o', cost_rows},
+    {'a', null_hypercall},     {'b', gicd_read}, {'c', timer_running}, {'d', timer_wfi},         {'e', sleep_shared},
+    {'f', sleep_shared_storm}, {'p', periodic},  {'g', sgi_remote},    {'i', cost_of_interrupt}, {'o', cost_of_both},
 };
 
 // What the hypervisor counted on this core while the rows were measured.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the hypervisor takes from one VCPU for another's sake, seen by the one that it is taken from: it reads the clock
-// without pause, and a gap is what was taken. VCPU 0 is best effort, VCPU 1 has a reservation on the same core, and the
-// machine has a real-time clock (PL031, Arm DDI 0224) of its own, whose interrupt goes to VCPU 0.
+// without pause, and a gap is what was taken, less what the other one ran itself. Both are on one core, VCPU 1 has a
+// reservation, and the machine has a real-time clock (PL031, Arm DDI 0224), whose interrupt goes to VCPU 0.
 #include "fdt.h"
 #include "gic.h"
 #include "rtprobe.h"
@@ -12,7 +12,7 @@
 #define RESERVED 1
 #define WAKE_SGI 1
 #define PAUSE_US 2000 // between two rounds: a whole new budget
-#define WATCH_US 50   // after an interrupt: all that it brings comes within
+#define WATCH_US 50   // after an interrupt: more than its least distance, after which it is unmasked
 #define GAP_NS   30   // a turn of the watching loop takes less, anything of the hypervisor more
 
 #define RTCDR    0x00
@@ -21,22 +21,29 @@
 #define RTCICR   0x1c
 
 static uintptr_t rtc;
-static struct row *interrupt_row;
-static volatile uint64_t came_at, left_at; // VCPU 1: its last interrupt, and when it went to sleep last
+static struct row *activation_row, *interrupt_row;
 static volatile bool activations_over, interrupts_over;
+
+// When a VCPU's vector was last reached, and when it last went to sleep.
+static volatile struct visit {
+    uint64_t came, left;
+} visits[2];
 
 static void on_timer(uint32_t intid, uint64_t stamp) {
     (void)intid;
     timer_off();
-    came_at = stamp;
+    visits[RESERVED].came = stamp;
 }
 
 static void on_alarm(uint32_t intid, uint64_t stamp) {
-    (void)intid, (void)stamp;
+    (void)intid;
     mmio_write32(rtc + RTCICR, 1);
+    visits[0].came = stamp;
 }
 
-static void take_interrupts(void) {
+static void nap(void) {
+    visits[vcpu_self()].left = clock_now();
+    wait_for_interrupt();
     irq_unmask();
     __asm__ volatile("isb" ::: "memory");
     irq_mask();
@@ -44,20 +51,23 @@ static void take_interrupts(void) {
 
 static void pause_reserved(void) {
     timer_set(clock_now() + us_to_ticks(PAUSE_US));
-    left_at = clock_now();
-    wait_for_interrupt();
-    take_interrupts();
+    nap();
+}
+
+// What passed between the two times outside of the other VCPU: till its vector, and from its WFI.
+static uint64_t outside_of(unsigned other, uint64_t from, uint64_t to) {
+    volatile struct visit *visit = &visits[other];
+    return visit->came > from ? visit->came - from + (to - visit->left) : to - from;
 }
 
 // ---- an activation of VCPU 1, watched by VCPU 0 --------------------------------------------------
 
-// What passed in a gap outside of VCPU 1: till its vector, and from its WFI.
-static void watch_activations(struct row *row) {
+static void watch_activations(void) {
     uint64_t gap = us_to_ticks(GAP_NS) / 1000, last = clock_now();
     while (!activations_over) {
         uint64_t now = clock_now();
         if (now - last > gap) {
-            if (came_at > last) row_add(row, came_at - last + (now - left_at));
+            if (visits[RESERVED].came > last) row_add(activation_row, outside_of(RESERVED, last, now));
             now = clock_now();
         }
         last = now;
@@ -72,7 +82,7 @@ static uint64_t alarm_taken(void) {
     mmio_write32(rtc + RTCMR, mmio_read32(rtc + RTCDR));
     while (last < end) {
         uint64_t now = clock_now();
-        if (now - last > gap) taken += now - last;
+        if (now - last > gap) taken += outside_of(0, last, now);
         last = now;
     }
     return taken;
@@ -80,7 +90,7 @@ static uint64_t alarm_taken(void) {
 
 static void reserved_vcpu(void) {
     gic_enable(TIMER_VIRTUAL_INTID);
-    for (unsigned i = 0; i < ROUNDS; i++) pause_reserved();
+    for (unsigned i = 0; activation_row && i < ROUNDS; i++) pause_reserved();
     activations_over = true;
     for (unsigned i = 0; i < ROUNDS; i++) {
         pause_reserved();
@@ -104,25 +114,28 @@ static bool clock_found(uint32_t *intid) {
     return true;
 }
 
-void cost_rows(void) {
+static void measure(void) {
     uint32_t intid;
-    struct row *activation = row_begin("cost_activation", "ns");
-    interrupt_row = row_begin("cost_interrupt", "ns");
     if (!clock_found(&intid)) {
-        say("rtprobe: row o needs a PL031\n");
+        say("rtprobe: rows i and o need a PL031\n");
         return;
     }
+    interrupt_row = row_begin("cost_interrupt", "ns");
     irq_handle(TIMER_VIRTUAL_INTID, on_timer);
     irq_handle(intid, on_alarm);
-    if (vcpu_start(RESERVED, reserved_vcpu) != 0) {
-        say("rtprobe: row o needs a second VCPU\n");
-        return;
-    }
-    watch_activations(activation);
     gic_enable(intid);
     mmio_write32(rtc + RTCIMSC, 1);
-    while (!interrupts_over) {
-        wait_for_interrupt();
-        take_interrupts();
+    if (vcpu_start(RESERVED, reserved_vcpu) != 0) {
+        say("rtprobe: rows i and o need a second VCPU\n");
+        return;
     }
+    if (activation_row) watch_activations();
+    while (!interrupts_over) nap();
+}
+
+void cost_of_interrupt(void) { measure(); }
+
+void cost_of_both(void) {
+    activation_row = row_begin("cost_activation", "ns");
+    measure();
 }

@@ -9,12 +9,12 @@
 //                           a null hypercall     b GICD_TYPER read    c timer, VCPU running
 //                           d timer, VCPU in WFI e random sleeps      f the same beside a storm
 //                           p periodic work      g SGI to another VCPU
-//                           o what a reservation's activation and an interrupt cost the others
+//                           i what an interrupt costs the others   o and a reservation's activation
 //                         c to g are about time; e, f and p differ from each other and from d
 //                         only by what else runs
 //   mode=period           the same as bench-p
 //   mode=idle             waits for ever: a neighbour that exists and does nothing
-//   samples=N             of e and f (1000)
+//   samples=N             of e and f (1000) and p (500)
 //   suffix=TEXT           appended to every row's name
 //   seed=N                of the random sleeps
 // After boot and bench the guest prints BENCH-DONE and switches its machine off.
@@ -60,7 +60,8 @@ void bench_run(const char *letters);
 void bench_boot(void);
 
 // The rows of the hypervisor's own costs, which admission is told as constants.
-void cost_rows(void);
+void cost_of_interrupt(void);
+void cost_of_both(void);
 
 // mode=probe.
 void probe_run(void);

@@ -79,7 +79,7 @@ def test_a_computed_row_of_a_vcpu_without_a_promise_is_refused():
 
 @pytest.mark.parametrize("measured, complaints", ((2999, 0), (3000, 0), (3001, 1)))
 def test_a_constant_of_the_board_must_not_be_smaller_than_measured(board, measured, complaints):
-    plan = {"row": [{"key": "cost", "name": "null_hypercall", "figure": "cost", "constant": "overhead-ns", "peer": ""}]}
+    plan = {"row": [{"key": "cost", "name": "null_hypercall", "figure": "cost", "constants": ["overhead-ns"], "peer": ""}]}
     console = CONSOLE.replace("90 91 95 110 2000", f"90 91 95 {measured} 2000")
     ordered, found = bench.judge(plan, rows_of(console), wanted_all=True, board=board.name)
     assert len(found) == complaints
