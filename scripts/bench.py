@@ -107,6 +107,8 @@ def measure(plan, args):
     out = args.build / "bench"
     out.mkdir(parents=True, exist_ok=True)
     systems = [system for system in plan["system"] if not args.k or re.search(args.k, system["name"])]
+    if not systems:
+        raise BenchError(f"no system of boards/{args.board}/bench.toml matches '{args.k}'")
     systems.sort(key=lambda system: -system["seconds"])  # what takes longest begins first
     planned = {name for row in plan["row"] for name in (row["name"], *row.get("apart", ()))}
     rows, complaints = {}, []

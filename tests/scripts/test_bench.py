@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The benchmark's verdicts on made-up consoles."""
+import argparse
+
 import bench
 import code_lines
 import machine
@@ -33,6 +35,12 @@ def made_up_board(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     (folder / "board.dts").write_text("/ {\n    // overhead-ns = <1>;\n    overhead-ns = <3000>;\n};\n")
     return folder
+
+
+def test_a_name_that_matches_no_system_is_refused(tmp_path):
+    args = argparse.Namespace(build=tmp_path, board="made-up", k="nosuch")
+    with pytest.raises(bench.BenchError, match="no system .* matches 'nosuch'"):
+        bench.measure({"system": [{"name": "load", "cores": 1, "seconds": 1}], "row": []}, args)
 
 
 def test_rows_are_read_from_the_console():
