@@ -11,19 +11,15 @@ void server_reset(struct sched_entity *entity, uint64_t now) {
 }
 
 /* Full list: joins the two neighbours whose joining delays the earlier one least. What is eligible
- * already counts from `now`. Joining takes the later time: a refill may be postponed, never
- * advanced. */
+ * is no such neighbour: nearly the whole budget would wait for a refill of nearly nothing. Joining
+ * takes the later time: a refill may be postponed, never advanced. */
 static __attribute__((cold, noinline)) void join_closest(struct sched_entity *entity, uint64_t now) {
-    uint32_t best = 0;
+    uint32_t first = sched_before(now, server_refill(entity, 0)->time) ? 0 : 1;
+    uint32_t best = first;
     uint64_t best_delay = UINT64_MAX;
 
-    for (uint32_t i = 0; i + 1 < entity->refill_count; i++) {
-        uint64_t from = server_refill(entity, i)->time;
-        uint64_t to = server_refill(entity, i + 1)->time;
-
-        if (sched_before(from, now)) { from = now; }
-
-        uint64_t delay = sched_before(from, to) ? to - from : 0;
+    for (uint32_t i = first; i + 1 < entity->refill_count; i++) {
+        uint64_t delay = server_refill(entity, i + 1)->time - server_refill(entity, i)->time;
 
         if (delay < best_delay) {
             best = i;

@@ -46,16 +46,15 @@ static uint64_t model_wake(struct list *list, uint64_t at) {
     return amount;
 }
 
+// What is eligible is left alone, and so the first whenever it is.
 static void model_join(struct list *list, uint64_t now) {
-    uint32_t best = 0;
+    uint32_t best = list->refills[0].time <= now;
 
-    for (uint32_t i = 1; i + 1 < list->count; i++) {
-        uint64_t best_from = list->refills[best].time < now ? now : list->refills[best].time;
-        uint64_t best_to = list->refills[best + 1].time;
-        uint64_t from = list->refills[i].time < now ? now : list->refills[i].time;
-        uint64_t to = list->refills[i + 1].time;
-
-        if ((to > from ? to - from : 0) < (best_to > best_from ? best_to - best_from : 0)) { best = i; }
+    for (uint32_t i = best + 1; i + 1 < list->count; i++) {
+        if (list->refills[i + 1].time - list->refills[i].time <
+            list->refills[best + 1].time - list->refills[best].time) {
+            best = i;
+        }
     }
     list->refills[best + 1].amount += list->refills[best].amount;
     drop(list, best);

@@ -247,6 +247,22 @@ static void a_full_list_merges_by_postponing(void **state) {
     expect(&b, 999, &b.server, 999 + 60, 1999);
 }
 
+/* The list is full when the first of what was consumed is about to be back. */
+static void a_full_list_leaves_what_is_eligible_alone(void **state) {
+    struct bench b;
+    uint64_t now = 0;
+
+    (void)state;
+    set_up(&b, 100, 500, 500);
+    for (uint32_t i = 0; i < 40; i++, now += i % 2 != 0 ? 34 : 84) {
+        sched_wake(&b.core, &b.server, now);
+        assert_ptr_equal(sched_pick(&b.core, now).run, &b.server);
+        sched_block(&b.core, &b.server, now + 2);
+        sched_pick(&b.core, now + 2);
+        assert_int_equal(sched_eligible_at(&b.server, now + 2), now + 2);
+    }
+}
+
 static void budget_is_there_now_or_with_the_refill_that_is_due(void **state) {
     struct bench b;
 
@@ -358,6 +374,7 @@ int main(void) {
         cmocka_unit_test(a_late_account_is_not_a_miss),
         cmocka_unit_test(interrupts_are_charged_to_their_owner),
         cmocka_unit_test(a_full_list_merges_by_postponing),
+        cmocka_unit_test(a_full_list_leaves_what_is_eligible_alone),
         cmocka_unit_test(budget_is_there_now_or_with_the_refill_that_is_due),
         cmocka_unit_test(another_core_asks_by_published_words),
         cmocka_unit_test(until_is_the_first_refill_that_would_preempt),
