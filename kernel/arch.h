@@ -135,6 +135,8 @@ enum { ARCH_WINDOW_THREAD, ARCH_WINDOW_HANDLER, ARCH_WINDOW_SLOTS };
 #define ARCH_WINDOW_SIZE (2ull << 20)
 void *arch_window_map(unsigned slot, paddr_t pa);
 void arch_window_unmap(unsigned slot);
+// For panic: every other core that is online calls panic_stop() when it next takes an interrupt.
+void arch_stop_others(void);
 // For panic: logs the machine's registers and how it came to the caller.
 void arch_panic_dump(void);
 // Stops this core for good, interrupts masked.

@@ -10,7 +10,8 @@ struct cpu;
 struct vgic_cpu;
 
 enum {
-    GIC_SGI_KICK = 0, // the only SGI the hypervisor uses: look at `todo`
+    GIC_SGI_KICK = 0, // look at `todo`
+    GIC_SGI_STOP = 1, // another core panics
     GIC_PPI_MAINTENANCE = 25,
     GIC_PPI_HYP_TIMER = 26,
     GIC_PPI_VTIMER = 27,
@@ -37,6 +38,7 @@ struct gic_ops {
     void (*drop)(uint32_t iar); // priority drop (EOImode 1)
     void (*deactivate)(uint32_t iar);
     void (*send_kick)(struct cpu *target); // GIC_SGI_KICK
+    void (*send_stop)(void);               // GIC_SGI_STOP, to every other core
     void (*enable)(unsigned irq, bool on); // SPIs, and SGIs and PPIs of the calling core
     void (*configure)(unsigned irq, bool edge);
     void (*route)(unsigned irq, struct cpu *cpu); // SPI

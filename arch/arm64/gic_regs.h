@@ -26,8 +26,9 @@
 #define GICD_IROUTER            0x6000u
 #define GICD_PIDR2              0xffe8u
 
-#define GICD_SGIR_TARGETS       16        // shift
-#define GICD_SGIR_FILTER        24        // shift
+#define GICD_SGIR_TARGETS       16 // shift
+#define GICD_SGIR_FILTER        24 // shift
+#define GICD_SGIR_ALL_OTHERS    (1u << GICD_SGIR_FILTER)
 #define GICD_CTLR_GRP0          (1u << 0) // as a system without Security (DS = 1) has it
 #define GICD_CTLR_GRP1          (1u << 1)
 #define GICD_CTLR_ARE           (1u << 4)

@@ -83,6 +83,8 @@ static void send_kick(struct cpu *target) {
     gic_write(v2.gicd, GICD_SGIR, (uint32_t)v2.target[target->id] << GICD_SGIR_TARGETS | GIC_SGI_KICK);
 }
 
+static void send_stop(void) { gic_write(v2.gicd, GICD_SGIR, GICD_SGIR_ALL_OTHERS | GIC_SGI_STOP); }
+
 static void enable(unsigned irq, bool on) { gic_write_bit(v2.gicd, on ? GICD_ISENABLER : GICD_ICENABLER, irq); }
 
 static void configure(unsigned irq, bool edge) { gic_write_config(v2.gicd, irq, edge); }
@@ -166,6 +168,7 @@ const struct gic_ops gicv2_ops = {
     .drop = drop,
     .deactivate = deactivate,
     .send_kick = send_kick,
+    .send_stop = send_stop,
     .enable = enable,
     .configure = configure,
     .route = route,

@@ -185,6 +185,11 @@ static void send_kick(struct cpu *target) {
     isb();
 }
 
+static void send_stop(void) {
+    write_sysreg(icc_sgi1r_el1, ICC_SGIR_IRM | (uint64_t)GIC_SGI_STOP << ICC_SGIR_INTID_SHIFT);
+    isb();
+}
+
 static void enable(unsigned irq, bool on) {
     gic_write_bit(frame_of(irq), on ? GICD_ISENABLER : GICD_ICENABLER, irq);
     if (!on) { wait_frame(irq); }
@@ -315,6 +320,7 @@ const struct gic_ops gicv3_ops = {
     .drop = drop,
     .deactivate = deactivate,
     .send_kick = send_kick,
+    .send_stop = send_stop,
     .enable = enable,
     .configure = configure,
     .route = route,

@@ -7,6 +7,7 @@
 #include "kernel/arch.h"
 #include "kernel/console.h"
 #include "kernel/log.h"
+#include "kernel/panic.h"
 
 enum { IAR_ID = 0xffffff, IAR_ID_V2 = 0x3ff };
 
@@ -46,6 +47,12 @@ static void irq_kick(struct cpu *cpu, uint32_t iar) {
     gic->deactivate(iar);
 }
 
+static void irq_stop(struct cpu *cpu, uint32_t iar) {
+    (void)cpu;
+    (void)iar;
+    panic_stop();
+}
+
 static void irq_shared(struct cpu *cpu, uint32_t iar, uint32_t id) {
     if (cpu->current != NULL) { cpu->current->stats.exits[EXIT_DEVICE_IRQ]++; }
     if (console_uart != NULL && id == console_uart->irq) {
@@ -64,10 +71,8 @@ static void irq_shared(struct cpu *cpu, uint32_t iar, uint32_t id) {
 
 typedef void (*irq_handler_t)(struct cpu *cpu, uint32_t iar);
 static const irq_handler_t private_irqs[GIC_SPI_FIRST] = {
-    [GIC_SGI_KICK] = irq_kick,
-    [GIC_PPI_MAINTENANCE] = irq_maintenance,
-    [GIC_PPI_HYP_TIMER] = irq_hyp_timer,
-    [GIC_PPI_VTIMER] = irq_vtimer,
+    [GIC_SGI_KICK] = irq_kick,           [GIC_SGI_STOP] = irq_stop,     [GIC_PPI_MAINTENANCE] = irq_maintenance,
+    [GIC_PPI_HYP_TIMER] = irq_hyp_timer, [GIC_PPI_VTIMER] = irq_vtimer,
 };
 
 struct regs *trap_irq(struct regs *regs, struct cpu *cpu) {

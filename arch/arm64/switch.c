@@ -168,6 +168,8 @@ void arch_timer_arm(uint64_t when) {
 
 void arch_ipi(struct cpu *target) { gic->send_kick(target); }
 
+void arch_stop_others(void) { gic->send_stop(); }
+
 uint64_t arch_clock_hz(void) { return read_sysreg(cntfrq_el0); }
 
 void arch_cpu_init(struct cpu *cpu) {
@@ -184,6 +186,7 @@ void arch_cpu_init(struct cpu *cpu) {
     gic->enable(GIC_PPI_HYP_TIMER, true);
     gic->enable(GIC_PPI_VTIMER, true);
     gic->enable(GIC_SGI_KICK, true);
+    gic->enable(GIC_SGI_STOP, true);
 }
 
 void arch_enter(struct cpu *cpu) {

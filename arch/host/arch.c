@@ -101,6 +101,8 @@ FAKE void arch_system_reset(void) { end(HOST_RESET); }
 
 FAKE void arch_park(void) { end(HOST_PARKED); }
 
+FAKE void arch_stop_others(void) {}
+
 FAKE void arch_panic_dump(void) {}
 
 // ---- time -------------------------------------------------------------------------------------------------
