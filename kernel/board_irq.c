@@ -18,11 +18,14 @@ enum {
     CELL = 4,
     MIN_CELLS = 3,
     MAX_CELLS = 8,
-    TYPE_SPI = 0,
     FLAGS_EDGE = 1 | 2, // rising, falling
-    SPI_INTID = 32,
-    SPIS = 988,
 };
+
+// By the first cell of an entry: shared, and each core's own.
+enum { SHARED, PRIVATE };
+static const struct {
+    uint16_t first, count;
+} kinds[] = {[SHARED] = {32, 988}, [PRIVATE] = {16, 16}};
 
 // Cell `index` of a property, whatever the tree's alignment.
 static uint32_t cell(const void *property, unsigned index) {
@@ -52,7 +55,7 @@ static unsigned controller_cells(const void *fdt, int node) {
     return 0;
 }
 
-int board_irq(const void *fdt, int node, unsigned index, struct board_irq *out) {
+static int entry_of(const void *fdt, int node, unsigned index, unsigned kind, struct board_irq *out) {
     int length;
     const void *interrupts = fdt_getprop(fdt, node, "interrupts", &length);
     if (interrupts == NULL) { return ERR_NOT_FOUND; }
@@ -60,8 +63,16 @@ int board_irq(const void *fdt, int node, unsigned index, struct board_irq *out) 
     if (cells < MIN_CELLS || cells > MAX_CELLS) { return ERR_UNSUPPORTED; }
     if (index >= (unsigned)length / (cells * CELL)) { return ERR_NOT_FOUND; }
     uint32_t number = cell(interrupts, index * cells + 1);
-    if (cell(interrupts, index * cells) != TYPE_SPI || number >= SPIS) { return ERR_RANGE; }
-    out->intid = (uint16_t)(SPI_INTID + number);
+    if (cell(interrupts, index * cells) != kind || number >= kinds[kind].count) { return ERR_RANGE; }
+    out->intid = (uint16_t)(kinds[kind].first + number);
     out->edge = (cell(interrupts, index * cells + 2) & FLAGS_EDGE) != 0;
     return OK;
+}
+
+int board_irq(const void *fdt, int node, unsigned index, struct board_irq *out) {
+    return entry_of(fdt, node, index, SHARED, out);
+}
+
+int board_private_irq(const void *fdt, int node, unsigned index, struct board_irq *out) {
+    return entry_of(fdt, node, index, PRIVATE, out);
 }

@@ -13,5 +13,7 @@ struct board_irq {
 // Reads entry `index` of the node's `interrupts`. ERR_NOT_FOUND: there is no such entry; ERR_RANGE: it is not a shared
 // peripheral interrupt; ERR_UNSUPPORTED: the node's interrupts do not end at the machine's own controller. Pure.
 int board_irq(const void *fdt, int node, unsigned index, struct board_irq *out);
+// The same for an interrupt that each core has of its own. ERR_RANGE: it is a shared one.
+int board_private_irq(const void *fdt, int node, unsigned index, struct board_irq *out);
 
 #endif

@@ -26,7 +26,7 @@ void log_direct(uint64_t cursor);
 int format_string(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 int format_string_v(char *out, size_t size, const char *format, va_list args);
 
-// Stops this core for good: prints registers, backtrace, core and VM. For the hypervisor's own broken invariants only,
+// Stops the machine for good, every core of it: prints registers, backtrace, core and VM. For the hypervisor's own broken invariants only,
 // never for anything that comes from outside. Any context.
 void panic(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 #define ASSERT(c)                                                           \

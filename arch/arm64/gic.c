@@ -27,7 +27,7 @@ void gic_reset_word(void *frame, unsigned word, uint32_t group) {
     for (unsigned i = 0; i < 32; i += 4) {
         uint32_t priorities = 0;
         for (unsigned irq = word * 32 + i; irq < word * 32 + i + 4; irq++) {
-            bool urgent = irq == GIC_SGI_KICK || irq == GIC_PPI_HYP_TIMER;
+            bool urgent = irq == GIC_SGI_KICK || irq == gic_machine.hyp_timer;
             priorities = priorities >> 8 | (uint32_t)(urgent ? GIC_PRIORITY_URGENT : GIC_PRIORITY_NORMAL) << 24;
         }
         gic_write(frame, GICD_IPRIORITYR + 32 * word + i, priorities);
@@ -38,8 +38,9 @@ int gic_init(const void *board_fdt) {
     for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
         int node = board_find_compatible(board_fdt, kinds[i].names, -1);
         if (node >= 0) {
+            int status = gic_find_ppis(board_fdt, node);
             gic = kinds[i].ops;
-            return gic->init(board_fdt, node);
+            return status == OK ? gic->init(board_fdt, node) : status;
         }
     }
     log_line("board: no interrupt controller that is known; wanted: %s, %s or %s", v3_names[0], v2_names[0],

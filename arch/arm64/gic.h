@@ -10,11 +10,9 @@ struct cpu;
 struct vgic_cpu;
 
 enum {
-    GIC_SGI_KICK = 0, // look at `todo`
-    GIC_SGI_STOP = 1, // another core panics
-    GIC_PPI_MAINTENANCE = 25,
-    GIC_PPI_HYP_TIMER = 26,
-    GIC_PPI_VTIMER = 27,
+    GIC_SGI_KICK = 0,    // look at `todo`
+    GIC_SGI_STOP = 1,    // another core panics
+    GIC_PPI_VTIMER = 27, // a guest's timers: as on QEMU's virt machine. The machine's own: gic_machine.
     GIC_PPI_PTIMER = 30,
     GIC_SPI_FIRST = 32,
     GIC_SPURIOUS = 1023,
@@ -63,8 +61,14 @@ struct gic_machine {
     unsigned lr_count;
     unsigned spi_limit; // first INTID beyond the machine's SPIs
     paddr_t gicv;       // v2: the virtual CPU interface that guests are given, VGIC_GICC_SIZE
+    // Each core's own, by INTID: the virtual interface's maintenance, the hypervisor's timer, the virtual timer
+    unsigned maintenance, hyp_timer, vtimer;
 };
 extern struct gic_machine gic_machine;
+
+// Reads the three from the controller's node and the timer's. Boot core, before the distributor is set up.
+// ERR_NOT_FOUND, ERR_RANGE, ERR_UNSUPPORTED, with a log line.
+int gic_find_ppis(const void *board_fdt, int node);
 
 // Finds the controller in the board's tree, sets `gic`, initialises it. Boot core. ERR_NOT_FOUND, ERR_UNSUPPORTED, with
 // a log line.

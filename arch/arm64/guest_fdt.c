@@ -42,8 +42,8 @@ static int add_psci(void *fdt) {
 
 static int add_timer(void *fdt, const struct vm *vm) {
     static const char compatible[] = "arm,armv8-timer\0arm,armv7-timer";
-    // Secure and non-secure physical, virtual, hypervisor.
-    static const uint8_t ppis[] = {29, GIC_PPI_PTIMER, GIC_PPI_VTIMER, GIC_PPI_HYP_TIMER};
+    // Secure and non-secure physical, virtual, hypervisor. A guest has the second and the third.
+    static const uint8_t ppis[] = {29, GIC_PPI_PTIMER, GIC_PPI_VTIMER, 26};
     uint32_t cpu_mask = gic->version == 2 ? (1u << vm->vcpu_count) - 1 : 0;
     int node = fdt_add_subnode(fdt, 0, "timer");
     int error = fdt_setprop(fdt, node, "compatible", compatible, sizeof(compatible));

@@ -22,7 +22,7 @@ static void irq_vtimer(struct cpu *cpu, uint32_t iar) {
         return;
     }
     vcpu->stats.exits[EXIT_VTIMER]++;
-    vgic_inject_hw(vcpu, GIC_PPI_VTIMER, GIC_PPI_VTIMER);
+    vgic_inject_hw(vcpu, GIC_PPI_VTIMER, iar);
 }
 
 static void irq_hyp_timer(struct cpu *cpu, uint32_t iar) {
@@ -70,10 +70,15 @@ static void irq_shared(struct cpu *cpu, uint32_t iar, uint32_t id) {
 }
 
 typedef void (*irq_handler_t)(struct cpu *cpu, uint32_t iar);
-static const irq_handler_t private_irqs[GIC_SPI_FIRST] = {
-    [GIC_SGI_KICK] = irq_kick,           [GIC_SGI_STOP] = irq_stop,     [GIC_PPI_MAINTENANCE] = irq_maintenance,
-    [GIC_PPI_HYP_TIMER] = irq_hyp_timer, [GIC_PPI_VTIMER] = irq_vtimer,
-};
+static irq_handler_t private_irqs[GIC_SPI_FIRST]; // constant after boot
+
+void irq_init(void) {
+    private_irqs[GIC_SGI_KICK] = irq_kick;
+    private_irqs[GIC_SGI_STOP] = irq_stop;
+    private_irqs[gic_machine.maintenance] = irq_maintenance;
+    private_irqs[gic_machine.hyp_timer] = irq_hyp_timer;
+    private_irqs[gic_machine.vtimer] = irq_vtimer;
+}
 
 struct regs *trap_irq(struct regs *regs, struct cpu *cpu) {
     uint32_t iar, id;

@@ -5,6 +5,7 @@
 #include "arch/arm64/smccc.h"
 #include "arch/arm64/stage2.h"
 #include "arch/arm64/sysreg_trap.h"
+#include "arch/arm64/trap.h"
 #include "arch/arm64/vgic.h"
 #include "kernel/arch.h"
 #include "kernel/board.h"
@@ -14,7 +15,9 @@
 int arch_init(const struct board *board) {
     int status = smccc_init(board->fdt);
 
-    return status == OK ? gic_init(board->fdt) : status;
+    if (status == OK) { status = gic_init(board->fdt); }
+    if (status == OK) { irq_init(); }
+    return status;
 }
 
 uint64_t arch_hwid(void) { return read_sysreg(mpidr_el1) & MPIDR_AFFINITY; }

@@ -129,7 +129,7 @@ uint64_t arch_vcpu_timer_deadline(const struct vcpu *vcpu) {
     return clock_add_saturating(timer->cval, vcpu->vm->arch.cntvoff);
 }
 
-bool arch_vcpu_timer_expire(struct vcpu *vcpu) { return vgic_expire_hw(vcpu, GIC_PPI_VTIMER, GIC_PPI_VTIMER); }
+bool arch_vcpu_timer_expire(struct vcpu *vcpu) { return vgic_expire_hw(vcpu, GIC_PPI_VTIMER, gic_machine.vtimer); }
 
 bool arch_vcpu_has_interrupt(struct vcpu *vcpu) { return vgic_has_pending(vcpu); }
 
@@ -182,9 +182,9 @@ void arch_cpu_init(struct cpu *cpu) {
     write_sysreg(hcr_el2, HCR_GUEST); // physical interrupts come to EL2, from the first one on
     sysreg_trap_init();
     if (gic->cpu_init(cpu) != OK) { panic("core %u: its interrupt controller interface cannot be used", cpu->id); }
-    gic->enable(GIC_PPI_MAINTENANCE, true);
-    gic->enable(GIC_PPI_HYP_TIMER, true);
-    gic->enable(GIC_PPI_VTIMER, true);
+    gic->enable(gic_machine.maintenance, true);
+    gic->enable(gic_machine.hyp_timer, true);
+    gic->enable(gic_machine.vtimer, true);
     gic->enable(GIC_SGI_KICK, true);
     gic->enable(GIC_SGI_STOP, true);
 }

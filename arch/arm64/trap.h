@@ -12,6 +12,9 @@ struct regs *trap_irq(struct regs *regs, struct cpu *cpu);
 struct regs *trap_serror(struct regs *regs, struct cpu *cpu);
 struct regs *trap_thread(struct regs *regs, struct cpu *cpu);
 
+// Which handler each core's own interrupts have. Boot core, when the interrupt controller is known.
+void irq_init(void);
+
 // Leaves the handler for `frame`. Never returns. entry.S.
 void resume_frame(struct regs *frame) __attribute__((noreturn));
 
