@@ -43,7 +43,7 @@ uint64_t histogram_quantile(const struct histogram *h, unsigned permille) {
 }
 
 const char *const exit_reason_names[EXIT_REASONS] = {
-    [EXIT_TIMER] = "timer",
+    [EXIT_OTHER] = "other",
     [EXIT_IPI] = "ipi",
     [EXIT_DEVICE_IRQ] = "device-irq",
     [EXIT_VTIMER] = "vtimer",
@@ -55,5 +55,4 @@ const char *const exit_reason_names[EXIT_REASONS] = {
     [EXIT_MMIO] = "mmio",
     [EXIT_UNDEFINED] = "undefined",
     [EXIT_ABORT] = "abort",
-    [EXIT_OTHER] = "other",
 };

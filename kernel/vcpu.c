@@ -19,13 +19,13 @@ uint64_t vcpu_timer_slack(const struct vcpu *vcpu) {
 
 // ---- waiting and waking -----------------------------------------------------------------------------------
 
+// Its own timer is in no queue any more.
 static void wake(struct vcpu *vcpu, uint64_t at) {
     struct cpu *cpu = vcpu->cpu;
 
     vcpu->state = VCPU_READY;
     vcpu->ready_since = at;
     vcpu->stats.wakeups++;
-    if (timer_queue_queued(&vcpu->guest_timer)) { timer_queue_remove(&cpu->timers, &vcpu->guest_timer); }
     sched_wake(&cpu->sched, &vcpu->entity, at);
     cpu->todo |= TODO_DISPATCH;
 }
@@ -48,7 +48,7 @@ static void guest_timer_fired(struct timer_event *event, uint64_t now) {
 // A waiting VCPU's timers count from the moment at which it has budget to act on them.
 static void park(struct vcpu *vcpu, struct timer_event *event, uint64_t when, uint64_t eligible) {
     event->slack = vcpu_timer_slack(vcpu);
-    if (when != UINT64_MAX && timer_queue_add(&vcpu->cpu->timers, event, MAX(when, eligible)) != TIMER_QUEUE_OK) {
+    if (timer_queue_add(&vcpu->cpu->timers, event, MAX(when, eligible)) != TIMER_QUEUE_OK) {
         panic("core %u: more timers than its VCPUs can have", vcpu->cpu->id);
     }
 }
@@ -66,10 +66,10 @@ void vcpu_out(struct vcpu *vcpu, uint64_t now) {
         for (unsigned i = 0; i < ARRAY_SIZE(others); i++) { others[i]->slack = TIMER_SLACK_BEST_EFFORT; }
         return;
     }
-    uint64_t eligible = sched_eligible_at(&vcpu->entity, now);
-    park(vcpu, &vcpu->guest_timer, arch_vcpu_timer_deadline(vcpu), eligible);
+    uint64_t eligible = sched_eligible_at(&vcpu->entity, now), deadline = arch_vcpu_timer_deadline(vcpu);
+    if (deadline != UINT64_MAX) { park(vcpu, &vcpu->guest_timer, deadline, eligible); }
     for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
-        park(vcpu, others[i], timer_queue_queued(others[i]) ? others[i]->when : UINT64_MAX, eligible);
+        if (timer_queue_queued(others[i])) { park(vcpu, others[i], others[i]->when, eligible); }
     }
 }
 
@@ -234,7 +234,11 @@ void vcpu_attend(struct vcpu *vcpu, uint64_t now) {
     } else if (unlikely(start)) {
         begin(vcpu, now);
     } else if (vcpu->state == VCPU_BLOCKED) {
-        if (arch_vcpu_has_interrupt(vcpu)) { wake(vcpu, now); }
+        if (arch_vcpu_has_interrupt(vcpu)) {
+            struct timer_event *own = &vcpu->guest_timer;
+            if (timer_queue_queued(own)) { timer_queue_remove(&vcpu->cpu->timers, own); }
+            wake(vcpu, now);
+        }
     } else if (vcpu == vcpu->cpu->current) {
         vcpu->cpu->todo |= TODO_INTERRUPTS;
     }

@@ -89,12 +89,12 @@ int vm_create_all(const struct system_desc *desc) {
 
 // ---- ending -----------------------------------------------------------------------------------------------
 
-// False: it does not run, or ends already: the first reason counts.
-static bool end_running(struct vm *vm, enum vm_end end, const char *format, va_list args)
-    __attribute__((format(printf, 3, 0)));
-static bool end_running(struct vm *vm, enum vm_end end, const char *format, va_list args) {
+static const char by_operator[] = "by the operator";
+
+bool vm_end(struct vm *vm, enum vm_end end, const char *format, ...) {
     bool kick[MAX_VCPUS] = {false};
     unsigned long flags = spin_lock(&vm->lock);
+    va_list args;
     bool nobody;
 
     if (vm->state != VM_RUNNING) {
@@ -103,7 +103,9 @@ static bool end_running(struct vm *vm, enum vm_end end, const char *format, va_l
     }
     vm->state = VM_STOPPING;
     vm->end = end;
+    va_start(args, format);
     format_string_v(vm->reason, sizeof(vm->reason), format, args);
+    va_end(args);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         kick[i] = vm->vcpus[i]->on;
         vm->vcpus[i]->stop = true; // those that are off, too: no other VCPU can start them any more
@@ -117,14 +119,6 @@ static bool end_running(struct vm *vm, enum vm_end end, const char *format, va_l
         job_submit(vm->vcpus[0]->cpu, &vm->job);
     }
     return true;
-}
-
-void vm_end(struct vm *vm, enum vm_end end, const char *format, ...) {
-    va_list args;
-
-    va_start(args, format);
-    (void)end_running(vm, end, format, args);
-    va_end(args);
 }
 
 void vm_vcpu_left(struct vcpu *vcpu) {
@@ -175,7 +169,7 @@ static void set_state(struct vm *vm, enum vm_state state) {
 
 static void stop_as_asked(struct vm *vm) {
     vm->end = VM_END_STOP;
-    format_string(vm->reason, sizeof(vm->reason), "by the operator");
+    format_string(vm->reason, sizeof(vm->reason), by_operator);
     log_line("%s: %s: %s", vm->name, end_names[vm->end], vm->reason);
     set_state(vm, VM_STOPPED);
 }
@@ -257,16 +251,10 @@ int vm_start(struct vm *vm) {
     return OK;
 }
 
-static int end_by_operator(struct vm *vm, enum vm_end end, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static int end_by_operator(struct vm *vm, enum vm_end end, const char *format, ...) {
+static int end_by_operator(struct vm *vm, enum vm_end end) {
     unsigned long flags = arch_irq_save();
-    va_list args;
-    bool ends;
+    bool ends = vm_end(vm, end, by_operator);
 
-    va_start(args, format);
-    ends = end_running(vm, end, format, args);
-    va_end(args);
     arch_irq_restore(flags);
     return ends ? OK : ERR_BUSY;
 }
@@ -275,7 +263,7 @@ int vm_stop(struct vm *vm) {
     enum vm_state state;
 
     do {
-        if (end_by_operator(vm, VM_END_STOP, "by the operator") == OK) { return OK; }
+        if (end_by_operator(vm, VM_END_STOP) == OK) { return OK; }
         unsigned long flags = spin_lock(&vm->lock);
         state = (enum vm_state)vm->state;
         vm->stop_asked = state == VM_LOADING || state == VM_STOPPING;
@@ -285,7 +273,7 @@ int vm_stop(struct vm *vm) {
 }
 
 int vm_restart(struct vm *vm) {
-    return vm->state == VM_STOPPED ? vm_start(vm) : end_by_operator(vm, VM_END_RESTART, "by the operator");
+    return vm->state == VM_STOPPED ? vm_start(vm) : end_by_operator(vm, VM_END_RESTART);
 }
 
 struct vm *vm_find(const char *name) {

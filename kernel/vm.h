@@ -108,8 +108,9 @@ int vm_stop(struct vm *vm);
 int vm_restart(struct vm *vm);
 
 // Ends the VM of the VCPU that traps, or any VM, with a reason (printf-like, see log.h for the conversions). Any core,
-// handler context; returns, and the caller resumes normally: the VCPU will not run again.
-void vm_end(struct vm *vm, enum vm_end end, const char *format, ...) __attribute__((format(printf, 3, 4)));
+// handler context; returns, and the caller resumes normally: the VCPU will not run again. False: it does not run, or
+// ends already: the first reason counts.
+bool vm_end(struct vm *vm, enum vm_end end, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 // One slice of making a VM ready: devices and controllers reset, memory scrubbed, image, initrd and device tree
 // written. OK: done, JOB-like ERR_BUSY: call again, other: it cannot be loaded (logged). Thread context. vm_load.c.

@@ -17,16 +17,15 @@ enum { COPY_SLICE = 4096, SCRUB_SLICE = 64 * 1024 };
 // Offset of `totalsize` in a flattened device tree's header.
 #define FDT_TOTALSIZE 4
 
+struct vm_load;
+// Does one slice; OK: the step is done, ERR_BUSY: more to do, other: loading fails.
+typedef int (*load_step_t)(struct vm *vm, struct vm_load *load);
+
 struct vm_load {
-    const struct load_step *step;
+    const load_step_t *step;
     uint64_t done; // bytes of this step
     unsigned block;
     char fdt[GUEST_FDT_MAX];
-};
-
-struct load_step {
-    // Does one slice; OK: the step is done, ERR_BUSY: more to do, other: loading fails.
-    int (*run)(struct vm *vm, struct vm_load *load);
 };
 
 static int step_reset(struct vm *vm, struct vm_load *load) {
@@ -84,8 +83,8 @@ static int step_tree_copy(struct vm *vm, struct vm_load *load) {
     return copy(vm, load, &tree, vm->desc->dtb_gpa);
 }
 
-static const struct load_step load_steps[] = {
-    {step_reset}, {step_scrub}, {step_kernel}, {step_initrd}, {step_tree}, {step_tree_copy}, {NULL},
+static const load_step_t load_steps[] = {
+    step_reset, step_scrub, step_kernel, step_initrd, step_tree, step_tree_copy, NULL,
 };
 
 int vm_load_init(struct vm *vm) {
@@ -103,12 +102,12 @@ void vm_load_begin(struct vm *vm) {
 
 int vm_load_slice(struct vm *vm) {
     struct vm_load *load = vm->load;
-    int status = load->step->run(vm, load);
+    int status = (*load->step)(vm, load);
 
     if (status != OK) { return status; }
     load->done = 0;
     load->step++;
-    if (load->step->run != NULL) { return ERR_BUSY; }
+    if (*load->step != NULL) { return ERR_BUSY; }
     vm->start_entry = vm->desc->entry;
     vm->start_arg = vm->desc->dtb_gpa;
     return OK;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Synchronous exceptions: one table by exception class (DDI 0487, ESR_EL2.EC); each row counts and handles.
+// Synchronous exceptions: the exception class (DDI 0487, ESR_EL2.EC) has a reason, which is counted and has a handler.
 #include "arch/arm64/trap.h"
 
 #include "arch/arm64/inject.h"
@@ -14,11 +14,6 @@
 #define ESR_IL       BIT(25)
 #define ESR_WFX_TI   1u // WFE rather than WFI
 #define ESR_ISS(esr) ((uint32_t)((esr) & 0x1ffffff))
-
-struct trap_row {
-    void (*handle)(struct vcpu *vcpu, uint64_t esr);
-    enum exit_reason reason;
-};
 
 // The trapped instruction was done on the guest's behalf; AArch32 code at EL0 has 16-bit instructions too.
 static void skip_instruction(struct vcpu *vcpu, uint64_t esr) { vcpu->arch.regs.elr += (esr & ESR_IL) != 0 ? 4 : 2; }
@@ -62,40 +57,44 @@ static void trap_unknown(struct vcpu *vcpu, uint64_t esr) {
            (unsigned)(esr >> ESR_EC_SHIFT), (unsigned long long)esr, (unsigned long long)vcpu->arch.regs.elr);
 }
 
-static const struct trap_row trap_table[64] = {
-    [0x00] = {trap_undefined, EXIT_UNDEFINED}, // unknown reason
-    [0x01] = {trap_wait, EXIT_WAIT},           // WFI, WFE
-    [0x03] = {trap_undefined, EXIT_SYSREG},    // MCR/MRC cp15 at EL0 AArch32
-    [0x04] = {trap_undefined, EXIT_SYSREG},    // MCRR/MRRC cp15
-    [0x05] = {trap_undefined, EXIT_SYSREG},    // MCR/MRC cp14
-    [0x06] = {trap_undefined, EXIT_SYSREG},    // LDC/STC
-    [0x07] = {trap_undefined, EXIT_UNDEFINED}, // SVE, SME, FP trapped by CPTR_EL2: what is not switched is hidden
-    [0x08] = {trap_undefined, EXIT_UNDEFINED}, // VMRS of an ID register
-    [0x09] = {trap_undefined, EXIT_UNDEFINED}, // pointer authentication
-    [0x0a] = {trap_undefined, EXIT_UNDEFINED}, // LD64B and friends
-    [0x0c] = {trap_undefined, EXIT_SYSREG},    // MRRC cp14
-    [0x12] = {trap_undefined, EXIT_UNDEFINED}, // HVC of AArch32: EL1 is never AArch32
-    [0x13] = {trap_undefined, EXIT_UNDEFINED}, [0x16] = {trap_hvc, EXIT_HYPERCALL},
-    [0x17] = {trap_smc, EXIT_FIRMWARE},        [0x18] = {trap_sysreg, EXIT_SYSREG},
-    [0x19] = {trap_undefined, EXIT_UNDEFINED}, // SVE
-    [0x1d] = {trap_undefined, EXIT_UNDEFINED}, // SME
-    [0x20] = {mmio_fetch_trap, EXIT_ABORT},    // instruction abort
-    [0x24] = {mmio_trap, EXIT_MMIO},           // data abort
+// What is trapped but not virtualised is undefined for the guest.
+static const uint8_t reasons[64] = {
+    [0x00] = EXIT_UNDEFINED, // unknown reason
+    [0x01] = EXIT_WAIT,      // WFI, WFE
+    [0x03] = EXIT_UNDEFINED, // MCR/MRC cp15 at EL0 AArch32
+    [0x04] = EXIT_UNDEFINED, // MCRR/MRRC cp15
+    [0x05] = EXIT_UNDEFINED, // MCR/MRC cp14
+    [0x06] = EXIT_UNDEFINED, // LDC/STC
+    [0x07] = EXIT_UNDEFINED, // SVE, SME, FP trapped by CPTR_EL2: what is not switched is hidden
+    [0x08] = EXIT_UNDEFINED, // VMRS of an ID register
+    [0x09] = EXIT_UNDEFINED, // pointer authentication
+    [0x0a] = EXIT_UNDEFINED, // LD64B and friends
+    [0x0c] = EXIT_UNDEFINED, // MRRC cp14
+    [0x12] = EXIT_UNDEFINED, // HVC of AArch32: EL1 is never AArch32
+    [0x13] = EXIT_UNDEFINED, // SMC of AArch32
+    [0x16] = EXIT_HYPERCALL, // HVC
+    [0x17] = EXIT_FIRMWARE,  // SMC
+    [0x18] = EXIT_SYSREG,    // MSR, MRS, SYS
+    [0x19] = EXIT_UNDEFINED, // SVE
+    [0x1d] = EXIT_UNDEFINED, // SME
+    [0x20] = EXIT_ABORT,     // instruction abort
+    [0x24] = EXIT_MMIO,      // data abort
+};
+
+static void (*const handlers[EXIT_REASONS])(struct vcpu *vcpu, uint64_t esr) = {
+    [EXIT_OTHER] = trap_unknown, [EXIT_HYPERCALL] = trap_hvc,    [EXIT_FIRMWARE] = trap_smc,
+    [EXIT_WAIT] = trap_wait,     [EXIT_SYSREG] = trap_sysreg,    [EXIT_UNDEFINED] = trap_undefined,
+    [EXIT_MMIO] = mmio_trap,     [EXIT_ABORT] = mmio_fetch_trap,
 };
 
 struct regs *trap_sync(struct regs *regs, struct cpu *cpu) {
     struct vcpu *vcpu = container_of(regs, struct vcpu, arch.regs);
     uint64_t esr = read_sysreg(esr_el2);
-    const struct trap_row *row = &trap_table[esr >> ESR_EC_SHIFT & 0x3f];
+    unsigned reason = reasons[esr >> ESR_EC_SHIFT & 0x3f];
 
     cpu->entered = arch_clock();
-    if (unlikely(row->handle == NULL)) {
-        vcpu->stats.exits[EXIT_OTHER]++;
-        trap_unknown(vcpu, esr);
-    } else {
-        vcpu->stats.exits[row->reason]++;
-        row->handle(vcpu, esr);
-    }
+    vcpu->stats.exits[reason]++;
+    handlers[reason](vcpu, esr);
     return trap_leave(cpu);
 }
 
