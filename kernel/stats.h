@@ -16,7 +16,7 @@ void histogram_add(struct histogram *h, uint64_t value); // bounded, a few instr
 uint64_t histogram_quantile(const struct histogram *h, unsigned permille);
 
 enum exit_reason { // every way into the hypervisor from a guest
-    EXIT_OTHER, // 0: what no table names
+    EXIT_OTHER,    // 0: what no table names
     EXIT_IPI,
     EXIT_DEVICE_IRQ,
     EXIT_VTIMER,

@@ -272,9 +272,7 @@ int vm_stop(struct vm *vm) {
     return state == VM_STOPPED ? ERR_BUSY : OK;
 }
 
-int vm_restart(struct vm *vm) {
-    return vm->state == VM_STOPPED ? vm_start(vm) : end_by_operator(vm, VM_END_RESTART);
-}
+int vm_restart(struct vm *vm) { return vm->state == VM_STOPPED ? vm_start(vm) : end_by_operator(vm, VM_END_RESTART); }
 
 struct vm *vm_find(const char *name) {
     for (unsigned i = 0; i < vm_count; i++) {

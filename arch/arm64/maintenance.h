@@ -15,9 +15,14 @@ static inline void table_write(uint64_t *entry, uint64_t value) { __atomic_store
 // valid: faults are not cached.
 static inline void table_publish(void) { __asm__ volatile("dsb ishst; isb" ::: "memory"); }
 
+// A TLBI for all cores and the wait for its end, both twice: on Cortex-A76 r0p0 to r3p0 an access through the old
+// translation may outlive the first (erratum 1286807; Cortex-A55 has the like, 2441007). On every core: one broadcast
+// more, where nobody waits for it, costs less than knowing which cores need it.
+#define TLBI_TWICE(tlbi) tlbi "; dsb ish; " tlbi "; dsb ish; isb"
+
 // After the entry that translated `address` of the hypervisor was made invalid: no core uses it any more.
 static inline void tlb_flush_hypervisor(uint64_t address) {
-    __asm__ volatile("dsb ishst; tlbi vae2is, %0; dsb ish; isb" ::"r"(address >> PAGE_SHIFT) : "memory");
+    __asm__ volatile("dsb ishst; " TLBI_TWICE("tlbi vae2is, %0")::"r"(address >> PAGE_SHIFT) : "memory");
 }
 
 // No core holds a translation, of either stage, of the guest that `vttbr` (with its VMID) belongs to. The guest does
@@ -26,7 +31,7 @@ static inline void tlb_flush_guest(uint64_t vttbr) {
     uint64_t own = read_sysreg(vttbr_el2);
 
     write_sysreg(vttbr_el2, vttbr);
-    __asm__ volatile("isb; dsb ishst; tlbi vmalls12e1is; dsb ish; isb" ::: "memory");
+    __asm__ volatile("isb; dsb ishst; " TLBI_TWICE("tlbi vmalls12e1is")::: "memory");
     write_sysreg(vttbr_el2, own);
     isb();
 }
