@@ -72,12 +72,13 @@ static int prepare_leaf(const struct pagetable *table, uint64_t address, paddr_t
     }
 }
 
-// All that can fail, before the first leaf is written.
-static int prepare(const struct pagetable *table, uint64_t address, paddr_t pa, uint64_t size) {
+// With `leaf` 0 all that can fail; then the leaves, which cannot.
+static int map(const struct pagetable *table, uint64_t address, paddr_t pa, uint64_t size, uint64_t leaf) {
     while (size > 0) {
         struct slot slot;
         int status = prepare_leaf(table, address, pa, size, &slot);
         if (status != OK) { return status; }
+        if (leaf != 0) { table_write(slot.entry, pa | leaf | (slot.level == LAST_LEVEL ? DESC_TABLE : 0)); }
         address += slot.size;
         pa += slot.size;
         size -= slot.size;
@@ -91,22 +92,13 @@ int pagetable_map(const struct pagetable *table, uint64_t address, paddr_t pa, u
 
     if (((address | pa | size) & PAGE_MASK) != 0) { return ERR_INVALID; }
     if (size > limit || address > limit - size || pa > BIT(48) || size > BIT(48) - pa) { return ERR_RANGE; }
-    status = prepare(table, address, pa, size);
-    if (status != OK) {
-        table_publish(); // of the empty tables that it made
-        return status;
+    status = map(table, address, pa, size, 0);
+    if (status == OK) {
+        int mapped = map(table, address, pa, size, attributes | DESC_VALID);
+        ASSERT(mapped == OK);
     }
-    while (size > 0) {
-        struct slot slot;
-        status = prepare_leaf(table, address, pa, size, &slot);
-        ASSERT(status == OK);
-        table_write(slot.entry, pa | attributes | DESC_VALID | (slot.level == LAST_LEVEL ? DESC_TABLE : 0));
-        address += slot.size;
-        pa += slot.size;
-        size -= slot.size;
-    }
-    table_publish();
-    return OK;
+    table_publish(); // also of the empty tables that a failure leaves
+    return status;
 }
 
 void pagetable_open(uint64_t *entry, uint64_t leaf) {
