@@ -53,79 +53,43 @@ static int64_t call_timer_cancel(struct vcpu *vcpu, uint64_t *x) {
 
 // ---- figures ----------------------------------------------------------------------------------------------
 
-static uint64_t stat_count(const struct vcpu *vcpu) {
-    (void)vcpu;
-    return TAKT_STATS;
-}
-
-static uint64_t stat_masked_max(const struct vcpu *vcpu) { return vcpu->cpu->stats.masked_max; }
-
-static uint64_t stat_expiries(const struct vcpu *vcpu) { return vcpu->cpu->stats.timer.expiries; }
-
-static uint64_t stat_late_min(const struct vcpu *vcpu) {
-    return stat_expiries(vcpu) == 0 ? 0 : vcpu->cpu->stats.timer.late_min;
-}
-
-static uint64_t stat_late_mean(const struct vcpu *vcpu) {
-    uint64_t expiries = stat_expiries(vcpu);
-    return expiries == 0 ? 0 : vcpu->cpu->stats.timer.late_sum / expiries;
-}
-
-static uint64_t stat_late_max(const struct vcpu *vcpu) { return vcpu->cpu->stats.timer.late_max; }
-
-static uint64_t stat_switches(const struct vcpu *vcpu) { return vcpu->cpu->stats.switches; }
-
-static uint64_t stat_exits(const struct vcpu *vcpu) {
+static uint64_t sum_of(const uint64_t *counts, unsigned count) {
     uint64_t sum = 0;
-    for (unsigned i = 0; i < EXIT_REASONS; i++) { sum += vcpu->stats.exits[i]; }
+
+    for (unsigned i = 0; i < count; i++) { sum += counts[i]; }
     return sum;
 }
 
-static uint64_t stat_time_used(const struct vcpu *vcpu) {
-    return vcpu->entity.stats.supplied + vcpu->entity.stats.charged;
+// What a guest may know of itself; what tells of its neighbours is for an observer only.
+#define OWN_FIGURES (BIT(TAKT_STAT_COUNT) | BIT(TAKT_STAT_EXITS) | BIT(TAKT_STAT_TIME_USED) | BIT(TAKT_STAT_MISSES))
+
+static uint64_t figure(const struct vcpu *vcpu, uint64_t index) {
+    const struct cpu_stats *core = &vcpu->cpu->stats;
+    uint64_t expiries = core->timer.expiries;
+
+    switch (index) {
+    case TAKT_STAT_COUNT: return TAKT_STATS;
+    case TAKT_STAT_MASKED_MAX: return core->masked_max;
+    case TAKT_STAT_TIMER_EXPIRIES: return expiries;
+    case TAKT_STAT_TIMER_LATE_MIN: return expiries == 0 ? 0 : core->timer.late_min;
+    case TAKT_STAT_TIMER_LATE_MEAN: return expiries == 0 ? 0 : core->timer.late_sum / expiries;
+    case TAKT_STAT_TIMER_LATE_MAX: return core->timer.late_max;
+    case TAKT_STAT_SWITCHES: return core->switches;
+    case TAKT_STAT_EXITS: return sum_of(vcpu->stats.exits, EXIT_REASONS);
+    case TAKT_STAT_TIME_USED: return vcpu->entity.stats.supplied + vcpu->entity.stats.charged;
+    case TAKT_STAT_MISSES: return sum_of(vcpu->entity.stats.misses, SCHED_MISS_CAUSES);
+    case TAKT_STAT_BOOT_HASH: return cpus[0]->stats.hashing_ticks;
+    case TAKT_STAT_BOOT_COPY: return vcpu->vm->stats.copy_ticks;
+    default: return vcpu->vm->stats.scrub_ticks; // TAKT_STAT_BOOT_SCRUB
+    }
 }
-
-static uint64_t stat_misses(const struct vcpu *vcpu) {
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < SCHED_MISS_CAUSES; i++) { sum += vcpu->entity.stats.misses[i]; }
-    return sum;
-}
-
-static uint64_t stat_boot_hash(const struct vcpu *vcpu) {
-    (void)vcpu;
-    return cpus[0]->stats.hashing_ticks;
-}
-
-static uint64_t stat_boot_copy(const struct vcpu *vcpu) { return vcpu->vm->stats.copy_ticks; }
-
-static uint64_t stat_boot_scrub(const struct vcpu *vcpu) { return vcpu->vm->stats.scrub_ticks; }
-
-// What tells of neighbours is for an observer only.
-static const struct {
-    uint64_t (*read)(const struct vcpu *vcpu);
-    bool own;
-} figures[TAKT_STATS] = {
-    [TAKT_STAT_COUNT] = {stat_count, true},
-    [TAKT_STAT_MASKED_MAX] = {stat_masked_max, false},
-    [TAKT_STAT_TIMER_EXPIRIES] = {stat_expiries, false},
-    [TAKT_STAT_TIMER_LATE_MIN] = {stat_late_min, false},
-    [TAKT_STAT_TIMER_LATE_MEAN] = {stat_late_mean, false},
-    [TAKT_STAT_TIMER_LATE_MAX] = {stat_late_max, false},
-    [TAKT_STAT_SWITCHES] = {stat_switches, false},
-    [TAKT_STAT_EXITS] = {stat_exits, true},
-    [TAKT_STAT_TIME_USED] = {stat_time_used, true},
-    [TAKT_STAT_MISSES] = {stat_misses, true},
-    [TAKT_STAT_BOOT_HASH] = {stat_boot_hash, false},
-    [TAKT_STAT_BOOT_COPY] = {stat_boot_copy, false},
-    [TAKT_STAT_BOOT_SCRUB] = {stat_boot_scrub, false},
-};
 
 static int64_t call_stats(struct vcpu *vcpu, uint64_t *x) {
     uint64_t index = x[1];
 
     if (index >= TAKT_STATS) { return TAKT_HC_INVALID; }
-    if (!figures[index].own && !vcpu->vm->desc->observer) { return TAKT_HC_DENIED; }
-    x[1] = figures[index].read(vcpu);
+    if ((OWN_FIGURES & BIT(index)) == 0 && !vcpu->vm->desc->observer) { return TAKT_HC_DENIED; }
+    x[1] = figure(vcpu, index);
     return TAKT_HC_OK;
 }
 
