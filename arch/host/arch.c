@@ -202,8 +202,8 @@ FAKE void arch_irq_claim(unsigned irq, struct cpu *cpu) {
     host_record.irq_claimer = cpu;
 }
 
-FAKE int arch_irq_assign(unsigned irq, struct vcpu *owner, bool edge, uint64_t distance) {
-    (void)owner;
+FAKE int arch_irq_assign(unsigned irq, struct vcpu *vcpu, bool edge, uint64_t distance) {
+    (void)vcpu;
     (void)edge;
     (void)distance;
     host_record.irq_assigned = irq;

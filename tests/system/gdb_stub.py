@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """QEMU's gdb server, as far as tests need it to break a running hypervisor: the product has no way to do that itself.
 
-    stub = GdbStub(folder)
+    stub = GdbStub()
     with takt.boot(system, extra=stub.options) as console:
         with stub.stopped() as machine:      # all cores stand still
             machine.write(address, code)     # as a core sees it that is at EL2 now

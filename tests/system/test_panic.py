@@ -31,8 +31,8 @@ def symbols(elf):
 
 
 def break_and_watch(takt, code, gic):
-    """Two guests on two cores of three; `code` replaces the beginning of the UART's emulation, which the first guest that
-    prints runs into. Returns the console's text from the panic on, as a match, and the hypervisor's symbols."""
+    """Two guests on two cores of three; `code` replaces the beginning of the UART's emulation, which the first guest
+    that prints runs into. Returns the console's text from the panic on, as a match, and the hypervisor's symbols."""
     names = symbols(takt.hypervisor.with_suffix(".elf"))
     description = takt.write("two.dts", libtakt.system(
         libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.reserved(0)], "mode=probe"),
