@@ -160,6 +160,7 @@ static void reschedule(struct cpu *cpu) {
     uint64_t when = MIN(decision.until, timer_queue_next(&cpu->timers, decision.deadline));
     if (other) {
         if (next != NULL && !enter_vcpu(cpu, next, &when)) {
+            arch_resume_set(cpu, NULL); // it may stay so: the thread may be next
             cpu->todo |= TODO_DISPATCH;
             return;
         }

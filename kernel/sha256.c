@@ -42,11 +42,11 @@ static void store_be32(uint8_t *p, uint32_t x) {
 #define SIGMA1(x)    (rotate(x, 17) ^ rotate(x, 19) ^ ((x) >> 10))
 
 // A round (6.2.2, step 3) that moves no variable: the next one takes them by names that stand one further on.
-#define ROUND(a, b, c, d, e, f, g, h, t)                        \
-    do {                                                        \
-        h += SUM1(e) + CH(e, f, g) + round_constants[t] + w[t]; \
-        d += h;                                                 \
-        h += SUM0(a) + MAJ(a, b, c);                            \
+#define ROUND(a, b, c, d, e, f, g, h, t)                          \
+    do {                                                          \
+        (h) += SUM1(e) + CH(e, f, g) + round_constants[t] + w[t]; \
+        (d) += (h);                                               \
+        (h) += SUM0(a) + MAJ(a, b, c);                            \
     } while (0)
 
 // One block, aligned to 4 bytes.
