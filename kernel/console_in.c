@@ -22,6 +22,7 @@ void console_set_focus(unsigned focus, uint64_t now) {
     __atomic_store_n(&in->focus, focus, __ATOMIC_RELAXED);
     in->pending_count = 0;
     in->pending_since = now;
+    in->begun = false;
     monitor_notice("-- input goes to %s (Ctrl-] h for help) --",
                    focus == FOCUS_MONITOR ? "the monitor" : console.desc->vms[focus].name);
     if (focus == FOCUS_MONITOR) { monitor_prompt(); }
@@ -113,15 +114,22 @@ static size_t give_monitor(void) {
     return taken;
 }
 
-// Where the guest spoke last; where it never did, or nothing listens, the other channel.
+// Where the guest spoke last; where it never did, or nothing listens, the other channel. A line that was begun stays
+// where it began.
 static size_t give_vm(unsigned vm) {
-    unsigned channel = __atomic_load_n(&console.spoke[vm], __ATOMIC_RELAXED);
+    struct console_input *in = &console.in;
+    unsigned channel = in->begun ? in->channel : __atomic_load_n(&console.spoke[vm], __ATOMIC_RELAXED);
 
     for (unsigned i = 0; i < CONSOLE_CHANNELS; i++) {
         const struct console_device *device =
             &console.sources[console_source_of(vm, (channel + i) % CONSOLE_CHANNELS)].device;
         if (device->input != NULL) {
-            return device->input(device->device, console.in.pending, console.in.pending_count);
+            size_t taken = device->input(device->device, in->pending, in->pending_count);
+            if (taken > 0) {
+                in->channel = (uint8_t)((channel + i) % CONSOLE_CHANNELS);
+                in->begun = in->pending[taken - 1] != '\r' && in->pending[taken - 1] != '\n';
+            }
+            return taken;
         }
     }
     return console.in.pending_count; // it has no console: nobody will ever read it

@@ -40,8 +40,10 @@ struct console_output {
 };
 
 struct console_input {
-    unsigned focus;         // VM number or FOCUS_MONITOR; published
-    bool escape;            // the next key is a command
+    unsigned focus; // VM number or FOCUS_MONITOR; published
+    bool escape;    // the next key is a command
+    bool begun;     // the VM in focus has had a part of a line, on `channel`
+    uint8_t channel;
     bool masked;            // the receive interrupt is off; set by the handler, published
     uint64_t masked_at;     // since then
     unsigned pending_count; // typed, not yet taken by the VM in focus
