@@ -87,6 +87,24 @@ static void what_expires_during_a_switch_is_seen_before_the_next_vcpu_is_loaded(
     assert_true(timer() == start + US(53) + US(150));
 }
 
+// B has 2 us left when A's budget ends, and the switch takes longer: then nobody is to run, and nobody's frame is left.
+static void a_budget_that_ends_during_a_switch_leaves_the_core_to_the_thread(void **state) {
+    struct vcpu *a, *b;
+
+    (void)state;
+    b = world_on(B, 0);
+    a = world_on(A, 0);
+    core_run(start + US(10));
+    guest_sleep(a, start + US(3008));
+    assert_ptr_equal(running(), b);
+    core_run(start + US(3100));
+    assert_ptr_equal(running(), a);
+    world.cost.save = US(3);
+    core_run(start + US(3220));
+    assert_null(running());
+    assert_null(world.core[0].resumed);
+}
+
 static void one_expiry_is_injected_once(void **state) {
     struct vcpu *c, *a;
 
@@ -428,6 +446,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(an_expiry_wakes_and_enters_in_its_own_handler, setup),
         cmocka_unit_test_setup(what_expires_during_a_switch_is_seen_before_the_next_vcpu_is_loaded, setup),
+        cmocka_unit_test_setup(a_budget_that_ends_during_a_switch_leaves_the_core_to_the_thread, setup),
         cmocka_unit_test_setup(one_expiry_is_injected_once, setup),
         cmocka_unit_test_setup(a_past_deadline_fires_at_once, setup),
         cmocka_unit_test_setup(the_timer_of_the_vcpu_that_runs_dispatches_nothing, setup),
