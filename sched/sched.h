@@ -181,11 +181,12 @@ void sched_exempt(struct sched_core *core, uint64_t ticks);
  * on. */
 struct sched_decision sched_pick(struct sched_core *core, uint64_t now);
 
-/* Would waking it at `now` change what its core runs? Asked from another core: reads current_deadline and wake_hint (relaxed) and the
- * constants class and deadline, nothing else of core or entity may be read there. An answer may be
- * stale: the waker sets its wake bit, then executes a full barrier, then asks; the target picks,
- * then executes a full barrier, then reads the bits. Then at least one of the two sees the other. A
- * needless yes is possible, a lost wake-up is not. */
+/* Would waking it at `now` change what its core runs? Asked from another core: reads
+ * current_deadline and wake_hint (relaxed) and the constants class and deadline, nothing else of
+ * core or entity may be read there. An answer may be stale: the waker sets its wake bit, then
+ * executes a full barrier, then asks; the target picks, then executes a full barrier, then reads
+ * the bits. Then at least one of the two sees the other. A needless yes is possible, a lost wake-up
+ * is not. */
 bool sched_remote_preempts(const struct sched_core *core, const struct sched_entity *entity, uint64_t now);
 
 /* Earliest time >= now at which the entity has budget, or would if it were runnable: a timer of a
