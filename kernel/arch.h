@@ -4,6 +4,7 @@
 //   arch_this_cpu()        the core's struct cpu
 //   arch_clock()           the counter, ticks
 //   arch_irq_save/restore  mask interrupts, restore the mask
+//   arch_interrupt_pending() an interrupt waits until this core unmasks them
 //   arch_relax()           in a spin loop
 //   arch_barrier_full()    orders earlier stores before later loads, all cores
 //   arch_idle()            wait for an interrupt, interrupts open (thread context)

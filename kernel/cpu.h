@@ -79,6 +79,23 @@ void cpu_check_time(struct cpu *cpu, uint64_t now);
 // This core's one-shot timer fired. Handler context; dispatch follows.
 void cpu_timer_expired(struct cpu *cpu);
 
+// How long interrupts have been masked, for the longest such section. Own core, handler context.
+static inline void cpu_note_masked(struct cpu *cpu, uint64_t now) {
+    uint64_t masked = now - cpu->entered;
+
+    if (unlikely(masked > cpu->stats.masked_max)) { cpu->stats.masked_max = masked; }
+}
+
+// Between two steps of a handler's work: true when an interrupt waits for this core. Then the rest is for later, after
+// that one; else the handler goes on as if it had been left and entered anew. Own core.
+static inline bool cpu_must_yield(struct cpu *cpu) {
+    if (arch_interrupt_pending()) { return true; }
+    uint64_t now = arch_clock();
+    cpu_note_masked(cpu, now);
+    cpu->entered = now;
+    return false;
+}
+
 // ---- kernel/dispatch.c ------------------------------------------------------------------------------------
 // Before a guest or the thread resumes, when either todo word is set: takes what other cores left, fires timers,
 // decides, switches. Handler context. Bounded: every timer and every VCPU of the core once.

@@ -32,6 +32,8 @@ static inline unsigned long arch_irq_save(void) {
 
 static inline void arch_irq_restore(unsigned long flags) { __asm__ volatile("msr daif, %0" ::"r"(flags) : "memory"); }
 
+static inline bool arch_interrupt_pending(void) { return (read_sysreg(isr_el1) & ISR_I) != 0; }
+
 static inline void arch_relax(void) { __asm__ volatile("yield" ::: "memory"); }
 
 static inline void arch_barrier_full(void) { __asm__ volatile("dmb ish" ::: "memory"); }

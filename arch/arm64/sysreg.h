@@ -78,6 +78,9 @@
 #define DCZID_BS_64        4 // log2 of 4-byte words
 #define DCZID_DZP          REG_BIT(4)
 
+// ISR_EL1
+#define ISR_I              REG_BIT(7) // an IRQ waits
+
 // PAR_EL1
 #define PAR_F              REG_BIT(0) // the translation failed
 

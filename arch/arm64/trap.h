@@ -25,8 +25,7 @@ static inline struct regs *trap_leave(struct cpu *cpu) {
     _Static_assert(offsetof(struct cpu, todo_remote) == offsetof(struct cpu, todo) + 4, "one load reads both");
     words = __atomic_load_n((uint64_t *)(void *)&cpu->todo, __ATOMIC_RELAXED);
     if (unlikely(words != 0)) { dispatch(cpu); }
-    uint64_t masked = arch_clock() - cpu->entered;
-    if (unlikely(masked > cpu->stats.masked_max)) { cpu->stats.masked_max = masked; }
+    cpu_note_masked(cpu, arch_clock());
     return cpu->arch.resume;
 }
 

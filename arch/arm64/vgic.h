@@ -5,7 +5,8 @@
 //
 // Who may touch what:
 //   vgic.lock        banks, routes, CTLR, `mine`, `held`, `words`, `sgi_sources`, setting `attention`. Sections are
-//                    short: no loop over interrupts but the choice of what enters the list registers next.
+//                    short: what a guest can make long is done in steps, and between them whoever waits for the core,
+//                    or for the lock, comes first (vgic_sync.c). No loop over interrupts, only over banks.
 //   own core only    lr, used, slot, hcr, vmcr, apr, loaded. A VCPU never changes its core, so saving, loading and the
 //                    virtual timer's injection take no lock. Other cores read `lr` as a picture of the last sync.
 // A change to an interrupt that sits in a list register is left in its bank, marked `resync`, and applied by the VCPU
@@ -24,6 +25,7 @@ enum {
     VGIC_MAX_SPIS = 224,
     VGIC_WORDS = (VGIC_PRIVATE + VGIC_MAX_SPIS) / 32,
     VGIC_MAX_LR = 16,
+    VGIC_PRIORITY_BITS = 5, // what the hardware's list registers have
     VGIC_NO_SLOT = 0xff,
 };
 
@@ -57,10 +59,10 @@ struct vgic_bank {
     uint32_t active;   // and not (yet) so in a list register
     uint32_t resident; // in a list register of some VCPU
     uint32_t resync;   // resident, and the bank knows something that the list register does not
-    uint32_t void_pending, void_active; // resident: that state of the list register counts no more
-    uint32_t linked;                    // its physical interrupt is held active for it
-    uint8_t priority[32];
-    uint16_t hw[32]; // linked: physical INTID
+    uint32_t void_pending, void_active;    // resident: that state of the list register counts no more
+    uint32_t linked;                       // its physical interrupt is held active for it
+    uint32_t priority[VGIC_PRIORITY_BITS]; // [0]: the most significant bit of each interrupt's
+    uint16_t hw[32];                       // linked: physical INTID
 };
 
 struct vgic_cpu {

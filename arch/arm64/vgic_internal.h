@@ -34,10 +34,30 @@ static inline uint32_t vgic_stale_links(const struct vgic_bank *bank) {
 }
 
 // Orders interrupts: the smaller, the more urgent.
+#define URGENCY_NONE        (~0u)
 #define URGENCY_ID(u)       ((u) & 0xff)
 #define URGENCY_PRIORITY(u) ((u) >> 8)
-static inline uint32_t vgic_urgency(const struct vgic_bank *bank, unsigned word, unsigned n) {
-    return (uint32_t)bank->priority[n] << 8 | (word * 32 + n);
+
+// One bit of priority: interrupts that have a 0 there, if any do, leave the others behind.
+static inline void vgic_narrow(uint32_t ones, uint32_t *among, uint32_t *priority) {
+    uint32_t ahead = *among & ~ones;
+
+    *priority = *priority << 1 | (ahead == 0);
+    *among = ahead != 0 ? ahead : *among;
+}
+
+// The most urgent one of interrupts `among`, at least one, of bank `word`: five steps, however many they are, written
+// out because a loop costs half as much again where a guest has something ready in every bank.
+static inline uint32_t vgic_urgency(const struct vgic_bank *bank, unsigned word, uint32_t among) {
+    uint32_t priority = 0;
+
+    _Static_assert(VGIC_PRIORITY_BITS == 5, "a step for each");
+    vgic_narrow(bank->priority[0], &among, &priority);
+    vgic_narrow(bank->priority[1], &among, &priority);
+    vgic_narrow(bank->priority[2], &among, &priority);
+    vgic_narrow(bank->priority[3], &among, &priority);
+    vgic_narrow(bank->priority[4], &among, &priority);
+    return priority << (16 - VGIC_PRIORITY_BITS) | (word * 32 + (unsigned)__builtin_ctz(among));
 }
 
 // SGIs of a v2 guest are pending once for each sender.
@@ -108,11 +128,16 @@ void vgic_lr_place(struct vcpu *vcpu, unsigned i, unsigned id, uint64_t active);
 // Back into the bank with what list register `i` holds. Returns a kick set, as the others.
 uint32_t vgic_lr_evict(struct vcpu *vcpu, unsigned i);
 
-// Takes back what somebody changed, what came again and what asked for maintenance at its end.
-uint32_t vgic_lr_renew(struct vcpu *vcpu);
+// Takes back what list register `i`, in use, holds if somebody changed it, it came again, or it asked for maintenance at
+// its end. False: nothing to do. Adds to *who.
+bool vgic_lr_renew(struct vcpu *vcpu, unsigned i, bool ended, uint32_t *who);
 
-// Brings in the most urgent of what is ready; afterwards `words` has the banks where something still waits.
-uint32_t vgic_lr_fill(struct vcpu *vcpu);
+// The most urgent of what is ready, or URGENCY_NONE; afterwards `words` has exactly the banks where something is.
+uint32_t vgic_lr_choose(struct vcpu *vcpu);
+
+// Brings that into a list register, unless they all hold what is more urgent or it is not ready any more. True: there may
+// be another one to bring in. Adds to *who.
+bool vgic_lr_offer(struct vcpu *vcpu, uint32_t urgency, uint32_t *who);
 
 // Takes everything out of the list registers of a VCPU that is not loaded. Returns a kick set.
 uint32_t vgic_evacuate(struct vcpu *vcpu);

@@ -11,9 +11,6 @@
 #define LR_PRIORITY(lr) ((unsigned)((lr) >> LR_PRIORITY_SHIFT & 0xff))
 #define LR_SOURCE_MASK  (7ull << LR_SOURCE_SHIFT)
 
-// How many enter the list registers in one pass; more come with the next no-pending interrupt.
-enum { FILL_MAX = 4 };
-
 // Moves the pending state of `id` from its bank into a list register; returns the bits that it adds there.
 static uint64_t take_pending(struct vgic_cpu *c, struct vgic_bank *bank, unsigned id) {
     uint64_t lr = LR_PENDING;
@@ -35,7 +32,7 @@ void vgic_lr_place(struct vcpu *vcpu, unsigned i, unsigned id, uint64_t active) 
     struct vgic_bank *bank = vgic_bank(vcpu, word);
     uint32_t bit = 1u << n;
     bool pending = (vgic_deliverable(&vcpu->vm->arch.vgic, bank) & c->mine[word] & bit) != 0;
-    uint64_t lr = active | (uint64_t)bank->priority[n] << LR_PRIORITY_SHIFT | id;
+    uint64_t lr = active | (uint64_t)URGENCY_PRIORITY(vgic_urgency(bank, word, bit)) << LR_PRIORITY_SHIFT | id;
 
     // Pending and active at once in one list register is for edges only: a level is looked at again when it ends, a
     // linked register cannot (IHI 0069, ICH_LR.HW), a second sender needs a second pass.
@@ -123,50 +120,45 @@ static bool reuse(struct vcpu *vcpu, unsigned i, unsigned id) {
 }
 
 // One whose end asked for no maintenance keeps its list register until somebody needs that: most come again.
-uint32_t vgic_lr_renew(struct vcpu *vcpu) {
+bool vgic_lr_renew(struct vcpu *vcpu, unsigned i, bool ended, uint32_t *who) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
-    uint32_t ended = vgic_lr_ended(c), who = 0;
+    unsigned id = LR_ID(c->lr[i]), word = id / 32;
+    struct vgic_bank *bank = vgic_bank(vcpu, word);
+    uint32_t bit = 1u << id % 32;
 
-    for (uint32_t used = c->used; used != 0; used &= used - 1) {
-        unsigned i = (unsigned)__builtin_ctz(used), id = LR_ID(c->lr[i]), word = id / 32;
-        struct vgic_bank *bank = vgic_bank(vcpu, word);
-        uint32_t bit = 1u << id % 32;
-        if ((bank->resync & bit) == 0) {
-            bool over = (ended & 1u << i) != 0;
-            bool asks = over && (c->eoi & 1u << i) != 0;
-            if (((bank->latch & bit) == 0 && !asks) || (over && reuse(vcpu, i, id))) { continue; }
-        }
-        uint64_t active = fold(vcpu, i);
-        if (active != 0 || (vgic_ready(&vcpu->vm->arch.vgic, bank) & c->mine[word] & bit) != 0) {
-            vgic_lr_place(vcpu, i, id, active);
-        } else {
-            who |= settle(vcpu, id, 0);
-        }
+    if ((bank->resync & bit) == 0) {
+        bool asks = ended && (c->eoi & 1u << i) != 0;
+        if (((bank->latch & bit) == 0 && !asks) || (ended && reuse(vcpu, i, id))) { return false; }
     }
-    return who;
+    uint64_t active = fold(vcpu, i);
+    if (active != 0 || (vgic_ready(&vcpu->vm->arch.vgic, bank) & c->mine[word] & bit) != 0) {
+        vgic_lr_place(vcpu, i, id, active);
+    } else {
+        *who |= settle(vcpu, id, 0);
+    }
+    return true;
 }
 
 // ---- filling ----------------------------------------------------------------------------------------------
 
-// The most urgent ready interrupts, most urgent first. Looks at every ready one: up to 256 of them.
-static unsigned choose(struct vcpu *vcpu, uint32_t keys[FILL_MAX]) {
+static uint32_t ready_here(struct vcpu *vcpu, unsigned word) {
+    return vgic_ready(&vcpu->vm->arch.vgic, vgic_bank(vcpu, word)) & vcpu->arch.vgic.mine[word];
+}
+
+uint32_t vgic_lr_choose(struct vcpu *vcpu) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
-    unsigned count = 0;
+    uint32_t best = URGENCY_NONE;
 
     for (uint32_t words = c->words; words != 0; words &= words - 1) {
         unsigned word = (unsigned)__builtin_ctz(words);
-        struct vgic_bank *bank = vgic_bank(vcpu, word);
-        uint32_t ready = vgic_ready(&vcpu->vm->arch.vgic, bank) & c->mine[word];
-        for (; ready != 0; ready &= ready - 1) {
-            unsigned n = (unsigned)__builtin_ctz(ready);
-            uint32_t key = vgic_urgency(bank, word, n);
-            if (count == FILL_MAX && key > keys[count - 1]) { continue; }
-            unsigned at = count < FILL_MAX ? count++ : count - 1;
-            for (; at > 0 && keys[at - 1] > key; at--) { keys[at] = keys[at - 1]; }
-            keys[at] = key;
+        uint32_t ready = ready_here(vcpu, word);
+        if (ready != 0) {
+            best = MIN(best, vgic_urgency(vgic_bank(vcpu, word), word, ready));
+        } else {
+            c->words &= ~(1u << word);
         }
     }
-    return count;
+    return best;
 }
 
 // Which list register gives way to an interrupt of that priority when all are in use, or VGIC_NO_SLOT.
@@ -186,32 +178,16 @@ static unsigned victim(const struct vgic_cpu *c, unsigned priority) {
     return level[0] > priority ? worst[0] : VGIC_NO_SLOT;
 }
 
-// Which of the marked banks still have something ready.
-static uint32_t ready_words(struct vcpu *vcpu) {
+bool vgic_lr_offer(struct vcpu *vcpu, uint32_t urgency, uint32_t *who) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
+    unsigned id = URGENCY_ID(urgency), word = id / 32;
+    uint32_t unused = vgic_lr_free(c);
 
-    for (uint32_t words = c->words; words != 0; words &= words - 1) {
-        unsigned word = (unsigned)__builtin_ctz(words);
-        if ((vgic_ready(&vcpu->vm->arch.vgic, vgic_bank(vcpu, word)) & c->mine[word]) == 0) {
-            c->words &= ~(1u << word);
-        }
-    }
-    return c->words;
-}
-
-uint32_t vgic_lr_fill(struct vcpu *vcpu) {
-    struct vgic_cpu *c = &vcpu->arch.vgic;
-    uint32_t keys[FILL_MAX], who = 0;
-
-    if (ready_words(vcpu) == 0) { return 0; }
-    unsigned count = choose(vcpu, keys);
-    for (unsigned k = 0; k < count; k++) {
-        uint32_t unused = vgic_lr_free(c);
-        unsigned i = unused != 0 ? (unsigned)__builtin_ctz(unused) : victim(c, URGENCY_PRIORITY(keys[k]));
-        if (i == VGIC_NO_SLOT) { break; }
-        if (unused == 0) { who |= vgic_lr_evict(vcpu, i); }
-        vgic_lr_place(vcpu, i, URGENCY_ID(keys[k]), 0);
-    }
-    ready_words(vcpu);
-    return who;
+    if ((ready_here(vcpu, word) & 1u << id % 32) == 0) { return true; } // no longer: another one may be
+    unsigned i = unused != 0 ? (unsigned)__builtin_ctz(unused) : victim(c, URGENCY_PRIORITY(urgency));
+    if (i == VGIC_NO_SLOT) { return false; }
+    if (unused == 0) { *who |= vgic_lr_evict(vcpu, i); }
+    vgic_lr_place(vcpu, i, id, 0);
+    if (ready_here(vcpu, word) == 0) { c->words &= ~(1u << word); }
+    return c->words != 0;
 }

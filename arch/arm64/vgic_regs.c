@@ -5,9 +5,6 @@
 #include "arch/arm64/vgic_internal.h"
 #include "kernel/lock.h"
 
-// What the hardware's list registers have: 5 bits of priority.
-#define PRIORITY_MASK 0xf8u
-
 // One access to consecutive interrupts of one word, inside the lock.
 struct field {
     struct vcpu *vcpu; // whose private bank it is, if it is that
@@ -102,17 +99,23 @@ static void clear_active(struct field *f, uint32_t value) {
 static uint32_t read_priority(struct field *f) {
     uint32_t value = 0;
 
-    for (unsigned i = f->bytes; i > 0; i--) { value = value << 8 | f->bank->priority[f->first + i - 1]; }
+    for (unsigned n = f->first + f->bytes; n > f->first; n--) {
+        value = value << 8 | URGENCY_PRIORITY(vgic_urgency(f->bank, 0, 1u << (n - 1)));
+    }
     return value;
 }
 
 static void write_priority(struct field *f, uint32_t value) {
     uint32_t changed = 0;
 
-    for (unsigned i = 0; i < f->bytes; i++, value >>= 8) {
-        uint8_t *priority = &f->bank->priority[f->first + i];
-        changed |= (*priority != (value & PRIORITY_MASK)) ? 1u << (f->first + i) : 0;
-        *priority = value & PRIORITY_MASK;
+    for (unsigned i = 0; i < VGIC_PRIORITY_BITS; i++) {
+        uint32_t *bits = &f->bank->priority[i], now = *bits;
+        for (unsigned n = 0; n < f->bytes; n++) {
+            uint32_t bit = 1u << (f->first + n);
+            now = (value >> (8 * n + 7 - i) & 1) != 0 ? now | bit : now & ~bit;
+        }
+        changed |= now ^ *bits;
+        *bits = now;
     }
     f->who = vgic_changed(f->vcpu, f->word, changed);
 }

@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a core does with its VCPU's list registers: brings them up to date, loads and saves them.
 #include "arch/arm64/vgic_internal.h"
+#include "kernel/cpu.h"
 #include "kernel/lock.h"
+
+// More than the list registers of any machine need: each is taken back once and filled in two steps.
+enum { UPDATE_STEPS = 4 * VGIC_MAX_LR };
 
 // ---- parked active interrupts -----------------------------------------------------------------------------
 
 // The most urgent parked one: the guest ends what it took last. GIC_SPURIOUS: none.
 static unsigned parked_best(struct vcpu *vcpu) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
-    uint32_t best = ~0u;
+    uint32_t best = URGENCY_NONE;
 
     for (unsigned word = 0; word < vcpu->vm->arch.vgic.words; word++) {
         struct vgic_bank *bank = vgic_bank(vcpu, word);
         uint32_t bits = bank->active & ~bank->resident & c->held[word];
-        for (; bits != 0; bits &= bits - 1) {
-            unsigned n = (unsigned)__builtin_ctz(bits);
-            best = MIN(best, vgic_urgency(bank, word, n));
-        }
+        if (bits != 0) { best = MIN(best, vgic_urgency(bank, word, bits)); }
     }
-    return best == ~0u ? GIC_SPURIOUS : URGENCY_ID(best);
+    return best == URGENCY_NONE ? GIC_SPURIOUS : URGENCY_ID(best);
 }
 
 static uint32_t end_parked(struct vcpu *vcpu) {
@@ -74,29 +75,63 @@ static void drop_stale_links(struct vgic_cpu *c) {
 
 // ---- what the rest calls ----------------------------------------------------------------------------------
 
+// Where an update is; what is left when a step ends is seen anew by the next update.
+struct update {
+    unsigned lr;     // the next list register to look at
+    uint32_t chosen; // for the next free list register, or URGENCY_NONE
+    uint32_t who;
+};
+
+// One change of one list register, or the choice of what enters one. False: nothing is left to do.
+static bool step(struct vcpu *vcpu, struct update *u) {
+    struct vgic_cpu *c = &vcpu->arch.vgic;
+
+    if (u->lr == 0 && unlikely((c->hcr & GIC_HCR_LRENPIE) != 0)) { u->who |= end_parked(vcpu); }
+    for (uint32_t ended = vgic_lr_ended(c); u->lr < gic_machine.lr_count;) {
+        unsigned i = u->lr++;
+        if ((c->used & 1u << i) != 0 && vgic_lr_renew(vcpu, i, (ended & 1u << i) != 0, &u->who)) { return true; }
+    }
+    if (u->chosen == URGENCY_NONE) {
+        drop_stale_links(c);
+        u->chosen = vgic_lr_choose(vcpu);
+        if ((c->words & (c->words - 1)) != 0) { return true; } // among several banks: as long as what follows
+    }
+    if (u->chosen != URGENCY_NONE) {
+        bool more = vgic_lr_offer(vcpu, u->chosen, &u->who);
+        u->chosen = URGENCY_NONE;
+        if (more) { return true; }
+    }
+    if (unlikely(c->parked)) { unpark(vcpu); }
+    return false;
+}
+
+// Whoever waits for this core waits for one step, not for all of them: a guest decides how many they are.
 static void update(struct vcpu *vcpu) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     struct vgic *vgic = &vcpu->vm->arch.vgic;
-    uint32_t who = 0, hcr = GIC_HCR_EN;
-    unsigned long flags = spin_lock(&vgic->lock);
+    struct update u = {.chosen = URGENCY_NONE};
+    struct cpu *cpu = this_cpu();
+    uint32_t hcr = c->hcr;
+    bool more = true;
 
-    if (unlikely((c->hcr & GIC_HCR_LRENPIE) != 0)) { who |= end_parked(vcpu); }
-    who |= vgic_lr_renew(vcpu);
-    drop_stale_links(c);
-    who |= vgic_lr_fill(vcpu);
-    if (unlikely(c->parked)) {
-        unpark(vcpu);
-        hcr |= c->parked ? GIC_HCR_LRENPIE : 0;
+    for (unsigned n = 0; more && n < UPDATE_STEPS && !cpu_must_yield(cpu); n++) {
+        unsigned long flags = spin_lock(&vgic->lock);
+        bool asked = n != 0 && c->attention; // by others; a step's own marks are for the steps that follow
+        more = step(vcpu, &u);
+        c->attention = asked;
+        hcr = GIC_HCR_EN | (c->parked ? GIC_HCR_LRENPIE : 0) | (c->words != 0 ? GIC_HCR_NPIE : 0);
+        spin_unlock(&vgic->lock, flags);
     }
-    hcr |= c->words != 0 ? GIC_HCR_NPIE : 0;
-    c->attention = false;
-    spin_unlock(&vgic->lock, flags);
+    if (unlikely(more)) {
+        c->attention = true;
+        cpu->todo |= TODO_INTERRUPTS;
+    }
     if (hcr != c->hcr) {
         c->hcr = hcr;
         if (c->loaded) { gic->virtual_control(hcr); }
     }
-    who &= ~(1u << vcpu->index);
-    if (unlikely(who != 0)) { vgic_kick(vcpu->vm, who); }
+    u.who &= ~(1u << vcpu->index);
+    if (unlikely(u.who != 0)) { vgic_kick(vcpu->vm, u.who); }
 }
 
 // The one event that a sender on another core waits for: a single private edge, whose last time is over, came again.
@@ -138,6 +173,7 @@ bool vgic_has_pending(struct vcpu *vcpu) {
 
     // An end that asks for maintenance may have come in the same moment as the wait.
     if (c->attention || c->eoi != 0 || c->hcr != GIC_HCR_EN) { update(vcpu); }
+    if (c->attention) { return true; } // perhaps: the wait is tried again
     for (uint32_t used = c->used & ~vgic_lr_ended(c); used != 0; used &= used - 1) {
         if ((vgic_lr_get(c, (unsigned)__builtin_ctz(used)) & LR_STATE) == LR_PENDING) { return true; }
     }

@@ -17,6 +17,7 @@ static struct cpu fake_cpu;
 struct cpu *host_cpu = &fake_cpu;
 uint64_t host_clock;
 bool host_irqs_masked;
+bool host_irq_pending;
 bool host_in_handler;
 
 struct host_record host_record;
@@ -44,6 +45,7 @@ void host_reset(void) {
     host_cpu = &fake_cpu;
     host_clock = 0;
     host_irqs_masked = false;
+    host_irq_pending = false;
     host_in_handler = false;
     host_has_interrupt = false;
     host_timer_deadline = UINT64_MAX;

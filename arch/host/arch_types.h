@@ -16,6 +16,7 @@ struct arch_cpu {
 extern struct cpu *host_cpu;
 extern uint64_t host_clock;
 extern bool host_irqs_masked;
+extern bool host_irq_pending;
 extern bool host_in_handler;
 
 static inline struct cpu *arch_this_cpu(void) { return host_cpu; }
@@ -29,6 +30,8 @@ static inline unsigned long arch_irq_save(void) {
 }
 
 static inline void arch_irq_restore(unsigned long flags) { host_irqs_masked = flags != 0; }
+
+static inline bool arch_interrupt_pending(void) { return host_irq_pending; }
 
 static inline void arch_relax(void) {}
 

@@ -262,6 +262,52 @@ static void priorities(void **state) {
     assert_int_equal(world_take(0), GIC_SPURIOUS);
 }
 
+// Everything that a VM has is ready, the most urgent ones in the last bank: the order is theirs, whatever the number.
+static void the_most_urgent_of_all_banks(void **state) {
+    (void)state;
+    for (unsigned word = 1; word < 8; word++) {
+        world_write(0, GICD(GICD_IGROUPR + 4 * word), ~0u);
+        world_write(0, GICD(GICD_ISENABLER + 4 * word), ~0u);
+    }
+    for (unsigned id = 32; id < 256; id++) {
+        set_edge(id);
+        set_priority(id, (uint8_t)(0xf8 - 8 * (id / 8))); // a level for every eight
+    }
+    for (unsigned word = 1; word < 8; word++) { world_write(0, GICD(GICD_ISPENDR + 4 * word), ~0u); }
+    for (unsigned n = 0; n < 224; n++) {
+        uint32_t id = world_take(0);
+        assert_int_equal(id / 8, (255 - n) / 8);
+        world_end(0, id);
+    }
+    assert_int_equal(world_take(0), GIC_SPURIOUS);
+}
+
+// An interrupt that waits for the core comes before the rest of an update, and nothing is forgotten over it.
+static void an_update_yields(void **state) {
+    struct cpu *core = &world.core[0];
+
+    (void)state;
+    for (unsigned id = 32; id < 36; id++) { vgic_pulse(&world.vcpu[0], id); }
+    host_irq_pending = true;
+    core->todo = 0;
+    vgic_flush(&world.vcpu[0]);
+    assert_int_equal(core->todo, TODO_INTERRUPTS);
+    assert_int_equal(world.vcpu[0].arch.vgic.used, 0);
+    assert_true(vgic_has_pending(&world.vcpu[0])); // it may be: a wait does not begin
+    vgic_pulse(&world.vcpu[0], 36);
+    vgic_maintenance(&world.vcpu[0]);
+    assert_int_equal(core->todo, TODO_INTERRUPTS);
+    host_irq_pending = false;
+    host_clock = 100;
+    core->entered = 40;
+    world_leave(0);
+    assert_int_equal(core->stats.masked_max, 60); // up to where none waited
+    assert_int_equal(core->entered, 100);
+    for (unsigned n = 0; n < 5; n++) { world_end(0, world_take(0)); }
+    assert_int_equal(world_take(0), GIC_SPURIOUS);
+    assert_int_equal(world_read(0, GICD(GICD_ISPENDR + 4)), 0);
+}
+
 static void an_urgent_one_comes_in(void **state) {
     (void)state;
     for (unsigned id = 32; id < 37; id++) { pulse(0, id); }
@@ -723,6 +769,8 @@ int main(void) {
         cmocka_unit_test_setup(a_level_until_it_falls, setup),
         cmocka_unit_test_setup(a_config_change_in_flight, setup),
         cmocka_unit_test_setup(priorities, setup),
+        cmocka_unit_test_setup(the_most_urgent_of_all_banks, setup),
+        cmocka_unit_test_setup(an_update_yields, setup),
         cmocka_unit_test_setup(an_urgent_one_comes_in, setup),
         cmocka_unit_test_setup(a_priority_change_in_the_list_register, setup),
         cmocka_unit_test_setup(nesting_deeper_than_list_registers, setup),
