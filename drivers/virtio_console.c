@@ -314,4 +314,5 @@ static int virtio_fdt(struct vm *vm, void *state, void *fdt) {
     return error | fdt_setprop(fdt, node, "dma-coherent", NULL, 0);
 }
 
-const struct virtual_device virtio_console_device = {"virtio console", virtio_create, virtio_reset, virtio_fdt};
+const struct virtual_device virtio_console_device = {"virtio console", virtio_create, virtio_reset, virtio_fdt,
+                                                     VIRTIO_CONSOLE_IRQ};

@@ -223,4 +223,4 @@ static int vpl011_fdt(struct vm *vm, void *state, void *fdt) {
     return error;
 }
 
-const struct virtual_device vpl011_device = {"vpl011", vpl011_create, vpl011_reset, vpl011_fdt};
+const struct virtual_device vpl011_device = {"vpl011", vpl011_create, vpl011_reset, vpl011_fdt, VPL011_IRQ};

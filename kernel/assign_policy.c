@@ -4,6 +4,7 @@
 
 #include "kernel/assign.h"
 #include "kernel/board_irq.h"
+#include "kernel/devices.h"
 #include "kernel/string.h"
 #include "kernel/tree.h"
 
@@ -21,6 +22,7 @@ enum refusal {
     NOT_AN_SPI,
     TOO_MANY_IRQS,
     SHARED_IRQ,
+    VIRTUAL_IRQ,
     DMA_PROPERTY,
     DMA_KNOWN,
     DMA_UNKNOWN,
@@ -54,6 +56,8 @@ static const struct {
                        "assign a device with at most 4 interrupts"},
     [SHARED_IRQ] = {ERR_DENIED, "another enabled node has the same interrupt",
                     "disable the other node in the board's device tree, or remove the device"},
+    [VIRTUAL_IRQ] = {ERR_DENIED, "its interrupt is that of a virtual device of the VM",
+                     "assign a device without SPI 1 and 16"},
     [DMA_PROPERTY] = {ERR_DENIED,
                       "the device does DMA (dmas, iommus or dma-coherent) and no IOMMU stands "
                       "between it and memory",
@@ -211,6 +215,14 @@ static enum refusal read_pages(const void *fdt, int node, struct device_desc *ou
     return refusal;
 }
 
+// A guest sees an assigned interrupt under the board's number, beside those of its virtual devices.
+static bool is_virtual(uint32_t intid) {
+    unsigned i = 0;
+
+    while (virtual_devices[i] != NULL && virtual_devices[i]->irq != intid) { i++; }
+    return virtual_devices[i] != NULL;
+}
+
 static enum refusal read_interrupts(const void *fdt, int node, struct device_desc *out) {
     struct board_irq irq;
     if (fdt_getprop(fdt, node, "interrupts-extended", NULL) != NULL) { return FOREIGN_IRQ; }
@@ -218,6 +230,7 @@ static enum refusal read_interrupts(const void *fdt, int node, struct device_des
     int status = OK;
     for (unsigned i = 0; (status = board_irq(fdt, node, i, &irq)) == OK; i++) {
         if (out->irq_count == MAX_DEVICE_IRQS) { return TOO_MANY_IRQS; }
+        if (is_virtual(irq.intid)) { return VIRTUAL_IRQ; }
         out->irq[out->irq_count] = irq.intid;
         out->irq_edge[out->irq_count++] = irq.edge;
     }

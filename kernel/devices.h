@@ -15,6 +15,7 @@ struct virtual_device {
     int (*create)(struct vm *vm, void **state);
     void (*reset)(struct vm *vm, void *state);
     int (*fdt)(struct vm *vm, void *state, void *fdt); // adds its node (libfdt, read-write tree)
+    unsigned irq;                                      // the input of the VM's interrupt controller that is its own
 };
 enum { MAX_VIRTUAL_DEVICES = 4 };
 struct vm_devices {

@@ -94,6 +94,16 @@ static void a_clock_and_a_second_uart_are_given(void **state) {
     assert_true(device.irq_edge[0]);
 }
 
+// A guest would take the device's interrupt for its own console's.
+static void an_interrupt_of_a_virtual_device_is_refused(void **state) {
+    (void)state;
+    add_irq(add_node("wdt@9050000", "arm,sp805", 0x9050000, 0x1000), 0, 16, LEVEL);
+    refused("/wdt@9050000", ERR_DENIED, "virtual device");
+    fdt_del_node(tree, fdt_path_offset(tree, "/pl011@9000000"));
+    add_irq(add_node("wdt@9060000", "arm,sp805", 0x9060000, 0x1000), 0, 1, LEVEL);
+    refused("/wdt@9060000", ERR_DENIED, "virtual device");
+}
+
 static void a_missing_or_disabled_node_is_refused(void **state) {
     (void)state;
     refused("/nothing@0", ERR_NOT_FOUND, "no such node");
@@ -248,7 +258,7 @@ int main(void) {
         TEST(ranges_are_rounded_to_pages_and_merged), TEST(interrupts_must_reach_the_gic),
         TEST(an_interrupt_of_two_nodes_is_refused),   TEST(dma_is_refused_unless_accepted),
         TEST(accepting_dma_accepts_nothing_else),     TEST(two_claims_conflict),
-        TEST(without_an_iommu_nothing_is_isolated),
+        TEST(without_an_iommu_nothing_is_isolated),   TEST(an_interrupt_of_a_virtual_device_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
