@@ -79,6 +79,16 @@ void cpu_check_time(struct cpu *cpu, uint64_t now);
 // This core's one-shot timer fired. Handler context; dispatch follows.
 void cpu_timer_expired(struct cpu *cpu);
 
+// Charges what handling this event has cost since `since` to the VCPU that owns it; what runs does not pay. Nobody pays for
+// what the machine lost meanwhile. Own core, handler context; a dispatch follows, since the owner may have no budget left.
+static inline void cpu_account_event(struct cpu *cpu, struct sched_entity *owner, uint64_t since) {
+    uint64_t spent = arch_clock() - since;
+
+    cpu->stats.irq_ticks += spent;
+    sched_exempt(&cpu->sched, spent);
+    if (owner != NULL) { sched_charge(&cpu->sched, owner, MIN(spent, cpu->late_limit)); }
+}
+
 // How long interrupts have been masked, for the longest such section. Own core, handler context.
 static inline void cpu_note_masked(struct cpu *cpu, uint64_t now) {
     uint64_t masked = now - cpu->entered;

@@ -62,16 +62,6 @@ static void take_remote(struct cpu *cpu) {
     if ((bits & TODO_INBOX) != 0) { take_inbox(cpu); }
 }
 
-// Charges what handling this event cost to the VCPU that owns it; what runs does not pay. Nobody pays for what the
-// machine lost meanwhile.
-static void account_event(struct cpu *cpu, struct sched_entity *owner, uint64_t since) {
-    uint64_t spent = arch_clock() - since;
-
-    cpu->stats.irq_ticks += spent;
-    sched_exempt(&cpu->sched, spent);
-    if (owner != NULL) { sched_charge(&cpu->sched, owner, MIN(spent, cpu->late_limit)); }
-}
-
 static void arm(struct cpu *cpu, uint64_t when) {
     if (when != cpu->armed) {
         cpu->armed = when;
@@ -87,7 +77,7 @@ static uint64_t fire_timers(struct cpu *cpu, uint64_t horizon) {
         struct timer_event *event = timer_queue_pop(&cpu->timers, now, horizon);
         if (event == NULL) { return began; }
         event->fire(event, now);
-        account_event(cpu, event->owner, began);
+        cpu_account_event(cpu, event->owner, began);
         began = arch_clock();
     }
 }

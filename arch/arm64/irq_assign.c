@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An interrupt with a least distance is masked when it comes and unmasked that much later, so that the core's demand
+// Handling one is the owner's time, not that of the VCPU that it interrupts. One with a least distance is masked when it comes and unmasked that much later, so that the core's demand
 // test holds whatever the device does.
 #include "arch/arm64/irq_assign.h"
 
@@ -82,17 +82,18 @@ bool irq_forward(uint32_t intid) {
     struct irq_owner *owner = irq_owners[intid];
 
     if (owner == NULL || !owner->acquired) { return false; }
+    struct cpu *cpu = owner->vcpu->cpu;
     if (owner->distance != 0) {
-        struct cpu *cpu = owner->vcpu->cpu;
         gic->enable(intid, false);
         owner->unmask.slack = vcpu_timer_slack(owner->vcpu);
         if (timer_queue_add(&cpu->timers, &owner->unmask, clock_add_saturating(cpu->entered, owner->distance)) !=
             TIMER_QUEUE_OK) {
             panic("core %u: more timers than its interrupts and VCPUs can have", cpu->id);
         }
-        cpu->todo |= TODO_DISPATCH;
     }
     vgic_inject_hw(owner->vcpu, intid, intid);
+    cpu_account_event(cpu, &owner->vcpu->entity, cpu->entered);
+    cpu->todo |= TODO_DISPATCH; // for the timer, and for a budget that this may have used up
     return true;
 }
 

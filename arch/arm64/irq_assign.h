@@ -6,7 +6,7 @@
 #include "kernel/types.h"
 
 // Interrupt `intid` was acknowledged and its priority dropped: it becomes its owner's, linked, so that it stays active
-// until the guest ends it. False: nobody owns it. Handler context, any core.
+// until the guest ends it, and pays for the handler. False: nobody owns it. Handler context, the owner's core.
 bool irq_forward(uint32_t intid);
 
 #endif
