@@ -32,7 +32,7 @@ FREESTANDING := -std=c17 -g -ffreestanding -fno-common -fno-stack-protector -fno
 # Small where it runs at boot, for the monitor or on an error; fast where a guest waits for it.
 OPTIMISE := -Oz $(SMALL)
 HOT      := sched/sched sched/server timer/% $(addprefix kernel/,dispatch hypercall mmio sha256 stats vcpu) \
-            $(addprefix arch/$(ARCH)/,gic% guest_calls irq mmio_trap switch trap vgic%)
+            $(addprefix arch/$(ARCH)/,gicv3 guest_calls irq mmio_trap switch trap vgic%)
 $(addprefix $(OUT)/obj/,$(addsuffix .o,$(HOT))): OPTIMISE := -O2 $(INLINE)
 
 HYPERVISOR_CFLAGS := $(FREESTANDING) $(WARNINGS) -I. -Iarch/$(ARCH) -Iinclude $(LIBFDT_INCLUDE)

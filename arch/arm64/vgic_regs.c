@@ -15,58 +15,59 @@ struct field {
     uint32_t who;
 };
 
+// Writes return the interrupts that they change.
+
 // ---- a bit each -------------------------------------------------------------------------------------------
 
 static uint32_t read_group(struct field *f) { return f->bank->group1; }
 
-static void write_group(struct field *f, uint32_t value) {
+static uint32_t write_group(struct field *f, uint32_t value) {
     uint32_t changed = f->bank->group1 ^ value;
 
     f->bank->group1 = value;
-    f->who = vgic_changed(f->vcpu, f->word, changed);
+    return changed;
+}
+
+// Without the SGIs of v2: they are always enabled, and made pending by their senders only (IHI 0048B, 4.3.5, 4.3.7).
+static uint32_t writable(const struct field *f, uint32_t value) {
+    return f->word == 0 && gic->version == 2 ? value & ~0xffffu : value;
 }
 
 static uint32_t read_enabled(struct field *f) { return f->bank->enabled; }
 
-static void enable(struct field *f, uint32_t value) {
+static uint32_t enable(struct field *f, uint32_t value) {
     uint32_t changed = value & ~f->bank->enabled;
 
     f->bank->enabled |= changed;
-    f->who = vgic_changed(f->vcpu, f->word, changed);
+    return changed;
 }
 
-static void disable(struct field *f, uint32_t value) {
-    uint32_t fixed = f->word == 0 && gic->version == 2 ? 0xffffu : 0; // SGIs are always enabled there
-    uint32_t changed = value & f->bank->enabled & ~fixed;
+static uint32_t disable(struct field *f, uint32_t value) {
+    uint32_t changed = writable(f, value) & f->bank->enabled;
 
     f->bank->enabled &= ~changed;
-    f->who = vgic_changed(f->vcpu, f->word, changed);
+    return changed;
 }
 
 static uint32_t read_pending(struct field *f) { return vgic_read_state(f->vcpu, f->word, LR_PENDING, &f->who); }
 
-// SGIs of v2 are made pending by their senders only (IHI 0048B, 4.3.7).
-static uint32_t pendable(const struct field *f, uint32_t value) {
-    return f->word == 0 && gic->version == 2 ? value & ~0xffffu : value;
-}
-
-static void set_pending(struct field *f, uint32_t value) {
-    value = pendable(f, value);
+static uint32_t set_pending(struct field *f, uint32_t value) {
+    value = writable(f, value);
     f->bank->latch |= value;
-    f->who = vgic_changed(f->vcpu, f->word, value);
+    return value;
 }
 
-static void clear_pending(struct field *f, uint32_t value) {
-    value = pendable(f, value);
+static uint32_t clear_pending(struct field *f, uint32_t value) {
+    value = writable(f, value);
     f->bank->latch &= ~value;
     f->bank->void_pending |= value & f->bank->resident;
-    f->who = vgic_changed(f->vcpu, f->word, value);
+    return value;
 }
 
 static uint32_t read_active(struct field *f) { return vgic_read_state(f->vcpu, f->word, LR_ACTIVE, &f->who); }
 
 // An interrupt made active by hand is so on the VCPU that it is routed to, which keeps it in a list register.
-static void set_active(struct field *f, uint32_t value) {
+static uint32_t set_active(struct field *f, uint32_t value) {
     struct vm *vm = f->vcpu->vm;
     uint32_t fresh = value & ~(f->bank->resident | f->bank->active);
 
@@ -81,17 +82,17 @@ static void set_active(struct field *f, uint32_t value) {
         }
         fresh &= ~theirs;
     }
-    f->who |= vgic_changed(f->vcpu, f->word, value);
+    return value;
 }
 
-static void clear_active(struct field *f, uint32_t value) {
+static uint32_t clear_active(struct field *f, uint32_t value) {
     struct vm *vm = f->vcpu->vm;
     uint32_t parked = value & f->bank->active & ~f->bank->resident;
 
     for (unsigned i = 0; i < vm->vcpu_count && f->word != 0; i++) { vm->vcpus[i]->arch.vgic.held[f->word] &= ~parked; }
     f->bank->active &= ~value;
     f->bank->void_active |= value & f->bank->resident;
-    f->who = vgic_changed(f->vcpu, f->word, value);
+    return value;
 }
 
 // ---- more than a bit each ---------------------------------------------------------------------------------
@@ -105,7 +106,7 @@ static uint32_t read_priority(struct field *f) {
     return value;
 }
 
-static void write_priority(struct field *f, uint32_t value) {
+static uint32_t write_priority(struct field *f, uint32_t value) {
     uint32_t changed = 0;
 
     for (unsigned i = 0; i < VGIC_PRIORITY_BITS; i++) {
@@ -117,7 +118,7 @@ static void write_priority(struct field *f, uint32_t value) {
         changed |= now ^ *bits;
         *bits = now;
     }
-    f->who = vgic_changed(f->vcpu, f->word, changed);
+    return changed;
 }
 
 static uint32_t read_config(struct field *f) {
@@ -127,26 +128,24 @@ static uint32_t read_config(struct field *f) {
     return value;
 }
 
-static void write_config(struct field *f, uint32_t value) {
+static uint32_t write_config(struct field *f, uint32_t value) {
     uint32_t edge = f->bank->edge;
 
-    if (f->word == 0 && f->first == 0) { // SGIs are edges
-        return;
-    }
+    if (f->word == 0 && f->first == 0) { return 0; } // SGIs are edges
     for (unsigned i = 0; i < 16; i++) {
         uint32_t bit = 1u << (f->first + i);
         edge = (value >> (2 * i + 1) & 1) != 0 ? edge | bit : edge & ~bit;
     }
     uint32_t changed = edge ^ f->bank->edge;
     f->bank->edge = edge;
-    f->who = vgic_changed(f->vcpu, f->word, changed);
+    return changed;
 }
 
 // ---- the table --------------------------------------------------------------------------------------------
 
 struct row {
     uint32_t (*read)(struct field *f);
-    void (*write)(struct field *f, uint32_t value);
+    uint32_t (*write)(struct field *f, uint32_t value);
     uint8_t bits;  // of each interrupt
     bool bytes;    // byte accesses too
     uint16_t base; // offset of interrupt 0
@@ -170,22 +169,19 @@ static const struct row rows[0x1000 / 0x80] = {
 
 void vgic_bank_access(struct vcpu *vcpu, unsigned first, unsigned end, struct mmio_access *access) {
     const struct row *row = &rows[access->offset / 0x80 & (ARRAY_SIZE(rows) - 1)];
-    unsigned id;
-
-    if (row->read == NULL || !(access->size == 4 || (access->size == 1 && row->bytes))) {
-        access->value = 0;
-        return;
-    }
-    id = (unsigned)(access->offset - row->base) * 8 / row->bits;
+    unsigned id = row->read != NULL ? (unsigned)(access->offset - row->base) * 8 / row->bits : 0;
     struct field f = {.vcpu = vcpu, .word = id / 32, .first = id % 32, .bytes = access->size};
-    if (f.word < first || f.word >= end) {
+
+    if (row->read == NULL || !(access->size == 4 || (access->size == 1 && row->bytes)) || f.word < first ||
+        f.word >= end) {
         access->value = 0;
         return;
     }
     f.bank = vgic_bank(vcpu, f.word);
     unsigned long flags = spin_lock(&vcpu->vm->arch.vgic.lock);
     if (access->write) {
-        row->write(&f, (uint32_t)access->value);
+        uint32_t changed = row->write(&f, (uint32_t)access->value);
+        f.who |= vgic_changed(vcpu, f.word, changed);
     } else {
         access->value = row->read(&f);
     }
