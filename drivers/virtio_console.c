@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A virtio console with one port (virtio 1.2, 5.3) behind the MMIO transport, version 2 (4.2). Output is taken in slices
-// of a few hundred bytes: the first in the trap of the notification, the rest as a job, or when the VM's console ring
-// has room again. A queue that makes no sense puts the device into DEVICE_NEEDS_RESET, and that is all.
+// A virtio console with one port (virtio 1.2, 5.3) behind the MMIO transport, version 2 (4.2). The queues are worked on in
+// short steps, with interrupts open in between: a driver that notifies comes back with its access until there is nothing
+// left to do, in its own time. What the VM's console ring had no room for follows when it has. A queue that makes no
+// sense puts the device into DEVICE_NEEDS_RESET, and that is all.
 #include <libfdt.h>
 
 #include "drivers/virtio_queue.h"
@@ -10,7 +11,6 @@
 #include "kernel/console.h"
 #include "kernel/guest_fdt.h"
 #include "kernel/guest_mem.h"
-#include "kernel/job.h"
 #include "kernel/memory.h"
 #include "kernel/vm.h"
 
@@ -47,17 +47,17 @@ enum { INTERRUPT_USED = 1, INTERRUPT_CONFIG = 2 };
 enum { STATUS_DRIVER_OK = 4, STATUS_FEATURES_OK = 8, STATUS_NEEDS_RESET = 0x40 };
 enum { RECEIVE, TRANSMIT, QUEUES };
 
-// One slice, with interrupts masked: about 2,000 instructions.
-enum { SLICE_BYTES = 256, SLICE_DESCRIPTORS = 16 };
+// A step, with interrupts masked, takes about 600 instructions; so many go into a job's slice.
+enum { STEP_BYTES = 16, SLICE_STEPS = 8, INPUT_STEPS = 35 };
 
 struct virtio_console {
-    struct spinlock lock; // everything below but `job`
+    struct spinlock lock; // everything below
     struct vm *vm;
+    bool wake; // the console has not been told yet of what was sent
     uint32_t status, interrupts;
     uint32_t device_select, driver_select, queue_select;
     uint32_t driver_features[2];
     struct virtqueue queue[QUEUES];
-    struct job job; // takes output on
 };
 
 // ---- state ------------------------------------------------------------------------------------------------
@@ -72,14 +72,6 @@ static void needs_reset(struct virtio_console *dev) {
     raise_interrupt(dev, INTERRUPT_CONFIG);
 }
 
-static bool live(const struct virtio_console *dev, unsigned queue) {
-    return dev->queue[queue].ready && (dev->status & (STATUS_DRIVER_OK | STATUS_NEEDS_RESET)) == STATUS_DRIVER_OK;
-}
-
-static void returned(struct virtio_console *dev, unsigned queue) {
-    if (!virtq_quiet(dev->vm, &dev->queue[queue])) { raise_interrupt(dev, INTERRUPT_USED); }
-}
-
 static void reset(struct virtio_console *dev) {
     dev->status = 0;
     dev->interrupts = 0;
@@ -88,95 +80,92 @@ static void reset(struct virtio_console *dev) {
     for (unsigned i = 0; i < QUEUES; i++) { dev->queue[i] = (struct virtqueue){0}; }
 }
 
-// ---- output -----------------------------------------------------------------------------------------------
+// ---- queues -----------------------------------------------------------------------------------------------
 
-// OK: the step made progress; ERR_NOT_FOUND: no more to send; ERR_BUSY: the console is full; other: broken.
-static int transmit_step(struct virtio_console *dev, uint32_t *budget) {
-    struct virtqueue *q = &dev->queue[TRANSMIT];
-    struct virtq_buffer buffer;
-    char data[SLICE_BYTES];
-    bool done = false;
-    int status = virtq_peek(dev->vm, q, &buffer);
+// What is typed, on its way to the driver.
+struct input {
+    const char *data;
+    size_t size, taken;
+    bool last; // the last piece for this chain
+};
 
-    if (status != OK) { return status; }
-    uint32_t size = MIN(buffer.size, *budget);
-    if (buffer.writable) { return ERR_CORRUPT; }
-    status = guest_read(dev->vm, buffer.gpa, data, size);
-    if (status != OK) { return status; }
-    uint32_t taken = size == 0 ? 0 : (uint32_t)console_vm_write(dev->vm, CONSOLE_VIRTIO, data, size);
-    *budget -= taken;
-    status = virtq_advance(dev->vm, q, taken, &done);
-    if (done) { returned(dev, TRANSMIT); }
-    return status == OK && taken < size ? ERR_BUSY : status;
+// Waking the console's job is a step of its own.
+static bool tell_console(struct virtio_console *dev) {
+    bool wake = dev->wake;
+
+    if (wake) { console_wake(); }
+    dev->wake = false;
+    return wake;
 }
 
-// One slice. True: there may be more, and room for it.
-static bool transmit_slice(struct virtio_console *dev) {
-    uint32_t budget = SLICE_BYTES;
+// A full console ends the work: console_drained goes on with it.
+static int send(struct virtio_console *dev, struct virtqueue *q) {
+    uint32_t size = MIN(q->buffer.size, STEP_BYTES);
+    char data[STEP_BYTES];
 
-    if (!live(dev, TRANSMIT)) { return false; }
-    for (unsigned i = 0; i < SLICE_DESCRIPTORS && budget > 0; i++) {
-        int status = transmit_step(dev, &budget);
-        if (status == ERR_NOT_FOUND || status == ERR_BUSY) { return false; }
-        if (status != OK) {
-            needs_reset(dev);
-            return false;
-        }
+    if (q->buffer.writable) { return ERR_CORRUPT; }
+    int status = guest_read(dev->vm, q->buffer.gpa, data, size);
+    if (status != OK) { return status; }
+    uint32_t taken = (uint32_t)console_vm_put(dev->vm, CONSOLE_VIRTIO, data, size, &dev->wake);
+    virtq_done(q, taken);
+    if (taken == size) { return VIRTQ_MORE; }
+    tell_console(dev);
+    return VIRTQ_EMPTY;
+}
+
+// What was typed does not wait for a full buffer.
+static int fill(struct virtio_console *dev, struct virtqueue *q, struct input *input) {
+    uint32_t size = (uint32_t)MIN(input->size - input->taken, (size_t)q->buffer.size);
+
+    if (!q->buffer.writable) { return ERR_CORRUPT; }
+    int status = guest_write(dev->vm, q->buffer.gpa, input->data + input->taken, size);
+    if (status != OK) { return status; }
+    input->taken += size;
+    virtq_done(q, size);
+    if (input->last || input->taken == input->size) { q->state = VIRTQ_ENDED; }
+    return VIRTQ_MORE;
+}
+
+// One step of a queue's work, with the lock held: an event of the queue, or negative.
+static int work(struct virtio_console *dev, unsigned queue, struct input *input) {
+    struct virtqueue *q = &dev->queue[queue];
+
+    if (tell_console(dev)) { return VIRTQ_MORE; }
+    if (!q->ready || (dev->status & (STATUS_DRIVER_OK | STATUS_NEEDS_RESET)) != STATUS_DRIVER_OK) {
+        return VIRTQ_EMPTY;
     }
-    return true;
+    int event = virtq_step(dev->vm, q);
+    if (event == VIRTQ_BUFFER) { event = queue == TRANSMIT ? send(dev, q) : fill(dev, q, input); }
+    if (event == VIRTQ_RETURNED) { raise_interrupt(dev, INTERRUPT_USED); }
+    if (event < 0) { needs_reset(dev); }
+    return event;
 }
 
-static enum job_result transmit_job(struct job *job) {
-    struct virtio_console *dev = container_of(job, struct virtio_console, job);
+static int step(struct virtio_console *dev, unsigned queue, struct input *input) {
     unsigned long flags = spin_lock(&dev->lock);
-    bool more = transmit_slice(dev);
+    int event = work(dev, queue, input);
 
     spin_unlock(&dev->lock, flags);
-    return more ? JOB_AGAIN : JOB_DONE;
+    return event;
 }
 
-static void console_drained(void *device) {
-    struct virtio_console *dev = device;
+static bool console_drained(void *device) {
+    int event = VIRTQ_MORE;
 
-    job_submit(dev->vm->vcpus[0]->cpu, &dev->job);
+    for (unsigned i = 0; i < SLICE_STEPS && event > VIRTQ_EMPTY; i++) { event = step(device, TRANSMIT, NULL); }
+    return event > VIRTQ_EMPTY;
 }
 
-// ---- input ------------------------------------------------------------------------------------------------
-
-// Each call fills at most one chain for what was typed: `size` is small.
-static int receive(struct virtio_console *dev, const char *data, size_t size, size_t *taken) {
-    struct virtqueue *q = &dev->queue[RECEIVE];
-    struct virtq_buffer buffer;
-    bool done = false;
-
-    for (unsigned i = 0; i < SLICE_DESCRIPTORS && *taken < size && !done; i++) {
-        int status = virtq_peek(dev->vm, q, &buffer);
-        if (status == OK && !buffer.writable) { status = ERR_CORRUPT; }
-        if (status != OK) { return status; }
-        uint32_t count = (uint32_t)MIN(size - *taken, (size_t)MIN(buffer.size, SLICE_BYTES));
-        status = guest_write(dev->vm, buffer.gpa, data + *taken, count);
-        if (status != OK) { return status; }
-        *taken += count;
-        status = virtq_advance(dev->vm, q, count, &done);
-        if (status != OK) { return status; }
-    }
-    // What was typed must not wait for a full buffer.
-    int status = q->busy ? virtq_return(dev->vm, q) : OK;
-    returned(dev, RECEIVE);
-    return status;
-}
-
+// Fills at most one chain.
 static size_t console_input(void *device, const char *data, size_t size) {
-    struct virtio_console *dev = device;
-    unsigned long flags = spin_lock(&dev->lock);
-    size_t taken = 0;
+    struct input input = {.data = data, .size = size};
+    int event = VIRTQ_MORE;
 
-    if (size > 0 && live(dev, RECEIVE)) {
-        int status = receive(dev, data, size, &taken);
-        if (status != OK && status != ERR_NOT_FOUND) { needs_reset(dev); }
+    for (unsigned i = 0; i < INPUT_STEPS && event == VIRTQ_MORE; i++) {
+        input.last = i >= INPUT_STEPS - 3; // two more give the chain back
+        event = step(device, RECEIVE, &input);
     }
-    spin_unlock(&dev->lock, flags);
-    return taken;
+    return input.taken;
 }
 
 // ---- registers --------------------------------------------------------------------------------------------
@@ -228,10 +217,6 @@ static void write_queue(struct virtio_console *dev, uint64_t offset, uint32_t va
     }
 }
 
-static void write_notify(struct virtio_console *dev, uint32_t queue) {
-    if (queue == TRANSMIT && transmit_slice(dev)) { job_submit(dev->vm->vcpus[0]->cpu, &dev->job); }
-}
-
 static void write_register(struct virtio_console *dev, uint64_t offset, uint32_t value) {
     switch (offset) {
     case DEVICE_FEATURES_SEL: dev->device_select = value; break;
@@ -240,7 +225,6 @@ static void write_register(struct virtio_console *dev, uint64_t offset, uint32_t
         if (dev->driver_select < 2) { dev->driver_features[dev->driver_select] = value; }
         break;
     case QUEUE_SEL: dev->queue_select = value; break;
-    case QUEUE_NOTIFY: write_notify(dev, value); break;
     case INTERRUPT_ACK:
         dev->interrupts &= ~value;
         raise_interrupt(dev, 0);
@@ -262,19 +246,22 @@ static void write_register(struct virtio_console *dev, uint64_t offset, uint32_t
 
 static int virtio_access(struct vcpu *vcpu, void *device, struct mmio_access *access) {
     struct virtio_console *dev = device;
+    int status = OK;
 
     (void)vcpu;
     if (access->offset >= CONFIG || access->size != sizeof(uint32_t)) {
         return OK; // the configuration has no field without a feature: zero; other widths are not defined
     }
     unsigned long flags = spin_lock(&dev->lock);
-    if (access->write) {
-        write_register(dev, access->offset, (uint32_t)access->value);
-    } else {
+    if (!access->write) {
         access->value = read_register(dev, access->offset);
+    } else if (access->offset != QUEUE_NOTIFY) {
+        write_register(dev, access->offset, (uint32_t)access->value);
+    } else if (access->value == TRANSMIT && work(dev, TRANSMIT, NULL) > VIRTQ_EMPTY) {
+        status = ERR_BUSY;
     }
     spin_unlock(&dev->lock, flags);
-    return OK;
+    return status;
 }
 
 // ---- life -------------------------------------------------------------------------------------------------
@@ -293,7 +280,6 @@ static int virtio_create(struct vm *vm, void **state) {
     struct virtio_console *dev = memory_alloc(sizeof(*dev));
     if (dev == NULL) { return ERR_NO_MEMORY; }
     dev->vm = vm;
-    dev->job = (struct job){.run = transmit_job, .name = "virtio console"};
     *state = dev;
     console_vm_attach(vm, CONSOLE_VIRTIO, &(struct console_device){console_input, console_drained, dev});
     return mmio_add(&vm->mmio, &(struct mmio_region){.base = VIRTIO_CONSOLE_BASE,

@@ -27,95 +27,82 @@ int virtq_enable(struct virtqueue *q) {
         return ERR_INVALID;
     }
     q->ready = true;
-    q->busy = false;
+    q->state = VIRTQ_IDLE;
     q->next_avail = 0;
     q->next_used = 0;
     return OK;
 }
 
-// Takes the next chain that the driver offers.
 static int begin_chain(struct vm *vm, struct virtqueue *q) {
     struct virtq_ring ring;
-    uint16_t head;
     int status = guest_read(vm, q->avail, &ring, sizeof(ring));
 
     if (status != OK) { return status; }
     uint16_t offered = (uint16_t)(ring.index - q->next_avail);
-    if (offered == 0) { return ERR_NOT_FOUND; }
+    if (offered == 0) { return VIRTQ_EMPTY; }
     if (offered > q->size) { return ERR_CORRUPT; }
     arch_barrier_full(); // the index before the entry that it covers
-    gpa_t slot = q->avail + sizeof(ring) + q->next_avail % q->size * sizeof(head);
-    status = guest_read(vm, slot, &head, sizeof(head));
-    if (status == OK && head >= q->size) { status = ERR_CORRUPT; }
-    if (status == OK) {
-        q->busy = true;
-        q->head = q->at = head;
-        q->steps = 0;
-        q->offset = 0;
-        q->written = 0;
-        q->next_avail++;
-    }
-    return status;
+    gpa_t slot = q->avail + sizeof(ring) + q->next_avail % q->size * sizeof(q->head);
+    status = guest_read(vm, slot, &q->head, sizeof(q->head));
+    q->next_avail++;
+    q->next = q->head;
+    q->passed = 0;
+    q->written = 0;
+    q->state = VIRTQ_LINKED;
+    return status == OK ? VIRTQ_MORE : status;
 }
 
 // Indirect tables were not offered. The chain cannot be longer than the queue.
-static int read_desc(struct vm *vm, const struct virtqueue *q, struct virtq_desc *desc) {
-    int status = guest_read(vm, q->desc + q->at * sizeof(*desc), desc, sizeof(*desc));
-
-    if (status == OK &&
-        ((desc->flags & DESC_INDIRECT) != 0 || ((desc->flags & DESC_NEXT) != 0 && desc->next >= q->size) ||
-         desc->gpa + desc->size < desc->gpa)) {
-        status = ERR_CORRUPT;
-    }
-    return status;
-}
-
-int virtq_peek(struct vm *vm, struct virtqueue *q, struct virtq_buffer *out) {
+static int read_desc(struct vm *vm, struct virtqueue *q) {
     struct virtq_desc desc;
-    int status = q->busy ? OK : begin_chain(vm, q);
 
-    if (status == OK) { status = read_desc(vm, q, &desc); }
+    if (q->next >= q->size || q->passed++ == q->size) { return ERR_CORRUPT; }
+    int status = guest_read(vm, q->desc + q->next * sizeof(desc), &desc, sizeof(desc));
     if (status != OK) { return status; }
-    // The guest may have shortened it meanwhile.
-    uint32_t done = MIN(q->offset, desc.size);
-    *out = (struct virtq_buffer){desc.gpa + done, desc.size - done, (desc.flags & DESC_WRITE) != 0};
-    return OK;
+    if ((desc.flags & DESC_INDIRECT) != 0 || desc.gpa + desc.size < desc.gpa) { return ERR_CORRUPT; }
+    q->buffer = (struct virtq_buffer){desc.gpa, desc.size, (desc.flags & DESC_WRITE) != 0};
+    q->more = (desc.flags & DESC_NEXT) != 0;
+    q->next = desc.next;
+    q->state = VIRTQ_PIECE;
+    return VIRTQ_MORE;
 }
 
-int virtq_return(struct vm *vm, struct virtqueue *q) {
+static int return_chain(struct vm *vm, struct virtqueue *q) {
     struct virtq_used used = {q->head, q->written};
-    uint16_t index = (uint16_t)(q->next_used + 1);
     gpa_t slot = q->used + sizeof(struct virtq_ring) + q->next_used % q->size * sizeof(used);
     int status = guest_write(vm, slot, &used, sizeof(used));
 
-    if (status == OK) {
-        arch_barrier_full(); // the entry before the index that covers it
-        status = guest_write(vm, q->used + offsetof(struct virtq_ring, index), &index, sizeof(index));
-    }
-    q->next_used = index;
-    q->busy = false;
-    return status;
-}
-
-int virtq_advance(struct vm *vm, struct virtqueue *q, uint32_t size, bool *returned) {
-    struct virtq_desc desc;
-    int status = read_desc(vm, q, &desc);
-
     if (status != OK) { return status; }
-    q->offset += size;
-    if ((desc.flags & DESC_WRITE) != 0) { q->written += size; }
-    if (q->offset < desc.size) { return OK; }
-    if ((desc.flags & DESC_NEXT) == 0) {
-        *returned = true;
-        return virtq_return(vm, q);
-    }
-    q->at = desc.next;
-    q->offset = 0;
-    return ++q->steps < q->size ? OK : ERR_CORRUPT;
+    arch_barrier_full(); // the entry before the index that covers it
+    q->next_used++;
+    q->state = VIRTQ_BACK;
+    status = guest_write(vm, q->used + offsetof(struct virtq_ring, index), &q->next_used, sizeof(q->next_used));
+    arch_barrier_full(); // the index before the question below: the driver asks the other way round
+    return status == OK ? VIRTQ_MORE : status;
 }
 
-bool virtq_quiet(struct vm *vm, const struct virtqueue *q) {
+static int tell(struct vm *vm, struct virtqueue *q) {
     struct virtq_ring ring;
+    int status = guest_read(vm, q->avail, &ring, sizeof(ring));
 
-    return guest_read(vm, q->avail, &ring, sizeof(ring)) == OK && (ring.flags & AVAIL_NO_INTERRUPT) != 0;
+    q->state = VIRTQ_IDLE;
+    if (status != OK) { return status; }
+    return (ring.flags & AVAIL_NO_INTERRUPT) != 0 ? VIRTQ_RETURNED_QUIETLY : VIRTQ_RETURNED;
+}
+
+int virtq_step(struct vm *vm, struct virtqueue *q) {
+    switch (q->state) {
+    case VIRTQ_IDLE: return begin_chain(vm, q);
+    case VIRTQ_LINKED: return read_desc(vm, q);
+    case VIRTQ_ENDED: return return_chain(vm, q);
+    case VIRTQ_BACK: return tell(vm, q);
+    default: return VIRTQ_BUFFER;
+    }
+}
+
+void virtq_done(struct virtqueue *q, uint32_t size) {
+    q->buffer.gpa += size;
+    q->buffer.size -= size;
+    if (q->buffer.writable) { q->written += size; }
+    if (q->buffer.size == 0) { q->state = q->more ? VIRTQ_LINKED : VIRTQ_ENDED; }
 }

@@ -10,37 +10,50 @@ struct vm;
 
 enum { VIRTQ_MAX = 64 };
 
-struct virtqueue {
-    gpa_t desc, avail, used; // as the driver wrote them
-    uint32_t size;
-    bool ready;
-    uint16_t next_avail, next_used;
-    // The chain that is being worked on.
-    bool busy;
-    uint16_t head, at; // its first descriptor, and the current one
-    uint16_t steps;    // descriptors passed
-    uint32_t offset;   // done of the current one
-    uint32_t written;  // bytes that the device wrote to the chain
-};
-
-// A piece of guest memory of the current chain.
+// The rest of the current descriptor's memory.
 struct virtq_buffer {
     gpa_t gpa;
     uint32_t size;
     bool writable; // by the device
 };
 
+enum virtq_state {
+    VIRTQ_IDLE,
+    VIRTQ_LINKED, // the chain goes on with descriptor `next`
+    VIRTQ_PIECE,  // `buffer` waits to be used
+    VIRTQ_ENDED,  // the chain goes back with the next step, whatever is left of it
+    VIRTQ_BACK,   // the driver has it, and may have to be told
+};
+
+struct virtqueue {
+    gpa_t desc, avail, used; // as the driver wrote them
+    uint32_t size;
+    bool ready;
+    uint8_t state;
+    uint16_t next_avail, next_used;
+    // The chain that is being worked on.
+    bool more; // the current descriptor has a next one
+    uint16_t head, next;
+    uint16_t passed;  // descriptors read
+    uint32_t written; // bytes that the device wrote to the chain
+    struct virtq_buffer buffer;
+};
+
+// What a step has come to.
+enum virtq_event {
+    VIRTQ_EMPTY, // the driver has offered nothing more
+    VIRTQ_MORE,
+    VIRTQ_BUFFER, // queue.buffer is to be used, and virtq_done said
+    VIRTQ_RETURNED,
+    VIRTQ_RETURNED_QUIETLY, // the driver wants no interrupt for it
+};
+
 // Makes the queue live. ERR_INVALID: its size or alignment is not allowed.
 int virtq_enable(struct virtqueue *q);
-// The rest of the current descriptor, of the next chain when none is being worked on. ERR_NOT_FOUND: the driver has
-// offered nothing more; any other error: the queue is broken. At most one chain of one descriptor is read.
-int virtq_peek(struct vm *vm, struct virtqueue *q, struct virtq_buffer *out);
-// `size` bytes of what virtq_peek returned are done. At its end the chain's next descriptor follows, or the chain goes
-// back to the driver: then *returned is set. Negative: broken.
-int virtq_advance(struct vm *vm, struct virtqueue *q, uint32_t size, bool *returned);
-// Gives the chain back before its end.
-int virtq_return(struct vm *vm, struct virtqueue *q);
-// Does the driver want no interrupt for what is returned?
-bool virtq_quiet(struct vm *vm, const struct virtqueue *q);
+// Does a part of the queue's work: at most two accesses to the guest's memory, so that a handler can afford it. Returns
+// an event; negative: the queue is broken.
+int virtq_step(struct vm *vm, struct virtqueue *q);
+// `size` bytes of the buffer are done.
+void virtq_done(struct virtqueue *q, uint32_t size);
 
 #endif

@@ -166,7 +166,7 @@ static size_t vpl011_input(void *device, const char *data, size_t size) {
     return taken;
 }
 
-static void vpl011_drained(void *device) {
+static bool vpl011_drained(void *device) {
     struct vpl011 *uart = device;
     unsigned long flags = spin_lock(&uart->lock);
 
@@ -176,6 +176,7 @@ static void vpl011_drained(void *device) {
         update(uart);
     }
     spin_unlock(&uart->lock, flags);
+    return false;
 }
 
 // ---- life -------------------------------------------------------------------------------------------------

@@ -24,30 +24,38 @@ void console_wake(void) {
 
 // ---- producers --------------------------------------------------------------------------------------------
 
-// Returns what fitted; *urgent: the job has something to do now, or a quiet time to wait for.
+// Returns what fitted; *urgent: the job has something to do now, or a quiet time to wait for, that it does not know of yet.
 static size_t write_source(struct console_source *source, const char *data, size_t size, bool *urgent) {
     unsigned long flags = spin_lock(&source->ring.lock);
-    uint32_t lines = source->ring.lines_in;
-    bool empty = console_ring_used(&source->ring) == 0;
-    size_t taken;
+    uint32_t lines = source->ring.lines_in, taken, used;
 
     __atomic_store_n(&source->written_at, arch_clock(), __ATOMIC_RELAXED);
     taken = console_ring_put(&source->ring, data, size);
-    if (taken < size) { __atomic_store_n(&source->full, true, __ATOMIC_RELAXED); }
-    *urgent = empty || taken < size || source->ring.lines_in != lines ||
-              console_ring_used(&source->ring) >= CONSOLE_RING_SIZE / 2;
+    used = console_ring_used(&source->ring); // after that: the job may have emptied it meanwhile, and gone
+    *urgent = used <= taken || source->ring.lines_in != lines ||
+              (used >= CONSOLE_RING_SIZE / 2 && used - taken < CONSOLE_RING_SIZE / 2);
+    if (taken < size) { *urgent |= !__atomic_exchange_n(&source->full, true, __ATOMIC_SEQ_CST); }
     spin_unlock(&source->ring.lock, flags);
     return taken;
 }
 
-size_t console_vm_write(struct vm *vm, enum console_channel channel, const char *data, size_t size) {
-    bool urgent;
-    size_t taken;
+size_t console_vm_put(struct vm *vm, enum console_channel channel, const char *data, size_t size, bool *wake) {
+    size_t taken = 0;
 
-    if (size == 0) { return 0; }
-    taken = write_source(&console.sources[console_source_of(vm->id, channel)], data, size, &urgent);
-    __atomic_store_n(&console.spoke[vm->id], (uint8_t)channel, __ATOMIC_RELAXED);
-    if (urgent || __atomic_load_n(&console.in.focus, __ATOMIC_RELAXED) == vm->id) { console_wake(); }
+    *wake = false;
+    if (size > 0) {
+        taken = write_source(&console.sources[console_source_of(vm->id, channel)], data, size, wake);
+        __atomic_store_n(&console.spoke[vm->id], (uint8_t)channel, __ATOMIC_RELAXED);
+        *wake |= __atomic_load_n(&console.in.focus, __ATOMIC_RELAXED) == vm->id;
+    }
+    return taken;
+}
+
+size_t console_vm_write(struct vm *vm, enum console_channel channel, const char *data, size_t size) {
+    bool wake;
+    size_t taken = console_vm_put(vm, channel, data, size, &wake);
+
+    if (wake) { console_wake(); }
     return taken;
 }
 
@@ -67,10 +75,9 @@ void console_uart_interrupt(void) {
     console_wake();
 }
 
+// Of this ring, and of the log's, the job is the only producer: no lock, and interrupts stay open.
 void console_monitor_write(const char *text, size_t length) {
-    bool urgent; // the job is what runs this: it looks at the ring next
-
-    write_source(&console.sources[SOURCE_MONITOR], text, length, &urgent);
+    console_ring_put(&console.sources[SOURCE_MONITOR].ring, text, length);
 }
 
 size_t console_monitor_room(void) { return console_ring_room(&console.sources[SOURCE_MONITOR].ring); }
@@ -86,28 +93,30 @@ static void start(uint64_t now) {
 
 // True: there was something, and there may be more.
 static bool fetch_log(void) {
-    struct console_source *source = &console.sources[SOURCE_LOG];
+    struct console_ring *ring = &console.sources[SOURCE_LOG].ring;
     char chunk[LOG_CHUNK];
-    size_t size;
-    bool urgent;
 
-    if (console_ring_room(&source->ring) < sizeof(chunk)) { return false; }
-    size = log_read(&console.log_cursor, chunk, sizeof(chunk));
-    if (size > 0) { write_source(source, chunk, size, &urgent); }
-    return size > 0;
+    if (console_ring_room(ring) < sizeof(chunk)) { return false; }
+    return console_ring_put(ring, chunk, log_read(&console.log_cursor, chunk, sizeof(chunk))) > 0;
 }
 
 // Tells the devices that found their ring full that half of it is free. The flag goes first: a device that finds the
-// ring full again from here on sets it again.
-static void tell_drained(void) {
+// ring full again from here on sets it again. True: one has more to do.
+static bool tell_drained(void) {
+    bool again = false;
+
     for (unsigned i = SOURCE_VMS; i < console.source_count; i++) {
         struct console_source *source = &console.sources[i];
         if (__atomic_load_n(&source->full, __ATOMIC_RELAXED) &&
             console_ring_room(&source->ring) >= CONSOLE_RING_SIZE / 2) {
             __atomic_store_n(&source->full, false, __ATOMIC_SEQ_CST);
-            if (source->device.drained != NULL) { source->device.drained(source->device.device); }
+            if (source->device.drained != NULL && source->device.drained(source->device.device)) {
+                __atomic_store_n(&source->full, true, __ATOMIC_RELAXED);
+                again = true;
+            }
         }
     }
+    return again;
 }
 
 // Other output broke the line that the user is typing: once that is quiet it is shown again.
@@ -132,7 +141,7 @@ static enum job_result console_job(struct job *job) {
     progress.again |= monitor_step();
     progress.again |= fetch_log();
     console_output_step(now, &progress);
-    tell_drained();
+    progress.again |= tell_drained();
     if (!progress.again) { redraw_prompt(now, &progress); }
     job->wake_at = progress.wake_at;
     return progress.again ? JOB_AGAIN : JOB_SLEEP;

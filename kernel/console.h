@@ -29,6 +29,9 @@ enum console_channel { CONSOLE_UART, CONSOLE_VIRTIO, CONSOLE_CHANNELS };
 // Appends guest output; returns how many bytes were taken: less than `size` when the ring is full, the rest is offered
 // again by the device when console_drained() says so (nothing is lost). Handler context of the VM's VCPU.
 size_t console_vm_write(struct vm *vm, enum console_channel channel, const char *data, size_t size);
+// The same in two steps, for a device that counts its instructions: *wake says that console_wake is to follow.
+size_t console_vm_put(struct vm *vm, enum console_channel channel, const char *data, size_t size, bool *wake);
+void console_wake(void); // there is something for the job to do. Any context
 // Free bytes of the channel's ring.
 size_t console_vm_room(struct vm *vm, enum console_channel channel);
 
@@ -37,12 +40,11 @@ size_t console_vm_room(struct vm *vm, enum console_channel channel);
 struct console_device {
     size_t (*input)(void *device, const char *data,
                     size_t size);  // returns bytes taken; the rest waits
-    void (*drained)(void *device); // there is room again
+    bool (*drained)(void *device); // there is room again; true: it has more to do and wants to be called once more
     void *device;
 };
 void console_vm_attach(struct vm *vm, enum console_channel channel, const struct console_device *device);
 // The channel on which the guest last sent something gets the input.
-
 // Boot, after cpus_create and before vm_create_all, whose devices attach: rings for every VM, the job, the core that runs
 // it - the one with the least reserved utilisation, so that the console starves last - and the focus that the
 // description asks for. ERR_NO_MEMORY; ERR_NOT_FOUND: no UART.
@@ -50,7 +52,6 @@ int console_init(const struct system_desc *desc);
 // Handler: masks it at the device and wakes the job, which unmasks it no sooner than the description's distance (at
 // least 1 ms) later. Any core: the machine's interrupt need not be routed to the console's core.
 void console_uart_interrupt(void);
-void console_wake(void); // log.c: there is a new line. Any context
 
 // Panic: what the log still holds goes to the UART now, and every later line at once. The other cores are stopped.
 void console_panic_begin(void);

@@ -15,8 +15,8 @@ struct mmio_access {
     bool write;
 };
 
-// Handles one access by the current VCPU. Handler context. Returns OK, or a negative status: then the guest gets a
-// synchronous external abort.
+// Handles one access by the current VCPU. Handler context. Returns OK; ERR_BUSY: there is more to do than a handler may,
+// and the guest makes the same access again, interrupts first; else the guest gets a synchronous external abort.
 typedef int (*mmio_handler_t)(struct vcpu *vcpu, void *device, struct mmio_access *access);
 
 struct mmio_region {

@@ -102,8 +102,9 @@ void mmio_trap(struct vcpu *vcpu, uint64_t esr) {
     }
     struct mmio_access access = {.offset = gpa - region->base, .size = (uint8_t)size, .write = write};
     if (write && reg != REG_ZERO) { access.value = extended(regs->x[reg], size, 0); }
-    if (unlikely(region->handler(vcpu, region->device, &access) != OK)) {
-        refuse(vcpu, esr, false);
+    int status = region->handler(vcpu, region->device, &access);
+    if (unlikely(status != OK)) {
+        if (status != ERR_BUSY) { refuse(vcpu, esr, false); }
         return;
     }
     if (!write && reg != REG_ZERO) { regs->x[reg] = extended(access.value, size, esr); }

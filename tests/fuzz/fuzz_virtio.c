@@ -28,7 +28,7 @@ static void require(bool holds) {
 }
 
 // The queues lie where a guest would put them, so that a few bytes of input make a queue that works.
-enum { MAX_STEPS = 32, QUEUES = 2, QUEUE_BYTES = 0x1000, SIZE = 8, AVAIL = 0x400, USED = 0x800 };
+enum { MAX_STEPS = 32, MAX_ACCESSES = 70, QUEUES = 2, QUEUE_BYTES = 0x1000, SIZE = 8, AVAIL = 0x400, USED = 0x800 };
 static gpa_t queue_gpa(unsigned q) { return WORLD_RAM_GPA + QUEUE_BYTES * q; }
 
 // What both say of themselves goes through libfdt once, for the sake of whole files.
@@ -124,14 +124,24 @@ static void touch_register(struct input *in) {
     }
 }
 
+static bool drain(enum console_channel channel) {
+    bool more;
+
+    world.accesses = 0;
+    more = device_drained(channel);
+    require(world.accesses <= MAX_ACCESSES);
+    return more;
+}
+
 static void console_side(struct input *in) {
     static const char typed[300] = "what somebody types";
     enum console_channel channel = take(in, 1) & 1 ? CONSOLE_UART : CONSOLE_VIRTIO;
     size_t size = take(in, 2) % sizeof(typed);
 
-    require(device_input(channel, typed, size) <= size);
+    world.accesses = 0;
+    require(device_input(channel, typed, size) <= size && world.accesses <= MAX_ACCESSES);
     device_room(channel, (uint32_t)take(in, 2) % (CONSOLE_RING_SIZE + 1));
-    device_drained(channel);
+    drain(channel);
 }
 
 static void poke(struct input *in) {
@@ -140,28 +150,28 @@ static void poke(struct input *in) {
     guest_write(&world.vm, WORLD_RAM_GPA + offset, &value, 2);
 }
 
-static void run_jobs(struct input *in) {
-    for (uint64_t i = take(in, 1) % 64; i > 0 && host_cpu->thread.head != NULL; i--) { job_step(host_cpu); }
+static void drain_on(struct input *in) {
+    for (uint64_t i = take(in, 1) % 64; i > 0 && drain(CONSOLE_VIRTIO); i--) {}
 }
 
 static void uart_write(struct input *in) { device_write(VPL011_BASE, (uint32_t)take(in, 1)); }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static void (*const steps[])(struct input *) = {put_desc, offer,    touch_register, console_side,
-                                                    poke,     run_jobs, uart_write,     offer};
+                                                    poke,     drain_on, uart_write,     offer};
     struct input in = {data, data + size};
 
     start();
     if (take(&in, 1) & 1) { set_up(); }
     for (unsigned i = 0; in.at < in.end && i < MAX_STEPS; i++) {
         steps[take(&in, 1) % ARRAY_SIZE(steps)](&in);
-        require(!host_irqs_masked && host_cpu->timers.count == 0);
+        require(!host_irqs_masked && host_cpu->timers.count == 0 && world.most_accesses <= 2);
     }
     // Whatever was left over ends by itself.
     device_room(CONSOLE_VIRTIO, CONSOLE_RING_SIZE);
-    for (unsigned i = 0; host_cpu->thread.head != NULL; i++) {
+    for (unsigned i = 0; drain(CONSOLE_VIRTIO); i++) {
         require(i < 100000);
-        job_step(host_cpu);
+        device_room(CONSOLE_VIRTIO, CONSOLE_RING_SIZE);
     }
     return 0;
 }

@@ -21,6 +21,10 @@ static struct {
     void *state; // the device's
     bool level;  // of its interrupt
     unsigned line;
+    unsigned traps;    // that the last access took
+    unsigned accesses; // to the guest's memory, of the current trap
+    unsigned most_accesses;
+    bool window_open;
     struct console_source source[SOURCE_VMS + CONSOLE_CHANNELS];
     char ring[SOURCE_VMS + CONSOLE_CHANNELS][CONSOLE_RING_SIZE];
 } world;
@@ -29,6 +33,18 @@ void arch_vm_set_line(struct vm *vm, unsigned id, bool level) {
     (void)vm;
     world.line = id;
     world.level = level;
+}
+
+void *arch_window_map(unsigned slot, paddr_t pa) {
+    if (slot >= ARCH_WINDOW_SLOTS || world.window_open || pa % ARCH_WINDOW_SIZE != 0) { __builtin_trap(); }
+    world.window_open = true;
+    world.accesses++;
+    return model_ram(pa);
+}
+
+void arch_window_unmap(unsigned slot) {
+    (void)slot;
+    world.window_open = false;
 }
 
 static inline void device_world_init(const struct virtual_device *kind) {
@@ -57,13 +73,29 @@ static inline void device_world_init(const struct virtual_device *kind) {
 
 // ---- what the guest does ------------------------------------------------------------------------------------
 
-static inline uint64_t device_access(gpa_t gpa, unsigned size, bool write, uint64_t value) {
-    const struct mmio_region *region = mmio_find(&world.vm.mmio, gpa, size);
-    struct mmio_access access = {gpa - (region != NULL ? region->base : 0), write ? value : 0, (uint8_t)size, write};
+// One trap. ERR_BUSY: the guest comes back with the same access.
+static inline int device_trap(gpa_t gpa, struct mmio_access *access) {
+    const struct mmio_region *region = mmio_find(&world.vm.mmio, gpa, access->size);
+    int status;
 
+    if (region == NULL) { __builtin_trap(); }
+    access->offset = gpa - region->base;
+    world.accesses = 0;
     host_in_handler = true;
-    if (region == NULL || region->handler(&world.vcpu, region->device, &access) != OK) { __builtin_trap(); }
+    status = region->handler(&world.vcpu, region->device, access);
     host_in_handler = false;
+    world.most_accesses = MAX(world.most_accesses, world.accesses);
+    if (status != OK && status != ERR_BUSY) { __builtin_trap(); }
+    return status;
+}
+
+static inline uint64_t device_access(gpa_t gpa, unsigned size, bool write, uint64_t value) {
+    struct mmio_access access = {.value = write ? value : 0, .size = (uint8_t)size, .write = write};
+
+    world.traps = 1;
+    while (device_trap(gpa, &access) == ERR_BUSY) {
+        if (++world.traps > 1000000) { __builtin_trap(); }
+    }
     return access.value;
 }
 
@@ -99,10 +131,10 @@ static inline size_t device_input(enum console_channel channel, const char *data
     return device->input(device->device, data, size);
 }
 
-static inline void device_drained(enum console_channel channel) {
+static inline bool device_drained(enum console_channel channel) {
     const struct console_device *device = &device_source(channel)->device;
 
-    device->drained(device->device);
+    return device->drained(device->device);
 }
 
 #endif

@@ -130,7 +130,7 @@ static void nobody_writes_over_the_prefix(void **state) {
 }
 
 static unsigned drained;
-static void on_drained(void *device) { drained += *(unsigned *)device; }
+static bool on_drained(void *device) { return ++drained < *(unsigned *)device; }
 
 static void a_full_ring_loses_nothing(void **state) {
     static unsigned one = 1;
@@ -152,6 +152,20 @@ static void a_full_ring_loses_nothing(void **state) {
     run_console();
     assert_int_equal(drained, 1);
     assert_int_equal(uart.length, 64 * (64 + 1 + 8) + 8 + 7);
+}
+
+static void a_device_with_more_to_do_is_called_again(void **state) {
+    static unsigned times = 5;
+    static const struct console_device device = {.drained = on_drained, .device = &times};
+    char block[CONSOLE_RING_SIZE + 1];
+
+    (void)state;
+    drained = 0;
+    memset(block, '\n', sizeof(block));
+    console_vm_attach(&fake_vms[0], CONSOLE_UART, &device);
+    console_vm_write(&fake_vms[0], CONSOLE_UART, block, sizeof(block));
+    run_console();
+    assert_int_equal(drained, times);
 }
 
 static void a_full_fifo_makes_the_job_sleep(void **state) {
@@ -475,6 +489,7 @@ int main(void) {
         cmocka_unit_test_setup(an_unfinished_sequence_ends_with_its_line, set_up_quiet),
         cmocka_unit_test_setup(nobody_writes_over_the_prefix, set_up_quiet),
         cmocka_unit_test_setup(a_full_ring_loses_nothing, set_up_quiet),
+        cmocka_unit_test_setup(a_device_with_more_to_do_is_called_again, set_up_quiet),
         cmocka_unit_test_setup(a_full_fifo_makes_the_job_sleep, set_up_quiet),
         cmocka_unit_test(whatever_they_do_sources_never_mix),
         cmocka_unit_test_setup(a_long_message_is_cut, set_up_quiet),
