@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A byte ring with any number of producers, one after the other under its lock, and one consumer that takes none.
+// A byte ring with one consumer, which takes no lock, and producers that come one after the other: under its lock, or
+// because there is only one.
 #ifndef KERNEL_CONSOLE_RING_H
 #define KERNEL_CONSOLE_RING_H
 
@@ -28,7 +29,7 @@ static inline bool console_ring_has_line(const struct console_ring *ring) {
     return __atomic_load_n(&ring->lines_in, __ATOMIC_RELAXED) != ring->lines_out;
 }
 
-// Puts in what fits, with the lock held. The newlines are counted before the bytes show, so that the consumer never
+// Puts in what fits. Producer. The newlines are counted before the bytes show, so that the consumer never
 // takes out one that is not counted.
 static inline uint32_t console_ring_put(struct console_ring *ring, const char *data, size_t size) {
     uint32_t count = (uint32_t)MIN(size, (size_t)console_ring_room(ring));

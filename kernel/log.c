@@ -5,6 +5,7 @@
 #include "kernel/log.h"
 #include "kernel/console.h"
 #include "kernel/lock.h"
+#include "kernel/string.h"
 
 enum { LOG_SIZE = 4096 }; // a power of two
 
@@ -36,7 +37,10 @@ static void print_direct(void) {
 }
 
 static void append(const char *line, size_t length) {
-    for (size_t i = 0; i < length; i++) { ring.text[(ring.head + i) % LOG_SIZE] = line[i]; }
+    size_t at = ring.head % LOG_SIZE, first = MIN(length, LOG_SIZE - at);
+
+    memcpy(ring.text + at, line, first);
+    memcpy(ring.text, line + first, length - first);
     ring.head += length;
 }
 
@@ -59,25 +63,31 @@ void log_line(const char *format, ...) {
     if (wake) { console_wake(); }
 }
 
-static void skip_overwritten(uint64_t *cursor) {
-    if (ring.head - *cursor <= LOG_SIZE) { return; }
-    *cursor = ring.head - LOG_SIZE;
-    while (text_at(*cursor) != '\n') { // the rest of a line whose beginning is gone
-        (*cursor)++;
-    }
-    (*cursor)++;
+// Copies what stands at the cursor, whole lines or not. True: some of it is overwritten, and the copy begins later.
+static bool copy_out(uint64_t *cursor, char *out, size_t *size) {
+    unsigned long flags = spin_lock(&ring.lock);
+    bool lost = ring.head - *cursor > LOG_SIZE;
+
+    if (lost) { *cursor = ring.head - LOG_SIZE; }
+    *size = MIN(*size, (size_t)(ring.head - *cursor));
+    size_t at = *cursor % LOG_SIZE, first = MIN(*size, LOG_SIZE - at);
+    memcpy(out, ring.text + at, first);
+    memcpy(out + first, ring.text, *size - first);
+    spin_unlock(&ring.lock, flags);
+    return lost;
 }
 
 size_t log_read(uint64_t *cursor, char *out, size_t size) {
-    size_t taken = 0;
-    unsigned long flags = spin_lock(&ring.lock);
+    size_t length = size, taken = 0;
 
-    skip_overwritten(cursor);
-    for (size_t i = 0; i < size && *cursor + i != ring.head; i++) {
-        out[i] = text_at(*cursor + i);
+    while (copy_out(cursor, out, &length)) { // it begins in a line whose beginning is gone
+        const char *end = memchr(out, '\n', length);
+        *cursor += end != NULL ? (size_t)(end - out) + 1 : length;
+        length = size;
+    }
+    for (size_t i = 0; i < length; i++) {
         if (out[i] == '\n') { taken = i + 1; }
     }
-    spin_unlock(&ring.lock, flags);
     *cursor += taken;
     return taken;
 }
