@@ -13,7 +13,7 @@
 #include "kernel/string.h"
 #include "kernel/sysdesc.h"
 
-enum { REDRAW_MS = 100, LOG_CHUNK = 256, RX_DISTANCE_MS = 1 };
+enum { REDRAW_MS = 100, RX_DISTANCE_MS = 1 };
 
 const struct uart_ops *console_uart;
 struct console console;
@@ -94,7 +94,7 @@ static void start(uint64_t now) {
 // True: there was something, and there may be more.
 static bool fetch_log(void) {
     struct console_ring *ring = &console.sources[SOURCE_LOG].ring;
-    char chunk[LOG_CHUNK];
+    char chunk[LOG_LINE_MAX];
 
     if (console_ring_room(ring) < sizeof(chunk)) { return false; }
     return console_ring_put(ring, chunk, log_read(&console.log_cursor, chunk, sizeof(chunk))) > 0;
@@ -204,7 +204,6 @@ int console_init(const struct system_desc *desc) {
     console.job = (struct job){.run = console_job, .name = "console"};
     console.cpu = least_used_core(desc);
     arch_irq_claim(console_uart->irq, cpus[desc->console_core]);
-    console_wake();
     return OK;
 }
 

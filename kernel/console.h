@@ -47,7 +47,8 @@ void console_vm_attach(struct vm *vm, enum console_channel channel, const struct
 // The channel on which the guest last sent something gets the input.
 // Boot, after cpus_create and before vm_create_all, whose devices attach: rings for every VM, the job, the core that runs
 // it - the one with the least reserved utilisation, so that the console starves last - and the focus that the
-// description asks for. ERR_NO_MEMORY; ERR_NOT_FOUND: no UART.
+// description asks for. The first console_wake starts the job: until then the log goes straight to the UART.
+// ERR_NO_MEMORY; ERR_NOT_FOUND: no UART.
 int console_init(const struct system_desc *desc);
 // Handler: masks it at the device and wakes the job, which unmasks it no sooner than the description's distance (at
 // least 1 ms) later. Any core: the machine's interrupt need not be routed to the console's core.

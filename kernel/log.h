@@ -10,7 +10,7 @@
 
 // printf-like, with: %s %c %d %u %x %lu %ld %lx %llu %lld %llx %zu %p %%, width, '-', '0', precision for %s.
 // A line is cut at LOG_LINE_MAX - 1 characters. Any context.
-enum { LOG_LINE_MAX = 192 };
+enum { LOG_LINE_MAX = 384 };
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 // The last lines, for the console job and the monitor. Copies whole lines, each with its newline, from `*cursor` on, as

@@ -78,6 +78,7 @@ void kernel_main(paddr_t fdt) {
         give_up("the system cannot be built");
     }
     report_system(board, desc, &times);
+    console_wake(); // now, so that nothing comes between the report's lines
     boot_cpu.online = true;
     start_vms();
     times.started = arch_clock();

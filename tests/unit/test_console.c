@@ -262,6 +262,9 @@ static void the_log_goes_straight_until_the_job_runs(void **state) {
     forget_output();
     log_line("%s %d", "early", 1);
     assert_string_equal(uart.text, "[takt] early 1\r\n");
+    assert_null(console.cpu->thread.head); // no sooner than boot says so
+    console_wake();
+    assert_ptr_equal(console.cpu->thread.head, &console.job);
     run_console();
     forget_output();
     log_line("later");
@@ -271,7 +274,7 @@ static void the_log_goes_straight_until_the_job_runs(void **state) {
 }
 
 static void a_long_message_is_cut(void **state) {
-    char text[300];
+    char text[LOG_LINE_MAX + 100];
 
     (void)state;
     memset(text, 'm', sizeof(text) - 1);
