@@ -14,9 +14,10 @@ unsigned vm_count;
 
 #define VM_BLOCK (2ul << 20) // guest memory is aligned so that stage 2 can use blocks of this size
 
+// How the log begins with it; a guest's own end says all in its reason.
 static const char *const end_names[] = {
-    [VM_END_NONE] = "none",   [VM_END_OFF] = "powered off", [VM_END_RESET] = "reset",
-    [VM_END_FAULT] = "fault", [VM_END_STOP] = "stopped",    [VM_END_RESTART] = "restarted",
+    [VM_END_NONE] = "",         [VM_END_OFF] = "",          [VM_END_RESET] = "",
+    [VM_END_FAULT] = "fault: ", [VM_END_STOP] = "stopped ", [VM_END_RESTART] = "restarted ",
 };
 
 // ---- creation ---------------------------------------------------------------------------------------------
@@ -170,7 +171,7 @@ static void set_state(struct vm *vm, enum vm_state state) {
 static void stop_as_asked(struct vm *vm) {
     vm->end = VM_END_STOP;
     format_string(vm->reason, sizeof(vm->reason), by_operator);
-    log_line("%s: %s: %s", vm->name, end_names[vm->end], vm->reason);
+    log_line("%s: %s%s", vm->name, end_names[vm->end], vm->reason);
     set_state(vm, VM_STOPPED);
 }
 
@@ -210,7 +211,7 @@ static enum job_result job_loading(struct vm *vm) {
 static enum job_result job_stopping(struct vm *vm) {
     assign_release(vm);
     if (vm->end == VM_END_FAULT) { vm->stats.failures++; }
-    log_line("%s: %s: %s", vm->name, end_names[vm->end], vm->reason);
+    log_line("%s: %s%s", vm->name, end_names[vm->end], vm->reason);
     if (!boots_again(vm)) {
         if (vm->stop_asked && vm->end != VM_END_STOP) {
             stop_as_asked(vm);

@@ -20,7 +20,7 @@ def test_the_guest_of_writing_guests(takt):
     assert takt.check(system).returncode == 0
     with takt.boot(system) as console:
         console.seen_vm("hello", "hello from my own guest", 60)
-        console.seen(r"\[takt\] hello: powered off", 30)
+        console.seen(r"\[takt\] hello: the guest powered itself off", 30)
         console.monitor("start hello")
         console.expect_vm("hello", "hello from my own guest")
         assert console.quit() == 0
