@@ -32,9 +32,8 @@ enum virtio_mmio_offset {
     INTERRUPT_ACK = 0x064,
     STATUS = 0x070,
     QUEUE_DESC_LOW = 0x080,
-    QUEUE_DRIVER_LOW = 0x090,
-    QUEUE_DEVICE_LOW = 0x0a0,
-    QUEUE_HIGH = 4, // the upper half of the three above
+    QUEUE_STEP = 0x010, // then the driver's area, and the device's
+    QUEUE_HIGH = 4,     // the upper half of the three
     SHM_LEN_LOW = 0x0b0,
     SHM_BASE_HIGH = 0x0bc,
     CONFIG = 0x100,
@@ -199,9 +198,9 @@ static void write_status(struct virtio_console *dev, uint32_t value) {
     dev->status = (value & ~(uint32_t)STATUS_NEEDS_RESET) | (dev->status & STATUS_NEEDS_RESET);
 }
 
-static void write_queue(struct virtio_console *dev, uint64_t offset, uint32_t value) {
-    struct virtqueue *q = &dev->queue[dev->queue_select];
-    gpa_t *const address = offset < QUEUE_DRIVER_LOW ? &q->desc : offset < QUEUE_DEVICE_LOW ? &q->avail : &q->used;
+static void write_queue(struct virtio_console *dev, struct virtqueue *q, uint64_t offset, uint32_t value) {
+    gpa_t *const addresses[] = {&q->desc, &q->avail, &q->used};
+    uint64_t place = (offset - QUEUE_DESC_LOW) / QUEUE_STEP;
 
     if (offset == QUEUE_READY) {
         q->ready = false;
@@ -210,10 +209,9 @@ static void write_queue(struct virtio_console *dev, uint64_t offset, uint32_t va
         return; // a live queue does not change
     } else if (offset == QUEUE_NUM) {
         q->size = value;
-    } else if ((offset & QUEUE_HIGH) != 0) {
-        *address = (uint32_t)*address | (gpa_t)value << 32;
-    } else {
-        *address = (*address & ~(gpa_t)UINT32_MAX) | value;
+    } else if (place < ARRAY_SIZE(addresses) && offset % QUEUE_STEP <= QUEUE_HIGH) {
+        uint64_t shift = offset % QUEUE_STEP * 8;
+        *addresses[place] = (*addresses[place] & ~((gpa_t)UINT32_MAX << shift)) | (gpa_t)value << shift;
     }
 }
 
@@ -230,17 +228,8 @@ static void write_register(struct virtio_console *dev, uint64_t offset, uint32_t
         raise_interrupt(dev, 0);
         break;
     case STATUS: write_status(dev, value); break;
-    case QUEUE_NUM:
-    case QUEUE_READY:
-    case QUEUE_DESC_LOW:
-    case QUEUE_DESC_LOW + QUEUE_HIGH:
-    case QUEUE_DRIVER_LOW:
-    case QUEUE_DRIVER_LOW + QUEUE_HIGH:
-    case QUEUE_DEVICE_LOW:
-    case QUEUE_DEVICE_LOW + QUEUE_HIGH:
-        if (dev->queue_select < QUEUES) { write_queue(dev, offset, value); }
-        break;
-    default: break;
+    default:
+        if (dev->queue_select < QUEUES) { write_queue(dev, &dev->queue[dev->queue_select], offset, value); }
     }
 }
 

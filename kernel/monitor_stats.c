@@ -8,9 +8,9 @@
 #include "kernel/string.h"
 #include "kernel/vm.h"
 
-static unsigned long long to_ns(uint64_t ticks) { return clock_ticks_to_ns_up(&clock_rate, ticks); }
+static uint64_t to_ns(uint64_t ticks) { return clock_ticks_to_ns_up(&clock_rate, ticks); }
 
-static unsigned long long to_us(uint64_t ticks) { return to_ns(ticks) / 1000; }
+static uint64_t to_us(uint64_t ticks) { return to_ns(ticks) / 1000; }
 
 struct monitor_share monitor_share(uint64_t part, uint64_t whole) {
     struct monitor_share share;
@@ -21,8 +21,7 @@ struct monitor_share monitor_share(uint64_t part, uint64_t whole) {
         whole >>= 1;
     }
     permille = whole != 0 ? part * 1000 / whole : 0;
-    format_string(share.text, sizeof(share.text), "%llu.%llu%%", (unsigned long long)(permille / 10),
-                  (unsigned long long)(permille % 10));
+    format_string(share.text, sizeof(share.text), "%lu.%lu%%", (permille / 10), (permille % 10));
     return share;
 }
 
@@ -81,11 +80,10 @@ static void print_core(struct cpu *cpu) {
     char owned_by[MAX_NAME + 4];
 
     owner(cpu, owned_by, sizeof(owned_by));
-    monitor_print("%4u %8s %6s %9s %6s %12llu %13llu %9llu %9llu %4llu %s\n", cpu->id, promised(cpu).text,
+    monitor_print("%4u %8s %6s %9s %6s %12lu %13lu %9lu %9lu %4lu %s\n", cpu->id, promised(cpu).text,
                   share_since(&monitor->core_seen[cpu->id], now, used).text, monitor_share(used, age).text,
                   monitor_share(idle, age).text, to_us(cpu->stats.irq_ticks), to_ns(cpu->stats.masked_max),
-                  (unsigned long long)cpu->stats.switches, (unsigned long long)cpu->stats.ipis_sent,
-                  (unsigned long long)cpu->stats.distortions, owned_by);
+                  cpu->stats.switches, cpu->stats.ipis_sent, cpu->stats.distortions, owned_by);
 }
 
 bool monitor_row_cpus(unsigned row) {
@@ -131,10 +129,10 @@ static void print_vcpu(const struct vcpu *vcpu) {
     struct monitor_seen *seen = &monitor->vcpu_seen[vcpu->vm->id][vcpu->index];
     uint64_t now = arch_clock(), used = used_ticks(vcpu, now);
 
-    monitor_print("%-23s %4u %4u %-5s %9u %9u %11u %6u %6s %9llu %9llu %6llu %8llu\n", vcpu->vm->name, vcpu->index,
+    monitor_print("%-23s %4u %4u %-5s %9u %9u %11u %6u %6s %9lu %9lu %6lu %8lu\n", vcpu->vm->name, vcpu->index,
                   vcpu->cpu->id, vcpu_state(vcpu), desc->budget_us, desc->period_us, desc->deadline_us, desc->weight,
-                  share_since(seen, now, used).text, to_us(used) / 1000, (unsigned long long)stats->exhaustions,
-                  (unsigned long long)stats->misses[SCHED_MISS_DISPATCH], (unsigned long long)platform_misses(vcpu));
+                  share_since(seen, now, used).text, to_us(used) / 1000, stats->exhaustions,
+                  stats->misses[SCHED_MISS_DISPATCH], platform_misses(vcpu));
 }
 
 bool monitor_row_vcpus(unsigned row) {
@@ -154,22 +152,21 @@ bool monitor_row_timers(unsigned row) {
         const struct vcpu *vcpu = monitor_vcpu(row - 1);
         const struct histogram *h = &vcpu->stats.lateness;
         uint64_t count = h->count;
-        monitor_print("%-23s %4u %9llu %10llu %10llu %10llu %10llu\n", vcpu->vm->name, vcpu->index,
-                      (unsigned long long)count, to_ns(h->min), to_ns(count != 0 ? h->sum / count : 0),
-                      to_ns(histogram_quantile(h, 990)), to_ns(h->max));
+        monitor_print("%-23s %4u %9lu %10lu %10lu %10lu %10lu\n", vcpu->vm->name, vcpu->index, count, to_ns(h->min),
+                      to_ns(count != 0 ? h->sum / count : 0), to_ns(histogram_quantile(h, 990)), to_ns(h->max));
     }
     return monitor_vcpu(row) != NULL;
 }
 
 static void print_total_misses(void) {
-    unsigned long long own = 0, platform = 0;
+    uint64_t own = 0, platform = 0;
     const struct vcpu *vcpu;
 
     for (unsigned i = 0; (vcpu = monitor_vcpu(i)) != NULL; i++) {
         own += vcpu->entity.stats.misses[SCHED_MISS_DISPATCH];
         platform += platform_misses(vcpu);
     }
-    monitor_print("misses: %llu own, %llu platform\n", own, platform);
+    monitor_print("misses: %lu own, %lu platform\n", own, platform);
 }
 
 // Own: nothing but the hypervisor or the admission can have caused it. Platform: the machine lost time before.
@@ -185,10 +182,8 @@ bool monitor_row_misses(unsigned row) {
         return false;
     }
     if (vcpu->entity.class == SCHED_RESERVED) {
-        monitor_print("%-23s %4u %11llu %8llu %8llu\n", vcpu->vm->name, vcpu->index,
-                      (unsigned long long)vcpu->entity.stats.activations,
-                      (unsigned long long)vcpu->entity.stats.misses[SCHED_MISS_DISPATCH],
-                      (unsigned long long)platform_misses(vcpu));
+        monitor_print("%-23s %4u %11lu %8lu %8lu\n", vcpu->vm->name, vcpu->index, vcpu->entity.stats.activations,
+                      vcpu->entity.stats.misses[SCHED_MISS_DISPATCH], platform_misses(vcpu));
     }
     return true;
 }
@@ -196,7 +191,7 @@ bool monitor_row_misses(unsigned row) {
 // One reason of one VM in a row, when there were any.
 bool monitor_row_exits(unsigned row) {
     unsigned vm = (row - 1) / EXIT_REASONS, reason = (row - 1) % EXIT_REASONS;
-    unsigned long long count = 0;
+    uint64_t count = 0;
 
     if (row == 0) {
         monitor_print("vm                      reason           count\n");
@@ -204,7 +199,7 @@ bool monitor_row_exits(unsigned row) {
     }
     for (unsigned i = 0; i < vms[vm]->vcpu_count; i++) { count += vms[vm]->vcpus[i]->stats.exits[reason]; }
     if (count > 0 && (monitor->word_count < 2 || strcmp(monitor->words[1], vms[vm]->name) == 0)) {
-        monitor_print("%-23s %-11s %10llu\n", vms[vm]->name, exit_reason_names[reason], count);
+        monitor_print("%-23s %-11s %10lu\n", vms[vm]->name, exit_reason_names[reason], count);
     }
     return row < vm_count * EXIT_REASONS;
 }

@@ -40,9 +40,8 @@ bool monitor_row_vms(unsigned row) {
     flags = spin_lock(&vm->lock);
     memcpy(reason, vm->reason, sizeof(reason));
     spin_unlock(&vm->lock, flags);
-    monitor_print("%2u %-23s %-8s %6llu %8u %5u %10llu %s\n", row, vm->name, state_name(vm),
-                  (unsigned long long)vm->stats.starts, vm->restarts, vm->vcpu_count,
-                  (unsigned long long)memory_mib(vm), reason[0] != '\0' ? reason : "-");
+    monitor_print("%2u %-23s %-8s %6lu %8u %5u %10lu %s\n", row, vm->name, state_name(vm), vm->stats.starts,
+                  vm->restarts, vm->vcpu_count, memory_mib(vm), reason[0] != '\0' ? reason : "-");
     return row < vm_count;
 }
 

@@ -17,8 +17,7 @@ struct decimal {
 static struct decimal thousandths(uint64_t value) {
     struct decimal d;
 
-    format_string(d.text, sizeof(d.text), "%llu.%03llu", (unsigned long long)(value / 1000),
-                  (unsigned long long)(value % 1000));
+    format_string(d.text, sizeof(d.text), "%lu.%03lu", (value / 1000), (value % 1000));
     return d;
 }
 
@@ -27,14 +26,12 @@ static struct decimal ticks_to_us(uint64_t ticks) { return thousandths(clock_tic
 static struct decimal percent(uint64_t permille) {
     struct decimal d;
 
-    format_string(d.text, sizeof(d.text), "%llu.%llu%%", (unsigned long long)(permille / 10),
-                  (unsigned long long)(permille % 10));
+    format_string(d.text, sizeof(d.text), "%lu.%lu%%", (permille / 10), (permille % 10));
     return d;
 }
 
 static void print_range(const char *what, uint64_t base, uint64_t size, const char *end) {
-    log_line("  %-23s 0x%010llx..0x%010llx %7llu KiB%s", what, (unsigned long long)base,
-             (unsigned long long)(base + size - 1), (unsigned long long)(size >> 10), end);
+    log_line("  %-23s 0x%010lx..0x%010lx %7lu KiB%s", what, base, (base + size - 1), (size >> 10), end);
 }
 
 // ---- memory -----------------------------------------------------------------------------------------------
@@ -44,7 +41,7 @@ static void report_guest_memory(const struct vm *vm) {
 
     for (unsigned i = 0; i < vm->memory_count; i++) {
         const struct vm_memory *m = &vm->memory[i];
-        format_string(end, sizeof(end), ", seen at 0x%llx", (unsigned long long)m->gpa);
+        format_string(end, sizeof(end), ", seen at 0x%lx", m->gpa);
         print_range(vm->name, m->pa, m->size, end);
     }
 }
@@ -53,9 +50,8 @@ static void report_memory(const struct board *board) {
     struct memory_report report;
 
     memory_report(&report);
-    log_line("memory: %llu MiB; %llu KiB hypervisor, %llu MiB guests, %llu MiB free",
-             (unsigned long long)(report.total >> 20), (unsigned long long)(report.hypervisor >> 10),
-             (unsigned long long)(report.guests >> 20), (unsigned long long)(report.free >> 20));
+    log_line("memory: %lu MiB; %lu KiB hypervisor, %lu MiB guests, %lu MiB free", (report.total >> 20),
+             (report.hypervisor >> 10), (report.guests >> 20), (report.free >> 20));
     for (unsigned i = 0; i < board->memory_count; i++) {
         print_range("board", board->memory[i].base, board->memory[i].size, "");
     }
@@ -76,9 +72,9 @@ static void report_vcpu(const struct system_desc *desc, const struct vm_desc *vm
         log_line("%4u %-23s %4u  best effort, weight %u%s", vcpu->placed, vm->name, index, vcpu->weight, owns);
         return;
     }
-    log_line("%4u %-23s %4u %11s %9u %9u %11u %11llu%s", vcpu->placed, vm->name, index,
+    log_line("%4u %-23s %4u %11s %9u %9u %11u %11lu%s", vcpu->placed, vm->name, index,
              percent(vcpu->budget_us * 1000ull / vcpu->period_us).text, vcpu->budget_us, vcpu->period_us,
-             vcpu->deadline_us, (unsigned long long)sysdesc_blackout_us(vcpu), owns);
+             vcpu->deadline_us, sysdesc_blackout_us(vcpu), owns);
 }
 
 static void report_core(const struct system_desc *desc, unsigned core) {
@@ -121,8 +117,8 @@ static void warn(const struct board *board, const struct system_desc *desc) {
 }
 
 void report_system(const struct board *board, const struct system_desc *desc, const struct boot_times *times) {
-    log_line("Takt on %s: %u cores, counter %llu Hz, system %s", board->model, board->cpu_count,
-             (unsigned long long)clock_rate.hz, desc->source);
+    log_line("Takt on %s: %u cores, counter %lu Hz, system %s", board->model, board->cpu_count, clock_rate.hz,
+             desc->source);
     log_line("boot: system checked after %s us, of which hashing took %s us",
              ticks_to_us(times->checked - times->entered).text, ticks_to_us(times->hashing).text);
     report_memory(board);
