@@ -11,7 +11,7 @@ import takt_console
 
 LATENESS = r"count (\d+) lateness ns min (\d+) mean (\d+) p99 (\d+) max (\d+)"
 # Beside a neighbour that computes, and beside one that makes the hypervisor work as long as it can in one piece:
-# filling list registers with everything pending, following a chain of virtio buffers.
+# filling list registers with everything pending.
 LATEST_NS = 1700
 LATEST_BESIDE_ATTACKS_NS = 8000
 BATCHES = 3
@@ -57,6 +57,14 @@ def test_everything_that_a_guest_survives(takt):
             assert re.search(rf"\[h\] hostile: {name} (survived|skipped)", console.text), name
         assert console.vm_reaches("h", "off").reason == "the guest powered itself off"
         assert_on_time(console, LATEST_BESIDE_ATTACKS_NS)
+
+
+@pytest.mark.parametrize("attack", ("virtio-queues-outside", "virtio-buffers", "virtio-chains"))
+def test_no_queue_of_a_neighbour_delays(takt, attack):
+    description = takt.write("queues.dts", libtakt.system(probe(takt), hostile(takt, "h", f"{attack} repeat=2000")))
+    with takt.boot(description, 300, icount=True, cores=1) as console:
+        console.expect_vm("h", "done", 200)
+        assert_on_time(console)
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
