@@ -138,8 +138,7 @@ static enum job_result console_job(struct job *job) {
 
     if (!console.started) { start(now); }
     console_input_step(now, &progress);
-    progress.again |= monitor_step();
-    progress.again |= fetch_log();
+    progress.again |= monitor_step() || fetch_log(); // in one slice the one or the other
     console_output_step(now, &progress);
     progress.again |= tell_drained();
     if (!progress.again) { redraw_prompt(now, &progress); }

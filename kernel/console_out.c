@@ -12,7 +12,7 @@
 #include "kernel/string.h"
 
 enum {
-    SLICE_CHARS = 96, // taken or sent in a slice: about 6,000 instructions
+    SLICE_CHARS = 48, // taken or sent in a slice: about 5,000 instructions
     TURN_CHARS = 256, // of a source that never ends its line, before others may cut in
     QUIET_MS = 20,    // then a line without end is shown as it is
     FIFO_MS = 1,      // till a full FIFO has room: 16 characters at 115,200 baud take 1.4 ms
