@@ -10,7 +10,8 @@ LIBFDT_SRC   := $(BUILD)/libfdt-src
 LIBFDT_FILES := fdt.c fdt_addresses.c fdt_empty_tree.c fdt_overlay.c fdt_ro.c fdt_rw.c fdt_strerror.c fdt_sw.c fdt_wip.c
 LIBFDT_INCLUDE := -isystem $(LIBFDT_SRC)
 # It uses strnlen, which <string.h> declares for POSIX only; without a declaration its result would be cut to an int.
-LIBFDT_CFLAGS  := -D_POSIX_C_SOURCE=200809L -w
+# FDT_ASSUME_LATEST: it sees only trees that tree_open() took, and those are of version 17.
+LIBFDT_CFLAGS  := -D_POSIX_C_SOURCE=200809L -DFDT_ASSUME_MASK=2 -w
 
 $(addprefix $(LIBFDT_SRC)/,$(LIBFDT_FILES)): | setup ;
 
