@@ -36,9 +36,9 @@ static const struct {
                  "give the full path of a node, as in /pl031@9010000"},
     [DISABLED] = {ERR_INVALID, "the node is disabled in the board's device tree",
                   "assign a device whose status is okay"},
-    [HYPERVISORS_OWN] = {ERR_DENIED, "the hypervisor drives this device itself",
-                         "remove it: interrupt controllers, timers, IOMMUs, firmware, CPUs and "
-                         "memory cannot be assigned"},
+    [HYPERVISORS_OWN] =
+        {ERR_DENIED, "the hypervisor drives this device itself",
+         "remove it: interrupt controllers, timers, IOMMUs, firmware, CPUs and memory cannot be assigned"},
     [CONSOLE] = {ERR_DENIED, "this is the hypervisor's console UART",
                  "assign another UART; the guest's own console is virtual"},
     [NO_PAGES] = {ERR_INVALID, "the node has no reg property", "assign a device that has MMIO"},
@@ -59,104 +59,69 @@ static const struct {
     [VIRTUAL_IRQ] = {ERR_DENIED, "its interrupt is that of a virtual device of the VM",
                      "assign a device without SPI 1 and 16"},
     [DMA_PROPERTY] = {ERR_DENIED,
-                      "the device does DMA (dmas, iommus or dma-coherent) and no IOMMU stands "
-                      "between it and memory",
+                      "the device does DMA (dmas, iommus or dma-coherent) and no IOMMU stands between it and memory",
                       "remove it, or accept that it can reach all memory: unprotected-dma"},
     [DMA_KNOWN] = {ERR_DENIED, "devices of this kind do DMA and no IOMMU stands between them and memory",
                    "remove it, or accept that it can reach all memory: unprotected-dma"},
-    [DMA_UNKNOWN] = {ERR_DENIED,
-                     "the device is not known to be free of DMA and no IOMMU stands between it "
-                     "and memory",
+    [DMA_UNKNOWN] = {ERR_DENIED, "the device is not known to be free of DMA and no IOMMU stands between it and memory",
                      "remove it, or, if you know that it does none, say unprotected-dma"},
 };
 
+// Lists of strings as a device tree has them, each string with its terminator.
 // What a hypervisor cannot give away, DMA or not.
-static const char *const own_compatibles[] = {
-    "arm,gic-v3",
-    "arm,cortex-a15-gic",
-    "arm,gic-400",
-    "arm,cortex-a7-gic",
-    "arm,gic-v3-its",
-    "arm,gic-v2m-frame",
-    "arm,psci",
-    "arm,psci-0.2",
-    "arm,psci-1.0",
-    "arm,armv8-timer",
-    "arm,smmu-v3",
-    "arm,smmu-v2",
-    "arm,armv7-timer",
-    "arm,armv7-timer-mem",
-    "arm,mmu-500",
-    "linaro,optee-tz",
-    NULL,
-};
+static const char own_compatibles[] =
+    "arm,gic-v3\0arm,cortex-a15-gic\0arm,gic-400\0arm,cortex-a7-gic\0arm,gic-v3-its\0arm,gic-v2m-frame\0"
+    "arm,psci\0arm,psci-0.2\0arm,psci-1.0\0arm,armv8-timer\0arm,armv7-timer\0arm,armv7-timer-mem\0"
+    "arm,smmu-v3\0arm,smmu-v2\0arm,mmu-500\0linaro,optee-tz";
 
-// What is on neither list is refused as unknown.
-static const char *const dma_compatibles[] = {
-    "qemu,fw-cfg-mmio",
-    "virtio,mmio",
-    "pci-host-ecam-generic",
-    "pci-host-cam-generic",
-    "arm,pl080",
-    "arm,pl330",
-    "arm,pl111",
-    "generic-ahci",
-    "generic-xhci",
-    "snps,dwc3",
-    "fsl,imx8mp-fec",
-    "fsl,imx8mp-usdhc",
-    "fsl,imx8mq-sdma",
-    NULL,
-};
-
+// What is on neither of these two is refused as unknown.
+static const char dma_compatibles[] =
+    "qemu,fw-cfg-mmio\0virtio,mmio\0pci-host-ecam-generic\0pci-host-cam-generic\0arm,pl080\0arm,pl330\0"
+    "arm,pl111\0generic-ahci\0generic-xhci\0snps,dwc3\0fsl,imx8mp-fec\0fsl,imx8mp-usdhc\0fsl,imx8mq-sdma";
 // Registers and an interrupt, no bus master; "arm,primecell" only says how to read the peripheral's id.
-static const char *const dma_free_compatibles[] = {
-    "arm,primecell", "arm,pl010",      "arm,pl011",      "arm,pl022",        "arm,pl031",     "arm,pl050",
-    "arm,pl061",     "arm,sp804",      "arm,sp805",      "arm,sbsa-uart",    "arm,sbsa-gwdt", "fsl,imx8mp-gpio",
-    "ns16550a",      "fsl,imx35-gpio", "fsl,imx8mp-wdt", "snps,dw-apb-uart", "ns16550",       NULL,
-};
+static const char dma_free_compatibles[] =
+    "arm,primecell\0arm,pl010\0arm,pl011\0arm,pl022\0arm,pl031\0arm,pl050\0arm,pl061\0arm,sp804\0arm,sp805\0"
+    "arm,sbsa-uart\0arm,sbsa-gwdt\0fsl,imx8mp-gpio\0fsl,imx35-gpio\0fsl,imx8mp-wdt\0snps,dw-apb-uart\0"
+    "ns16550a\0ns16550";
 
-static const char *const dma_properties[] = {
-    "dmas", "iommus", "dma-coherent", "dma-ranges", "iommu-map", "memory-region", NULL,
-};
+static const char dma_properties[] = "dmas\0iommus\0dma-coherent\0dma-ranges\0iommu-map\0memory-region\0";
 
-static bool listed(const char *name, const char *const *list) {
-    while (*list != NULL && strcmp(*list, name) != 0) { list++; }
-    return *list != NULL;
-}
+#define LIST(strings) strings, sizeof(strings)
 
-static bool compatible_with(const void *fdt, int node, const char *const *list) {
-    for (; *list != NULL; list++) {
-        if (fdt_node_check_compatible(fdt, node, *list) == 0) { return true; }
+// Are the names in the node's compatible on the list: every one of them, or any?
+static bool compatible(const void *fdt, int node, const char *list, size_t size, bool every) {
+    int length;
+    const char *name = fdt_getprop(fdt, node, "compatible", &length);
+    bool listed = false;
+    while (length > 0) {
+        const char *end = memchr(name, '\0', (size_t)length);
+        if (end == NULL) { return false; }
+        listed = tree_lists(list, (uint32_t)size, name);
+        if (listed != every) { return listed; }
+        length -= (int)(end + 1 - name);
+        name = end + 1;
     }
-    return false;
-}
-
-// The most specific name counts, so each of them must be known.
-static bool known_free_of_dma(const void *fdt, int node) {
-    int count = fdt_stringlist_count(fdt, node, "compatible");
-    for (int i = 0; i < count; i++) {
-        const char *name = fdt_stringlist_get(fdt, node, "compatible", i, NULL);
-        if (name == NULL || !listed(name, dma_free_compatibles)) { return false; }
-    }
-    return count > 0;
+    return listed;
 }
 
 static enum refusal check_dma(const void *fdt, int node) {
-    for (const char *const *name = dma_properties; *name != NULL; name++) {
-        if (fdt_getprop(fdt, node, *name, NULL) != NULL) { return DMA_PROPERTY; }
+    for (const char *name = dma_properties; *name != '\0'; name += strlen(name) + 1) {
+        if (fdt_getprop(fdt, node, name, NULL) != NULL) { return DMA_PROPERTY; }
     }
-    if (compatible_with(fdt, node, dma_compatibles)) { return DMA_KNOWN; }
-    return known_free_of_dma(fdt, node) ? ASSIGNABLE : DMA_UNKNOWN;
+    if (compatible(fdt, node, LIST(dma_compatibles), false)) { return DMA_KNOWN; }
+    // The most specific name counts, so each of them must be known.
+    return compatible(fdt, node, LIST(dma_free_compatibles), true) ? ASSIGNABLE : DMA_UNKNOWN;
 }
 
-static bool string_is(const void *fdt, int node, const char *property, const char *value) {
-    return fdt_stringlist_search(fdt, node, property, value) == 0;
+static bool says(const void *fdt, int node, const char *property, const char *value) {
+    int length;
+    const void *data = fdt_getprop(fdt, node, property, &length);
+    return data != NULL && tree_lists(data, (uint32_t)length, value);
 }
 
 static bool enabled(const void *fdt, int node) {
-    return fdt_getprop(fdt, node, "status", NULL) == NULL || string_is(fdt, node, "status", "okay") ||
-           string_is(fdt, node, "status", "ok");
+    return fdt_getprop(fdt, node, "status", NULL) == NULL || says(fdt, node, "status", "okay") ||
+           says(fdt, node, "status", "ok");
 }
 
 // The node itself and everything above it.
@@ -168,8 +133,8 @@ static bool enabled_to_the_root(const void *fdt, int node) {
 enum { MAX_NODE_RANGES = 64, MAX_NODE_IRQS = 1024 };
 
 static enum refusal check_owner(const void *fdt, int node) {
-    if (compatible_with(fdt, node, own_compatibles) || fdt_getprop(fdt, node, "#iommu-cells", NULL) != NULL ||
-        string_is(fdt, node, "device_type", "memory") || string_is(fdt, node, "device_type", "cpu")) {
+    if (compatible(fdt, node, LIST(own_compatibles), false) || fdt_getprop(fdt, node, "#iommu-cells", NULL) != NULL ||
+        says(fdt, node, "device_type", "memory") || says(fdt, node, "device_type", "cpu")) {
         return HYPERVISORS_OWN;
     }
     return node == board_console(fdt) ? CONSOLE : ASSIGNABLE;
@@ -201,17 +166,15 @@ static enum refusal add_pages(struct device_desc *out, const struct range *reg) 
 }
 
 static enum refusal read_pages(const void *fdt, int node, struct device_desc *out) {
-    int length;
-    int parent = tree_find_parent(fdt, node);
-    if (parent < 0 || fdt_getprop(fdt, node, "reg", &length) == NULL) { return NO_PAGES; }
-    int cells = fdt_address_cells(fdt, parent) + fdt_size_cells(fdt, parent);
-    int entries = cells > 0 ? length / (cells * (int)sizeof(fdt32_t)) : 0;
-    enum refusal refusal = entries > 0 ? ASSIGNABLE : NO_PAGES;
-    for (int i = 0; i < entries && refusal == ASSIGNABLE; i++) {
-        struct range reg;
-        refusal = board_reg(fdt, node, (unsigned)i, &reg) == OK ? add_pages(out, &reg) : BAD_PAGES;
+    enum refusal refusal = ASSIGNABLE;
+    struct range reg;
+    int status = OK;
+    unsigned i;
+    for (i = 0; refusal == ASSIGNABLE && (status = board_reg(fdt, node, i, &reg)) == OK; i++) {
+        refusal = add_pages(out, &reg);
     }
-    for (unsigned i = 0; i < out->page_count; i++) { out->guest_base[i] = out->pages[i].base; }
+    if (status != OK) { refusal = status != ERR_NOT_FOUND ? BAD_PAGES : i == 0 ? NO_PAGES : ASSIGNABLE; }
+    for (i = 0; i < out->page_count; i++) { out->guest_base[i] = out->pages[i].base; }
     return refusal;
 }
 

@@ -51,7 +51,7 @@ static int reg_entry(const struct bus *bus, const uint8_t *reg, uint32_t size, u
 
 // From addresses of `bus` to those of its parent (2.3.8): no ranges, no way up; empty ranges, the same addresses.
 static int translate(const struct bus *bus, const struct bus *parent, struct range *range) {
-    if (!bus->has_ranges || parent->address_cells > 2) { return ERR_NOT_FOUND; }
+    if (!bus->has_ranges || parent->address_cells > 2) { return ERR_RANGE; }
     if (bus->ranges_size == 0) { return OK; }
     uint32_t entry = (bus->address_cells + parent->address_cells + bus->size_cells) * CELL;
     for (uint32_t at = 0; bus->ranges_size - at >= entry; at += entry) {
@@ -66,7 +66,7 @@ static int translate(const struct bus *bus, const struct bus *parent, struct ran
             return OK;
         }
     }
-    return ERR_NOT_FOUND;
+    return ERR_RANGE;
 }
 
 // `tree` has just entered the node; path[d] is the bus at depth d, path[0] above the root. A bus with cells out of range

@@ -32,7 +32,8 @@ struct board {
 // node and property and what to do, and returns a negative status. Pure: also runs on the host in takt-check.
 int board_parse(const void *fdt, struct board *board);
 
-// Reads entry `index` of the node's `reg` as (address, size), translated through `ranges` of its parents.
+// Reads entry `index` of the node's `reg` as (address, size), translated through `ranges` of its parents. ERR_NOT_FOUND:
+// there is no such entry; ERR_RANGE: its parents give it no place in the machine's addresses.
 int board_reg(const void *fdt, int node, unsigned index, struct range *out);
 
 // The first node that is compatible with any of the NULL-terminated list, or negative.

@@ -7,53 +7,24 @@
 #include "kernel/log.h"
 #include "kernel/string.h"
 #include "kernel/sysdesc.h"
+#include "kernel/tree.h"
 
 enum { STEM_MAX = 31, NODE_NAME_MAX = STEM_MAX + 17 }; // 31: Devicetree Specification, 2.2.1
 
 // Written anew, or pointing at nodes that the guest does not have.
-static const char *const left_out[] = {
-    "reg",
-    "interrupts",
-    "interrupt-parent",
-    "clocks",
-    "phandle",
-    "linux,phandle",
-    "status",
-    "secure-status",
-    "dmas",
-    "dma-names",
-    "iommus",
-    "iommu-map",
-    "resets",
-    "reset-names",
-    "power-domains",
-    "memory-region",
-    "assigned-clocks",
-    "assigned-clock-parents",
-    "assigned-clock-rates",
-    "pinctrl-names",
-    "interrupts-extended",
-    "ranges",
-    "dma-ranges",
-    "msi-parent",
-};
-static const char *const left_out_suffix[] = {"-supply", "-gpio", "-gpios"};
+static const char left_out[] =
+    "reg\0interrupts\0interrupts-extended\0interrupt-parent\0clocks\0assigned-clocks\0assigned-clock-parents\0"
+    "assigned-clock-rates\0phandle\0linux,phandle\0status\0secure-status\0dmas\0dma-names\0dma-ranges\0ranges\0"
+    "iommus\0iommu-map\0msi-parent\0resets\0reset-names\0power-domains\0memory-region\0pinctrl-names";
+static const char left_out_suffixes[] = "-supply\0-gpio\0-gpios";
 static const char pinctrl_prefix[] = "pinctrl-";
 
-static bool ends_with(const char *name, const char *suffix) {
-    size_t length = strlen(name), tail = strlen(suffix);
-
-    return length >= tail && strcmp(name + length - tail, suffix) == 0;
-}
-
 static bool is_copied(const char *name) {
-    for (unsigned i = 0; i < ARRAY_SIZE(left_out); i++) {
-        if (strcmp(name, left_out[i]) == 0) { return false; }
-    }
-    for (unsigned i = 0; i < ARRAY_SIZE(left_out_suffix); i++) {
-        if (ends_with(name, left_out_suffix[i])) { return false; }
-    }
-    return strncmp(name, pinctrl_prefix, sizeof(pinctrl_prefix) - 1) != 0;
+    const char *suffix = strrchr(name, '-');
+
+    return !tree_lists(left_out, sizeof(left_out), name) &&
+           (suffix == NULL || !tree_lists(left_out_suffixes, sizeof(left_out_suffixes), suffix)) &&
+           strncmp(name, pinctrl_prefix, sizeof(pinctrl_prefix) - 1) != 0;
 }
 
 static int copy_properties(void *fdt, int node, const void *board_fdt, int from) {

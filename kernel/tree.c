@@ -123,15 +123,13 @@ const char *tree_text(const struct tree *tree) {
     return tree->size != 0 && memchr(text, '\0', tree->size) == text + tree->size - 1 ? text : NULL;
 }
 
-bool tree_lists(const uint8_t *data, uint32_t size, const char *text) {
+bool tree_lists(const void *data, uint32_t size, const char *text) {
+    const char *string = data, *end = string + size;
     size_t length = strlen(text) + 1;
 
-    while (size >= length) {
-        if (memcmp(data, text, length) == 0) { return true; }
-        const uint8_t *end = memchr(data, '\0', size);
-        if (end == NULL) { return false; }
-        size -= (uint32_t)(end + 1 - data);
-        data = end + 1;
+    while (string != NULL && (size_t)(end - string) >= length && memcmp(string, text, length) != 0) {
+        string = memchr(string, '\0', (size_t)(end - string));
+        if (string != NULL) { string++; }
     }
-    return false;
+    return string != NULL && (size_t)(end - string) >= length;
 }

@@ -47,7 +47,7 @@ bool tree_name_starts(const struct tree *tree, const char *prefix);
 // A property's value as a string: NULL unless it is terminated, with no terminator inside.
 const char *tree_text(const struct tree *tree);
 // Does a property that lists strings hold this one?
-bool tree_lists(const uint8_t *data, uint32_t size, const char *text);
+bool tree_lists(const void *data, uint32_t size, const char *text);
 
 // Big-endian cells; `p` is 4-byte aligned.
 static inline uint32_t tree_u32(const void *p) {
