@@ -13,6 +13,20 @@
 
 struct schema;
 
+struct vcpus_node {
+    uint32_t count, regs; // vcpu nodes, and the regs that they have
+    uint32_t unused;      // of properties that only dtc wants
+};
+struct vcpu_node { // until its reg says where it belongs
+    struct vcpu_desc desc;
+    uint32_t reg;
+};
+struct device_node { // until the policy has filled the rest
+    struct device_desc desc;
+    unsigned guest_count;
+    gpa_t guest_base[MAX_DEVICE_PAGES];
+};
+
 struct sysdesc_check {
     const struct board *board;
     uint64_t hz;
@@ -25,18 +39,11 @@ struct sysdesc_check {
     char remedy[160]; // written by sysdesc_remedy()
     // While the description is read:
     struct tree tree;
+    uint32_t seen; // when a node is over: bit i, it gave property i of its table
     struct vm_desc *vm;
-    struct { // a vcpu node, until its reg says where it belongs
-        struct vcpu_desc desc;
-        uint32_t reg;
-    } vcpu;
-    struct { // a device node, until the policy has filled the rest
-        struct device_desc desc;
-        unsigned guest_count;
-    } device;
-    uint32_t vcpus_seen; // by reg
-    uint32_t vcpus_nodes;
-    uint32_t unused; // of properties that only dtc wants
+    struct vcpus_node vcpus;
+    struct vcpu_node vcpu;
+    struct device_node device;
 };
 
 // One mistake at `property` (NULL: the node itself) of the current node.
@@ -65,9 +72,9 @@ void sysdesc_schema(struct sysdesc_check *c, const struct blob *tree, const stru
 // sysdesc_nodes.c
 extern const struct schema sysdesc_system_schema, sysdesc_board_schema;
 
-// sysdesc_guest.c. Called when a VM's node is complete; `given` says what the description gave.
-enum { VM_HAS_TYPE = 1, VM_HAS_LOAD = 2, VM_HAS_ENTRY = 4 };
-void sysdesc_guest(struct sysdesc_check *c, struct vm_desc *vm, unsigned given);
+// sysdesc_guest.c. Called when a VM's node is complete, and looks for these among c->seen.
+enum { VM_TYPE, VM_LOAD, VM_ENTRY };
+void sysdesc_guest(struct sysdesc_check *c, struct vm_desc *vm);
 // A device of c->vm, accepted by the policy: may this VM have it there? False: another one has it.
 bool sysdesc_device(struct sysdesc_check *c, const struct device_desc *device);
 

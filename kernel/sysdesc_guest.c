@@ -102,12 +102,12 @@ static bool has_linux_header(const struct blob *kernel) {
 
 // The file says where it wants to be: text_offset bytes above the start of memory, with image_size bytes for itself,
 // more than the file has. Kernels that leave image_size 0 (before 3.17) do not say how much they need.
-static uint64_t place_linux(struct sysdesc_check *c, struct vm_desc *vm, unsigned given) {
+static uint64_t place_linux(struct sysdesc_check *c, struct vm_desc *vm) {
     const uint8_t *header = vm->kernel.data;
     uint64_t size = load_le64(header + LINUX_IMAGE_SIZE);
 
-    if ((given & (VM_HAS_LOAD | VM_HAS_ENTRY)) != 0) {
-        sysdesc_mistake(c, (given & VM_HAS_LOAD) != 0 ? "load-address" : "entry-address",
+    if ((c->seen & (BIT(VM_LOAD) | BIT(VM_ENTRY))) != 0) {
+        sysdesc_mistake(c, (c->seen & BIT(VM_LOAD)) != 0 ? "load-address" : "entry-address",
                         "remove it, or add type = \"raw\"", "a Linux image says itself where it is loaded");
     }
     if (size == 0) {
@@ -120,16 +120,16 @@ static uint64_t place_linux(struct sysdesc_check *c, struct vm_desc *vm, unsigne
     return MAX(size, vm->kernel.size);
 }
 
-static uint64_t place_raw(struct sysdesc_check *c, struct vm_desc *vm, unsigned given) {
-    if ((given & VM_HAS_LOAD) == 0) {
+static uint64_t place_raw(struct sysdesc_check *c, struct vm_desc *vm) {
+    if ((c->seen & BIT(VM_LOAD)) == 0) {
         sysdesc_mistake(c, "load-address",
-                        (given & VM_HAS_TYPE) != 0
+                        (c->seen & BIT(VM_TYPE)) != 0
                             ? "say where the first byte goes"
                             : "name an uncompressed arm64 Image, or say where the raw binary goes",
-                        (given & VM_HAS_TYPE) != 0 ? "is missing" : "is missing, and kernel is no Linux image");
+                        (c->seen & BIT(VM_TYPE)) != 0 ? "is missing" : "is missing, and kernel is no Linux image");
         return 0;
     }
-    if ((given & VM_HAS_ENTRY) == 0) {
+    if ((c->seen & BIT(VM_ENTRY)) == 0) {
         vm->entry = vm->load;
     } else if (vm->entry < vm->load || vm->entry - vm->load >= vm->kernel.size) {
         sysdesc_mistake(c, "entry-address", "an address inside the image",
@@ -187,19 +187,19 @@ static void check_tree(struct sysdesc_check *c, const char *property, const stru
     }
 }
 
-void sysdesc_guest(struct sysdesc_check *c, struct vm_desc *vm, unsigned given) {
+void sysdesc_guest(struct sysdesc_check *c, struct vm_desc *vm) {
     check_memory(c, vm);
     check_tree(c, "device-tree", &vm->dtb);
     check_tree(c, "overlay", &vm->overlay);
     if (vm->kernel.data == NULL || vm->memory_count == 0) { return; }
     bool linux_header = has_linux_header(&vm->kernel);
-    if ((given & VM_HAS_TYPE) == 0) {
+    if ((c->seen & BIT(VM_TYPE)) == 0) {
         vm->type = linux_header ? IMAGE_LINUX : IMAGE_RAW;
     } else if (vm->type == IMAGE_LINUX && !linux_header) {
         sysdesc_mistake(c, "kernel", "name an uncompressed arm64 Image", "is no arm64 Linux image");
         return;
     }
-    uint64_t size = vm->type == IMAGE_LINUX ? place_linux(c, vm, given) : place_raw(c, vm, given);
+    uint64_t size = vm->type == IMAGE_LINUX ? place_linux(c, vm) : place_raw(c, vm);
     if (size != 0) { place_rest(c, vm, size); }
 }
 

@@ -5,48 +5,41 @@
 #include "kernel/sysdesc_schema.h"
 
 #define FIELD(type, member) .offset = offsetof(struct type, member)
-
-static void *enter_same(struct sysdesc_check *c, void *object, const char *name) {
-    (void)c;
-    (void)name;
-    return object;
-}
+#define RANGE(from, to)     .min = (from), .max = (to)
+#define PROPERTIES(rows)    .properties = (rows), .property_count = ARRAY_SIZE(rows)
+#define CHILDREN(rows)      .children = (rows), .child_count = ARRAY_SIZE(rows)
 
 // ---- vcpu@N -----------------------------------------------------------------------------------------------
 
 enum { VCPU_REG, VCPU_BUDGET, VCPU_PERIOD, VCPU_DEADLINE, VCPU_WEIGHT, VCPU_CORE };
 
 static const struct property vcpu_properties[] = {
-    [VCPU_REG] = {"reg", CELL, true, 0, MAX_VCPUS - 1, FIELD(sysdesc_check, vcpu.reg)},
-    [VCPU_BUDGET] = {"budget-us", CELL, false, BUDGET_US_MIN, PERIOD_US_MAX, FIELD(sysdesc_check, vcpu.desc.budget_us)},
-    [VCPU_PERIOD] = {"period-us", CELL, false, BUDGET_US_MIN, PERIOD_US_MAX, FIELD(sysdesc_check, vcpu.desc.period_us)},
-    [VCPU_DEADLINE] = {"deadline-us", CELL, false, BUDGET_US_MIN, PERIOD_US_MAX,
-                       FIELD(sysdesc_check, vcpu.desc.deadline_us)},
-    [VCPU_WEIGHT] = {"weight", CELL, false, 1, 10000, FIELD(sysdesc_check, vcpu.desc.weight)},
-    [VCPU_CORE] = {"core", CORE, false, 0, 0, FIELD(sysdesc_check, vcpu.desc.core)},
+    [VCPU_REG] = {"reg", CELL, true, FIELD(vcpu_node, reg), RANGE(0, MAX_VCPUS - 1)},
+    [VCPU_BUDGET] = {"budget-us", CELL, false, FIELD(vcpu_node, desc.budget_us), RANGE(BUDGET_US_MIN, PERIOD_US_MAX)},
+    [VCPU_PERIOD] = {"period-us", CELL, false, FIELD(vcpu_node, desc.period_us), RANGE(BUDGET_US_MIN, PERIOD_US_MAX)},
+    [VCPU_DEADLINE] = {"deadline-us", CELL, false, FIELD(vcpu_node, desc.deadline_us),
+                       RANGE(BUDGET_US_MIN, PERIOD_US_MAX)},
+    [VCPU_WEIGHT] = {"weight", CELL, false, FIELD(vcpu_node, desc.weight), RANGE(1, 10000)},
+    [VCPU_CORE] = {"core", CORE, false, FIELD(vcpu_node, desc.core)},
 };
 
-static void *enter_vcpu(struct sysdesc_check *c, void *object, const char *name) {
-    (void)object;
-    (void)name;
-    c->vcpus_nodes++;
-    memset(&c->vcpu, 0, sizeof(c->vcpu));
-    c->vcpu.reg = MAX_VCPUS; // none, until a good one is read
-    c->vcpu.desc.weight = 100;
-    c->vcpu.desc.core = CORE_AUTO;
-    return c;
+static void *enter_vcpu(struct sysdesc_check *c) {
+    c->vcpus.count++;
+    // No reg, until a good one is read.
+    c->vcpu = (struct vcpu_node){.reg = MAX_VCPUS, .desc = {.weight = 100, .core = CORE_AUTO}};
+    return &c->vcpu;
 }
 
-static void check_reservation(struct sysdesc_check *c, struct vcpu_desc *vcpu, uint32_t seen) {
+static void check_reservation(struct sysdesc_check *c, struct vcpu_desc *vcpu) {
     static const uint32_t both = BIT(VCPU_BUDGET) | BIT(VCPU_PERIOD);
 
-    if ((seen & both) != both) {
-        sysdesc_mistake(c, (seen & BIT(VCPU_BUDGET)) == 0 ? "budget-us" : "period-us",
+    if ((c->seen & both) != both) {
+        sysdesc_mistake(c, (c->seen & BIT(VCPU_BUDGET)) == 0 ? "budget-us" : "period-us",
                         "give budget-us and period-us, or neither for best effort", "is missing");
         return;
     }
-    if ((seen & BIT(VCPU_DEADLINE)) == 0) { vcpu->deadline_us = vcpu->period_us; }
-    if ((seen & BIT(VCPU_WEIGHT)) != 0) {
+    if ((c->seen & BIT(VCPU_DEADLINE)) == 0) { vcpu->deadline_us = vcpu->period_us; }
+    if ((c->seen & BIT(VCPU_WEIGHT)) != 0) {
         sysdesc_mistake(c, "weight", "remove it: it is for best effort",
                         "has no meaning for a VCPU with a reservation");
     }
@@ -56,101 +49,74 @@ static void check_reservation(struct sysdesc_check *c, struct vcpu_desc *vcpu, u
                         "%u is more than period-us, %u", vcpu->deadline_us, vcpu->period_us);
     } else if (vcpu->budget_us > vcpu->deadline_us && vcpu->deadline_us != 0) {
         sysdesc_mistake(c, "budget-us", sysdesc_remedy(c, "at most %u", vcpu->deadline_us), "%u is more than %s, %u",
-                        vcpu->budget_us, (seen & BIT(VCPU_DEADLINE)) != 0 ? "deadline-us" : "period-us",
+                        vcpu->budget_us, (c->seen & BIT(VCPU_DEADLINE)) != 0 ? "deadline-us" : "period-us",
                         vcpu->deadline_us);
     }
     vcpu->weight = 0;
     vcpu->reserved = true;
 }
 
-static void leave_vcpu(struct sysdesc_check *c, void *object, uint32_t seen) {
-    (void)object;
-    if ((seen & (BIT(VCPU_BUDGET) | BIT(VCPU_PERIOD) | BIT(VCPU_DEADLINE))) != 0) {
-        check_reservation(c, &c->vcpu.desc, seen);
+static void leave_vcpu(struct sysdesc_check *c) {
+    if ((c->seen & (BIT(VCPU_BUDGET) | BIT(VCPU_PERIOD) | BIT(VCPU_DEADLINE))) != 0) {
+        check_reservation(c, &c->vcpu.desc);
     }
     if (c->vcpu.reg == MAX_VCPUS) { return; }
-    if ((c->vcpus_seen & BIT(c->vcpu.reg)) != 0) {
+    if ((c->vcpus.regs & BIT(c->vcpu.reg)) != 0) {
         sysdesc_mistake(c, "reg", "number the VCPUs 0, 1, 2 and so on", "<%u> belongs to another vcpu of this VM",
                         c->vcpu.reg);
         return;
     }
-    c->vcpus_seen |= (uint32_t)BIT(c->vcpu.reg);
+    c->vcpus.regs |= (uint32_t)BIT(c->vcpu.reg);
     c->vm->vcpus[c->vcpu.reg] = c->vcpu.desc;
     c->vm->vcpu_count = MAX(c->vm->vcpu_count, c->vcpu.reg + 1);
 }
-
-static const struct schema vcpu_schema = {
-    .properties = vcpu_properties,
-    .property_count = ARRAY_SIZE(vcpu_properties),
-    .leave = leave_vcpu,
-};
 
 // ---- vcpus ------------------------------------------------------------------------------------------------
 
 static const struct property vcpus_properties[] = {
     // What dtc wants to see beside reg; of no other meaning here.
-    {"#address-cells", CELL, false, 1, 1, FIELD(sysdesc_check, unused)},
-    {"#size-cells", CELL, false, 0, 0, FIELD(sysdesc_check, unused)},
+    {"#address-cells", CELL, false, FIELD(vcpus_node, unused), RANGE(1, 1)},
+    {"#size-cells", CELL, false, FIELD(vcpus_node, unused), RANGE(0, 0)},
 };
 
-static void *enter_vcpus(struct sysdesc_check *c, void *object, const char *name) {
-    (void)object;
-    (void)name;
-    c->vcpus_seen = 0;
-    c->vcpus_nodes = 0;
-    return c;
+static void *enter_vcpus(struct sysdesc_check *c) {
+    c->vcpus = (struct vcpus_node){0};
+    return &c->vcpus;
 }
 
-static void leave_vcpus(struct sysdesc_check *c, void *object, uint32_t seen) {
-    (void)object;
-    (void)seen;
-    if (c->vcpus_nodes == 0) { sysdesc_mistake(c, NULL, "add vcpu@0 { reg = <0>; };", "has no vcpu"); }
+static void leave_vcpus(struct sysdesc_check *c) {
+    if (c->vcpus.count == 0) { sysdesc_mistake(c, NULL, "add vcpu@0 { reg = <0>; };", "has no vcpu"); }
     for (uint32_t reg = 0; reg < c->vm->vcpu_count; reg++) {
-        if ((c->vcpus_seen & BIT(reg)) == 0) {
+        if ((c->vcpus.regs & BIT(reg)) == 0) {
             sysdesc_mistake(c, NULL, "number the VCPUs 0, 1, 2 and so on",
                             "has no vcpu with reg <%u>, but one with <%u>", reg, c->vm->vcpu_count - 1);
         }
     }
 }
 
-static const struct child vcpus_children[] = {
-    {"vcpu@", false, enter_vcpu, &vcpu_schema},
-};
-static const struct schema vcpus_schema = {
-    .properties = vcpus_properties,
-    .property_count = ARRAY_SIZE(vcpus_properties),
-    .children = vcpus_children,
-    .child_count = ARRAY_SIZE(vcpus_children),
-    .leave = leave_vcpus,
+static const struct schema vcpus_children[] = {
+    {"vcpu@", PROPERTIES(vcpu_properties), .enter = enter_vcpu, .leave = leave_vcpu},
 };
 
 // ---- devices ----------------------------------------------------------------------------------------------
 
-enum { DEVICE_PATH, DEVICE_ADDRESS };
-
 static const struct property device_properties[] = {
-    [DEVICE_PATH] = {"device", TEXT, true, 0, 255, FIELD(sysdesc_check, device.desc.path)},
-    [DEVICE_ADDRESS] = {"guest-address", ADDRESSES, false, 0, 0, FIELD(sysdesc_check, device.desc.guest_base)},
-    {"irq-distance-us", CELL, false, 1, PERIOD_US_MAX, FIELD(sysdesc_check, device.desc.irq_distance_us)},
-    {"unprotected-dma", FLAG, false, 0, true, FIELD(sysdesc_check, device.desc.unprotected_dma)},
+    {"device", TEXT, true, FIELD(device_node, desc.path), .max = 255},
+    {"guest-address", ADDRESSES, false, FIELD(device_node, guest_base)},
+    {"irq-distance-us", CELL, false, FIELD(device_node, desc.irq_distance_us), RANGE(1, PERIOD_US_MAX)},
+    {"unprotected-dma", FLAG, false, FIELD(device_node, desc.unprotected_dma), .max = true},
 };
 
-static void *enter_device(struct sysdesc_check *c, void *object, const char *name) {
-    (void)object;
-    (void)name;
-    memset(&c->device, 0, sizeof(c->device));
-    return c;
+static void *enter_device(struct sysdesc_check *c) {
+    c->device = (struct device_node){0};
+    return &c->device;
 }
 
-static void leave_device(struct sysdesc_check *c, void *object, uint32_t seen) {
+static void leave_device(struct sysdesc_check *c) {
     struct device_desc *device = &c->device.desc;
-    gpa_t addresses[MAX_DEVICE_PAGES];
     const char *wrong = NULL, *remedy = NULL;
 
-    (void)object;
-    (void)seen;
     if (device->path == NULL) { return; }
-    memcpy(addresses, device->guest_base, sizeof(addresses));
     if (assign_check(c->board, device->path, device, &wrong, &remedy) != OK) {
         sysdesc_mistake(c, "device", remedy, "%s: %s", device->path, wrong);
         return;
@@ -159,7 +125,7 @@ static void leave_device(struct sysdesc_check *c, void *object, uint32_t seen) {
         sysdesc_mistake(c, "guest-address", sysdesc_remedy(c, "%u, or none for the board's own", device->page_count),
                         "%u addresses for %u MMIO ranges", c->device.guest_count, device->page_count);
     } else if (c->device.guest_count != 0) {
-        memcpy(device->guest_base, addresses, sizeof(addresses));
+        memcpy(device->guest_base, c->device.guest_base, sizeof(device->guest_base));
     }
     if (!sysdesc_device(c, device)) { return; }
     if (c->vm->device_count == MAX_VM_DEVICES) {
@@ -170,42 +136,30 @@ static void leave_device(struct sysdesc_check *c, void *object, uint32_t seen) {
     c->vm->devices[c->vm->device_count++] = *device;
 }
 
-static const struct schema device_schema = {
-    .properties = device_properties,
-    .property_count = ARRAY_SIZE(device_properties),
-    .leave = leave_device,
-};
-static const struct child devices_children[] = {{NULL, false, enter_device, &device_schema}};
-static const struct schema devices_schema = {
-    .children = devices_children,
-    .child_count = ARRAY_SIZE(devices_children),
+static const struct schema devices_children[] = {
+    {PROPERTIES(device_properties), .enter = enter_device, .leave = leave_device},
 };
 
 // ---- a VM -------------------------------------------------------------------------------------------------
 
-static const char *const image_types[] = {"linux", "raw", NULL};
-static const char *const restart_policies[] = {"never", "on-failure", "always", NULL};
-
-enum { VM_MEMORY, VM_KERNEL, VM_TYPE, VM_LOAD, VM_ENTRY };
-
 static const struct property vm_properties[] = {
-    [VM_MEMORY] = {"memory", MEMORY, true, 0, 0, FIELD(vm_desc, memory)},
-    [VM_KERNEL] = {"kernel", PATH, true, 0, 0, FIELD(vm_desc, kernel)},
-    [VM_TYPE] = {"type", CHOICE, false, 0, 0, FIELD(vm_desc, type), image_types},
-    [VM_LOAD] = {"load-address", ADDRESS, false, 0, 0, FIELD(vm_desc, load)},
-    [VM_ENTRY] = {"entry-address", ADDRESS, false, 0, 0, FIELD(vm_desc, entry)},
-    {"initrd", PATH, false, 0, 0, FIELD(vm_desc, initrd)},
-    {"bootargs", TEXT, false, 0, BOOTARGS_MAX, FIELD(vm_desc, bootargs)},
-    {"device-tree", PATH, false, 0, 0, FIELD(vm_desc, dtb)},
-    {"overlay", PATH, false, 0, 0, FIELD(vm_desc, overlay)},
-    {"restart", CHOICE, false, 0, 0, FIELD(vm_desc, restart), restart_policies},
-    {"restart-limit", CELL, false, 1, UINT32_MAX, FIELD(vm_desc, restart_limit)},
-    {"no-autostart", FLAG, false, 0, false, FIELD(vm_desc, start)},
-    {"no-vpl011", FLAG, false, 0, false, FIELD(vm_desc, vpl011)},
-    {"no-virtio-console", FLAG, false, 0, false, FIELD(vm_desc, virtio_console)},
-    {"spis", CELL, false, 32, SPIS_MAX, FIELD(vm_desc, spi_count)},
-    {"observer", FLAG, false, 0, true, FIELD(vm_desc, observer)},
-    {"timer-distance-us", CELL, false, 1, PERIOD_US_MAX, FIELD(vm_desc, timer_distance_us)},
+    [VM_TYPE] = {"type", CHOICE, false, FIELD(vm_desc, type), .list = "linux\0raw\0"},
+    [VM_LOAD] = {"load-address", ADDRESS, false, FIELD(vm_desc, load)},
+    [VM_ENTRY] = {"entry-address", ADDRESS, false, FIELD(vm_desc, entry)},
+    {"memory", MEMORY, true, FIELD(vm_desc, memory)},
+    {"kernel", PATH, true, FIELD(vm_desc, kernel)},
+    {"initrd", PATH, false, FIELD(vm_desc, initrd)},
+    {"bootargs", TEXT, false, FIELD(vm_desc, bootargs), .max = BOOTARGS_MAX},
+    {"device-tree", PATH, false, FIELD(vm_desc, dtb)},
+    {"overlay", PATH, false, FIELD(vm_desc, overlay)},
+    {"restart", CHOICE, false, FIELD(vm_desc, restart), .list = "never\0on-failure\0always\0"},
+    {"restart-limit", CELL, false, FIELD(vm_desc, restart_limit), RANGE(1, UINT32_MAX)},
+    {"no-autostart", FLAG, false, FIELD(vm_desc, start)},
+    {"no-vpl011", FLAG, false, FIELD(vm_desc, vpl011)},
+    {"no-virtio-console", FLAG, false, FIELD(vm_desc, virtio_console)},
+    {"spis", CELL, false, FIELD(vm_desc, spi_count), RANGE(32, SPIS_MAX)},
+    {"observer", FLAG, false, FIELD(vm_desc, observer), .max = true},
+    {"timer-distance-us", CELL, false, FIELD(vm_desc, timer_distance_us), RANGE(1, PERIOD_US_MAX)},
 };
 
 static bool name_char(char ch) {
@@ -219,8 +173,9 @@ static bool good_name(const char *name) {
     return length < MAX_NAME && name[length] == '\0';
 }
 
-static void *enter_vm(struct sysdesc_check *c, void *object, const char *name) {
-    struct system_desc *sys = object;
+static void *enter_vm(struct sysdesc_check *c) {
+    struct system_desc *sys = c->sys;
+    const char *name = c->tree.name;
 
     if (!good_name(name)) { sysdesc_mistake(c, NULL, "1 to 23 letters, digits, - and _", "is no name for a VM"); }
     for (unsigned i = 0; i < sys->vm_count; i++) {
@@ -244,59 +199,40 @@ static void *enter_vm(struct sysdesc_check *c, void *object, const char *name) {
     return c->vm;
 }
 
-static void leave_vm(struct sysdesc_check *c, void *object, uint32_t seen) {
-    struct vm_desc *vm = object;
+static void leave_vm(struct sysdesc_check *c) {
+    uint32_t spis = c->vm->spi_count;
 
-    if (vm->spi_count % 32 != 0) {
-        sysdesc_mistake(c, "spis", sysdesc_remedy(c, "%u", ALIGN_UP(vm->spi_count, 32u)), "%u is not a multiple of 32",
-                        vm->spi_count);
+    if (spis % 32 != 0) {
+        sysdesc_mistake(c, "spis", sysdesc_remedy(c, "%u", ALIGN_UP(spis, 32u)), "%u is not a multiple of 32", spis);
     }
-    sysdesc_guest(c, vm,
-                  ((seen & BIT(VM_TYPE)) != 0 ? VM_HAS_TYPE : 0) | ((seen & BIT(VM_LOAD)) != 0 ? VM_HAS_LOAD : 0) |
-                      ((seen & BIT(VM_ENTRY)) != 0 ? VM_HAS_ENTRY : 0));
+    sysdesc_guest(c, c->vm);
 }
 
-static const struct child vm_children[] = {
-    {"vcpus", true, enter_vcpus, &vcpus_schema},
-    {"devices", false, enter_same, &devices_schema},
-};
-static const struct schema vm_schema = {
-    .properties = vm_properties,
-    .property_count = ARRAY_SIZE(vm_properties),
-    .children = vm_children,
-    .child_count = ARRAY_SIZE(vm_children),
-    .leave = leave_vm,
+static const struct schema vm_children[] = {
+    {"vcpus", PROPERTIES(vcpus_properties), CHILDREN(vcpus_children), .required = true, .enter = enter_vcpus,
+     .leave = leave_vcpus},
+    {"devices", CHILDREN(devices_children)},
 };
 
 // ---- vms and the root -------------------------------------------------------------------------------------
 
-static void leave_vms(struct sysdesc_check *c, void *object, uint32_t seen) {
-    const struct system_desc *sys = object;
-
-    (void)seen;
-    if (sys->vm_count == 0) { sysdesc_mistake(c, NULL, "describe at least one VM", "is empty"); }
+static void leave_vms(struct sysdesc_check *c) {
+    if (c->sys->vm_count == 0) { sysdesc_mistake(c, NULL, "describe at least one VM", "is empty"); }
 }
 
-static const struct child vms_children[] = {{NULL, false, enter_vm, &vm_schema}};
-static const struct schema vms_schema = {
-    .children = vms_children,
-    .child_count = ARRAY_SIZE(vms_children),
-    .leave = leave_vms,
+static const struct schema vms_children[] = {
+    {PROPERTIES(vm_properties), CHILDREN(vm_children), .enter = enter_vm, .leave = leave_vm},
 };
-
-static const char *const system_binding[] = {"takt,system-1", NULL};
-static const char *const board_binding[] = {"takt,board-1", NULL};
 
 static const struct property system_properties[] = {
-    {"compatible", COMPATIBLE, true, 0, 0, 0, system_binding},
-    {"deterministic", FLAG, false, 0, true, FIELD(system_desc, deterministic)},
-    {"console-focus", TEXT, false, 0, 0, FIELD(system_desc, console_focus)},
+    {"compatible", COMPATIBLE, true, .list = "takt,system-1\0"},
+    {"deterministic", FLAG, false, FIELD(system_desc, deterministic), .max = true},
+    {"console-focus", TEXT, false, FIELD(system_desc, console_focus), .max = MAX_NAME - 1},
 };
 
-static void leave_system(struct sysdesc_check *c, void *object, uint32_t seen) {
-    const struct system_desc *sys = object;
+static void leave_system(struct sysdesc_check *c) {
+    const struct system_desc *sys = c->sys;
 
-    (void)seen;
     if (sys->console_focus == NULL) { return; }
     for (unsigned i = 0; i < sys->vm_count; i++) {
         if (strcmp(sys->vms[i].name, sys->console_focus) == 0) { return; }
@@ -304,25 +240,22 @@ static void leave_system(struct sysdesc_check *c, void *object, uint32_t seen) {
     sysdesc_mistake(c, "console-focus", "the name of a node in /vms", "there is no VM \"%s\"", sys->console_focus);
 }
 
-static const struct child system_children[] = {{"vms", true, enter_same, &vms_schema}};
+static const struct schema system_children[] = {
+    {"vms", CHILDREN(vms_children), .required = true, .leave = leave_vms},
+};
 const struct schema sysdesc_system_schema = {
-    .properties = system_properties,
-    .property_count = ARRAY_SIZE(system_properties),
-    .children = system_children,
-    .child_count = ARRAY_SIZE(system_children),
+    PROPERTIES(system_properties),
+    CHILDREN(system_children),
     .leave = leave_system,
 };
 
 // ---- the board's data -------------------------------------------------------------------------------------
 
 static const struct property board_properties[] = {
-    {"compatible", COMPATIBLE, true, 0, 0, 0, board_binding},
-    {"overhead-ns", CELL, true, 1, 1000000, FIELD(system_desc, overhead_ns)},
-    {"irq-cost-ns", CELL, true, 1, 1000000, FIELD(system_desc, irq_cost_ns)},
-    {"console-core", CELL, false, 0, MAX_CORES - 1, FIELD(system_desc, console_core)},
-    {"console-irq-distance-us", CELL, true, 1, PERIOD_US_MAX, FIELD(system_desc, console_irq_distance_us)},
+    {"compatible", COMPATIBLE, true, .list = "takt,board-1\0"},
+    {"overhead-ns", CELL, true, FIELD(system_desc, overhead_ns), RANGE(1, 1000000)},
+    {"irq-cost-ns", CELL, true, FIELD(system_desc, irq_cost_ns), RANGE(1, 1000000)},
+    {"console-core", CELL, false, FIELD(system_desc, console_core), RANGE(0, MAX_CORES - 1)},
+    {"console-irq-distance-us", CELL, true, FIELD(system_desc, console_irq_distance_us), RANGE(1, PERIOD_US_MAX)},
 };
-const struct schema sysdesc_board_schema = {
-    .properties = board_properties,
-    .property_count = ARRAY_SIZE(board_properties),
-};
+const struct schema sysdesc_board_schema = {PROPERTIES(board_properties)};

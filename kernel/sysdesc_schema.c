@@ -45,97 +45,81 @@ static void consider(struct nearest *best, const char *unknown, const char *know
 // "did you mean ...", or the first names of the table.
 static const char *suggest(struct sysdesc_check *c, const struct nearest *best, const char *what) {
     return best->name != NULL ? sysdesc_remedy(c, "did you mean %s?", best->name)
-                              : sysdesc_remedy(c,
-                                               "remove it; docs/system-description.md "
-                                               "lists the %s",
-                                               what);
+                              : sysdesc_remedy(c, "remove it; docs/system-description.md lists the %s", what);
 }
 
 // ---- one property -----------------------------------------------------------------------------------------
 
-static void wrong_size(struct sysdesc_check *c, const struct property *p, const char *should_be) {
-    sysdesc_mistake(c, p->name, should_be, "has %u bytes", c->tree.size);
-}
+// What a value looks like: bytes from..to, a multiple of unit. Strings and lists say more than their size.
+static const struct {
+    uint8_t unit, from, to;
+    const char *should_be;
+} sizes[PROPERTY_KINDS] = {
+    [FLAG] = {1, 0, 0, "write the name alone: its presence says yes"},
+    [CELL] = {4, 4, 4, "write one 32-bit number, as in <1>"},
+    [ADDRESS] = {8, 8, 8, "write one 64-bit number as two cells, as in <0x0 0x40080000>"},
+    [CORE] = {1, 4, 5, "write \"auto\" or the number of a core, as in <1>"},
+    [MEMORY] = {16, 16, 16 * MAX_VM_MEMORY,
+                "write at most 4 (address, size) pairs of 64 bits, as in <0x0 0x40000000 0x0 0x8000000>"},
+    [ADDRESSES] = {8, 8, 8 * MAX_DEVICE_PAGES, "write one 64-bit address for each MMIO range, at most 4"},
+};
 
-static bool in_range(struct sysdesc_check *c, const struct property *p, uint32_t value) {
-    if (value >= p->min && value <= p->max) { return true; }
-    sysdesc_mistake(c, p->name, sysdesc_remedy(c, "%u to %u", p->min, p->max), "%u is too %s", value,
-                    value < p->min ? "small" : "large");
+static bool good_size(struct sysdesc_check *c, const struct property *p) {
+    uint32_t size = c->tree.size;
+
+    if (sizes[p->kind].should_be == NULL ||
+        (size % sizes[p->kind].unit == 0 && size >= sizes[p->kind].from && size <= sizes[p->kind].to)) {
+        return true;
+    }
+    sysdesc_mistake(c, p->name, sizes[p->kind].should_be, "has %u bytes", size);
     return false;
 }
 
-// A string of reasonable length, or NULL after a report.
-static const char *text(struct sysdesc_check *c, const struct property *p) {
-    const char *value = tree_text(&c->tree);
-
-    if (value == NULL) {
-        sysdesc_mistake(c, p->name, "write one string in double quotes", "is not a string");
-    } else if (p->max != 0 && c->tree.size - 1 > p->max) {
-        sysdesc_mistake(c, p->name, sysdesc_remedy(c, "at most %u characters", p->max), "has %u characters",
-                        c->tree.size - 1);
-        value = NULL;
-    }
-    return value;
-}
-
-static void read_flag(struct sysdesc_check *c, const struct property *p, void *field) {
-    if (c->tree.size != 0) {
-        wrong_size(c, p, "write the name alone: its presence says yes");
-        return;
-    }
-    *(bool *)field = p->max != 0;
-}
-
 static void read_cell(struct sysdesc_check *c, const struct property *p, void *field) {
-    if (c->tree.size != 4) {
-        wrong_size(c, p, "write one 32-bit number, as in <1>");
-    } else if (in_range(c, p, tree_u32(c->tree.data))) {
-        *(uint32_t *)field = tree_u32(c->tree.data);
-    }
-}
+    uint32_t value = tree_u32(c->tree.data);
 
-static void read_address(struct sysdesc_check *c, const struct property *p, void *field) {
-    if (c->tree.size != 8) {
-        wrong_size(c, p, "write one 64-bit number as two cells, as in <0x0 0x40080000>");
+    if (value >= p->min && value <= p->max) {
+        *(uint32_t *)field = value;
     } else {
-        *(uint64_t *)field = tree_u64(c->tree.data);
+        sysdesc_mistake(c, p->name, sysdesc_remedy(c, "%u to %u", p->min, p->max), "%u is too %s", value,
+                        value < p->min ? "small" : "large");
     }
 }
 
 static void read_text(struct sysdesc_check *c, const struct property *p, void *field) {
-    const char *value = text(c, p);
-
-    if (value != NULL) { *(const char **)field = value; }
+    if (c->tree.size - 1 <= p->max) {
+        *(const char **)field = tree_text(&c->tree);
+    } else {
+        sysdesc_mistake(c, p->name, sysdesc_remedy(c, "at most %u characters", p->max), "has %u characters",
+                        c->tree.size - 1);
+    }
 }
 
 static void read_choice(struct sysdesc_check *c, const struct property *p, void *field) {
-    const char *value = text(c, p);
+    const char *value = tree_text(&c->tree);
     struct nearest best = {NULL, DISTANCE_LIMIT};
+    uint32_t index = 0;
 
-    if (value == NULL) { return; }
-    for (uint32_t i = 0; p->choices[i] != NULL; i++) {
-        if (strcmp(value, p->choices[i]) == 0) {
-            memcpy(field, &i, sizeof(i));
+    for (const char *choice = p->list; *choice != '\0'; choice += strlen(choice) + 1, index++) {
+        if (strcmp(value, choice) == 0) {
+            memcpy(field, &index, sizeof(index));
             return;
         }
-        consider(&best, value, p->choices[i]);
+        consider(&best, value, choice);
     }
     sysdesc_mistake(c, p->name, suggest(c, &best, "choices"), "unknown value \"%s\"", value);
 }
 
-static void read_compatible(struct sysdesc_check *c, const struct property *p, void *field) {
-    (void)field;
-    if (!tree_lists(c->tree.data, c->tree.size, p->choices[0])) {
-        sysdesc_mistake(c, p->name, sysdesc_remedy(c, "this version reads \"%s\"", p->choices[0]),
-                        "is of another binding");
+static void read_compatible(struct sysdesc_check *c, const struct property *p) {
+    if (!tree_lists(c->tree.data, c->tree.size, p->list)) {
+        sysdesc_mistake(c, p->name, sysdesc_remedy(c, "this version reads \"%s\"", p->list), "is of another binding");
     }
 }
 
 static void read_path(struct sysdesc_check *c, const struct property *p, void *field) {
-    const char *path = text(c, p);
-
-    if (path == NULL) { return; }
+    const char *path = tree_text(&c->tree);
     const struct sysdesc_part *part = sysdesc_file(c, path);
+
     if (part == NULL) {
         sysdesc_mistake(c, p->name, "pack the image again, with this file in its place",
                         "the image holds no file \"%s\"", path);
@@ -147,57 +131,49 @@ static void read_path(struct sysdesc_check *c, const struct property *p, void *f
 }
 
 static void read_core(struct sysdesc_check *c, const struct property *p, void *field) {
-    const char *value = tree_text(&c->tree);
+    uint32_t core = tree_u32(c->tree.data);
 
-    if (value != NULL && strcmp(value, "auto") == 0) {
+    if (tree_lists(c->tree.data, c->tree.size, "auto")) {
         *(uint8_t *)field = CORE_AUTO;
     } else if (c->tree.size != 4) {
-        wrong_size(c, p, "write \"auto\" or the number of a core, as in <1>");
-    } else if (tree_u32(c->tree.data) >= c->board->cpu_count) {
+        sysdesc_mistake(c, p->name, sizes[CORE].should_be, "has %u bytes", c->tree.size);
+    } else if (core >= c->board->cpu_count) {
         sysdesc_mistake(c, p->name, sysdesc_remedy(c, "\"auto\" or 0 to %u", c->board->cpu_count - 1),
-                        "there is no core %u: the board has %u", tree_u32(c->tree.data), c->board->cpu_count);
+                        "there is no core %u: the board has %u", core, c->board->cpu_count);
     } else {
-        *(uint8_t *)field = (uint8_t)tree_u32(c->tree.data);
+        *(uint8_t *)field = (uint8_t)core;
     }
 }
 
-static void read_memory(struct sysdesc_check *c, const struct property *p, void *field) {
-    struct vm_memory_desc *blocks = field;
+// One 64-bit number or several; the size is good.
+static void read_numbers(struct sysdesc_check *c, const struct property *p, void *field) {
+    uint64_t *numbers = field;
+    unsigned count = c->tree.size / 8;
 
-    if (c->tree.size == 0 || c->tree.size % 16 != 0) {
-        wrong_size(c, p,
-                   "write (address, size) pairs of 64 bits, as in <0x0 0x40000000 0x0 "
-                   "0x8000000>");
-    } else if (c->tree.size / 16 > MAX_VM_MEMORY) {
-        sysdesc_mistake(c, p->name, sysdesc_remedy(c, "at most %u", (unsigned)MAX_VM_MEMORY), "%u blocks are too many",
-                        c->tree.size / 16);
-    } else {
-        c->vm->memory_count = c->tree.size / 16;
-        for (unsigned i = 0; i < c->vm->memory_count; i++) {
-            blocks[i].base = tree_u64(c->tree.data + 16 * i);
-            blocks[i].size = tree_u64(c->tree.data + 16 * i + 8);
-        }
-    }
+    for (unsigned i = 0; i < count; i++) { numbers[i] = tree_u64(c->tree.data + 8 * i); }
+    if (p->kind == MEMORY) { c->vm->memory_count = count / 2; }
+    if (p->kind == ADDRESSES) { c->device.guest_count = count; }
 }
 
-static void read_addresses(struct sysdesc_check *c, const struct property *p, void *field) {
-    gpa_t *addresses = field;
+static void read_property(struct sysdesc_check *c, const struct property *p, void *field) {
+    bool is_text = p->kind == TEXT || p->kind == CHOICE || p->kind == PATH;
 
-    if (c->tree.size == 0 || c->tree.size % 8 != 0 || c->tree.size / 8 > MAX_DEVICE_PAGES) {
-        wrong_size(c, p, "write one 64-bit address for each MMIO range, at most 4");
+    if (is_text && tree_text(&c->tree) == NULL) {
+        sysdesc_mistake(c, p->name, "write one string in double quotes", "is not a string");
         return;
     }
-    c->device.guest_count = c->tree.size / 8;
-    for (unsigned i = 0; i < c->device.guest_count; i++) { addresses[i] = tree_u64(c->tree.data + 8 * i); }
+    if (!good_size(c, p)) { return; }
+    switch (p->kind) {
+    case FLAG: *(bool *)field = p->max != 0; break;
+    case CELL: read_cell(c, p, field); break;
+    case TEXT: read_text(c, p, field); break;
+    case CHOICE: read_choice(c, p, field); break;
+    case PATH: read_path(c, p, field); break;
+    case CORE: read_core(c, p, field); break;
+    case COMPATIBLE: read_compatible(c, p); break;
+    default: read_numbers(c, p, field); break;
+    }
 }
-
-static void (*const readers[PROPERTY_KINDS])(struct sysdesc_check *c, const struct property *p, void *field) = {
-    [FLAG] = read_flag,           [CELL] = read_cell,
-    [ADDRESS] = read_address,     [TEXT] = read_text,
-    [CHOICE] = read_choice,       [PATH] = read_path,
-    [CORE] = read_core,           [MEMORY] = read_memory,
-    [ADDRESSES] = read_addresses, [COMPATIBLE] = read_compatible,
-};
 
 static void check_property(struct sysdesc_check *c, const struct schema *schema, void *object, uint32_t *seen) {
     struct nearest best = {NULL, DISTANCE_LIMIT};
@@ -209,7 +185,7 @@ static void check_property(struct sysdesc_check *c, const struct schema *schema,
             sysdesc_mistake(c, p->name, "keep one of them", "is given twice");
         } else {
             *seen |= (uint32_t)BIT(i);
-            readers[p->kind](c, p, (char *)object + p->offset);
+            read_property(c, p, (char *)object + p->offset);
         }
         return;
     }
@@ -220,11 +196,11 @@ static void check_property(struct sysdesc_check *c, const struct schema *schema,
 // ---- nodes ------------------------------------------------------------------------------------------------
 
 // Of a child with a fixed name there is one.
-static bool single(const struct child *child) {
+static bool single(const struct schema *child) {
     return child->name != NULL && child->name[strlen(child->name) - 1] != '@';
 }
 
-static bool child_is(const struct child *child, const struct tree *tree) {
+static bool child_is(const struct schema *child, const struct tree *tree) {
     return child->name == NULL ||
            (single(child) ? tree_name_is(tree, child->name) : tree_name_starts(tree, child->name));
 }
@@ -259,8 +235,8 @@ static bool enter_child(struct sysdesc_check *c, struct level *at, struct level 
         sysdesc_mistake(c, NULL, "keep one of them", "is given twice");
     } else {
         at->children |= (uint32_t)BIT(i);
-        inner->schema = schema->children[i].schema;
-        inner->object = schema->children[i].enter(c, at->object, c->tree.name);
+        inner->schema = &schema->children[i];
+        inner->object = inner->schema->enter != NULL ? inner->schema->enter(c) : at->object;
     }
     return inner->object != NULL;
 }
@@ -274,7 +250,7 @@ static void report_missing(struct sysdesc_check *c, const struct level *at) {
         }
     }
     for (unsigned i = 0; i < schema->child_count; i++) {
-        const struct child *child = &schema->children[i];
+        const struct schema *child = &schema->children[i];
         if (child->required && (at->children & BIT(i)) == 0) {
             sysdesc_mistake(c, NULL, sysdesc_remedy(c, "add %s { ... };", child->name), "has no node %s", child->name);
         }
@@ -283,7 +259,8 @@ static void report_missing(struct sysdesc_check *c, const struct level *at) {
 
 static void end_node(struct sysdesc_check *c, const struct level *at) {
     report_missing(c, at);
-    if (at->schema->leave != NULL) { at->schema->leave(c, at->object, at->properties); }
+    c->seen = at->properties;
+    if (at->schema->leave != NULL) { at->schema->leave(c); }
     sysdesc_leave(c, at->outside);
 }
 

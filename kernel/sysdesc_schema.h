@@ -10,12 +10,12 @@ enum property_kind {
     CELL,       // one 32-bit cell in min..max -> uint32_t
     ADDRESS,    // two cells, one 64-bit number -> uint64_t
     TEXT,       // one string of at most max bytes -> const char *
-    CHOICE,     // one of `choices` -> uint32_t, its index
+    CHOICE,     // one string of the list -> uint32_t, its index
     PATH,       // a file of the image -> struct blob
     CORE,       // "auto", or one cell -> uint8_t
     MEMORY,     // (address, size) pairs of 64 bits -> the memory of the current VM
     ADDRESSES,  // 64-bit numbers -> the guest addresses of the current device
-    COMPATIBLE, // the string choices[0] -> nothing
+    COMPATIBLE, // lists the string -> nothing
     PROPERTY_KINDS
 };
 
@@ -23,26 +23,25 @@ struct property {
     const char *name;
     enum property_kind kind : 8;
     bool required;
-    uint32_t min, max;
-    uint16_t offset;            // of the field in the node's object
-    const char *const *choices; // NULL-terminated
+    uint16_t offset; // of the field in the node's object
+    union {
+        struct {
+            uint32_t min, max;
+        };
+        const char *list; // strings, each with its terminator, and an empty one
+    };
 };
 
-struct child {
+struct schema {       // of one node
     const char *name; // NULL: any; one that ends in '@': any unit address
-    bool required;
-    // Returns the object to fill, or NULL: the node is reported and passed over.
-    void *(*enter)(struct sysdesc_check *c, void *object, const char *name);
-    const struct schema *schema;
-};
-
-struct schema {
     const struct property *properties;
-    unsigned property_count; // at most 32
-    const struct child *children;
-    unsigned child_count; // at most 32
-    // The node is over; bit i of `seen`: property i was given. May be NULL.
-    void (*leave)(struct sysdesc_check *c, void *object, uint32_t seen);
+    const struct schema *children;
+    uint8_t property_count, child_count; // at most 32
+    bool required;
+    // Returns the object to fill, or NULL: the node is reported and passed over. Not given: the parent's object.
+    void *(*enter)(struct sysdesc_check *c);
+    // The node is over; c->seen says what it gave. May be NULL.
+    void (*leave)(struct sysdesc_check *c);
 };
 
 #endif
