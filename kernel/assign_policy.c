@@ -141,7 +141,7 @@ static enum refusal check_owner(const void *fdt, int node) {
 }
 
 static bool overlap(const struct range *a, const struct range *b) {
-    return a->size != 0 && b->size != 0 && a->base <= b->base + (b->size - 1) && b->base <= a->base + (a->size - 1);
+    return range_overlaps(a->base, a->size, b->base, b->size);
 }
 
 // Adds whole pages; ranges that meet in one page become one.

@@ -3,14 +3,9 @@
 #ifndef KERNEL_BOARD_H
 #define KERNEL_BOARD_H
 
-#include "kernel/types.h"
+#include "kernel/ranges.h"
 
 enum { MAX_BOARD_MEMORY = 8, MAX_BOARD_RESERVED = 16 };
-
-struct range {
-    paddr_t base;
-    uint64_t size;
-};
 
 struct board {
     const void *fdt; // mapped copy of the firmware's tree, valid for ever

@@ -20,13 +20,9 @@ static const struct window {
 // GIC interrupt numbers: the shared peripheral interrupts begin here.
 enum { FIRST_SPI = 32 };
 
-static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size) {
-    return a_size != 0 && b_size != 0 && a <= b + (b_size - 1) && b <= a + (a_size - 1);
-}
-
 static const struct window *window_at(gpa_t base, uint64_t size) {
     for (unsigned i = 0; i < ARRAY_SIZE(windows); i++) {
-        if (overlap(base, size, windows[i].base, windows[i].size)) { return &windows[i]; }
+        if (range_overlaps(base, size, windows[i].base, windows[i].size)) { return &windows[i]; }
     }
     return NULL;
 }
@@ -38,16 +34,14 @@ static bool good_block(struct sysdesc_check *c, const struct vm_memory_desc *blo
 
     if ((block->base | block->size) % GUEST_BLOCK != 0 || block->size == 0) {
         sysdesc_mistake(c, "memory", "address and size are multiples of 2 MiB, 0x200000",
-                        "0x%llx bytes at 0x%llx are not whole blocks", (unsigned long long)block->size,
-                        (unsigned long long)block->base);
+                        "0x%lx bytes at 0x%lx are not whole blocks", block->size, block->base);
     } else if (block->base >= GUEST_ADDRESS_MAX || block->size > GUEST_ADDRESS_MAX - block->base) {
         sysdesc_mistake(c, "memory", "all memory lies below 0x8000000000",
-                        "0x%llx bytes at 0x%llx end beyond what a guest can address", (unsigned long long)block->size,
-                        (unsigned long long)block->base);
+                        "0x%lx bytes at 0x%lx end beyond what a guest can address", block->size, block->base);
     } else if (window != NULL) {
         sysdesc_mistake(c, "memory", "put it elsewhere: 0x40000000 is where virt has it",
-                        "0x%llx bytes at 0x%llx overlap %s at 0x%llx", (unsigned long long)block->size,
-                        (unsigned long long)block->base, window->what, (unsigned long long)window->base);
+                        "0x%lx bytes at 0x%lx overlap %s at 0x%lx", block->size, block->base, window->what,
+                        window->base);
     } else {
         return true;
     }
@@ -62,11 +56,11 @@ static void check_memory(struct sysdesc_check *c, struct vm_desc *vm) {
         struct vm_memory_desc block = vm->memory[i];
         bool good = good_block(c, &block);
         for (unsigned j = 0; j < kept && good; j++) {
-            good = !overlap(block.base, block.size, vm->memory[j].base, vm->memory[j].size);
+            good = !range_overlaps(block.base, block.size, vm->memory[j].base, vm->memory[j].size);
             if (!good) {
                 sysdesc_mistake(c, "memory", "give each block its own addresses",
-                                "0x%llx bytes at 0x%llx overlap the block at 0x%llx", (unsigned long long)block.size,
-                                (unsigned long long)block.base, (unsigned long long)vm->memory[j].base);
+                                "0x%lx bytes at 0x%lx overlap the block at 0x%lx", block.size, block.base,
+                                vm->memory[j].base);
             }
         }
         if (good) { vm->memory[kept++] = block; }
@@ -133,8 +127,7 @@ static uint64_t place_raw(struct sysdesc_check *c, struct vm_desc *vm) {
         vm->entry = vm->load;
     } else if (vm->entry < vm->load || vm->entry - vm->load >= vm->kernel.size) {
         sysdesc_mistake(c, "entry-address", "an address inside the image",
-                        "0x%llx is not in the image, 0x%llx bytes at 0x%llx", (unsigned long long)vm->entry,
-                        (unsigned long long)vm->kernel.size, (unsigned long long)vm->load);
+                        "0x%lx is not in the image, 0x%lx bytes at 0x%lx", vm->entry, vm->kernel.size, vm->load);
     }
     return vm->kernel.size;
 }
@@ -143,8 +136,7 @@ static uint64_t place_raw(struct sysdesc_check *c, struct vm_desc *vm) {
 
 static void too_large(struct sysdesc_check *c, const char *property, uint64_t size, uint64_t room) {
     sysdesc_mistake(c, property, "give the VM more memory, or a smaller file",
-                    "too large: it needs 0x%llx bytes, there are 0x%llx for it", (unsigned long long)size,
-                    (unsigned long long)room);
+                    "too large: it needs 0x%lx bytes, there are 0x%lx for it", size, room);
 }
 
 // The device tree goes to the top of the first GiB of the block that holds the image, the initrd below it: out of the
@@ -154,7 +146,7 @@ static void place_rest(struct sysdesc_check *c, struct vm_desc *vm, uint64_t siz
 
     if (block == NULL) {
         sysdesc_mistake(c, vm->type == IMAGE_RAW ? "load-address" : "kernel", "load it into the VM's memory",
-                        "its place, 0x%llx, is not memory of the VM", (unsigned long long)vm->load);
+                        "its place, 0x%lx, is not memory of the VM", vm->load);
         return;
     }
     uint64_t room = block->size - (vm->load - block->base);
@@ -210,18 +202,15 @@ static void check_place(struct sysdesc_check *c, gpa_t base, uint64_t size) {
 
     if (base % PAGE_SIZE != 0 || base >= GUEST_ADDRESS_MAX || size > GUEST_ADDRESS_MAX - base) {
         sysdesc_mistake(c, "guest-address", "a multiple of 4 KiB, 0x1000, below 0x8000000000",
-                        "0x%llx is no place for 0x%llx bytes of registers", (unsigned long long)base,
-                        (unsigned long long)size);
+                        "0x%lx is no place for 0x%lx bytes of registers", base, size);
     } else if (window != NULL) {
         sysdesc_mistake(c, "guest-address", "say where else the guest is to see it",
-                        "0x%llx bytes at 0x%llx overlap %s at 0x%llx", (unsigned long long)size,
-                        (unsigned long long)base, window->what, (unsigned long long)window->base);
+                        "0x%lx bytes at 0x%lx overlap %s at 0x%lx", size, base, window->what, window->base);
     }
     for (unsigned i = 0; i < c->vm->memory_count; i++) {
-        if (overlap(base, size, c->vm->memory[i].base, c->vm->memory[i].size)) {
+        if (range_overlaps(base, size, c->vm->memory[i].base, c->vm->memory[i].size)) {
             sysdesc_mistake(c, "guest-address", "say where else the guest is to see it",
-                            "0x%llx bytes at 0x%llx overlap the VM's memory at 0x%llx", (unsigned long long)size,
-                            (unsigned long long)base, (unsigned long long)c->vm->memory[i].base);
+                            "0x%lx bytes at 0x%lx overlap the VM's memory at 0x%lx", size, base, c->vm->memory[i].base);
         }
     }
 }
@@ -230,11 +219,10 @@ static void check_neighbours(struct sysdesc_check *c, const struct device_desc *
     for (unsigned d = 0; d < c->vm->device_count; d++) {
         const struct device_desc *other = &c->vm->devices[d];
         for (unsigned i = 0; i < other->page_count; i++) {
-            if (overlap(device->guest_base[page], device->pages[page].size, other->guest_base[i],
-                        other->pages[i].size)) {
+            if (range_overlaps(device->guest_base[page], device->pages[page].size, other->guest_base[i],
+                               other->pages[i].size)) {
                 sysdesc_mistake(c, "guest-address", "give each device its own addresses",
-                                "0x%llx is where the VM sees %s", (unsigned long long)device->guest_base[page],
-                                other->path);
+                                "0x%lx is where the VM sees %s", device->guest_base[page], other->path);
             }
         }
     }

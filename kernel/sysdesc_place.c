@@ -1,101 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 // What holds for the system as a whole: its VMs find room in the board's memory, its reservations on the board's cores.
+#include "kernel/ranges.h"
 #include "kernel/string.h"
 #include "kernel/sysdesc_check.h"
 #include "timer/clock.h"
 
 // ---- memory -----------------------------------------------------------------------------------------------
 
-// Whole blocks that nobody has, lowest first as far as the board lists them so.
-struct room {
-    unsigned count;
-    struct range ranges[MAX_BOARD_MEMORY + MAX_BOARD_RESERVED + 2];
-};
+static uint64_t largest(const struct ranges *room) {
+    uint64_t size = 0;
 
-static void add_room(struct room *room, paddr_t from, paddr_t to) {
-    from = ALIGN_UP(from, GUEST_BLOCK);
-    to = ALIGN_DOWN(to, GUEST_BLOCK);
-    if (from < to && room->count < ARRAY_SIZE(room->ranges)) {
-        room->ranges[room->count++] = (struct range){from, to - from};
-    }
+    for (unsigned i = 0; i < room->count; i++) { size = MAX(size, room->at[i].size); }
+    return size;
 }
 
-static void take_out(struct room *room, const struct range *taken) {
-    paddr_t end = taken->base + taken->size;
+static void give_vm(struct sysdesc_check *c, struct ranges *room, const struct vm_desc *vm) {
+    paddr_t base;
 
-    for (unsigned i = room->count; i-- > 0;) {
-        struct range r = room->ranges[i];
-        if (taken->size != 0 && taken->base < r.base + r.size && r.base < end) {
-            room->ranges[i] = room->ranges[--room->count];
-            add_room(room, r.base, MAX(r.base, taken->base));
-            add_room(room, MIN(end, r.base + r.size), r.base + r.size);
-        }
-    }
-}
-
-// The lowest range that holds `size`, or the largest of all when none does.
-static struct range *best_room(struct room *room, uint64_t size) {
-    struct range *best = NULL, *largest = NULL;
-
-    for (unsigned i = 0; i < room->count; i++) {
-        struct range *r = &room->ranges[i];
-        if (r->size >= size && (best == NULL || r->base < best->base)) { best = r; }
-        if (largest == NULL || r->size > largest->size) { largest = r; }
-    }
-    return best != NULL ? best : largest;
-}
-
-static uint64_t find_room(struct room *room, const struct board *board) {
-    uint64_t total = 0;
-
-    for (unsigned i = 0; i < board->memory_count; i++) {
-        const struct range *r = &board->memory[i];
-        // The very last block of the address space is nobody's loss, and no sum below can wrap.
-        paddr_t last = MIN(r->base + (r->size - 1), UINT64_MAX - GUEST_BLOCK);
-        add_room(room, MIN(r->base, last), last + 1);
-    }
-    for (unsigned i = 0; i < board->reserved_count; i++) { take_out(room, &board->reserved[i]); }
-    take_out(room, &board->initrd);
-    for (unsigned i = 0; i < room->count; i++) { total += room->ranges[i].size; }
-    return total;
-}
-
-static bool give_block(struct room *room, uint64_t size) {
-    struct range *r = best_room(room, size);
-
-    if (r == NULL || r->size < size) { return false; }
-    r->base += size;
-    r->size -= size;
-    return true;
-}
-
-static void give_vm(struct sysdesc_check *c, struct room *room, const struct vm_desc *vm) {
     for (unsigned i = 0; i < vm->memory_count; i++) {
-        uint64_t size = vm->memory[i].size;
-        if (give_block(room, size)) {
+        uint64_t size = vm->memory[i].size, left = largest(room) >> 20;
+        if (ranges_take(room, size, GUEST_BLOCK, &base) == OK) {
             c->sys->memory_guests += size;
             continue;
         }
-        const struct range *largest = best_room(room, size);
-        unsigned long long left = largest != NULL ? largest->size >> 20 : 0;
         sysdesc_at(c, vm, -1);
-        sysdesc_mistake(c, "memory", sysdesc_remedy(c, "at most %llu MiB, or less for another VM", left),
-                        "no room for %llu MiB: of the %llu MiB that the board has for guests, the "
-                        "largest piece left is %llu MiB",
-                        (unsigned long long)size >> 20, (unsigned long long)c->sys->memory_total >> 20, left);
+        sysdesc_mistake(c, "memory", sysdesc_remedy(c, "at most %lu MiB, or less for another VM", left),
+                        "no room for %lu MiB: of the %lu MiB that the board has for guests, the largest piece left is "
+                        "%lu MiB",
+                        size >> 20, c->sys->memory_total >> 20, left);
     }
 }
 
 void sysdesc_memory(struct sysdesc_check *c) {
-    struct room room = {0};
-    uint64_t total = find_room(&room, c->board);
-    uint64_t share = HYPERVISOR_SHARE;
+    struct ranges room = {.unit = GUEST_BLOCK}; // that nobody has
+    uint64_t total, share = HYPERVISOR_SHARE;
+    paddr_t base;
 
+    for (unsigned i = 0; i < c->board->memory_count; i++) { ranges_add(&room, &c->board->memory[i]); }
+    for (unsigned i = 0; i < c->board->reserved_count; i++) { ranges_remove(&room, &c->board->reserved[i]); }
+    ranges_remove(&room, &c->board->initrd);
+    total = ranges_total(&room);
     // The image stays in memory. A board that did not boot from it does not say where: then it only costs room.
     if (c->board->initrd.size == 0) { share += ALIGN_UP(c->image_size, GUEST_BLOCK); }
     c->sys->memory_guests = 0;
     c->sys->memory_total = total > share ? total - share : 0;
-    for (uint64_t taken = 0; taken < MIN(share, total); taken += GUEST_BLOCK) { (void)give_block(&room, GUEST_BLOCK); }
+    for (uint64_t taken = 0; taken < MIN(share, total); taken += GUEST_BLOCK) {
+        (void)ranges_take(&room, GUEST_BLOCK, GUEST_BLOCK, &base);
+    }
     for (unsigned i = 0; i < c->sys->vm_count; i++) { give_vm(c, &room, &c->sys->vms[i]); }
 }
 

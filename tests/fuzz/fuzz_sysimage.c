@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // covers: kernel/sysdesc.c kernel/sysdesc_fit.c kernel/sysdesc_schema.c kernel/sysdesc_nodes.c kernel/sysdesc_guest.c
-// covers: kernel/sysdesc_place.c kernel/tree.c kernel/tree_find.c kernel/sha256.c kernel/board.c
+// covers: kernel/sysdesc_place.c kernel/tree.c kernel/tree_find.c kernel/sha256.c kernel/board.c kernel/ranges.c
 //
 // Whatever bytes the system image, the description or the board's tree consist of, the checker ends, reads nothing
 // outside and, when it says OK, gives structures that hold. The first byte of an input chooses what the rest is:
