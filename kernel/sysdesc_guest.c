@@ -20,32 +20,36 @@ static const struct window {
 // GIC interrupt numbers: the shared peripheral interrupts begin here.
 enum { FIRST_SPI = 32 };
 
-static const struct window *window_at(gpa_t base, uint64_t size) {
+// Says so when [base, base + size) overlaps what stands at `other`.
+static bool clashes(struct sysdesc_check *c, const char *property, const char *remedy, gpa_t base, uint64_t size,
+                    const struct window *other) {
+    if (!range_overlaps(base, size, other->base, other->size)) { return false; }
+    sysdesc_mistake(c, property, remedy, "0x%lx bytes at 0x%lx overlap %s at 0x%lx", size, base, other->what,
+                    other->base);
+    return true;
+}
+
+static bool in_window(struct sysdesc_check *c, const char *property, const char *remedy, gpa_t base, uint64_t size) {
     for (unsigned i = 0; i < ARRAY_SIZE(windows); i++) {
-        if (range_overlaps(base, size, windows[i].base, windows[i].size)) { return &windows[i]; }
+        if (clashes(c, property, remedy, base, size, &windows[i])) { return true; }
     }
-    return NULL;
+    return false;
 }
 
 // ---- memory -----------------------------------------------------------------------------------------------
 
-static bool good_block(struct sysdesc_check *c, const struct vm_memory_desc *block) {
-    const struct window *window = window_at(block->base, block->size);
-
-    if ((block->base | block->size) % GUEST_BLOCK != 0 || block->size == 0) {
+static bool good_block(struct sysdesc_check *c, gpa_t base, uint64_t size) {
+    if ((base | size) % GUEST_BLOCK != 0 || size == 0) {
         sysdesc_mistake(c, "memory", "address and size are multiples of 2 MiB, 0x200000",
-                        "0x%lx bytes at 0x%lx are not whole blocks", block->size, block->base);
-    } else if (block->base >= GUEST_ADDRESS_MAX || block->size > GUEST_ADDRESS_MAX - block->base) {
-        sysdesc_mistake(c, "memory", "all memory lies below 0x8000000000",
-                        "0x%lx bytes at 0x%lx end beyond what a guest can address", block->size, block->base);
-    } else if (window != NULL) {
-        sysdesc_mistake(c, "memory", "put it elsewhere: 0x40000000 is where virt has it",
-                        "0x%lx bytes at 0x%lx overlap %s at 0x%lx", block->size, block->base, window->what,
-                        window->base);
-    } else {
-        return true;
+                        "0x%lx bytes at 0x%lx are not whole blocks", size, base);
+        return false;
     }
-    return false;
+    if (base >= GUEST_ADDRESS_MAX || size > GUEST_ADDRESS_MAX - base) {
+        sysdesc_mistake(c, "memory", "all memory lies below 0x8000000000",
+                        "0x%lx bytes at 0x%lx end beyond what a guest can address", size, base);
+        return false;
+    }
+    return !in_window(c, "memory", "put it elsewhere: 0x40000000 is where virt has it", base, size);
 }
 
 // Blocks that are not good are taken out, so that each mistake is told once.
@@ -54,14 +58,10 @@ static void check_memory(struct sysdesc_check *c, struct vm_desc *vm) {
 
     for (unsigned i = 0; i < vm->memory_count; i++) {
         struct vm_memory_desc block = vm->memory[i];
-        bool good = good_block(c, &block);
+        bool good = good_block(c, block.base, block.size);
         for (unsigned j = 0; j < kept && good; j++) {
-            good = !range_overlaps(block.base, block.size, vm->memory[j].base, vm->memory[j].size);
-            if (!good) {
-                sysdesc_mistake(c, "memory", "give each block its own addresses",
-                                "0x%lx bytes at 0x%lx overlap the block at 0x%lx", block.size, block.base,
-                                vm->memory[j].base);
-            }
+            struct window other = {vm->memory[j].base, vm->memory[j].size, "the block"};
+            good = !clashes(c, "memory", "give each block its own addresses", block.base, block.size, &other);
         }
         if (good) { vm->memory[kept++] = block; }
     }
@@ -197,33 +197,26 @@ void sysdesc_guest(struct sysdesc_check *c, struct vm_desc *vm) {
 
 // ---- assigned devices -------------------------------------------------------------------------------------
 
+// Where the VM is to see registers of the device: nothing else may be there.
 static void check_place(struct sysdesc_check *c, gpa_t base, uint64_t size) {
-    const struct window *window = window_at(base, size);
+    static const char property[] = "guest-address", elsewhere[] = "say where else the guest is to see it";
+    const struct vm_desc *vm = c->vm;
 
     if (base % PAGE_SIZE != 0 || base >= GUEST_ADDRESS_MAX || size > GUEST_ADDRESS_MAX - base) {
-        sysdesc_mistake(c, "guest-address", "a multiple of 4 KiB, 0x1000, below 0x8000000000",
+        sysdesc_mistake(c, property, "a multiple of 4 KiB, 0x1000, below 0x8000000000",
                         "0x%lx is no place for 0x%lx bytes of registers", base, size);
-    } else if (window != NULL) {
-        sysdesc_mistake(c, "guest-address", "say where else the guest is to see it",
-                        "0x%lx bytes at 0x%lx overlap %s at 0x%lx", size, base, window->what, window->base);
+    } else {
+        (void)in_window(c, property, elsewhere, base, size);
     }
-    for (unsigned i = 0; i < c->vm->memory_count; i++) {
-        if (range_overlaps(base, size, c->vm->memory[i].base, c->vm->memory[i].size)) {
-            sysdesc_mistake(c, "guest-address", "say where else the guest is to see it",
-                            "0x%lx bytes at 0x%lx overlap the VM's memory at 0x%lx", size, base, c->vm->memory[i].base);
-        }
+    for (unsigned i = 0; i < vm->memory_count; i++) {
+        struct window memory = {vm->memory[i].base, vm->memory[i].size, "the VM's memory"};
+        (void)clashes(c, property, elsewhere, base, size, &memory);
     }
-}
-
-static void check_neighbours(struct sysdesc_check *c, const struct device_desc *device, unsigned page) {
-    for (unsigned d = 0; d < c->vm->device_count; d++) {
-        const struct device_desc *other = &c->vm->devices[d];
-        for (unsigned i = 0; i < other->page_count; i++) {
-            if (range_overlaps(device->guest_base[page], device->pages[page].size, other->guest_base[i],
-                               other->pages[i].size)) {
-                sysdesc_mistake(c, "guest-address", "give each device its own addresses",
-                                "0x%lx is where the VM sees %s", device->guest_base[page], other->path);
-            }
+    for (unsigned d = 0; d < vm->device_count; d++) {
+        const struct device_desc *device = &vm->devices[d];
+        for (unsigned i = 0; i < device->page_count; i++) {
+            struct window other = {device->guest_base[i], device->pages[i].size, device->path};
+            (void)clashes(c, property, "give each device its own addresses", base, size, &other);
         }
     }
 }
@@ -246,10 +239,7 @@ static bool unshared(struct sysdesc_check *c, const struct device_desc *device) 
 
 bool sysdesc_device(struct sysdesc_check *c, const struct device_desc *device) {
     if (!unshared(c, device)) { return false; }
-    for (unsigned i = 0; i < device->page_count; i++) {
-        check_place(c, device->guest_base[i], device->pages[i].size);
-        check_neighbours(c, device, i);
-    }
+    for (unsigned i = 0; i < device->page_count; i++) { check_place(c, device->guest_base[i], device->pages[i].size); }
     for (unsigned i = 0; i < device->irq_count; i++) {
         if (device->irq[i] >= FIRST_SPI + c->vm->spi_count) {
             sysdesc_mistake(c, "device", "raise spis, or leave the device out",
