@@ -72,13 +72,13 @@ struct vm_desc {
     gpa_t dtb_gpa;        // and the guest's device tree: GUEST_FDT_MAX bytes
     const char *bootargs; // "" when none
     enum restart_policy restart;
-    uint32_t restart_limit;      // restarts by policy before the VM stays stopped
-    bool start;                  // started at boot (default yes)
-    bool vpl011, virtio_console; // default: both
-    bool observer;               // may read figures of its cores and of the boot (TAKT_HC_STATS)
-    uint32_t timer_distance_us;  // least distance between two expiries of a hypercall timer
-    unsigned spi_count;          // virtual SPIs, 32-step, default 224
-    unsigned device_count;
+    uint32_t restart_limit;           // restarts by policy before the VM stays stopped
+    bool start;                       // started at boot (default yes)
+    bool vpl011, virtio_console;      // default: both
+    bool observer;                    // may read figures of its cores and of the boot (TAKT_HC_STATS)
+    uint32_t timer_distance_us;       // least distance between two expiries of a hypercall timer
+    unsigned spi_count;               // virtual SPIs, 32-step, default 224
+    unsigned device_count, irq_count; // irq_count: of all its devices
     struct device_desc devices[MAX_VM_DEVICES];
 };
 
@@ -108,6 +108,7 @@ struct system_desc {
     unsigned part_count;
     struct sysdesc_part parts[SYSDESC_PARTS];
     struct { // working space of placement, of no use afterwards
+        struct vcpu_desc *vcpus[MAX_VMS * MAX_VCPUS];
         struct sched_request requests[MAX_VMS * MAX_VCPUS];
         struct sched_placement placements[MAX_VMS * MAX_VCPUS];
     } scratch;

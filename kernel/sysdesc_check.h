@@ -10,6 +10,7 @@
 
 #include "kernel/sysdesc.h"
 #include "kernel/tree.h"
+#include "timer/clock.h"
 
 struct schema;
 
@@ -30,6 +31,7 @@ struct device_node { // until the policy has filled the rest
 struct sysdesc_check {
     const struct board *board;
     uint64_t hz;
+    struct clock_rate rate; // from sysdesc_admit() on
     uint64_t image_size;
     struct system_desc *sys;
     struct sysdesc_sink *sink;

@@ -134,6 +134,7 @@ static void leave_device(struct sysdesc_check *c) {
         return;
     }
     c->vm->devices[c->vm->device_count++] = *device;
+    c->vm->irq_count += device->irq_count;
 }
 
 static const struct schema devices_children[] = {

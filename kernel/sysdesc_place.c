@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What holds for the system as a whole: its VMs find room in the board's memory, its reservations on the board's cores.
+#include "kernel/log.h"
 #include "kernel/ranges.h"
 #include "kernel/string.h"
 #include "kernel/sysdesc_check.h"
-#include "timer/clock.h"
 
 // ---- memory -----------------------------------------------------------------------------------------------
 
@@ -52,35 +52,32 @@ void sysdesc_memory(struct sysdesc_check *c) {
 
 // ---- what admission is asked ------------------------------------------------------------------------------
 
-static bool well_formed(const struct vcpu_desc *vcpu) {
-    return !vcpu->reserved ||
-           (vcpu->budget_us != 0 && vcpu->budget_us <= vcpu->deadline_us && vcpu->deadline_us <= vcpu->period_us);
+// Costs round up, promises round down: what is admitted in ticks holds in microseconds.
+static void set_task(const struct sysdesc_check *c, struct vcpu_desc *vcpu) {
+    vcpu->task.budget =
+        clock_ns_to_ticks_up(&c->rate, vcpu->budget_us * 1000ull) + clock_ns_to_ticks_up(&c->rate, c->sys->overhead_ns);
+    vcpu->task.deadline = clock_ns_to_ticks_down(&c->rate, vcpu->deadline_us * 1000ull);
+    vcpu->task.period = clock_ns_to_ticks_down(&c->rate, vcpu->period_us * 1000ull);
 }
 
-// Costs round up, promises round down: what is admitted in ticks holds in microseconds.
-static void set_task(const struct clock_rate *rate, uint32_t overhead_ns, struct vcpu_desc *vcpu) {
-    vcpu->task.budget = clock_ns_to_ticks_up(rate, vcpu->budget_us * 1000ull) + clock_ns_to_ticks_up(rate, overhead_ns);
-    vcpu->task.deadline = clock_ns_to_ticks_down(rate, vcpu->deadline_us * 1000ull);
-    vcpu->task.period = clock_ns_to_ticks_down(rate, vcpu->period_us * 1000ull);
+static bool well_formed(const struct vcpu_desc *vcpu) {
+    return vcpu->reserved
+               ? vcpu->budget_us != 0 && vcpu->budget_us <= vcpu->deadline_us && vcpu->deadline_us <= vcpu->period_us
+               : vcpu->weight != 0;
 }
 
 // The VCPUs in the order of the description; those with mistakes of their own are left out.
-struct asked {
-    unsigned count;
-    uint8_t vm[MAX_VMS * MAX_VCPUS], vcpu[MAX_VMS * MAX_VCPUS];
-};
+static unsigned collect(struct sysdesc_check *c) {
+    unsigned count = 0;
 
-static void collect(struct sysdesc_check *c, const struct clock_rate *rate, struct asked *asked) {
-    asked->count = 0;
     for (unsigned v = 0; v < c->sys->vm_count; v++) {
         for (unsigned i = 0; i < c->sys->vms[v].vcpu_count; i++) {
             struct vcpu_desc *vcpu = &c->sys->vms[v].vcpus[i];
             vcpu->placed = vcpu->core;
-            if (!well_formed(vcpu) || (!vcpu->reserved && vcpu->weight == 0)) { continue; }
-            if (vcpu->reserved) { set_task(rate, c->sys->overhead_ns, vcpu); }
-            asked->vm[asked->count] = (uint8_t)v;
-            asked->vcpu[asked->count] = (uint8_t)i;
-            c->sys->scratch.requests[asked->count++] = (struct sched_request){
+            if (!well_formed(vcpu)) { continue; }
+            if (vcpu->reserved) { set_task(c, vcpu); }
+            c->sys->scratch.vcpus[count] = vcpu;
+            c->sys->scratch.requests[count++] = (struct sched_request){
                 .task = vcpu->task,
                 .weight = vcpu->weight,
                 .vm = v,
@@ -88,46 +85,39 @@ static void collect(struct sysdesc_check *c, const struct clock_rate *rate, stru
             };
         }
     }
+    return count;
 }
 
 // ---- interrupts -------------------------------------------------------------------------------------------
 
-static void add_source(struct sysdesc_check *c, const struct clock_rate *rate, unsigned core, uint32_t distance_us) {
+static void add_source(struct sysdesc_check *c, unsigned core, uint32_t distance_us) {
     struct sched_core_load *load = &c->sys->cores[core];
 
-    if (load->source_count < SCHED_SOURCES_MAX) {
-        load->sources[load->source_count++] = (struct sched_source){
-            .cost = clock_ns_to_ticks_up(rate, c->sys->irq_cost_ns),
-            .distance = MAX(clock_ns_to_ticks_down(rate, distance_us * 1000ull), 1u),
-        };
-    } else {
+    if (load->source_count == SCHED_SOURCES_MAX) {
         sysdesc_mistake(c, "devices", "give the VMs with devices different cores for vcpu@0",
                         "core %u has more than %u sources of interrupts", core, SCHED_SOURCES_MAX);
+        return;
     }
-}
-
-static bool has_interrupts(const struct vm_desc *vm) {
-    for (unsigned i = 0; i < vm->device_count; i++) {
-        if (vm->devices[i].irq_count != 0) { return true; }
-    }
-    return false;
+    load->sources[load->source_count++] = (struct sched_source){
+        .cost = clock_ns_to_ticks_up(&c->rate, c->sys->irq_cost_ns),
+        .distance = MAX(clock_ns_to_ticks_down(&c->rate, distance_us * 1000ull), 1u),
+    };
 }
 
 // A VM's devices interrupt the core of its vcpu 0, as far as that has one yet.
-static void add_sources(struct sysdesc_check *c, const struct clock_rate *rate) {
+static void add_sources(struct sysdesc_check *c) {
     memset(c->sys->cores, 0, sizeof(c->sys->cores));
     sysdesc_leave(c, 0);
     if (c->sys->console_core < c->board->cpu_count) {
-        add_source(c, rate, c->sys->console_core, c->sys->console_irq_distance_us);
+        add_source(c, c->sys->console_core, c->sys->console_irq_distance_us);
     }
     for (unsigned v = 0; v < c->sys->vm_count; v++) {
         const struct vm_desc *vm = &c->sys->vms[v];
+        sysdesc_at(c, vm, -1);
         for (unsigned d = 0; d < vm->device_count && vm->vcpus[0].placed != CORE_AUTO; d++) {
-            sysdesc_at(c, vm, -1);
-            for (unsigned i = 0; i < vm->devices[d].irq_count; i++) {
-                if (vm->devices[d].irq_distance_us != 0) {
-                    add_source(c, rate, vm->vcpus[0].placed, vm->devices[d].irq_distance_us);
-                }
+            const struct device_desc *device = &vm->devices[d];
+            for (unsigned i = 0; i < device->irq_count && device->irq_distance_us != 0; i++) {
+                add_source(c, vm->vcpus[0].placed, device->irq_distance_us);
             }
         }
     }
@@ -142,125 +132,107 @@ static void check_rates(struct sysdesc_check *c, const struct vm_desc *vm) {
     sysdesc_enter(c, "devices");
     for (unsigned i = 0; i < vm->device_count; i++) {
         if (vm->devices[i].irq_count != 0 && vm->devices[i].irq_distance_us == 0) {
-            sysdesc_mistake(c, "irq-distance-us",
-                            "say how far apart they are at least, or give vcpu@0 a core without "
-                            "reservations",
-                            "%s interrupts core %u, which has reservations, at no known rate", vm->devices[i].path,
-                            core);
+            sysdesc_mistake(
+                c, "irq-distance-us", "say how far apart they are at least, or give vcpu@0 a core without reservations",
+                "%s interrupts core %u, which has reservations, at no known rate", vm->devices[i].path, core);
         }
     }
 }
 
 // ---- admission --------------------------------------------------------------------------------------------
 
-// Microseconds with three decimals.
-struct us {
-    unsigned long long whole;
-    unsigned part;
-};
-
-static struct us in_us(const struct clock_rate *rate, uint64_t ticks) {
-    uint64_t ns = clock_ticks_to_ns_up(rate, ticks);
-
-    return (struct us){ns / 1000, (unsigned)(ns % 1000)};
-}
-
-static const char *advice(struct sysdesc_check *c, const struct clock_rate *rate, const struct sched_placement *p) {
-    uint64_t overhead = clock_ns_to_ticks_up(rate, c->sys->overhead_ns);
+static const char *advice(struct sysdesc_check *c, const struct sched_placement *p) {
+    uint64_t overhead = clock_ns_to_ticks_up(&c->rate, c->sys->overhead_ns);
     uint64_t budget =
-        p->largest_budget > overhead ? clock_ticks_to_ns_down(rate, p->largest_budget - overhead) / 1000 : 0;
-    uint64_t period = clock_ticks_to_ns_up(rate, p->smallest_period);
+        p->largest_budget > overhead ? clock_ticks_to_ns_down(&c->rate, p->largest_budget - overhead) / 1000 : 0;
+    uint64_t period = (clock_ticks_to_ns_up(&c->rate, p->smallest_period) + 999) / 1000;
 
-    period = period / 1000 + (period % 1000 != 0);
-    if (budget >= BUDGET_US_MIN && period != 0) {
-        return sysdesc_remedy(c, "budget-us at most %llu, or period-us at least %llu", (unsigned long long)budget,
-                              (unsigned long long)period);
-    }
-    if (period != 0) { return sysdesc_remedy(c, "period-us at least %llu", (unsigned long long)period); }
-    return "ask less of its core for other VCPUs";
+    if (period == 0) { return "ask less of its core for other VCPUs"; }
+    return budget < BUDGET_US_MIN
+               ? sysdesc_remedy(c, "period-us at least %lu", period)
+               : sysdesc_remedy(c, "budget-us at most %lu, or period-us at least %lu", budget, period);
 }
 
-static void refused(struct sysdesc_check *c, const struct clock_rate *rate, const struct vcpu_desc *vcpu,
-                    const struct sched_placement *p) {
-    const char *any = vcpu->core == CORE_AUTO ? "no core can keep it; closest is core" : "core";
-    const char *not = vcpu->core == CORE_AUTO ? "" : " cannot keep it";
-    struct us at = in_us(rate, p->verdict.at), demand = in_us(rate, p->verdict.demand),
-              excess = in_us(rate, p->verdict.excess);
+static void refused(struct sysdesc_check *c, const struct vcpu_desc *vcpu, const struct sched_placement *p) {
+    const struct sched_verdict *verdict = &p->verdict;
+    bool any = vcpu->core == CORE_AUTO;
+    char why[112];
 
     if (vcpu->reserved && vcpu->task.budget > vcpu->task.deadline) {
         sysdesc_mistake(c, "budget-us", "a longer deadline-us, or a smaller budget-us",
                         "with %u ns of overhead, %u is more than the deadline, %u", c->sys->overhead_ns,
                         vcpu->budget_us, vcpu->deadline_us);
-    } else if (p->core < 0 || !vcpu->reserved) {
+        return;
+    }
+    if (p->core < 0 || !vcpu->reserved) {
         sysdesc_mistake(c, "core", "use another core, or fewer VCPUs",
                         "no core has room for another VCPU: each takes %u", SCHED_MEMBERS_MAX);
-    } else if (p->verdict.outcome == SCHED_UNDECIDED) {
-        sysdesc_mistake(c, "budget-us", advice(c, rate, p), "%s %d%s: not decided within %u steps", any, (int)p->core,
-                        not, SCHED_QPA_STEPS_MAX);
-    } else if (p->verdict.at == 0) {
-        sysdesc_mistake(c, "budget-us", advice(c, rate, p),
-                        "%s %d%s: its reservations together are more than all its time", any, (int)p->core, not);
-    } else {
-        sysdesc_mistake(c, "budget-us", advice(c, rate, p),
-                        "%s %d%s: within %llu.%03u us its reservations can want %llu.%03u us, "
-                        "%llu.%03u us too much",
-                        any, (int)p->core, not, at.whole, at.part, demand.whole, demand.part, excess.whole,
-                        excess.part);
+        return;
     }
+    if (verdict->outcome == SCHED_UNDECIDED) {
+        format_string(why, sizeof(why), "not decided within %u steps", SCHED_QPA_STEPS_MAX);
+    } else if (verdict->at == 0) {
+        format_string(why, sizeof(why), "its reservations together are more than all its time");
+    } else {
+        uint64_t at = clock_ticks_to_ns_up(&c->rate, verdict->at);
+        uint64_t demand = clock_ticks_to_ns_up(&c->rate, verdict->demand);
+        uint64_t excess = clock_ticks_to_ns_up(&c->rate, verdict->excess);
+        format_string(why, sizeof(why),
+                      "within %lu.%03lu us its reservations can want %lu.%03lu us, %lu.%03lu us too much", at / 1000,
+                      at % 1000, demand / 1000, demand % 1000, excess / 1000, excess % 1000);
+    }
+    sysdesc_mistake(c, "budget-us", advice(c, p), "%s %d%s: %s", any ? "no core can keep it; closest is core" : "core",
+                    (int)p->core, any ? "" : " cannot keep it", why);
 }
 
-static void place(struct sysdesc_check *c, struct asked *asked) {
+static void place(struct sysdesc_check *c, unsigned count) {
     struct sched_machine machine = {c->sys->cores, c->board->cpu_count};
 
-    sched_place_all(&machine, c->sys->scratch.requests, c->sys->scratch.placements, asked->count);
-    for (unsigned i = 0; i < asked->count; i++) {
+    sched_place_all(&machine, c->sys->scratch.requests, c->sys->scratch.placements, count);
+    for (unsigned i = 0; i < count; i++) {
         const struct sched_placement *p = &c->sys->scratch.placements[i];
-        struct vcpu_desc *vcpu = &c->sys->vms[asked->vm[i]].vcpus[asked->vcpu[i]];
-        if (p->step != SCHED_STEP_REFUSED) { vcpu->placed = (uint8_t)p->core; }
+        if (p->step != SCHED_STEP_REFUSED) { c->sys->scratch.vcpus[i]->placed = (uint8_t)p->core; }
     }
 }
 
 // Where a VM's devices interrupt depends on where its vcpu 0 lives, and that on what interrupts there. So such VCPUs are
 // placed first as if nothing interrupted, then kept there while everybody is placed among the interrupts.
-static void settle_interrupted(struct sysdesc_check *c, struct asked *asked) {
+static void settle_interrupted(struct sysdesc_check *c, unsigned count) {
     bool any = false;
 
-    for (unsigned i = 0; i < asked->count; i++) {
-        any |= asked->vcpu[i] == 0 && has_interrupts(&c->sys->vms[asked->vm[i]]);
-    }
+    for (unsigned v = 0; v < c->sys->vm_count; v++) { any |= c->sys->vms[v].irq_count != 0; }
     if (!any) { return; }
-    place(c, asked);
-    for (unsigned i = 0; i < asked->count; i++) {
-        struct vm_desc *vm = &c->sys->vms[asked->vm[i]];
-        struct vcpu_desc *vcpu = &vm->vcpus[asked->vcpu[i]];
-        if (asked->vcpu[i] != 0 || !has_interrupts(vm)) {
+    place(c, count);
+    for (unsigned i = 0; i < count; i++) {
+        struct sched_request *request = &c->sys->scratch.requests[i];
+        const struct vm_desc *vm = &c->sys->vms[request->vm];
+        struct vcpu_desc *vcpu = c->sys->scratch.vcpus[i];
+        if (vcpu != &vm->vcpus[0] || vm->irq_count == 0) {
             vcpu->placed = vcpu->core;
         } else if (vcpu->placed != CORE_AUTO) {
-            c->sys->scratch.requests[i].core = vcpu->placed;
+            request->core = vcpu->placed;
         }
     }
+    add_sources(c);
 }
 
 void sysdesc_admit(struct sysdesc_check *c) {
-    struct clock_rate rate;
-    struct asked asked;
-
-    if (clock_rate_init(&rate, c->hz) != CLOCK_OK) {
+    if (clock_rate_init(&c->rate, c->hz) != CLOCK_OK) {
         sysdesc_leave(c, 0);
-        sysdesc_mistake(c, NULL, "1 Hz to 10 GHz", "the board's counter runs at %llu Hz", (unsigned long long)c->hz);
+        sysdesc_mistake(c, NULL, "1 Hz to 10 GHz", "the board's counter runs at %lu Hz", c->hz);
         return;
     }
-    collect(c, &rate, &asked);
-    add_sources(c, &rate);
-    settle_interrupted(c, &asked);
-    add_sources(c, &rate);
-    place(c, &asked);
-    for (unsigned i = 0; i < asked.count; i++) {
-        const struct vm_desc *vm = &c->sys->vms[asked.vm[i]];
+    unsigned count = collect(c);
+    add_sources(c);
+    settle_interrupted(c, count);
+    place(c, count);
+    for (unsigned i = 0; i < count; i++) {
         const struct sched_placement *p = &c->sys->scratch.placements[i];
         if (p->step == SCHED_STEP_REFUSED) {
-            sysdesc_at(c, vm, asked.vcpu[i]);
-            refused(c, &rate, &vm->vcpus[asked.vcpu[i]], p);
+            const struct vm_desc *vm = &c->sys->vms[c->sys->scratch.requests[i].vm];
+            const struct vcpu_desc *vcpu = c->sys->scratch.vcpus[i];
+            sysdesc_at(c, vm, (int)(vcpu - vm->vcpus));
+            refused(c, vcpu, p);
         }
     }
     for (unsigned i = 0; i < c->sys->vm_count; i++) { check_rates(c, &c->sys->vms[i]); }
