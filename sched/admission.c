@@ -9,7 +9,7 @@ __extension__ typedef unsigned __int128 wide;
 
 #define INSTANT_MAX        (UINT64_C(1) << 62)
 #define BUSY_PERIOD_ROUNDS 1024u
-#define ONE                (UINT64_C(1) << 32) /* fixed point of the bound on the last instant */
+#define ONE                SCHED_UTILISATION_ONE
 
 /* What is on one core, as the functions below pass it around. */
 struct load {
@@ -27,27 +27,26 @@ static uint64_t multiply(uint64_t a, uint64_t b) {
     return (product >> 64) != 0 ? UINT64_MAX : (uint64_t)product;
 }
 
+static uint32_t term_count(const struct load *load) { return load->task_count + load->source_count; }
+
+/* Tasks and sources alike: a source is a task of the highest urgency, D = 0. */
+static struct sched_task term(const struct load *load, uint32_t i) {
+    if (i < load->task_count) { return load->tasks[i]; }
+
+    const struct sched_source *source = &load->sources[i - load->task_count];
+
+    return (struct sched_task){.budget = source->cost, .period = source->distance};
+}
+
 static uint64_t demand(const struct load *load, uint64_t t) {
     uint64_t sum = 0;
 
-    for (uint32_t i = 0; i < load->task_count; i++) {
-        const struct sched_task *task = &load->tasks[i];
+    for (uint32_t i = 0; i < term_count(load); i++) {
+        struct sched_task task = term(load, i);
 
-        if (t >= task->deadline) { sum = add(sum, multiply((t - task->deadline) / task->period + 1, task->budget)); }
-    }
-    for (uint32_t i = 0; i < load->source_count; i++) {
-        const struct sched_source *source = &load->sources[i];
-
-        sum = add(sum, multiply(t / source->distance + 1, source->cost));
+        if (t >= task.deadline) { sum = add(sum, multiply((t - task.deadline) / task.period + 1, task.budget)); }
     }
     return sum;
-}
-
-uint64_t sched_demand(const struct sched_task *tasks, uint32_t task_count, const struct sched_source *sources,
-                      uint32_t source_count, uint64_t t) {
-    struct load load = {tasks, task_count, sources, source_count};
-
-    return demand(&load, t);
 }
 
 /* The latest deadline that is not after t; 0 when there is none. */
@@ -68,19 +67,11 @@ static uint64_t last_deadline(const struct load *load, uint64_t t) {
 
 static bool well_formed(const struct load *load) {
     if (load->task_count > SCHED_TASKS_MAX || load->source_count > SCHED_SOURCES_MAX) { return false; }
-    for (uint32_t i = 0; i < load->task_count; i++) {
-        const struct sched_task *task = &load->tasks[i];
+    for (uint32_t i = 0; i < term_count(load); i++) {
+        struct sched_task task = term(load, i);
 
-        if (task->budget == 0 || task->budget > task->deadline || task->deadline > task->period ||
-            task->period >= INSTANT_MAX) {
-            return false;
-        }
-    }
-    for (uint32_t i = 0; i < load->source_count; i++) {
-        const struct sched_source *source = &load->sources[i];
-
-        if (source->cost == 0 || source->cost >= INSTANT_MAX || source->distance == 0 ||
-            source->distance >= INSTANT_MAX) {
+        if (task.budget == 0 || task.budget >= INSTANT_MAX || task.period == 0 || task.period >= INSTANT_MAX ||
+            (i < load->task_count && (task.budget > task.deadline || task.deadline > task.period))) {
             return false;
         }
     }
@@ -91,11 +82,10 @@ static bool utilisation_fits(const struct load *load) {
     struct fraction sum;
 
     fraction_zero(&sum);
-    for (uint32_t i = 0; i < load->task_count; i++) {
-        if (!fraction_add(&sum, load->tasks[i].budget, load->tasks[i].period)) { return false; }
-    }
-    for (uint32_t i = 0; i < load->source_count; i++) {
-        if (!fraction_add(&sum, load->sources[i].cost, load->sources[i].distance)) { return false; }
+    for (uint32_t i = 0; i < term_count(load); i++) {
+        struct sched_task task = term(load, i);
+
+        if (!fraction_add(&sum, task.budget, task.period)) { return false; }
     }
     return true;
 }
@@ -108,45 +98,31 @@ static bool density_fits(const struct load *load) {
     uint64_t interrupts = 0;
 
     fraction_zero(&sum);
-    for (uint32_t i = 0; i < load->task_count; i++) {
-        const struct sched_task *task = &load->tasks[i];
+    for (uint32_t i = 0; i < term_count(load); i++) {
+        struct sched_task task = term(load, i);
 
-        if (!fraction_add(&sum, task->budget, task->deadline)) { return false; }
-        least_deadline = task->deadline < least_deadline ? task->deadline : least_deadline;
-    }
-    for (uint32_t i = 0; i < load->source_count; i++) {
-        if (!fraction_add(&sum, load->sources[i].cost, load->sources[i].distance)) { return false; }
-        interrupts = add(interrupts, load->sources[i].cost);
+        if (!fraction_add(&sum, task.budget, task.deadline != 0 ? task.deadline : task.period)) { return false; }
+        if (task.deadline == 0) {
+            interrupts = add(interrupts, task.budget);
+        } else if (task.deadline < least_deadline) {
+            least_deadline = task.deadline;
+        }
     }
     return interrupts <= least_deadline && fraction_add(&sum, interrupts, least_deadline);
 }
 
-/* part/whole in fixed point, never too small. */
-static uint64_t ratio_up(uint64_t part, uint64_t whole) {
-    while (part >= ONE) {
-        part = (part + 1) / 2;
-        whole /= 2;
-    }
-    return part * ONE / whole + (part * ONE % whole != 0 ? 1 : 0);
-}
-
-/* h(t) <= U*t + sum (T-D)*U + sum cost, so nothing fails at or after
- * (sum (T-D)*U + sum cost) / (1-U). Rounded to the safe side; INSTANT_MAX when U is too close to
+/* h(t) <= U*t + sum (T-D)*U, so nothing fails at or after sum (T-D)*U / (1-U). Rounded to the safe side; INSTANT_MAX when U is too close to
  * one for that. */
 static uint64_t bound_by_utilisation(const struct load *load) {
     uint64_t utilisation = 0;
     wide surplus = 0;
 
-    for (uint32_t i = 0; i < load->task_count; i++) {
-        const struct sched_task *task = &load->tasks[i];
-        uint64_t share = ratio_up(task->budget, task->period);
+    for (uint32_t i = 0; i < term_count(load); i++) {
+        struct sched_task task = term(load, i);
+        uint64_t share = fraction_ratio_up(task.budget, task.period);
 
         utilisation += share;
-        surplus += (wide)(task->period - task->deadline) * share + ONE - 1;
-    }
-    for (uint32_t i = 0; i < load->source_count; i++) {
-        utilisation += ratio_up(load->sources[i].cost, load->sources[i].distance);
-        surplus += (wide)load->sources[i].cost * ONE;
+        surplus += (wide)(task.period - task.deadline) * share + ONE - 1;
     }
     if (utilisation >= ONE || (surplus >> 32) >= INSTANT_MAX) { return INSTANT_MAX; }
 
@@ -167,15 +143,10 @@ static uint64_t bound_by_busy_period(const struct load *load, uint64_t limit) {
     for (uint32_t round = 0; round < BUSY_PERIOD_ROUNDS; round++) {
         uint64_t work = 0;
 
-        for (uint32_t i = 0; i < load->task_count; i++) {
-            uint64_t jobs = (length - 1) / load->tasks[i].period + 1;
+        for (uint32_t i = 0; i < term_count(load); i++) {
+            struct sched_task task = term(load, i);
 
-            work = add(work, multiply(jobs, load->tasks[i].budget));
-        }
-        for (uint32_t i = 0; i < load->source_count; i++) {
-            uint64_t arrivals = (length - 1) / load->sources[i].distance + 1;
-
-            work = add(work, multiply(arrivals, load->sources[i].cost));
+            work = add(work, multiply((length - 1) / task.period + 1, task.budget));
         }
         if (work >= limit) { return limit; }
         if (work == length) { return length; }

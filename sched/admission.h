@@ -21,9 +21,10 @@
 
 #include <stdint.h>
 
-#define SCHED_TASKS_MAX     32u
-#define SCHED_SOURCES_MAX   32u
-#define SCHED_QPA_STEPS_MAX 1024u
+#define SCHED_TASKS_MAX       32u
+#define SCHED_SOURCES_MAX     32u
+#define SCHED_QPA_STEPS_MAX   1024u
+#define SCHED_UTILISATION_ONE (UINT64_C(1) << 32) /* fixed point of utilisations */
 
 struct sched_task {
     uint64_t budget;   /* Q > 0 */
@@ -47,7 +48,7 @@ struct sched_verdict {
     enum sched_outcome outcome;
     uint64_t at;     /* refused: an instant whose demand exceeds it; 0 when utilisation exceeds 1 by so
                     little that no instant below 2^62 shows it */
-    uint64_t demand; /* h(at) */
+    uint64_t demand; /* h(at), saturating at UINT64_MAX */
     uint64_t excess; /* demand - at */
     uint32_t steps;  /* evaluations of h */
 };
@@ -55,10 +56,6 @@ struct sched_verdict {
 /* Decides; fills *verdict and returns its outcome. No task at all: only utilisation counts. */
 enum sched_outcome sched_admit(const struct sched_task *tasks, uint32_t task_count, const struct sched_source *sources,
                                uint32_t source_count, struct sched_verdict *verdict);
-
-/* h(t), saturating at UINT64_MAX. */
-uint64_t sched_demand(const struct sched_task *tasks, uint32_t task_count, const struct sched_source *sources,
-                      uint32_t source_count, uint64_t t);
 
 /* Longest time that a runnable VCPU can be without supply: T + D - 2Q (Shin & Lee 2003 for D = T:
  * 2(T - Q); Easwaran, Anand & Lee 2007 for D < T). */

@@ -15,57 +15,44 @@ enum sched_outcome placement_test(struct sched_core_load *load, const struct sch
     return sched_admit(load->tasks, load->task_count + 1, load->sources, load->source_count, verdict);
 }
 
-/* Largest admissible Q below the refused one. A smaller budget never harms, so bisection holds. */
-static uint64_t largest_budget(struct sched_core_load *load, struct sched_task task) {
-    uint64_t passes = 0;
-    uint64_t fails = task.budget;
+/* Does it pass with another budget, or with another period (D = T stays so)? */
+static bool passes_with(struct sched_core_load *load, struct sched_task task, bool period, uint64_t value) {
     struct sched_verdict verdict;
 
-    while (fails - passes > 1) {
-        task.budget = passes + (fails - passes) / 2;
-        if (placement_test(load, &task, &verdict) == SCHED_ADMITTED) {
-            passes = task.budget;
+    if (!period) {
+        task.budget = value;
+    } else {
+        task.deadline = task.deadline == task.period ? value : task.deadline;
+        task.period = value;
+    }
+    return placement_test(load, &task, &verdict) == SCHED_ADMITTED;
+}
+
+/* The last value that passes on the way to one that fails. A smaller budget or a longer period (and
+ * with it a later deadline) never harms, so bisection holds. */
+static uint64_t bisect(struct sched_core_load *load, const struct sched_task *task, bool period, uint64_t passes,
+                       uint64_t fails) {
+    for (;;) {
+        int64_t step = (int64_t)(fails - passes) / 2;
+
+        if (step == 0) { return passes; }
+        if (passes_with(load, *task, period, passes + (uint64_t)step)) {
+            passes += (uint64_t)step;
         } else {
-            fails = task.budget;
+            fails = passes + (uint64_t)step;
         }
     }
-    return passes;
 }
 
-static enum sched_outcome test_period(struct sched_core_load *load, struct sched_task task, uint64_t period) {
-    struct sched_verdict verdict;
-
-    task.deadline = task.deadline == task.period ? period : task.deadline;
-    task.period = period;
-    return placement_test(load, &task, &verdict);
-}
-
-/* Smallest admissible T above the refused one; 0 when none is found. A longer period (and with it a
- * later deadline) never harms. */
+/* Smallest admissible T above the refused one; 0 when none is found. */
 static uint64_t smallest_period(struct sched_core_load *load, const struct sched_task *task) {
-    uint64_t fails = task->period;
-    uint64_t passes = 0;
+    uint64_t period = task->period;
 
-    for (uint32_t i = 0; i < PERIOD_DOUBLINGS && passes == 0; i++) {
-        uint64_t period = fails * 2;
-
-        if (period >= SCHED_TICKS_MAX) { return 0; }
-        if (test_period(load, *task, period) == SCHED_ADMITTED) {
-            passes = period;
-        } else {
-            fails = period;
-        }
+    for (uint32_t i = 0; i < PERIOD_DOUBLINGS && period * 2 < SCHED_TICKS_MAX; i++) {
+        period *= 2;
+        if (passes_with(load, *task, true, period)) { return bisect(load, task, true, period, period / 2); }
     }
-    while (passes != 0 && passes - fails > 1) {
-        uint64_t period = fails + (passes - fails) / 2;
-
-        if (test_period(load, *task, period) == SCHED_ADMITTED) {
-            passes = period;
-        } else {
-            fails = period;
-        }
-    }
-    return passes;
+    return 0;
 }
 
 void placement_advise(struct sched_machine *machine, const struct sched_request *request,
@@ -75,7 +62,7 @@ void placement_advise(struct sched_machine *machine, const struct sched_request 
 
         if (!placement_allows(request, i)) { continue; }
 
-        uint64_t budget = largest_budget(core, request->task);
+        uint64_t budget = bisect(core, &request->task, false, 0, request->task.budget);
         uint64_t period = smallest_period(core, &request->task);
 
         if (budget > placement->largest_budget) { placement->largest_budget = budget; }

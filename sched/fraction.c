@@ -40,3 +40,12 @@ bool fraction_add(struct fraction *sum, uint64_t numerator, uint64_t denominator
     }
     return at_most_one(sum);
 }
+
+uint64_t fraction_ratio_up(uint64_t part, uint64_t whole) {
+    while (part >= SCHED_UTILISATION_ONE) {
+        part = part / 2 + part % 2;
+        whole /= 2;
+    }
+    if (whole == 0) { return UINT64_MAX / (2 * FRACTION_TERMS_MAX); }
+    return part * SCHED_UTILISATION_ONE / whole + (part * SCHED_UTILISATION_ONE % whole != 0 ? 1 : 0);
+}

@@ -27,4 +27,8 @@ void fraction_zero(struct fraction *sum);
  * still at most one; once it is not, the sum may not be added to any more. */
 bool fraction_add(struct fraction *sum, uint64_t numerator, uint64_t denominator);
 
+/* part/whole in units of 1/SCHED_UTILISATION_ONE, never too small; far above one it stays so small that
+ * FRACTION_TERMS_MAX of them have a sum. */
+uint64_t fraction_ratio_up(uint64_t part, uint64_t whole);
+
 #endif

@@ -2,6 +2,7 @@
 #include "sched/placement.h"
 
 #include "sched/advice.h"
+#include "sched/fraction.h"
 #include "sched/sched.h"
 
 #include <stdbool.h>
@@ -10,41 +11,29 @@
 _Static_assert(SCHED_MEMBERS_MAX + 1 == SCHED_ENTITIES_MAX,
                "a placed VCPU finds room on its core, beside the core's thread");
 
-static bool prefer_less_used(uint64_t used, uint64_t best) { return used < best; }
-
-static bool prefer_fuller(uint64_t used, uint64_t best) { return used > best; }
-
 /* How a reservation without a fixed core chooses among the cores on which the exact test passes, in
- * the order in which the ways are tried. One VCPU alone finds a core by the first row or by none;
- * for a whole set the rows differ. Steps that do more than choose a core (splitting over two cores,
- * a planned repack of all) are rows behind these. */
+ * the order in which the ways are tried on the whole set. Steps that do more than choose a core
+ * (splitting over two cores, a planned repack of all) are rows before the last: that one says what
+ * is told when nothing holds. */
 static const struct policy {
     enum sched_step step;
-    bool (*prefers)(uint64_t used, uint64_t best);
+    bool fullest;
 } policies[] = {
-    {SCHED_STEP_LEAST_USED, prefer_less_used},
-    {SCHED_STEP_BEST_FIT, prefer_fuller},
+    {SCHED_STEP_LEAST_USED, false},
+    {SCHED_STEP_BEST_FIT, true},
+    {SCHED_STEP_LEAST_USED, false},
 };
 
 #define POLICY_COUNT (sizeof(policies) / sizeof(policies[0]))
 
-static uint64_t ratio_up(uint64_t part, uint64_t whole) {
-    while (part >= SCHED_UTILISATION_ONE) {
-        part = part / 2 + 1;
-        whole /= 2;
-    }
-    if (whole == 0) { return UINT64_MAX / (2 * SCHED_TASKS_MAX + 2 * SCHED_SOURCES_MAX); }
-    return part * SCHED_UTILISATION_ONE / whole + (part * SCHED_UTILISATION_ONE % whole != 0 ? 1 : 0);
-}
-
-uint64_t sched_utilisation(const struct sched_task *task) { return ratio_up(task->budget, task->period); }
+uint64_t sched_utilisation(const struct sched_task *task) { return fraction_ratio_up(task->budget, task->period); }
 
 uint64_t sched_core_utilisation(const struct sched_core_load *load) {
     uint64_t sum = 0;
 
     for (uint32_t i = 0; i < load->task_count; i++) { sum += sched_utilisation(&load->tasks[i]); }
     for (uint32_t i = 0; i < load->source_count; i++) {
-        sum += ratio_up(load->sources[i].cost, load->sources[i].distance);
+        sum += fraction_ratio_up(load->sources[i].cost, load->sources[i].distance);
     }
     return sum;
 }
@@ -62,8 +51,8 @@ static bool closer(const struct sched_verdict *verdict, const struct sched_place
     return verdict->excess < placement->verdict.excess;
 }
 
-static enum sched_outcome place_reserved(struct sched_machine *machine, const struct sched_request *request,
-                                         const struct policy *policy, struct sched_placement *placement) {
+static void place_reserved(struct sched_machine *machine, const struct sched_request *request,
+                           const struct policy *policy, struct sched_placement *placement) {
     bool found = false;
     uint64_t best = 0;
 
@@ -74,7 +63,7 @@ static enum sched_outcome place_reserved(struct sched_machine *machine, const st
         if (!placement_allows(request, i)) { continue; }
         used = sched_core_utilisation(&machine->cores[i]);
         if (placement_test(&machine->cores[i], &request->task, &verdict) == SCHED_ADMITTED) {
-            if (found && !policy->prefers(used, best)) { continue; }
+            if (found && (policy->fullest ? used <= best : used >= best)) { continue; }
             found = true;
             best = used;
         } else if (found || !closer(&verdict, placement)) {
@@ -87,7 +76,6 @@ static enum sched_outcome place_reserved(struct sched_machine *machine, const st
         placement->step = request->core == SCHED_CORE_AUTO ? policy->step : SCHED_STEP_FIXED;
         enter(&machine->cores[placement->core], request);
     }
-    return placement->verdict.outcome;
 }
 
 static uint32_t siblings(const struct sched_core_load *load, uint32_t vm) {
@@ -111,8 +99,8 @@ static bool suits_better(const struct sched_core_load *core, const struct sched_
     return free_here * (best->weight + request->weight) > free_there * (core->weight + request->weight);
 }
 
-static enum sched_outcome place_best_effort(struct sched_machine *machine, const struct sched_request *request,
-                                            struct sched_placement *placement) {
+static void place_best_effort(struct sched_machine *machine, const struct sched_request *request,
+                              struct sched_placement *placement) {
     struct sched_core_load *best = NULL;
 
     for (uint32_t i = 0; i < machine->core_count; i++) {
@@ -124,13 +112,10 @@ static enum sched_outcome place_best_effort(struct sched_machine *machine, const
             placement->core = (int32_t)i;
         }
     }
-    if (best == NULL) {
-        placement->verdict.outcome = SCHED_REFUSED;
-        return SCHED_REFUSED;
-    }
+    placement->verdict.outcome = best == NULL ? SCHED_REFUSED : SCHED_ADMITTED;
+    if (best == NULL) { return; }
     placement->step = request->core == SCHED_CORE_AUTO ? SCHED_STEP_BEST_EFFORT : SCHED_STEP_FIXED;
     enter(best, request);
-    return SCHED_ADMITTED;
 }
 
 static bool well_formed(const struct sched_machine *machine, const struct sched_request *request) {
@@ -144,26 +129,19 @@ static bool well_formed(const struct sched_machine *machine, const struct sched_
            task->period < SCHED_TICKS_MAX;
 }
 
-static enum sched_outcome place(struct sched_machine *machine, const struct sched_request *request,
-                                const struct policy *policy, struct sched_placement *placement) {
+static void place(struct sched_machine *machine, const struct sched_request *request, const struct policy *policy,
+                  struct sched_placement *placement) {
     placement->step = SCHED_STEP_REFUSED;
     placement->core = -1;
     placement->verdict = (struct sched_verdict){.outcome = SCHED_MALFORMED};
     placement->largest_budget = 0;
     placement->smallest_period = 0;
-    if (!well_formed(machine, request)) { return SCHED_MALFORMED; }
-    return request->weight != 0 ? place_best_effort(machine, request, placement)
-                                : place_reserved(machine, request, policy, placement);
-}
-
-enum sched_outcome sched_place(struct sched_machine *machine, const struct sched_request *request,
-                               struct sched_placement *placement) {
-    enum sched_outcome outcome = place(machine, request, &policies[0], placement);
-
-    if ((outcome == SCHED_REFUSED || outcome == SCHED_UNDECIDED) && request->weight == 0) {
-        placement_advise(machine, request, placement);
+    if (!well_formed(machine, request)) { return; }
+    if (request->weight != 0) {
+        place_best_effort(machine, request, placement);
+    } else {
+        place_reserved(machine, request, policy, placement);
     }
-    return outcome;
 }
 
 enum { RANK_FIXED_RESERVATION, RANK_FREE_RESERVATION, RANK_FIXED_BEST_EFFORT, RANK_BEST_EFFORT };
@@ -210,7 +188,8 @@ static uint32_t place_in_order(struct sched_machine *machine, const struct sched
     for (uint32_t i = 0; i < count; i++) {
         uint32_t next = placements[i].order;
 
-        left_out += place(machine, &requests[next], policy, &placements[next]) != SCHED_ADMITTED;
+        place(machine, &requests[next], policy, &placements[next]);
+        left_out += placements[next].step == SCHED_STEP_REFUSED;
     }
     return left_out;
 }
@@ -226,6 +205,7 @@ static void rewind_to(struct sched_machine *machine, const struct mark *marks) {
 uint32_t sched_place_all(struct sched_machine *machine, const struct sched_request *requests,
                          struct sched_placement *placements, uint32_t count) {
     struct mark marks[SCHED_CORES_MAX];
+    uint32_t left_out = 0;
 
     for (uint32_t i = 0; i < machine->core_count; i++) {
         const struct sched_core_load *core = &machine->cores[i];
@@ -234,12 +214,10 @@ uint32_t sched_place_all(struct sched_machine *machine, const struct sched_reque
     }
     sort(requests, placements, count);
     for (uint32_t i = 0; i < POLICY_COUNT; i++) {
-        if (place_in_order(machine, requests, placements, count, &policies[i]) == 0) { return 0; }
         rewind_to(machine, marks);
+        left_out = place_in_order(machine, requests, placements, count, &policies[i]);
+        if (left_out == 0) { return 0; }
     }
-
-    uint32_t left_out = place_in_order(machine, requests, placements, count, &policies[0]);
-
     for (uint32_t i = 0; i < count; i++) {
         if (placements[i].step == SCHED_STEP_REFUSED && requests[i].weight == 0 &&
             placements[i].verdict.outcome != SCHED_MALFORMED) {

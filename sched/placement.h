@@ -19,10 +19,9 @@
 
 #include <stdint.h>
 
-#define SCHED_CORES_MAX       64u
-#define SCHED_MEMBERS_MAX     31u /* VCPUs on one core: its thread needs a place as well */
-#define SCHED_CORE_AUTO       (-1)
-#define SCHED_UTILISATION_ONE (UINT64_C(1) << 32) /* fixed point of sched_utilisation() */
+#define SCHED_CORES_MAX   64u
+#define SCHED_MEMBERS_MAX 31u /* VCPUs on one core: its thread needs a place as well */
+#define SCHED_CORE_AUTO   (-1)
 
 /* What lives on a core. Zero-initialised: nothing. The caller may put sources (and tasks of its
  * own) in before. */
@@ -61,18 +60,13 @@ struct sched_placement {
     enum sched_step step;
     int32_t core;                 /* where it lives; refused: the core that came closest (least excess), -1 when no
                      core could be tried */
-    struct sched_verdict verdict; /* of the exact test with it on that core */
+    struct sched_verdict verdict; /* of the exact test with it on that core; best effort: its outcome alone */
     uint64_t largest_budget;      /* refused: largest admissible Q for these D and T on any allowed core;
                                 0: none */
     uint64_t smallest_period;     /* refused: smallest admissible T for this Q (D = T stays so, a shorter D
                             stays as it is); 0: none up to 2^20 times the requested one */
     uint32_t order;               /* used inside: processing order */
 };
-
-/* Places one VCPU and enters it in the core's load. Returns SCHED_ADMITTED, or SCHED_REFUSED /
- * SCHED_UNDECIDED / SCHED_MALFORMED with the machine unchanged. */
-enum sched_outcome sched_place(struct sched_machine *machine, const struct sched_request *request,
-                               struct sched_placement *placement);
 
 /* Places a whole set, placements[i] for requests[i]. Returns the number of VCPUs that found no
  * place; those that did are entered in the loads. */

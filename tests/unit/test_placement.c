@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test_sched_support.h"
 
-#include "sched/placement.h"
-
 #include <string.h>
 
 #define CORES 4
@@ -28,7 +26,7 @@ static struct sched_request best_effort(uint32_t weight, uint32_t vm) {
 static void place_on(struct system *system, const struct sched_request *request, int32_t core, enum sched_step step) {
     struct sched_placement placement;
 
-    assert_int_equal(sched_place(&system->machine, request, &placement), SCHED_ADMITTED);
+    assert_int_equal(place_one(&system->machine, request, &placement), SCHED_ADMITTED);
     assert_int_equal(placement.core, core);
     assert_int_equal(placement.step, step);
 }
@@ -86,7 +84,7 @@ static void a_refusal_says_where_when_and_what_would_fit(void **state) {
         place_on(&s, &request, core, SCHED_STEP_FIXED);
     }
     request = reserved(50, 100, 100, SCHED_CORE_AUTO);
-    assert_int_equal(sched_place(&s.machine, &request, &placement), SCHED_REFUSED);
+    assert_int_equal(place_one(&s.machine, &request, &placement), SCHED_REFUSED);
     assert_int_equal(placement.step, SCHED_STEP_REFUSED);
     assert_int_equal(placement.core, 2);
     assert_int_equal(placement.verdict.at, 100);
@@ -98,18 +96,18 @@ static void a_refusal_says_where_when_and_what_would_fit(void **state) {
 
     /* The advice holds, and one tick more does not. */
     request.task.budget = placement.largest_budget + 1;
-    assert_int_equal(sched_place(&s.machine, &request, &placement), SCHED_REFUSED);
+    assert_int_equal(place_one(&s.machine, &request, &placement), SCHED_REFUSED);
     request.task.budget = placement.largest_budget;
     place_on(&s, &request, 2, SCHED_STEP_LEAST_USED);
 
     /* A fixed core is asked alone; no period helps a deadline that is already taken. */
     request = reserved(50, 60, 100, 0);
-    assert_int_equal(sched_place(&s.machine, &request, &placement), SCHED_REFUSED);
+    assert_int_equal(place_one(&s.machine, &request, &placement), SCHED_REFUSED);
     assert_int_equal(placement.core, 0);
     assert_int_equal(placement.largest_budget, 30);
     request = reserved(70, 70, 100, 0);
     s.loads[0].tasks[0] = (struct sched_task){70, 100, 100};
-    assert_int_equal(sched_place(&s.machine, &request, &placement), SCHED_REFUSED);
+    assert_int_equal(place_one(&s.machine, &request, &placement), SCHED_REFUSED);
     assert_int_equal(placement.smallest_period, 0);
 }
 
@@ -135,7 +133,7 @@ static void advice_is_exact_to_the_tick(void **state) {
 
         load.tasks[0] =
             (struct sched_task){random_in(&random, 1, 20), random_in(&random, 20, 50), random_in(&random, 50, 150)};
-        if (sched_place(&machine, &request, &placement) == SCHED_ADMITTED) { continue; }
+        if (place_one(&machine, &request, &placement) == SCHED_ADMITTED) { continue; }
 
         uint64_t most = placement.largest_budget;
         uint64_t least = placement.smallest_period;
@@ -157,7 +155,7 @@ static void requests_out_of_range_are_malformed(void **state) {
     (void)state;
     set_up(&s);
     for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-        assert_int_equal(sched_place(&s.machine, &requests[i], &placement), SCHED_MALFORMED);
+        assert_int_equal(place_one(&s.machine, &requests[i], &placement), SCHED_MALFORMED);
         assert_int_equal(placement.core, -1);
     }
 }
@@ -170,12 +168,12 @@ static void a_full_core_refuses_without_an_instant(void **state) {
     (void)state;
     set_up(&s);
     for (uint32_t i = 0; i < SCHED_MEMBERS_MAX; i++) { place_on(&s, &request, 0, SCHED_STEP_FIXED); }
-    assert_int_equal(sched_place(&s.machine, &request, &placement), SCHED_REFUSED);
+    assert_int_equal(place_one(&s.machine, &request, &placement), SCHED_REFUSED);
     assert_int_equal(placement.core, 0);
     assert_int_equal(placement.verdict.at, 0);
     request = best_effort(1, 0);
     request.core = 0;
-    assert_int_equal(sched_place(&s.machine, &request, &placement), SCHED_REFUSED);
+    assert_int_equal(place_one(&s.machine, &request, &placement), SCHED_REFUSED);
     request.core = SCHED_CORE_AUTO;
     place_on(&s, &request, 1, SCHED_STEP_BEST_EFFORT);
 }
@@ -294,7 +292,7 @@ static void accepted(double load, uint32_t sets, uint32_t *whole, uint32_t *in_o
         set_up(&s);
         *whole += sched_place_all(&s.machine, requests, placements, 12) == 0 ? 1 : 0;
         set_up(&s);
-        while (placed < 12 && sched_place(&s.machine, &requests[placed], &placements[placed]) == SCHED_ADMITTED) {
+        while (placed < 12 && place_one(&s.machine, &requests[placed], &placements[placed]) == SCHED_ADMITTED) {
             placed++;
         }
         *in_order += placed == 12 ? 1 : 0;

@@ -2,8 +2,6 @@
 /* By what a core is chosen: utilisation with its interrupts, the refusal that is closest, siblings and weight. */
 #include "test_sched_support.h"
 
-#include "sched/placement.h"
-
 #include <string.h>
 
 enum { CORES = 3 };
@@ -34,13 +32,13 @@ static void source(unsigned core, uint64_t cost, uint64_t distance) {
 static enum sched_outcome place(uint64_t budget, uint64_t deadline, uint64_t period) {
     const struct sched_request request = {.task = {budget, deadline, period}, .core = SCHED_CORE_AUTO};
 
-    return sched_place(&machine, &request, &placement);
+    return place_one(&machine, &request, &placement);
 }
 
 static enum sched_outcome place_best_effort(uint32_t weight, uint32_t vm) {
     const struct sched_request request = {.weight = weight, .vm = vm, .core = SCHED_CORE_AUTO};
 
-    return sched_place(&machine, &request, &placement);
+    return place_one(&machine, &request, &placement);
 }
 
 static void utilisation_adds_tasks_and_sources(void **state) {

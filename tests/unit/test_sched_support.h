@@ -12,6 +12,23 @@
 
 #include <cmocka.h>
 
+#include "sched/placement.h"
+
+/* One VCPU is a set of one. */
+static inline enum sched_outcome place_one(struct sched_machine *machine, const struct sched_request *request,
+                                           struct sched_placement *placement) {
+    const struct sched_core_load *core;
+    uint32_t left_out = sched_place_all(machine, request, placement, 1);
+
+    assert_int_equal(left_out, placement->step == SCHED_STEP_REFUSED);
+    assert_int_equal(left_out, placement->verdict.outcome != SCHED_ADMITTED);
+    if (left_out == 0) {
+        core = &machine->cores[placement->core];
+        assert_int_equal(core->vm[core->member_count - 1], request->vm);
+    }
+    return placement->verdict.outcome;
+}
+
 /* Random rounds are counted for the optimised build; sanitizers get a part of them. */
 #if defined(__SANITIZE_ADDRESS__)
 #define ROUNDS(count) ((count) / 16)
