@@ -38,7 +38,7 @@ enum {
 struct vcpu_desc {
     bool reserved; // has a reservation; else best effort with `weight`
     uint32_t budget_us, period_us, deadline_us;
-    uint32_t weight;        // 1..10000, default 100; 0 when reserved
+    uint32_t weight;        // 1..SCHED_WEIGHT_MAX, default 100; 0 when reserved
     uint8_t core;           // logical core or CORE_AUTO as written
     uint8_t placed;         // the core that placement chose
     struct sched_task task; // reserved: what was admitted, in counter ticks, overhead included

@@ -3,6 +3,7 @@
 #include "kernel/assign.h"
 #include "kernel/string.h"
 #include "kernel/sysdesc_schema.h"
+#include "sched/sched.h"
 
 #define FIELD(type, member) .offset = offsetof(struct type, member)
 #define RANGE(from, to)     .min = (from), .max = (to)
@@ -19,7 +20,7 @@ static const struct property vcpu_properties[] = {
     [VCPU_PERIOD] = {"period-us", CELL, false, FIELD(vcpu_node, desc.period_us), RANGE(BUDGET_US_MIN, PERIOD_US_MAX)},
     [VCPU_DEADLINE] = {"deadline-us", CELL, false, FIELD(vcpu_node, desc.deadline_us),
                        RANGE(BUDGET_US_MIN, PERIOD_US_MAX)},
-    [VCPU_WEIGHT] = {"weight", CELL, false, FIELD(vcpu_node, desc.weight), RANGE(1, 10000)},
+    [VCPU_WEIGHT] = {"weight", CELL, false, FIELD(vcpu_node, desc.weight), RANGE(1, SCHED_WEIGHT_MAX)},
     [VCPU_CORE] = {"core", CORE, false, FIELD(vcpu_node, desc.core)},
 };
 
