@@ -46,6 +46,7 @@ static void enter(struct sched_core_load *load, const struct sched_request *requ
 
 /* Keeps the refusal that says most: an admission error beats none, a small excess a large one. */
 static bool closer(const struct sched_verdict *verdict, const struct sched_placement *placement) {
+    if (verdict->outcome == SCHED_MALFORMED) { return false; }
     if (placement->core < 0) { return true; }
     if ((verdict->at != 0) != (placement->verdict.at != 0)) { return verdict->at != 0; }
     return verdict->excess < placement->verdict.excess;
@@ -85,18 +86,19 @@ static uint32_t siblings(const struct sched_core_load *load, uint32_t vm) {
     return count;
 }
 
+static uint64_t free_share(const struct sched_core_load *load) {
+    uint64_t used = sched_core_utilisation(load);
+
+    return used < SCHED_UTILISATION_ONE ? SCHED_UTILISATION_ONE - used : 1;
+}
+
 /* Fewer siblings first; then more free time for each unit of weight, the newcomer's included. */
 static bool suits_better(const struct sched_core_load *core, const struct sched_core_load *best,
                          const struct sched_request *request) {
-    uint32_t siblings_here = siblings(core, request->vm);
-    uint32_t siblings_there = siblings(best, request->vm);
-    uint64_t used_here = sched_core_utilisation(core);
-    uint64_t used_there = sched_core_utilisation(best);
-    uint64_t free_here = used_here < SCHED_UTILISATION_ONE ? SCHED_UTILISATION_ONE - used_here : 1;
-    uint64_t free_there = used_there < SCHED_UTILISATION_ONE ? SCHED_UTILISATION_ONE - used_there : 1;
+    uint32_t here = siblings(core, request->vm), there = siblings(best, request->vm);
 
-    if (siblings_here != siblings_there) { return siblings_here < siblings_there; }
-    return free_here * (best->weight + request->weight) > free_there * (core->weight + request->weight);
+    if (here != there) { return here < there; }
+    return free_share(core) * (best->weight + request->weight) > free_share(best) * (core->weight + request->weight);
 }
 
 static void place_best_effort(struct sched_machine *machine, const struct sched_request *request,
@@ -118,15 +120,10 @@ static void place_best_effort(struct sched_machine *machine, const struct sched_
     enter(best, request);
 }
 
+/* What the exact test does not look at. */
 static bool well_formed(const struct sched_machine *machine, const struct sched_request *request) {
-    const struct sched_task *task = &request->task;
-
-    if (request->core != SCHED_CORE_AUTO && (request->core < 0 || (uint32_t)request->core >= machine->core_count)) {
-        return false;
-    }
-    if (request->weight != 0) { return request->weight <= SCHED_WEIGHT_MAX; }
-    return task->budget > 0 && task->budget <= task->deadline && task->deadline <= task->period &&
-           task->period < SCHED_TICKS_MAX;
+    return request->weight <= SCHED_WEIGHT_MAX &&
+           (request->core == SCHED_CORE_AUTO || (request->core >= 0 && (uint32_t)request->core < machine->core_count));
 }
 
 static void place(struct sched_machine *machine, const struct sched_request *request, const struct policy *policy,
@@ -144,11 +141,10 @@ static void place(struct sched_machine *machine, const struct sched_request *req
     }
 }
 
-enum { RANK_FIXED_RESERVATION, RANK_FREE_RESERVATION, RANK_FIXED_BEST_EFFORT, RANK_BEST_EFFORT };
+enum { RANK_FREE = 1, RANK_BEST_EFFORT = 2 };
 
 static uint32_t rank(const struct sched_request *request) {
-    if (request->core == SCHED_CORE_AUTO) { return request->weight == 0 ? RANK_FREE_RESERVATION : RANK_BEST_EFFORT; }
-    return request->weight == 0 ? RANK_FIXED_RESERVATION : RANK_FIXED_BEST_EFFORT;
+    return (request->weight != 0 ? RANK_BEST_EFFORT : 0) + (request->core == SCHED_CORE_AUTO ? RANK_FREE : 0);
 }
 
 /* Fixed before free, reserved before best effort, and free reservations by decreasing utilisation:
@@ -157,7 +153,7 @@ static bool goes_before(const struct sched_request *a, const struct sched_reques
     uint32_t rank_a = rank(a);
     uint32_t rank_b = rank(b);
 
-    if (rank_a != rank_b || rank_a != RANK_FREE_RESERVATION) { return rank_a < rank_b; }
+    if (rank_a != rank_b || rank_a != RANK_FREE) { return rank_a < rank_b; }
     return sched_utilisation(&a->task) > sched_utilisation(&b->task);
 }
 
