@@ -2,6 +2,7 @@
 #include "kernel/sha256.h"
 
 #include "kernel/string.h"
+#include "kernel/tree.h"
 
 // FIPS 180-4, 4.2.2: the first 32 bits of the fractional parts of the cube roots of the first 64 primes.
 static const uint32_t round_constants[64] = {
@@ -20,11 +21,6 @@ static const uint32_t initial_state[8] = {
 };
 
 static inline uint32_t rotate(uint32_t x, unsigned n) { return (x >> n) | (x << (32 - n)); }
-
-static inline uint32_t load_be32(const uint8_t *p) {
-    const uint8_t *b = __builtin_assume_aligned(p, 4);
-    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
-}
 
 static void store_be32(uint8_t *p, uint32_t x) {
     p[0] = (uint8_t)(x >> 24);
@@ -55,7 +51,7 @@ static void hash_block(uint32_t state[8], const uint8_t *data) {
     uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
     uint32_t w[ARRAY_SIZE(round_constants)];
 
-    for (unsigned t = 0; t < 16; t++) { w[t] = load_be32(data + 4 * t); }
+    for (unsigned t = 0; t < 16; t++) { w[t] = tree_u32(data + 4 * t); }
     for (unsigned t = 16; t < ARRAY_SIZE(w); t++) {
         w[t] = SIGMA1(w[t - 2]) + w[t - 7] + SIGMA0(w[t - 15]) + w[t - 16];
     }
