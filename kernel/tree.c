@@ -107,14 +107,10 @@ int tree_check(const void *fdt, uint64_t size) {
     return tree.event == TREE_END ? OK : ERR_CORRUPT;
 }
 
-bool tree_name_starts(const struct tree *tree, const char *prefix) {
-    const char *name = tree->name;
+bool tree_name_is(const struct tree *tree, const char *name) { return strcmp(tree->name, name) == 0; }
 
-    while (*prefix != '\0' && *prefix == *name) {
-        prefix++;
-        name++;
-    }
-    return *prefix == '\0';
+bool tree_name_starts(const struct tree *tree, const char *prefix) {
+    return strncmp(tree->name, prefix, strlen(prefix)) == 0;
 }
 
 const char *tree_text(const struct tree *tree) {

@@ -43,6 +43,7 @@ int tree_find_path(const void *fdt, const char *path, size_t length);
 int tree_find_phandle(const void *fdt, uint32_t phandle);
 int tree_find_parent(const void *fdt, int node);
 
+bool tree_name_is(const struct tree *tree, const char *name);
 bool tree_name_starts(const struct tree *tree, const char *prefix);
 // A property's value as a string: NULL unless it is terminated, with no terminator inside.
 const char *tree_text(const struct tree *tree);
@@ -53,10 +54,6 @@ bool tree_lists(const void *data, uint32_t size, const char *text);
 static inline uint32_t tree_u32(const void *p) {
     const uint8_t *b = __builtin_assume_aligned(p, 4);
     return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
-}
-
-static inline bool tree_name_is(const struct tree *tree, const char *name) {
-    return tree->name[0] == name[0] && strcmp(tree->name, name) == 0;
 }
 
 static inline uint64_t tree_u64(const void *p) {
