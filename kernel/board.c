@@ -151,16 +151,14 @@ struct parse {
     struct bus bus[3]; // of the root's depth and below
     char section;      // which child of the root we are in: 'c' /cpus, 'r' /reserved-memory, 'h' /chosen
     struct node node;
-    const char *problem, *at, *remedy;
+    bool failed;
     uint64_t initrd_start, initrd_end;
 };
 
+// The first is told.
 static void fail(struct parse *p, const char *at, const char *problem, const char *remedy) {
-    if (p->problem == NULL) {
-        p->at = at;
-        p->problem = problem;
-        p->remedy = remedy;
-    }
+    if (!p->failed) { log_line("board device tree:%s: %s; %s", at, problem, remedy); }
+    p->failed = true;
 }
 
 static void add_core(struct parse *p) {
@@ -176,21 +174,35 @@ static void add_core(struct parse *p) {
     if (board->cpu_count < MAX_CORES) { board->cpu_hwid[board->cpu_count++] = id.base; }
 }
 
-static void add_ranges(struct parse *p, const struct bus *bus, struct range *list, unsigned max, unsigned *count,
-                       const char *at) {
+// A table of ranges that is being filled.
+struct table {
+    struct range *ranges;
+    unsigned max, *count;
+    const char *at;
+};
+
+static void add_range(struct parse *p, const struct table *table, const struct range *range) {
+    if (range->size == 0) { return; }
+    if (range->base + (range->size - 1) < range->base) {
+        fail(p, table->at, "a range ends beyond 2^64", "mend the firmware's device tree");
+    } else if (*table->count == table->max) {
+        fail(p, table->at, "more ranges than this hypervisor keeps",
+             "raise MAX_BOARD_MEMORY or MAX_BOARD_RESERVED in kernel/board.h");
+    } else {
+        table->ranges[(*table->count)++] = *range;
+    }
+}
+
+static void add_ranges(struct parse *p, const struct bus *bus, const struct table *table) {
     struct range range;
 
     for (unsigned i = 0; reg_entry(bus, p->node.reg, p->node.reg_size, i, &range) == OK; i++) {
-        if (range.size == 0) { continue; }
-        if (range.base + (range.size - 1) < range.base) {
-            fail(p, at, "a range ends beyond 2^64", "mend the firmware's device tree");
-        } else if (*count == max) {
-            fail(p, at, "more ranges than this hypervisor keeps",
-                 "raise MAX_BOARD_MEMORY or MAX_BOARD_RESERVED in kernel/board.h");
-        } else {
-            list[(*count)++] = range;
-        }
+        add_range(p, table, &range);
     }
+}
+
+static struct table reserved_at(struct board *board, const char *at) {
+    return (struct table){board->reserved, MAX_BOARD_RESERVED, &board->reserved_count, at};
 }
 
 static void end_properties(struct parse *p) {
@@ -201,10 +213,11 @@ static void end_properties(struct parse *p) {
         if (node->kind == 'c') {
             add_core(p);
         } else if (node->kind == 'm' && node->is_memory) {
-            add_ranges(p, &p->bus[1], board->memory, MAX_BOARD_MEMORY, &board->memory_count, "/memory:reg");
+            struct table memory = {board->memory, MAX_BOARD_MEMORY, &board->memory_count, "/memory:reg"};
+            add_ranges(p, &p->bus[1], &memory);
         } else if (node->kind == 'r') {
-            add_ranges(p, &p->bus[2], board->reserved, MAX_BOARD_RESERVED, &board->reserved_count,
-                       "/reserved-memory:reg");
+            struct table reserved = reserved_at(board, "/reserved-memory:reg");
+            add_ranges(p, &p->bus[2], &reserved);
         }
     }
     *node = (struct node){0};
@@ -236,9 +249,9 @@ static void take_seed(struct board *board, const struct tree *tree) {
 
 static void chosen_property(struct parse *p, const struct tree *tree) {
     if (tree_name_is(tree, "linux,initrd-start")) {
-        p->initrd_start = tree->size == 2 * CELL ? tree_u64(tree->data) : tree->size == CELL ? tree_u32(tree->data) : 0;
+        p->initrd_start = number(tree->data, tree->size <= 2 * CELL ? tree->size / CELL : 0);
     } else if (tree_name_is(tree, "linux,initrd-end")) {
-        p->initrd_end = tree->size == 2 * CELL ? tree_u64(tree->data) : tree->size == CELL ? tree_u32(tree->data) : 0;
+        p->initrd_end = number(tree->data, tree->size <= 2 * CELL ? tree->size / CELL : 0);
     } else if (tree_name_is(tree, "bootargs") && tree_text(tree) != NULL) {
         p->board->bootargs = tree_text(tree);
     } else if (tree_name_is(tree, "rng-seed") || tree_name_is(tree, "kaslr-seed")) {
@@ -269,25 +282,23 @@ static void reserved_map(struct parse *p, const void *fdt) {
     const struct fdt_header *header = fdt;
     uint32_t total = tree_u32(&header->totalsize);
     uint32_t at = tree_u32(&header->off_mem_rsvmap);
-    struct board *board = p->board;
+    struct table reserved = reserved_at(p->board, "/memreserve/");
 
     while ((at & 7) == 0 && at <= total && total - at >= 16) {
         const uint8_t *entry = (const uint8_t *)fdt + at;
         struct range range = {.base = tree_u64(entry), .size = tree_u64(entry + 8)};
         if (range.size == 0) { return; }
-        if (board->reserved_count == MAX_BOARD_RESERVED || range.base + (range.size - 1) < range.base) { break; }
-        board->reserved[board->reserved_count++] = range;
+        add_range(p, &reserved, &range);
         at += 16;
     }
-    fail(p, "/memreserve/", "the list is malformed or too long", "mend the firmware's device tree");
+    fail(p, "/memreserve/", "the list has no end", "mend the firmware's device tree");
 }
 
 static void conclude(struct parse *p) {
     struct board *board = p->board;
 
     if (p->initrd_end > p->initrd_start) {
-        board->initrd.base = p->initrd_start;
-        board->initrd.size = p->initrd_end - p->initrd_start;
+        board->initrd = (struct range){p->initrd_start, p->initrd_end - p->initrd_start};
     }
     if (board->cpu_count == 0) { fail(p, "/cpus", "no usable core", "the firmware's device tree must list the cores"); }
     if (board->memory_count == 0) {
@@ -311,17 +322,13 @@ int board_parse(const void *fdt, struct board *board) {
                 end_properties(&p);
             }
         }
-        conclude(&p);
     }
-    if (tree.event != TREE_END) {
-        p.problem = NULL;
+    if (tree.event == TREE_END) {
+        conclude(&p);
+    } else {
         fail(&p, "/", "the tree is malformed", "pass the board's own device tree (.dtb)");
     }
-    if (p.problem != NULL) {
-        log_line("board device tree:%s: %s; %s", p.at, p.problem, p.remedy);
-        return ERR_CORRUPT;
-    }
-    return OK;
+    return p.failed ? ERR_CORRUPT : OK;
 }
 
 int board_console(const void *fdt) {

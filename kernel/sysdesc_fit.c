@@ -9,16 +9,12 @@
 // What the walk is in, by depth: / is 1, /images 2, an image 3, its hash 4.
 enum { DEPTH_ROOT = 1, DEPTH_IMAGES = 2, DEPTH_IMAGE = 3, DEPTH_HASH = 4 };
 
-struct hash { // a hash node that is being read
-    bool here, is_sha256;
-    const uint8_t *value;
-};
-
 struct scan {
     struct sysdesc_check *c;
-    bool in_images;
+    bool in_images, in_hash;
     struct sysdesc_part *part; // that is being read
-    struct hash hash;
+    bool is_sha256;            // the hash node that is being read
+    const uint8_t *hash;
 };
 
 static void begin_image(struct scan *s, const struct tree *tree) {
@@ -50,12 +46,13 @@ static void image_property(struct sysdesc_part *part, const struct tree *tree) {
     }
 }
 
-static void hash_property(struct hash *hash, const struct tree *tree) {
+static void hash_property(struct scan *s, const struct tree *tree) {
     if (tree_name_is(tree, "algo")) {
-        hash->is_sha256 = tree_lists(tree->data, tree->size, "sha256");
+        s->is_sha256 = tree_lists(tree->data, tree->size, "sha256");
     } else if (tree_name_is(tree, "value") && tree->size == SHA256_SIZE) {
-        hash->value = tree->data;
+        s->hash = tree->data;
     }
+    if (s->is_sha256 && s->hash != NULL) { s->part->sha256 = s->hash; }
 }
 
 static void scan_node(struct scan *s, const struct tree *tree) {
@@ -63,25 +60,20 @@ static void scan_node(struct scan *s, const struct tree *tree) {
         s->in_images = tree_name_is(tree, "images");
     } else if (tree->depth == DEPTH_IMAGE && s->in_images) {
         begin_image(s, tree);
-    } else if (tree->depth == DEPTH_HASH && s->in_images) {
-        s->hash = (struct hash){.here = tree_name_starts(tree, "hash")};
+    } else if (tree->depth == DEPTH_HASH) {
+        s->in_hash = s->in_images && s->part != NULL && tree_name_starts(tree, "hash");
+        s->is_sha256 = false;
+        s->hash = NULL;
     }
 }
 
 static void scan_property(struct scan *s, const struct tree *tree) {
     if (tree->depth == DEPTH_ROOT && tree_name_is(tree, "takt,source") && tree_text(tree) != NULL) {
         s->c->sys->source = tree_text(tree);
-    } else if (s->in_images && s->part != NULL && tree->depth == DEPTH_IMAGE) {
+    } else if (tree->depth == DEPTH_IMAGE && s->in_images && s->part != NULL) {
         image_property(s->part, tree);
-    } else if (s->hash.here && tree->depth == DEPTH_HASH) {
-        hash_property(&s->hash, tree);
-    }
-}
-
-static void scan_node_end(struct scan *s, const struct tree *tree) {
-    if (tree->depth + 1 == DEPTH_HASH && s->hash.here) {
-        if (s->part != NULL && s->hash.is_sha256 && s->hash.value != NULL) { s->part->sha256 = s->hash.value; }
-        s->hash.here = false;
+    } else if (tree->depth == DEPTH_HASH && s->in_hash) {
+        hash_property(s, tree);
     }
 }
 
@@ -97,15 +89,11 @@ static bool scan_fit(struct sysdesc_check *c, const struct blob *fit) {
                 scan_node(&s, &tree);
             } else if (tree.event == TREE_PROPERTY) {
                 scan_property(&s, &tree);
-            } else {
-                scan_node_end(&s, &tree);
             }
         }
     }
     if (tree.event != TREE_END) {
-        sysdesc_mistake(c, NULL,
-                        "load it whole, at an address that is a multiple of 8; it is made "
-                        "by make image",
+        sysdesc_mistake(c, NULL, "load it whole, at an address that is a multiple of 8; it is made by make image",
                         "is no system image, or truncated");
         return false;
     }
