@@ -55,15 +55,13 @@ static void seed_derive(const struct sha256 *material, char purpose, uint8_t out
 static int add_seeds(const struct vm *vm, void *fdt, int chosen) {
     uint8_t rng[RNG_SEED_SIZE], kaslr[SHA256_SIZE];
     struct sha256 material;
-    int error = 0;
 
     if (!seed_material(vm, &material)) { return 0; }
     seed_derive(&material, 'a', rng);
     seed_derive(&material, 'b', rng + SHA256_SIZE);
     seed_derive(&material, 'k', kaslr);
-    error |= fdt_setprop(fdt, chosen, "rng-seed", rng, sizeof(rng));
-    error |= fdt_setprop(fdt, chosen, "kaslr-seed", kaslr, KASLR_SEED_SIZE);
-    return error;
+    int error = fdt_setprop(fdt, chosen, "rng-seed", rng, sizeof(rng));
+    return error | fdt_setprop(fdt, chosen, "kaslr-seed", kaslr, KASLR_SEED_SIZE);
 }
 
 // ---- what every tree gets, generated or own ------------------------------------------------------------------
@@ -95,7 +93,7 @@ static int add_memory(const struct vm *vm, void *fdt) {
         error = fdt_del_node(fdt, old);
         if (error != 0) { return error; }
     }
-    format_string(name, sizeof(name), "memory@%llx", (unsigned long long)vm->desc->memory[0].base);
+    format_string(name, sizeof(name), "memory@%lx", vm->desc->memory[0].base);
     node = fdt_add_subnode(fdt, 0, name);
     error |= fdt_setprop_string(fdt, node, "device_type", "memory");
     for (unsigned i = 0; i < vm->desc->memory_count; i++) {
@@ -107,28 +105,24 @@ static int add_memory(const struct vm *vm, void *fdt) {
 // ---- the generated tree -------------------------------------------------------------------------------------
 
 static int add_root(void *fdt) {
-    int error = 0;
+    int error = fdt_setprop_string(fdt, 0, "compatible", "linux,dummy-virt");
 
-    error |= fdt_setprop_string(fdt, 0, "compatible", "linux,dummy-virt");
     error |= fdt_setprop_string(fdt, 0, "model", "linux,dummy-virt");
     error |= fdt_setprop_u32(fdt, 0, "#address-cells", 2);
     error |= fdt_setprop_u32(fdt, 0, "#size-cells", 2);
     error |= fdt_setprop_u32(fdt, 0, "interrupt-parent", GUEST_PHANDLE_INTC);
     error |= MIN(fdt_add_subnode(fdt, 0, "chosen"), 0);
-    error |= MIN(fdt_add_subnode(fdt, 0, "aliases"), 0);
-    return error;
+    return error | MIN(fdt_add_subnode(fdt, 0, "aliases"), 0);
 }
 
 static int add_clock(void *fdt) {
     int node = fdt_add_subnode(fdt, 0, "apb-pclk");
-    int error = 0;
+    int error = fdt_setprop_string(fdt, node, "compatible", "fixed-clock");
 
-    error |= fdt_setprop_string(fdt, node, "compatible", "fixed-clock");
     error |= fdt_setprop_u32(fdt, node, "#clock-cells", 0);
     error |= fdt_setprop_u32(fdt, node, "clock-frequency", UART_CLOCK_HZ);
     error |= fdt_setprop_string(fdt, node, "clock-output-names", "clk24mhz");
-    error |= fdt_setprop_u32(fdt, node, "phandle", GUEST_PHANDLE_CLOCK);
-    return error;
+    return error | fdt_setprop_u32(fdt, node, "phandle", GUEST_PHANDLE_CLOCK);
 }
 
 static int add_devices(struct vm *vm, void *fdt) {
@@ -181,9 +175,10 @@ int guest_fdt_build(struct vm *vm, void *buffer, gpa_t initrd, uint64_t initrd_s
     uint64_t room = GUEST_FDT_MAX - MIN(overlay_size, (uint64_t)GUEST_FDT_MAX / 2);
     int error = overlay_size > GUEST_FDT_MAX / 2 ? -FDT_ERR_NOSPACE : 0;
 
-    if (error == 0) {
-        error =
-            desc->dtb.size != 0 ? fdt_open_into(desc->dtb.data, buffer, (int)room) : generate(vm, buffer, (int)room);
+    if (error == 0 && desc->dtb.size != 0) {
+        error = fdt_open_into(desc->dtb.data, buffer, (int)room);
+    } else if (error == 0) {
+        error = generate(vm, buffer, (int)room);
     }
     if (error == 0) { error = add_chosen(vm, buffer, initrd, initrd_size); }
     if (error == 0) { error = add_memory(vm, buffer); }

@@ -65,7 +65,7 @@ static void guest_name(char name[NODE_NAME_MAX + 1], const char *own, gpa_t addr
         name[stem] = own[stem];
         stem++;
     }
-    format_string(name + stem, NODE_NAME_MAX + 1 - stem, "@%llx", (unsigned long long)address);
+    format_string(name + stem, NODE_NAME_MAX + 1 - stem, "@%lx", address);
 }
 
 int guest_fdt_device(void *fdt, const void *board_fdt, const struct device_desc *device) {

@@ -83,8 +83,7 @@ static const struct blob *trusted_tree(struct sysdesc_check *c, const char *name
     sysdesc_enter(c, "images");
     sysdesc_enter(c, name);
     if (part->data.size > SYSDESC_SIZE_MAX) {
-        sysdesc_mistake(c, "data", "describe less, at most 64 KiB compiled", "%llu bytes are too many",
-                        (unsigned long long)part->data.size);
+        sysdesc_mistake(c, "data", "describe less, at most 64 KiB compiled", "%lu bytes are too many", part->data.size);
         part = NULL;
     } else if (tree_check(part->data.data, part->data.size) != OK) {
         sysdesc_mistake(c, "data", "compile it with dtc", "is no device tree");

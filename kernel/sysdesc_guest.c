@@ -3,6 +3,7 @@
 // Documentation/arch/arm64/booting.rst of Linux.
 #include "kernel/assign.h"
 #include "kernel/guest_fdt.h"
+#include "kernel/string.h"
 #include "kernel/sysdesc_check.h"
 #include "kernel/tree.h"
 
@@ -88,10 +89,7 @@ static uint64_t load_le64(const uint8_t *p) {
 }
 
 static bool has_linux_header(const struct blob *kernel) {
-    const uint8_t *p = kernel->data;
-
-    return kernel->size >= LINUX_HEADER && p[LINUX_MAGIC] == 'A' && p[LINUX_MAGIC + 1] == 'R' &&
-           p[LINUX_MAGIC + 2] == 'M' && p[LINUX_MAGIC + 3] == 0x64;
+    return kernel->size >= LINUX_HEADER && memcmp((const uint8_t *)kernel->data + LINUX_MAGIC, "ARM\x64", 4) == 0;
 }
 
 // The file says where it wants to be: text_offset bytes above the start of memory, with image_size bytes for itself,

@@ -245,11 +245,8 @@ static void leave_system(struct sysdesc_check *c) {
 static const struct schema system_children[] = {
     {"vms", CHILDREN(vms_children), .required = true, .leave = leave_vms},
 };
-const struct schema sysdesc_system_schema = {
-    PROPERTIES(system_properties),
-    CHILDREN(system_children),
-    .leave = leave_system,
-};
+const struct schema sysdesc_system_schema = {PROPERTIES(system_properties), CHILDREN(system_children),
+                                             .leave = leave_system};
 
 // ---- the board's data -------------------------------------------------------------------------------------
 

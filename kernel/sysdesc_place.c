@@ -25,9 +25,8 @@ static void give_vm(struct sysdesc_check *c, struct ranges *room, const struct v
         }
         sysdesc_at(c, vm, -1);
         sysdesc_mistake(c, "memory", sysdesc_remedy(c, "at most %lu MiB, or less for another VM", left),
-                        "no room for %lu MiB: of the %lu MiB that the board has for guests, the largest piece left is "
-                        "%lu MiB",
-                        size >> 20, c->sys->memory_total >> 20, left);
+                        "no room for %lu MiB: of the %lu MiB for guests, the largest piece left is %lu MiB", size >> 20,
+                        c->sys->memory_total >> 20, left);
     }
 }
 
