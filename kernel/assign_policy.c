@@ -84,7 +84,7 @@ static const char dma_free_compatibles[] =
     "arm,sbsa-uart\0arm,sbsa-gwdt\0fsl,imx8mp-gpio\0fsl,imx35-gpio\0fsl,imx8mp-wdt\0snps,dw-apb-uart\0"
     "ns16550a\0ns16550";
 
-static const char dma_properties[] = "dmas\0iommus\0dma-coherent\0dma-ranges\0iommu-map\0memory-region\0";
+static const char dma_properties[] = "dmas\0iommus\0dma-coherent\0dma-ranges\0iommu-map\0memory-region";
 
 #define LIST(strings) strings, sizeof(strings)
 
@@ -105,8 +105,8 @@ static bool compatible(const void *fdt, int node, const char *list, size_t size,
 }
 
 static enum refusal check_dma(const void *fdt, int node) {
-    for (const char *name = dma_properties; *name != '\0'; name += strlen(name) + 1) {
-        if (fdt_getprop(fdt, node, name, NULL) != NULL) { return DMA_PROPERTY; }
+    for (size_t at = 0; at < sizeof(dma_properties); at += strlen(dma_properties + at) + 1) {
+        if (fdt_getprop(fdt, node, dma_properties + at, NULL) != NULL) { return DMA_PROPERTY; }
     }
     if (compatible(fdt, node, LIST(dma_compatibles), false)) { return DMA_KNOWN; }
     // The most specific name counts, so each of them must be known.
