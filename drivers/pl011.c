@@ -3,7 +3,6 @@
 #include <libfdt.h>
 
 #include "kernel/arch.h"
-#include "kernel/board.h"
 #include "kernel/board_irq.h"
 #include "kernel/console.h"
 

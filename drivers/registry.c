@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every kind of virtual device that a VM can have.
 #include "drivers/virtual.h"
-#include "kernel/devices.h"
 
 const struct virtual_device *const virtual_devices[] = {
     &vpl011_device,

@@ -9,10 +9,8 @@
 #include "drivers/virtual.h"
 #include "kernel/arch.h"
 #include "kernel/console.h"
-#include "kernel/guest_fdt.h"
 #include "kernel/guest_mem.h"
 #include "kernel/memory.h"
-#include "kernel/vm.h"
 
 enum virtio_mmio_offset {
     MAGIC_VALUE = 0x000,

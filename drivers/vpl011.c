@@ -8,7 +8,6 @@
 #include "kernel/console.h"
 #include "kernel/guest_fdt.h"
 #include "kernel/memory.h"
-#include "kernel/vm.h"
 
 enum pl011_offset {
     UARTDR = 0x000,

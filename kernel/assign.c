@@ -2,11 +2,8 @@
 // Assigned devices: their pages in the VM's stage 2 for good, their interrupts routed while the VM runs. What may be
 // assigned was decided by the checker (kernel/assign_policy.c).
 #include "kernel/arch.h"
-#include "kernel/cpu.h"
 #include "kernel/devices.h"
 #include "kernel/log.h"
-#include "kernel/vm.h"
-#include "timer/clock.h"
 
 static int assign_one(struct vm *vm, const struct device_desc *device) {
     uint64_t distance = clock_ns_to_ticks_up(&clock_rate, device->irq_distance_us * 1000ull);

@@ -5,7 +5,6 @@
 #include "kernel/assign.h"
 #include "kernel/board_irq.h"
 #include "kernel/devices.h"
-#include "kernel/string.h"
 #include "kernel/tree.h"
 
 enum refusal {

@@ -5,7 +5,6 @@
 #include <libfdt.h>
 
 #include "kernel/log.h"
-#include "kernel/string.h"
 #include "kernel/tree.h"
 
 enum { CELL = sizeof(fdt32_t) };

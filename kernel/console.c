@@ -6,12 +6,10 @@
 
 #include "kernel/arch.h"
 #include "kernel/console_state.h"
-#include "kernel/cpu.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
 #include "kernel/monitor.h"
 #include "kernel/string.h"
-#include "kernel/sysdesc.h"
 
 enum { REDRAW_MS = 100, RX_DISTANCE_MS = 1 };
 

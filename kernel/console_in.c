@@ -2,7 +2,6 @@
 // Input: one escape key, Ctrl-], says who gets the rest. What the one in focus cannot take yet waits here, and when
 // that is full, in the UART; after a second without progress it is dropped, so that the escape key still gets through
 // to whoever looks for help.
-#include "kernel/arch.h"
 #include "kernel/console_state.h"
 #include "kernel/monitor.h"
 #include "kernel/string.h"

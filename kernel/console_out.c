@@ -7,7 +7,6 @@
 // What a guest prints cannot pass for somebody else's: a lone carriage return is followed by the prefix, and outside
 // the focus backspaces stop at the guest's first column and escape sequences are left out (a terminal would answer
 // some of them, into the wrong VM).
-#include "kernel/arch.h"
 #include "kernel/console_state.h"
 #include "kernel/string.h"
 

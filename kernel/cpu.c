@@ -3,7 +3,6 @@
 #include "kernel/cpu.h"
 
 #include "kernel/arch.h"
-#include "kernel/board.h"
 #include "kernel/boot.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"

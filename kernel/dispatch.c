@@ -3,9 +3,6 @@
 // timers fire, the scheduler decides, the chosen VCPU takes the core, and the one hardware timer is set to the next
 // moment that can change the decision.
 #include "kernel/arch.h"
-#include "kernel/cpu.h"
-#include "kernel/log.h"
-#include "kernel/vm.h"
 
 void cpu_notify(struct cpu *cpu, uint32_t bits, bool now) {
     uint32_t wanted = now ? bits | TODO_KICKED : bits;

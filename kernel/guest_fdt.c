@@ -5,12 +5,9 @@
 #include <libfdt.h>
 
 #include "kernel/arch.h"
-#include "kernel/board.h"
 #include "kernel/devices.h"
 #include "kernel/log.h"
 #include "kernel/sha256.h"
-#include "kernel/string.h"
-#include "kernel/vm.h"
 
 enum { UART_CLOCK_HZ = 24000000, RNG_SEED_SIZE = 64, KASLR_SEED_SIZE = 8, TRNG_WORDS = 4 };
 

@@ -2,11 +2,8 @@
 #include <libfdt.h>
 
 #include "kernel/arch.h"
-#include "kernel/board.h"
 #include "kernel/guest_fdt.h"
 #include "kernel/log.h"
-#include "kernel/string.h"
-#include "kernel/sysdesc.h"
 #include "kernel/tree.h"
 
 enum { STEM_MAX = 31, NODE_NAME_MAX = STEM_MAX + 17 }; // 31: Devicetree Specification, 2.2.1

@@ -2,10 +2,7 @@
 #include "kernel/hypercall.h"
 
 #include "kernel/arch.h"
-#include "kernel/cpu.h"
-#include "kernel/vm.h"
 #include "takt/hypercall.h"
-#include "timer/clock.h"
 
 #define CALL(id) ((id) - TAKT_HC_BASE)
 

@@ -8,8 +8,6 @@
 #include "kernel/job.h"
 
 #include "kernel/arch.h"
-#include "kernel/cpu.h"
-#include "kernel/lock.h"
 #include "kernel/log.h"
 
 enum job_state {

@@ -4,12 +4,10 @@
 #include "kernel/arch.h"
 #include "kernel/boot.h"
 #include "kernel/console.h"
-#include "kernel/cpu.h"
 #include "kernel/guest_fdt.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
 #include "kernel/report.h"
-#include "kernel/vm.h"
 
 // Nothing runs and nothing will: the machine stays as it is, for somebody to read why.
 static void give_up(const char *what) __attribute__((noreturn));

@@ -2,8 +2,6 @@
 #include "kernel/memory.h"
 
 #include "kernel/arch.h"
-#include "kernel/board.h"
-#include "kernel/log.h"
 #include "kernel/string.h"
 
 // The hypervisor's own memory beside its image: structures of VMs and VCPUs, their translation tables, stacks, rings.

@@ -2,7 +2,6 @@
 // The monitor's line editor, its table of commands, and the stepping of the one at work.
 #include "kernel/monitor.h"
 
-#include "kernel/arch.h"
 #include "kernel/console_state.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Monitor commands that show what is counted. Values are read while they change: each is whole, no two are of exactly
 // the same instant. A table starts with its header line; columns are separated by blanks and never empty.
-#include "kernel/arch.h"
 #include "kernel/cpu.h"
 #include "kernel/log.h"
 #include "kernel/monitor_commands.h"

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Monitor commands about VMs: list, stop, start, restart.
-#include "kernel/lock.h"
-#include "kernel/log.h"
 #include "kernel/monitor_commands.h"
 #include "kernel/string.h"
 #include "kernel/vm.h"

@@ -3,7 +3,6 @@
 
 #include "kernel/arch.h"
 #include "kernel/console.h"
-#include "kernel/cpu.h"
 
 enum { REASON_MAX = 128, STOP_SPINS = 10000000 }; // some ten milliseconds
 

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/report.h"
 
-#include "kernel/board.h"
 #include "kernel/boot.h"
 #include "kernel/cpu.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
-#include "kernel/sysdesc.h"
 #include "kernel/vm.h"
 
 struct decimal {

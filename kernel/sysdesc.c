@@ -2,11 +2,7 @@
 // The checker from end to end, and how it speaks.
 #include "kernel/sysdesc.h"
 
-#include <stdarg.h>
-
 #include "kernel/log.h"
-#include "kernel/string.h"
-#include "kernel/sysdesc_check.h"
 #include "kernel/sysdesc_schema.h"
 
 // ---- messages ---------------------------------------------------------------------------------------------

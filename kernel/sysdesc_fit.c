@@ -3,7 +3,6 @@
 // that is again a FIT, with the description, the board's data and the guests' files below /images. Each tree is walked
 // once.
 #include "kernel/sha256.h"
-#include "kernel/string.h"
 #include "kernel/sysdesc_check.h"
 
 // What the walk is in, by depth: / is 1, /images 2, an image 3, its hash 4.

@@ -3,9 +3,7 @@
 // Documentation/arch/arm64/booting.rst of Linux.
 #include "kernel/assign.h"
 #include "kernel/guest_fdt.h"
-#include "kernel/string.h"
 #include "kernel/sysdesc_check.h"
-#include "kernel/tree.h"
 
 // Where a guest that was made for QEMU's virt machine finds its virtual devices; memory cannot be there.
 static const struct window {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The binding as tables, in the order of docs/system-description.md, and the rules that hold within one node.
 #include "kernel/assign.h"
-#include "kernel/string.h"
 #include "kernel/sysdesc_schema.h"
 #include "sched/sched.h"
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What holds for the system as a whole: its VMs find room in the board's memory, its reservations on the board's cores.
 #include "kernel/log.h"
-#include "kernel/ranges.h"
-#include "kernel/string.h"
 #include "kernel/sysdesc_check.h"
 
 // ---- memory -----------------------------------------------------------------------------------------------

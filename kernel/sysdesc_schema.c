@@ -3,8 +3,6 @@
 // what is not.
 #include "kernel/sysdesc_schema.h"
 
-#include "kernel/string.h"
-
 // ---- the nearest known name -------------------------------------------------------------------------------
 
 enum { NAME_LIMIT = 24, DISTANCE_LIMIT = 4 };

@@ -3,8 +3,6 @@
 
 #include <libfdt.h>
 
-#include "kernel/string.h"
-
 static bool inside(uint32_t offset, uint32_t size, uint32_t total) { return offset <= total && size <= total - offset; }
 
 int tree_open(struct tree *tree, const void *fdt, uint64_t size) {

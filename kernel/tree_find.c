@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // libfdt finds a node by walking the tree again for each component of a path and each property it looks at; on a board's
 // tree that costs some 100,000 instructions a lookup. These take one walk, about a tenth.
-#include "kernel/string.h"
 #include "kernel/tree.h"
 
 // Does the node's name match [name, name + length), which may leave the unit address out?

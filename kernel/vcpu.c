@@ -2,9 +2,7 @@
 // VCPUs: waiting and waking, starting and leaving. Everything that changes a VCPU's state happens on its own core; other
 // cores ask through the inbox of that core.
 #include "kernel/arch.h"
-#include "kernel/cpu.h"
 #include "kernel/log.h"
-#include "kernel/vm.h"
 
 static bool is_reserved(const struct vcpu *vcpu) { return vcpu->entity.class == SCHED_RESERVED; }
 

@@ -3,7 +3,6 @@
 // on the core of its first VCPU.
 #include "kernel/vm.h"
 #include "kernel/arch.h"
-#include "kernel/cpu.h"
 #include "kernel/devices.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"

@@ -5,11 +5,8 @@
 #include "kernel/devices.h"
 #include "kernel/guest_fdt.h"
 #include "kernel/guest_mem.h"
-#include "kernel/log.h"
 #include "kernel/memory.h"
-#include "kernel/string.h"
 #include "kernel/tree.h"
-#include "kernel/vm.h"
 
 // One slice: about 10 us of copying at one instruction per nanosecond, cache maintenance included.
 enum { COPY_SLICE = 4096, SCRUB_SLICE = 64 * 1024 };

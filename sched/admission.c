@@ -3,8 +3,6 @@
 
 #include "sched/fraction.h"
 
-#include <stdbool.h>
-
 __extension__ typedef unsigned __int128 wide;
 
 #define INSTANT_MAX        (UINT64_C(1) << 62)

@@ -5,7 +5,6 @@
 #include "sched/fraction.h"
 #include "sched/sched.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 _Static_assert(SCHED_MEMBERS_MAX + 1 == SCHED_ENTITIES_MAX,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Questions about an entity that change nothing. */
-#include "sched/sched.h"
 #include "sched/server.h"
 
 #include <stddef.h>

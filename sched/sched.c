@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sched/sched.h"
 
-#include "sched/entity_heap.h"
 #include "sched/server.h"
 #include "sched/share.h"
 

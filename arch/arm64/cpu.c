@@ -2,8 +2,6 @@
 // Starting and stopping cores. The way of a started core into C is in start.S.
 #include "kernel/cpu.h"
 
-#include <stddef.h>
-
 #include "arch/arm64/maintenance.h"
 #include "arch/arm64/mmu.h"
 #include "arch/arm64/smccc.h"

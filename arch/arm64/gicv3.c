@@ -6,12 +6,7 @@
 #include <libfdt.h>
 
 #include "arch/arm64/gic_mmio.h"
-#include "arch/arm64/gic_regs.h"
-#include "arch/arm64/sysreg.h"
-#include "arch/arm64/vgic.h"
 #include "kernel/arch.h"
-#include "kernel/board.h"
-#include "kernel/cpu.h"
 #include "kernel/log.h"
 
 enum { MAX_REGIONS = 4 };

@@ -2,7 +2,6 @@
 // From a function id to its function, and the calls that describe the others (DEN0028, chapter 7; 6.2).
 #include "arch/arm64/psci.h"
 #include "arch/arm64/smccc.h"
-#include "kernel/hypercall.h"
 #include "kernel/vm.h"
 #include "takt/hypercall.h"
 

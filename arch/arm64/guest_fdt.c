@@ -4,11 +4,9 @@
 #include <libfdt.h>
 
 #include "arch/arm64/gic.h"
-#include "arch/arm64/vgic.h"
 #include "kernel/arch.h"
 #include "kernel/guest_fdt.h"
 #include "kernel/log.h"
-#include "kernel/vm.h"
 
 enum { CELL_SPI = 0, CELL_PPI = 1, EDGE_RISING = 1, LEVEL_HIGH = 4, PPI_BASE = 16, SPI_BASE = 32 };
 enum { PPI_CPUS_SHIFT = 8, GIC_CELLS = 3 }; // v2: which CPUs have the PPI

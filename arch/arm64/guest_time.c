@@ -3,11 +3,8 @@
 #include "arch/arm64/psci.h"
 #include "arch/arm64/smccc.h"
 #include "kernel/arch.h"
-#include "kernel/cpu.h"
 #include "kernel/memory.h"
 #include "kernel/string.h"
-#include "kernel/vm.h"
-#include "timer/clock.h"
 
 // ---- TRNG -------------------------------------------------------------------------------------------------
 

@@ -3,10 +3,8 @@
 #include "arch/arm64/gic.h"
 #include "arch/arm64/irq_assign.h"
 #include "arch/arm64/trap.h"
-#include "arch/arm64/vgic.h"
 #include "kernel/arch.h"
 #include "kernel/console.h"
-#include "kernel/log.h"
 #include "kernel/panic.h"
 
 enum { IAR_ID = 0xffffff, IAR_ID_V2 = 0x3ff };

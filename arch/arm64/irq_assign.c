@@ -4,12 +4,9 @@
 #include "arch/arm64/irq_assign.h"
 
 #include "arch/arm64/gic.h"
-#include "arch/arm64/vgic.h"
 #include "kernel/arch.h"
-#include "kernel/cpu.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
-#include "timer/clock.h"
 
 enum { PPI_FIRST = 16 };
 

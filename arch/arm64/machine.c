@@ -4,11 +4,8 @@
 #include "arch/arm64/psci.h"
 #include "arch/arm64/smccc.h"
 #include "arch/arm64/stage2.h"
-#include "arch/arm64/sysreg_trap.h"
 #include "arch/arm64/trap.h"
-#include "arch/arm64/vgic.h"
 #include "kernel/arch.h"
-#include "kernel/board.h"
 
 #define MPIDR_AFFINITY 0xff00ffffffull
 

@@ -7,9 +7,7 @@
 #include "arch/arm64/layout.h"
 #include "arch/arm64/maintenance.h"
 #include "arch/arm64/pagetable.h"
-#include "arch/arm64/sysreg.h"
 #include "kernel/arch.h"
-#include "kernel/board.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
 

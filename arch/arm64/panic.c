@@ -4,7 +4,6 @@
 
 #include "arch/arm64/mmu.h"
 #include "arch/arm64/panic.h"
-#include "arch/arm64/sysreg.h"
 #include "kernel/arch.h"
 
 enum { MAX_FRAMES = 24, REGISTERS_A_LINE = 3 };

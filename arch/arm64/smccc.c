@@ -5,7 +5,6 @@
 
 #include "kernel/arch.h"
 #include "kernel/log.h"
-#include "kernel/string.h"
 #include "kernel/tree.h"
 
 // Versions from which on something exists.

@@ -9,11 +9,9 @@
 #include "arch/arm64/ptimer.h"
 #include "arch/arm64/sysreg_trap.h"
 #include "arch/arm64/trap.h"
-#include "arch/arm64/vgic.h"
 #include "kernel/arch.h"
 #include "kernel/log.h"
 #include "kernel/string.h"
-#include "timer/clock.h"
 
 _Static_assert(offsetof(struct cpu, stack_top) == CPU_STACK_TOP, "entry.S");
 _Static_assert(offsetof(struct cpu, current) == CPU_CURRENT, "entry.S");

@@ -6,7 +6,6 @@
 #include "arch/arm64/gic.h"
 #include "arch/arm64/id_registers.h"
 #include "arch/arm64/ptimer.h"
-#include "arch/arm64/vgic.h"
 #include "kernel/log.h"
 #include "kernel/vm.h"
 

@@ -8,7 +8,6 @@
 #include "arch/arm64/psci.h"
 #include "arch/arm64/sysreg_trap.h"
 #include "kernel/arch.h"
-#include "kernel/log.h"
 
 #define ESR_EC_SHIFT 26
 #define ESR_IL       BIT(25)

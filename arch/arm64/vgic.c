@@ -4,7 +4,6 @@
 
 #include "arch/arm64/vgic_internal.h"
 #include "kernel/cpu.h"
-#include "kernel/lock.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
 

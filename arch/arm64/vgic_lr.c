@@ -6,7 +6,6 @@
 // interrupts fill the list registers, the least urgent of them is parked in its bank, since it ends last; its end is then
 // counted by the hardware (EOIcount) and brings a maintenance interrupt.
 #include "arch/arm64/vgic_internal.h"
-#include "kernel/lock.h"
 
 #define LR_PRIORITY(lr) ((unsigned)((lr) >> LR_PRIORITY_SHIFT & 0xff))
 #define LR_SOURCE_MASK  (7ull << LR_SOURCE_SHIFT)

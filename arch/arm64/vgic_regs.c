@@ -3,7 +3,6 @@
 // frame of its redistributors: IHI 0069, 12.9; IHI 0048B, 4.3. One row for every 0x80 bytes of register space.
 #include "arch/arm64/gic_regs.h"
 #include "arch/arm64/vgic_internal.h"
-#include "kernel/lock.h"
 
 // One access to consecutive interrupts of one word, inside the lock.
 struct field {

@@ -2,7 +2,6 @@
 // What a core does with its VCPU's list registers: brings them up to date, loads and saves them.
 #include "arch/arm64/vgic_internal.h"
 #include "kernel/cpu.h"
-#include "kernel/lock.h"
 
 // More than the list registers of any machine need: each is taken back once and filled in two steps.
 enum { UPDATE_STEPS = 4 * VGIC_MAX_LR };
