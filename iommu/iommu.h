@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What stands between devices and memory. One constant record of functions for each kind of hardware (smmuv3.c, vtd.c,
-// amdvi.c to come); a machine without one has the null unit (none.c), which refuses everything, so that a device that
-// does DMA stays unassigned (kernel/assign_policy.c).
+// amdvi.c to come); a machine without one has the null unit (none.c), which confines nothing, so that a device that does
+// DMA stays unassigned (iommu_confine in kernel/assign.h).
 //
 // A domain is one VM's view of memory for its devices, in the guest's addresses. A device is in one domain or in none;
 // in none, all its accesses are refused. Functions answer OK, ERR_UNSUPPORTED (this unit cannot), ERR_NO_MEMORY,
@@ -50,7 +50,5 @@ struct iommu_ops {
     int (*interrupt_map)(struct iommu_device *device, uint32_t message, unsigned irq);
     int (*interrupt_unmap)(struct iommu_device *device, uint32_t message);
 };
-
-extern const struct iommu_ops iommu_none;
 
 #endif

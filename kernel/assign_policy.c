@@ -247,7 +247,9 @@ static enum refusal check(const void *fdt, int node, struct device_desc *out) {
     enum refusal refusal = check_owner(fdt, node);
     if (refusal == ASSIGNABLE) { refusal = read_pages(fdt, node, out); }
     if (refusal == ASSIGNABLE) { refusal = read_interrupts(fdt, node, out); }
-    if (refusal == ASSIGNABLE && !out->unprotected_dma) { refusal = check_dma(fdt, node); }
+    if (refusal == ASSIGNABLE && !out->unprotected_dma && iommu_confine(fdt, node) != OK) {
+        refusal = check_dma(fdt, node);
+    }
     return refusal == ASSIGNABLE ? check_sharing(fdt, node, out) : refusal;
 }
 

@@ -43,9 +43,9 @@ struct arch_vcpu {
     struct guest_timer ptimer; // emulated
     struct timer_event ptimer_event;
     struct vgic_cpu vgic;
-    uint64_t stolen_gpa;                 // stolen time record (DEN0057A), 0: none
-    void *stolen;                        // mapped while registered
-    const struct mmio_region *mmio_last; // the emulated device that it used last
+    uint64_t stolen_gpa;                     // stolen time record (DEN0057A), 0: none
+    void *stolen;                            // mapped while registered
+    const struct mmio_region *mmio_found[8]; // emulated devices that it used (mmio_trap.c)
 };
 
 // What a VM's guests did that is told once.

@@ -73,15 +73,16 @@ static uint64_t extended(uint64_t value, unsigned size, uint64_t esr) {
     return (esr & ESR_SF) != 0 ? value : (uint32_t)value;
 }
 
-// Most accesses go to the device of the one before: that one is tried first.
+// A device is tried first where one with such an address was found before. The bits are those in which the devices of a
+// board differ: its map gives them 64 KiB to 16 MiB each.
 static const struct mmio_region *find_region(struct vcpu *vcpu, gpa_t gpa, unsigned size) {
-    const struct mmio_region *region = vcpu->arch.mmio_last;
+    const struct mmio_region **found =
+        &vcpu->arch.mmio_found[(gpa >> 17 ^ gpa >> 24) % ARRAY_SIZE(vcpu->arch.mmio_found)];
 
-    if (unlikely(region == NULL || gpa - region->base >= region->size)) {
-        region = mmio_find(&vcpu->vm->mmio, gpa, size);
-        vcpu->arch.mmio_last = region;
+    if (unlikely(*found == NULL || gpa - (*found)->base >= (*found)->size)) {
+        *found = mmio_find(&vcpu->vm->mmio, gpa, size);
     }
-    return region;
+    return *found;
 }
 
 void mmio_trap(struct vcpu *vcpu, uint64_t esr) {
