@@ -14,7 +14,7 @@ else
 CC     := $(CROSS)gcc
 LINK   :=
 LTO    := -flto=auto -flto-partition=one
-INLINE := --param=max-inline-insns-single=30
+INLINE := --param=max-inline-insns-single=15
 SMALL  := -fno-shrink-wrap
 endif
 # Both inline less than they would: 9 and 3 KiB, for eight instructions where a VCPU waits on a shared core.
