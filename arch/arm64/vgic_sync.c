@@ -133,23 +133,28 @@ static void update(struct vcpu *vcpu) {
     if (unlikely(u.who != 0)) { vgic_kick(vcpu->vm, u.who); }
 }
 
-// The one event that a sender on another core waits for: a single private edge, whose last time is over, came again.
+// The one event that somebody waits for: a single private interrupt, with nothing else to do. It comes again to the list
+// register where an edge or a linked one ended, or finds a free one.
 static bool flush_one(struct vcpu *vcpu) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     struct vgic_bank *bank = &c->bank;
     uint32_t bits = vgic_deliverable(&vcpu->vm->arch.vgic, bank);
 
     if (c->words != 1 || c->parked || c->hcr != GIC_HCR_EN || bits == 0 || (bits & (bits - 1)) != 0 ||
-        (bank->resync | vgic_stale_links(bank)) != 0) {
+        (bank->resync | (bank->active & bits) | vgic_stale_links(bank)) != 0) {
         return false;
     }
     unsigned id = (unsigned)__builtin_ctz(bits), slot = c->slot[id];
-    if ((bits & (bank->edge | bank->linked)) == 0 || slot == VGIC_NO_SLOT || vgic_is_v2_sgi(id) ||
-        (vgic_lr_ended(c) >> slot & 1) == 0) {
-        return false;
+    if (vgic_is_v2_sgi(id)) { return false; }
+    if (slot == VGIC_NO_SLOT) {
+        uint32_t unused = vgic_lr_free(c);
+        if (unused == 0) { return false; }
+        vgic_lr_place(vcpu, (unsigned)__builtin_ctz(unused), id, 0);
+    } else {
+        if ((bits & (bank->edge | bank->linked)) == 0 || (vgic_lr_ended(c) >> slot & 1) == 0) { return false; }
+        bank->latch &= ~bits;
+        vgic_lr_put(c, slot, (c->lr[slot] & ~LR_STATE) | LR_PENDING);
     }
-    bank->latch &= ~bits;
-    vgic_lr_put(c, slot, (c->lr[slot] & ~LR_STATE) | LR_PENDING);
     c->words = 0;
     c->attention = false;
     return true;
