@@ -13,7 +13,7 @@ LATENESS = r"count (\d+) lateness ns min (\d+) mean (\d+) p99 (\d+) max (\d+)"
 # Beside a neighbour that computes. Beside one that makes the hypervisor work as much as it can, the probe may also have
 # to wait for the longest step that the hypervisor does with interrupts masked.
 LATEST_NS = 1700
-LATEST_BESIDE_ATTACKS_NS = 2500
+LATEST_BESIDE_ATTACKS_NS = 2000
 BATCHES = 3
 
 
