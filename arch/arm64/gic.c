@@ -3,6 +3,7 @@
 #include "arch/arm64/gic.h"
 
 #include "arch/arm64/gic_mmio.h"
+#include "kernel/arch.h"
 #include "kernel/board.h"
 #include "kernel/log.h"
 
@@ -32,6 +33,75 @@ void gic_reset_word(void *frame, unsigned word, uint32_t group) {
         }
         gic_write(frame, GICD_IPRIORITYR + 32 * word + i, priorities);
     }
+    if (word == 0) {
+        gic_write(frame, GICD_ISENABLER,
+                  1u << gic_machine.maintenance | 1u << gic_machine.hyp_timer | 1u << gic_machine.vtimer |
+                      1u << GIC_SGI_KICK | 1u << GIC_SGI_STOP);
+    }
+}
+
+bool gic_wait_clear(const void *frame, unsigned offset, uint32_t bits) {
+    for (unsigned i = 0; i < 1000000; i++) {
+        if ((gic_read(frame, offset) & bits) == 0) { return true; }
+    }
+    return false;
+}
+
+void gic_wait_distributor(void) { gic_wait_clear(gic_machine.gicd, GICD_CTLR, GICD_CTLR_RWP); }
+
+int gic_map_distributor(const void *fdt, int node) {
+    struct range range;
+    int status = board_reg(fdt, node, 0, &range);
+
+    if (status != OK) { return status; }
+    gic_machine.gicd = arch_map_device(range.base, range.size);
+    if (gic_machine.gicd == NULL) { return ERR_NO_MEMORY; }
+    gic_machine.spi_limit =
+        MIN(32 * ((gic_read(gic_machine.gicd, GICD_TYPER) & GICD_TYPER_LINES) + 1), (unsigned)GIC_MAX_IRQ);
+    return OK;
+}
+
+void gic_reset_distributor(uint32_t group) {
+    gic_write(gic_machine.gicd, GICD_CTLR, 0);
+    gic_wait_distributor();
+    for (unsigned irq = GIC_SPI_FIRST; irq < gic_machine.spi_limit; irq += 32) {
+        gic_reset_word(gic_machine.gicd, irq / 32, group);
+    }
+    gic_wait_distributor();
+}
+
+// One bit of a set/clear register.
+static void write_bit(void *frame, unsigned base, unsigned irq) {
+    gic_write(frame, base + irq / 32 * 4, 1u << irq % 32);
+}
+
+void gic_enable(unsigned irq, bool on) {
+    write_bit(gic_machine.gicd, on ? GICD_ISENABLER : GICD_ICENABLER, irq);
+    if (!on) { gic_wait_distributor(); }
+}
+
+void gic_configure(unsigned irq, bool edge) {
+    unsigned offset = GICD_ICFGR + irq / 16 * 4;
+    uint32_t bit = 2u << irq % 16 * 2;
+    uint32_t value = gic_read(gic_machine.gicd, offset);
+
+    gic_write(gic_machine.gicd, offset, edge ? value | bit : value & ~bit);
+}
+
+// With v3 a core's own interrupts have their registers in its redistributor.
+void gic_set_active(unsigned irq, bool active) {
+    char *own = this_cpu()->arch.gicr;
+    void *frame = irq < GIC_SPI_FIRST && own != NULL ? own + GICR_SGI_FRAME : gic_machine.gicd;
+
+    write_bit(frame, active ? GICD_ISACTIVER : GICD_ICACTIVER, irq);
+    if (active) { // reading the device back orders behind the write
+        (void)gic_read(frame, GICD_ISACTIVER + irq / 32 * 4);
+        dsb_sy();
+    }
+}
+
+void gic_set_pending(unsigned irq, bool pending) {
+    write_bit(gic_machine.gicd, pending ? GICD_ISPENDR : GICD_ICPENDR, irq);
 }
 
 int gic_init(const void *board_fdt) {

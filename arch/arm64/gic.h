@@ -35,14 +35,14 @@ struct gic_ops {
     uint32_t (*acknowledge)(void);
     void (*drop)(uint32_t iar); // priority drop (EOImode 1)
     void (*deactivate)(uint32_t iar);
-    void (*send_kick)(struct cpu *target); // GIC_SGI_KICK
-    void (*send_stop)(void);               // GIC_SGI_STOP, to every other core
-    void (*enable)(unsigned irq, bool on); // SPIs, and SGIs and PPIs of the calling core
-    void (*configure)(unsigned irq, bool edge);
+    void (*send_kick)(struct cpu *target);        // GIC_SGI_KICK
+    void (*send_stop)(void);                      // GIC_SGI_STOP, to every other core
+    void (*enable)(unsigned irq, bool on);        // SPI; of a core's own the hypervisor's are always on
+    void (*configure)(unsigned irq, bool edge);   // SPI
     void (*route)(unsigned irq, struct cpu *cpu); // SPI
     // SPI, or PPI of the calling core. Setting it is complete on return: the source may be switched on.
     void (*set_active)(unsigned irq, bool active);
-    void (*set_pending)(unsigned irq, bool pending);
+    void (*set_pending)(unsigned irq, bool pending); // SPI
     // virtual interface of the calling core; list registers in the v3 format of vgic.h
     void (*virtual_load)(const struct vgic_cpu *v); // used LRs, VMCR, APRs, HCR
     void (*virtual_save)(struct vgic_cpu *v);       // and leaves the used LRs empty, HCR off
@@ -61,6 +61,7 @@ struct gic_machine {
     unsigned lr_count;
     unsigned spi_limit; // first INTID beyond the machine's SPIs
     paddr_t gicv;       // v2: the virtual CPU interface that guests are given, VGIC_GICC_SIZE
+    void *gicd;         // the distributor
     // Each core's own, by INTID: the virtual interface's maintenance, the hypervisor's timer, the virtual timer
     unsigned maintenance, hyp_timer, vtimer;
 };

@@ -18,34 +18,24 @@ static inline void gic_write(void *frame, unsigned offset, uint32_t value) {
     *(volatile uint32_t *)(void *)((char *)frame + offset) = value;
 }
 
-// One bit of a set/clear register.
-static inline void gic_write_bit(void *frame, unsigned base, unsigned irq) {
-    gic_write(frame, base + irq / 32 * 4, 1u << irq % 32);
-}
-
-// Returns when a write to the device has taken effect: reading the device back orders behind it.
-static inline void gic_complete(const void *frame, unsigned offset) {
-    (void)gic_read(frame, offset);
-    dsb_sy();
-}
-
 // Waits until `bits` are clear; false after longer than any controller takes.
-static inline bool gic_wait_clear(const void *frame, unsigned offset, uint32_t bits) {
-    for (unsigned i = 0; i < 1000000; i++) {
-        if ((gic_read(frame, offset) & bits) == 0) { return true; }
-    }
-    return false;
-}
+bool gic_wait_clear(const void *frame, unsigned offset, uint32_t bits);
 
-static inline void gic_write_config(void *frame, unsigned irq, bool edge) {
-    unsigned offset = GICD_ICFGR + irq / 16 * 4;
-    uint32_t bit = 2u << irq % 16 * 2;
-    uint32_t value = gic_read(frame, offset);
+// Maps the distributor, the first of the node's frames, and sets gic_machine.gicd and spi_limit. Boot core.
+int gic_map_distributor(const void *fdt, int node);
 
-    gic_write(frame, offset, edge ? value | bit : value & ~bit);
-}
-
-// 32 interrupts off, idle, in the groups given, level-triggered, of normal priority; of word 0 the urgent ones urgent.
+// 32 interrupts off, idle, in the groups given, level-triggered, of normal priority; of word 0 the hypervisor's are urgent
+// where they have to be, and on.
 void gic_reset_word(void *frame, unsigned word, uint32_t group);
+// The distributor off, its SPIs so, in the groups given.
+void gic_reset_distributor(uint32_t group);
+// Waits until the distributor has done what was written; v2 has no such bit, it reads as 0.
+void gic_wait_distributor(void);
+
+// Of struct gic_ops, the same for both kinds.
+void gic_enable(unsigned irq, bool on);
+void gic_configure(unsigned irq, bool edge);
+void gic_set_active(unsigned irq, bool active);
+void gic_set_pending(unsigned irq, bool pending);
 
 #endif

@@ -13,7 +13,7 @@ enum { GICH_VTR_LRS = 0x3f };
 
 // Constant after boot.
 static struct {
-    void *gicd, *gicc, *gich;
+    void *gicc, *gich;
     uint8_t target[MAX_CORES]; // the bit that names a core in GICD_ITARGETSR and GICD_SGIR
 } v2;
 
@@ -32,7 +32,7 @@ static int map_frame(const void *fdt, int node, unsigned index, void **frame) {
 
 static int init(const void *fdt, int node) {
     struct range gicv;
-    int status = map_frame(fdt, node, 0, &v2.gicd);
+    int status = gic_map_distributor(fdt, node);
 
     status = status == OK ? map_frame(fdt, node, 1, &v2.gicc) : status;
     status = status == OK ? map_frame(fdt, node, 2, &v2.gich) : status;
@@ -42,20 +42,18 @@ static int init(const void *fdt, int node) {
         return status != OK ? status : ERR_UNSUPPORTED;
     }
     gic_machine.gicv = gicv.base;
-    gic_machine.spi_limit = MIN(32 * ((gic_read(v2.gicd, GICD_TYPER) & GICD_TYPER_LINES) + 1), (unsigned)GIC_MAX_IRQ);
-    gic_write(v2.gicd, GICD_CTLR, 0);
-    for (unsigned irq = GIC_SPI_FIRST; irq < gic_machine.spi_limit; irq += 32) { gic_reset_word(v2.gicd, irq / 32, 0); }
+    gic_reset_distributor(0);
     // Without Security everything is in group 0. With it, from this side, groups cannot be set, all that is ours is in
     // group 1, and that is what these bits mean then (IHI 0048B, 4.3.1).
-    gic_write(v2.gicd, GICD_CTLR, GICD_CTLR_GRP0);
+    gic_write(gic_machine.gicd, GICD_CTLR, GICD_CTLR_GRP0);
     return OK;
 }
 
 static int cpu_init(struct cpu *cpu) {
     uint32_t control;
 
-    v2.target[cpu->id] = (uint8_t)gic_read(v2.gicd, GICD_ITARGETSR);
-    gic_reset_word(v2.gicd, 0, 0);
+    v2.target[cpu->id] = (uint8_t)gic_read(gic_machine.gicd, GICD_ITARGETSR);
+    gic_reset_word(gic_machine.gicd, 0, 0);
     gic_machine.lr_count = MIN((gic_read(v2.gich, GICH_VTR) & GICH_VTR_LRS) + 1, (unsigned)GIC_MAX_LR);
     gic_write(v2.gich, GICH_HCR, 0);
     gic_write(v2.gich, GICH_VMCR, 0);
@@ -77,26 +75,13 @@ static void deactivate(uint32_t iar) { gic_write(v2.gicc, GICC_DIR, iar); }
 
 static void send_kick(struct cpu *target) {
     dsb_ish(); // what the target shall look at is there before the interrupt
-    gic_write(v2.gicd, GICD_SGIR, (uint32_t)v2.target[target->id] << GICD_SGIR_TARGETS | GIC_SGI_KICK);
+    gic_write(gic_machine.gicd, GICD_SGIR, (uint32_t)v2.target[target->id] << GICD_SGIR_TARGETS | GIC_SGI_KICK);
 }
 
-static void send_stop(void) { gic_write(v2.gicd, GICD_SGIR, GICD_SGIR_ALL_OTHERS | GIC_SGI_STOP); }
-
-static void enable(unsigned irq, bool on) { gic_write_bit(v2.gicd, on ? GICD_ISENABLER : GICD_ICENABLER, irq); }
-
-static void configure(unsigned irq, bool edge) { gic_write_config(v2.gicd, irq, edge); }
+static void send_stop(void) { gic_write(gic_machine.gicd, GICD_SGIR, GICD_SGIR_ALL_OTHERS | GIC_SGI_STOP); }
 
 static void route(unsigned irq, struct cpu *cpu) {
-    *(volatile uint8_t *)((char *)v2.gicd + GICD_ITARGETSR + irq) = v2.target[cpu->id];
-}
-
-static void set_active(unsigned irq, bool active) {
-    gic_write_bit(v2.gicd, active ? GICD_ISACTIVER : GICD_ICACTIVER, irq);
-    if (active) { gic_complete(v2.gicd, GICD_ISACTIVER + irq / 32 * 4); }
-}
-
-static void set_pending(unsigned irq, bool pending) {
-    gic_write_bit(v2.gicd, pending ? GICD_ISPENDR : GICD_ICPENDR, irq);
+    *(volatile uint8_t *)((char *)gic_machine.gicd + GICD_ITARGETSR + irq) = v2.target[cpu->id];
 }
 
 // ---- virtual interface ------------------------------------------------------------------------------------
@@ -166,11 +151,11 @@ const struct gic_ops gicv2_ops = {
     .deactivate = deactivate,
     .send_kick = send_kick,
     .send_stop = send_stop,
-    .enable = enable,
-    .configure = configure,
+    .enable = gic_enable,
+    .configure = gic_configure,
     .route = route,
-    .set_active = set_active,
-    .set_pending = set_pending,
+    .set_active = gic_set_active,
+    .set_pending = gic_set_pending,
     .virtual_load = virtual_load,
     .virtual_save = virtual_save,
     .virtual_control = virtual_control,

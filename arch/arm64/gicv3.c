@@ -13,7 +13,6 @@ enum { MAX_REGIONS = 4 };
 
 // Constant after boot.
 static struct {
-    void *gicd;
     unsigned region_count;
     struct {
         void *base;
@@ -23,19 +22,6 @@ static struct {
     unsigned apr_count;       // ICH_AP0R<n> and AP1R<n> that exist
     uint64_t kick[MAX_CORES]; // what ICC_SGI1R_EL1 takes to kick a core
 } v3;
-
-static void *sgi_frame(void) { return (char *)this_cpu()->arch.gicr + GICR_SGI_FRAME; }
-
-// The frame that has the registers of `irq`: the calling core's for SGIs and PPIs.
-static void *frame_of(unsigned irq) { return irq < GIC_SPI_FIRST ? sgi_frame() : v3.gicd; }
-
-static void wait_frame(unsigned irq) {
-    if (irq < GIC_SPI_FIRST) {
-        gic_wait_clear(this_cpu()->arch.gicr, GICR_CTLR, GICR_CTLR_RWP);
-    } else {
-        gic_wait_clear(v3.gicd, GICD_CTLR, GICD_CTLR_RWP);
-    }
-}
 
 // ---- start ------------------------------------------------------------------------------------------------
 
@@ -57,28 +43,18 @@ static int map_redistributors(const void *fdt, int node) {
 }
 
 static int init(const void *fdt, int node) {
-    struct range range;
-    int status = board_reg(fdt, node, 0, &range);
+    int status = gic_map_distributor(fdt, node);
 
-    if (status == OK) {
-        v3.gicd = arch_map_device(range.base, range.size);
-        status = v3.gicd == NULL ? ERR_NO_MEMORY : map_redistributors(fdt, node);
-    }
+    if (status == OK) { status = map_redistributors(fdt, node); }
     if (status != OK) {
         log_line("board: %s: reg and redistributors cannot be used (%d)", fdt_get_name(fdt, node, NULL), status);
         return status;
     }
-    gic_machine.spi_limit = MIN(32 * ((gic_read(v3.gicd, GICD_TYPER) & GICD_TYPER_LINES) + 1), (unsigned)GIC_MAX_IRQ);
-    gic_write(v3.gicd, GICD_CTLR, 0);
-    gic_wait_clear(v3.gicd, GICD_CTLR, GICD_CTLR_RWP);
-    for (unsigned irq = GIC_SPI_FIRST; irq < gic_machine.spi_limit; irq += 32) {
-        gic_reset_word(v3.gicd, irq / 32, ~0u);
-    }
-    gic_wait_clear(v3.gicd, GICD_CTLR, GICD_CTLR_RWP);
-    gic_write(v3.gicd, GICD_CTLR, GICD_CTLR_ARE); // before group 1 is enabled (IHI 0069, 12.9.4)
-    gic_wait_clear(v3.gicd, GICD_CTLR, GICD_CTLR_RWP);
-    gic_write(v3.gicd, GICD_CTLR, GICD_CTLR_ARE | GICD_CTLR_GRP1);
-    gic_wait_clear(v3.gicd, GICD_CTLR, GICD_CTLR_RWP);
+    gic_reset_distributor(~0u);
+    gic_write(gic_machine.gicd, GICD_CTLR, GICD_CTLR_ARE); // before group 1 is enabled (IHI 0069, 12.9.4)
+    gic_wait_distributor();
+    gic_write(gic_machine.gicd, GICD_CTLR, GICD_CTLR_ARE | GICD_CTLR_GRP1);
+    gic_wait_distributor();
     return OK;
 }
 
@@ -185,29 +161,11 @@ static void send_stop(void) {
     isb();
 }
 
-static void enable(unsigned irq, bool on) {
-    gic_write_bit(frame_of(irq), on ? GICD_ISENABLER : GICD_ICENABLER, irq);
-    if (!on) { wait_frame(irq); }
-}
-
-static void configure(unsigned irq, bool edge) { gic_write_config(frame_of(irq), irq, edge); }
-
 static void route(unsigned irq, struct cpu *cpu) {
     uint64_t affinity = cpu->hwid & 0xff00ffffffull;
 
-    gic_write(v3.gicd, GICD_IROUTER + 8 * irq, (uint32_t)affinity);
-    gic_write(v3.gicd, GICD_IROUTER + 8 * irq + 4, (uint32_t)(affinity >> 32));
-}
-
-static void set_active(unsigned irq, bool active) {
-    void *frame = frame_of(irq);
-
-    gic_write_bit(frame, active ? GICD_ISACTIVER : GICD_ICACTIVER, irq);
-    if (active) { gic_complete(frame, GICD_ISACTIVER + irq / 32 * 4); }
-}
-
-static void set_pending(unsigned irq, bool pending) {
-    gic_write_bit(frame_of(irq), pending ? GICD_ISPENDR : GICD_ICPENDR, irq);
+    gic_write(gic_machine.gicd, GICD_IROUTER + 8 * irq, (uint32_t)affinity);
+    gic_write(gic_machine.gicd, GICD_IROUTER + 8 * irq + 4, (uint32_t)(affinity >> 32));
 }
 
 // ---- virtual interface ------------------------------------------------------------------------------------
@@ -316,11 +274,11 @@ const struct gic_ops gicv3_ops = {
     .deactivate = deactivate,
     .send_kick = send_kick,
     .send_stop = send_stop,
-    .enable = enable,
-    .configure = configure,
+    .enable = gic_enable,
+    .configure = gic_configure,
     .route = route,
-    .set_active = set_active,
-    .set_pending = set_pending,
+    .set_active = gic_set_active,
+    .set_pending = gic_set_pending,
     .virtual_load = virtual_load,
     .virtual_save = virtual_save,
     .virtual_control = virtual_control,

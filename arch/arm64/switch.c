@@ -180,11 +180,6 @@ void arch_cpu_init(struct cpu *cpu) {
     write_sysreg(hcr_el2, HCR_GUEST); // physical interrupts come to EL2, from the first one on
     sysreg_trap_init();
     if (gic->cpu_init(cpu) != OK) { panic("core %u: its interrupt controller interface cannot be used", cpu->id); }
-    gic->enable(gic_machine.maintenance, true);
-    gic->enable(gic_machine.hyp_timer, true);
-    gic->enable(gic_machine.vtimer, true);
-    gic->enable(GIC_SGI_KICK, true);
-    gic->enable(GIC_SGI_STOP, true);
 }
 
 void arch_enter(struct cpu *cpu) {
