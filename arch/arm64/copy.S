@@ -5,31 +5,6 @@
 
 #include "arch/arm64/sysreg.h"
 
-    // Copies what is left below 64 bytes, x2 of them, from x1 to x3.
-    .macro copy_rest
-    tbz     x2, #5, 1f
-    ldp     x4, x5, [x1], #16
-    ldp     x6, x7, [x1], #16
-    stp     x4, x5, [x3], #16
-    stp     x6, x7, [x3], #16
-1:  tbz     x2, #4, 1f
-    ldp     x4, x5, [x1], #16
-    stp     x4, x5, [x3], #16
-1:  tbz     x2, #3, 1f
-    ldr     x4, [x1], #8
-    str     x4, [x3], #8
-1:  tbz     x2, #2, 1f
-    ldr     w4, [x1], #4
-    str     w4, [x3], #4
-1:  tbz     x2, #1, 1f
-    ldrh    w4, [x1], #2
-    strh    w4, [x3], #2
-1:  tbz     x2, #0, 1f
-    ldrb    w4, [x1]
-    strb    w4, [x3]
-1:
-    .endm
-
     .section .text.copy, "ax"
 
     // void *memmove(void *to, const void *from, size_t n)
@@ -60,8 +35,27 @@ memcpy:
     add     x3, x3, #64
     subs    x2, x2, #64
     b.hs    2b
-3:  copy_rest                           // x2's low six bits are what is left
-    ret
+3:  tbz     x2, #5, 1f              // x2's low six bits are what is left
+    ldp     x4, x5, [x1], #16
+    ldp     x6, x7, [x1], #16
+    stp     x4, x5, [x3], #16
+    stp     x6, x7, [x3], #16
+1:  tbz     x2, #4, 1f
+    ldp     x4, x5, [x1], #16
+    stp     x4, x5, [x3], #16
+1:  tbz     x2, #3, 1f
+    ldr     x4, [x1], #8
+    str     x4, [x3], #8
+1:  tbz     x2, #2, 1f
+    ldr     w4, [x1], #4
+    str     w4, [x3], #4
+1:  tbz     x2, #1, 1f
+    ldrh    w4, [x1], #2
+    strh    w4, [x3], #2
+1:  tbz     x2, #0, 1f
+    ldrb    w4, [x1]
+    strb    w4, [x3]
+1:  ret
     .size memcpy, . - memcpy
 
 backward:

@@ -79,10 +79,10 @@ boot_entry:
     address x25, boot_stack             // level 0, 1, 2, 3 of the identity map
     mov     x0, x21
     bl      invalidate_tables
-    bl      zero_tables
+    bl      zero
     mov     x0, x25
     bl      invalidate_tables
-    bl      zero_tables
+    bl      zero
 
     add     x22, x21, #PAGE
     add     x23, x22, #PAGE
@@ -126,14 +126,8 @@ boot_entry:
 
 boot_high:                              // at the linked address; the identity map is gone
     address x0, bss_start
-    address x1, bss_end
-1:  stp     xzr, xzr, [x0]
-    stp     xzr, xzr, [x0, #16]
-    stp     xzr, xzr, [x0, #32]
-    stp     xzr, xzr, [x0, #48]
-    add     x0, x0, #64
-    cmp     x0, x1
-    b.lo    1b
+    address x3, bss_end
+    bl      zero
 
     address x0, image_start
     sub     x0, x0, x19
@@ -189,7 +183,7 @@ check_state:
     isb
     ret
 
-    // x0: four tables. Discards their cache lines. Leaves x0. Clobbers x1 - x3.
+    // x0: four tables. Discards their cache lines. Leaves x0, and in x3 where the tables end. Clobbers x1, x2.
 invalidate_tables:
     mrs     x2, ctr_el0
     ubfx    x2, x2, #CTR_DMINLINE_SHIFT, #4
@@ -204,9 +198,8 @@ invalidate_tables:
     dsb     sy
     ret
 
-    // x0: four tables. Leaves x0. Clobbers x1, x3.
-zero_tables:
-    add     x3, x0, #(BOOT_TABLES * PAGE)
+    // Zeroes [x0, x3), a multiple of 64 bytes. Leaves both. Clobbers x1.
+zero:
     mov     x1, x0
 1:  stp     xzr, xzr, [x1]
     stp     xzr, xzr, [x1, #16]
