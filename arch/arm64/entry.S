@@ -6,22 +6,26 @@
 
 #include "arch/arm64/entry_offsets.h"
 
+    .macro x2_to_x29 move
+    \move   x2, x3, [sp, #16 * 1]
+    \move   x4, x5, [sp, #16 * 2]
+    \move   x6, x7, [sp, #16 * 3]
+    \move   x8, x9, [sp, #16 * 4]
+    \move   x10, x11, [sp, #16 * 5]
+    \move   x12, x13, [sp, #16 * 6]
+    \move   x14, x15, [sp, #16 * 7]
+    \move   x16, x17, [sp, #16 * 8]
+    \move   x18, x19, [sp, #16 * 9]
+    \move   x20, x21, [sp, #16 * 10]
+    \move   x22, x23, [sp, #16 * 11]
+    \move   x24, x25, [sp, #16 * 12]
+    \move   x26, x27, [sp, #16 * 13]
+    \move   x28, x29, [sp, #16 * 14]
+    .endm
+
     .macro save_frame
     stp     x0, x1, [sp, #16 * 0]
-    stp     x2, x3, [sp, #16 * 1]
-    stp     x4, x5, [sp, #16 * 2]
-    stp     x6, x7, [sp, #16 * 3]
-    stp     x8, x9, [sp, #16 * 4]
-    stp     x10, x11, [sp, #16 * 5]
-    stp     x12, x13, [sp, #16 * 6]
-    stp     x14, x15, [sp, #16 * 7]
-    stp     x16, x17, [sp, #16 * 8]
-    stp     x18, x19, [sp, #16 * 9]
-    stp     x20, x21, [sp, #16 * 10]
-    stp     x22, x23, [sp, #16 * 11]
-    stp     x24, x25, [sp, #16 * 12]
-    stp     x26, x27, [sp, #16 * 13]
-    stp     x28, x29, [sp, #16 * 14]
+    x2_to_x29 stp
     mrs     x2, sp_el0
     mrs     x3, elr_el2
     mrs     x4, spsr_el2
@@ -39,7 +43,7 @@
     .balign 128
     save_frame
     bl      \handler
-    b       resume
+    b       resume_frame
     .endm
 
     // An exception of the hypervisor itself. The stack may be what is broken, so nothing is pushed before it is
@@ -59,6 +63,24 @@ vectors:
     from_below trap_irq
     from_below trap_irq             // FIQ: no group 0 interrupt exists for us; acknowledged and counted as spurious
     from_handler 3                  // EL2t SError
+
+    // resume_frame(struct regs *frame): leaves for good what runs now. In the room that this vector does not need.
+    .globl resume_frame
+    .type resume_frame, %function
+resume_frame:
+    mov     sp, x0
+    ldp     x3, x4, [sp, #16 * 16]
+    ldp     x30, x2, [sp, #16 * 15]
+    msr     elr_el2, x3
+    msr     spsr_el2, x4
+    msr     sp_el0, x2
+    x2_to_x29 ldp
+    ldp     x0, x1, [sp, #16 * 0]
+    eret
+    dsb     nsh                     // no speculation past the return (DDI 0487, D1.4: straight-line speculation)
+    isb
+    .size resume_frame, . - resume_frame
+
     from_handler 4                  // EL2h: bugs
     from_handler 5
     from_handler 6
@@ -73,37 +95,6 @@ vectors:
     from_below trap_serror
 
     .text
-    // resume_frame(struct regs *frame): leaves for good what runs now.
-    .globl resume_frame
-    .type resume_frame, %function
-resume_frame:
-resume:
-    mov     sp, x0
-    ldp     x3, x4, [sp, #16 * 16]
-    ldp     x30, x2, [sp, #16 * 15]
-    msr     elr_el2, x3
-    msr     spsr_el2, x4
-    msr     sp_el0, x2
-    ldp     x28, x29, [sp, #16 * 14]
-    ldp     x26, x27, [sp, #16 * 13]
-    ldp     x24, x25, [sp, #16 * 12]
-    ldp     x22, x23, [sp, #16 * 11]
-    ldp     x20, x21, [sp, #16 * 10]
-    ldp     x18, x19, [sp, #16 * 9]
-    ldp     x16, x17, [sp, #16 * 8]
-    ldp     x14, x15, [sp, #16 * 7]
-    ldp     x12, x13, [sp, #16 * 6]
-    ldp     x10, x11, [sp, #16 * 5]
-    ldp     x8, x9, [sp, #16 * 4]
-    ldp     x6, x7, [sp, #16 * 3]
-    ldp     x4, x5, [sp, #16 * 2]
-    ldp     x2, x3, [sp, #16 * 1]
-    ldp     x0, x1, [sp, #16 * 0]
-    eret
-    dsb     nsh                     // no speculation past the return (DDI 0487, D1.4: straight-line speculation)
-    isb
-    .size resume_frame, . - resume_frame
-
     // x0: vector number; TPIDR_EL1: the interrupted x0. Moves to the panic stack and builds a frame there.
 fatal:
     msr     tpidr_el0, x1
@@ -113,20 +104,7 @@ fatal:
     ldr     x1, [x1, #CPU_PANIC_STACK]
     mov     sp, x1
     sub     sp, sp, #REGS_SIZE
-    stp     x2, x3, [sp, #16 * 1]
-    stp     x4, x5, [sp, #16 * 2]
-    stp     x6, x7, [sp, #16 * 3]
-    stp     x8, x9, [sp, #16 * 4]
-    stp     x10, x11, [sp, #16 * 5]
-    stp     x12, x13, [sp, #16 * 6]
-    stp     x14, x15, [sp, #16 * 7]
-    stp     x16, x17, [sp, #16 * 8]
-    stp     x18, x19, [sp, #16 * 9]
-    stp     x20, x21, [sp, #16 * 10]
-    stp     x22, x23, [sp, #16 * 11]
-    stp     x24, x25, [sp, #16 * 12]
-    stp     x26, x27, [sp, #16 * 13]
-    stp     x28, x29, [sp, #16 * 14]
+    x2_to_x29 stp
     mrs     x2, tpidr_el1
     mrs     x3, tpidr_el0
     stp     x2, x3, [sp, #16 * 0]
