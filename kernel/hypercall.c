@@ -81,7 +81,7 @@ static uint64_t figure(const struct vcpu *vcpu, uint64_t index) {
     }
 }
 
-static int64_t call_stats(struct vcpu *vcpu, uint64_t *x) {
+static COLD int64_t call_stats(struct vcpu *vcpu, uint64_t *x) {
     uint64_t index = x[1];
 
     if (index >= TAKT_STATS) { return TAKT_HC_INVALID; }

@@ -35,7 +35,7 @@ struct mmio_map {
 };
 
 // Adds a region. ERR_BUSY: it overlaps one that is there; ERR_NO_MEMORY: the table is full. VM creation only.
-int mmio_add(struct mmio_map *map, const struct mmio_region *region);
+COLD int mmio_add(struct mmio_map *map, const struct mmio_region *region);
 
 // The region that holds [gpa, gpa + size), or NULL. Binary search, no lock.
 const struct mmio_region *mmio_find(const struct mmio_map *map, gpa_t gpa, unsigned size);

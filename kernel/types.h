@@ -55,5 +55,13 @@ struct spinlock {
 #define likely(x)                     __builtin_expect(!!(x), 1)
 #define unlikely(x)                   __builtin_expect(!!(x), 0)
 #define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
+#define UNUSED                        __attribute__((unused))
+
+// Small rather than fast, for what is rare in a file that is fast rather than small.
+#ifdef __clang__
+#define COLD __attribute__((cold, minsize))
+#else
+#define COLD __attribute__((cold))
+#endif
 
 #endif

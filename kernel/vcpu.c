@@ -152,7 +152,7 @@ void vcpu_interrupt(struct vcpu *vcpu) {
 
 // ---- starting and leaving ---------------------------------------------------------------------------------
 
-int vcpu_start(struct vcpu *vcpu, gpa_t entry, uint64_t arg) {
+COLD int vcpu_start(struct vcpu *vcpu, gpa_t entry, uint64_t arg) {
     unsigned long flags = spin_lock(&vcpu->vm->lock);
     int status = ERR_BUSY;
 
@@ -169,7 +169,7 @@ int vcpu_start(struct vcpu *vcpu, gpa_t entry, uint64_t arg) {
     return status;
 }
 
-static void begin(struct vcpu *vcpu, uint64_t now) {
+static COLD void begin(struct vcpu *vcpu, uint64_t now) {
     struct cpu *cpu = vcpu->cpu;
 
     arch_vcpu_reset(vcpu);
@@ -200,7 +200,7 @@ static void vacate(struct cpu *cpu, struct vcpu *vcpu) {
 }
 
 // Leaves its core; the last one of a VM hands over to the VM's job.
-static void leave(struct vcpu *vcpu, uint64_t now) {
+static COLD void leave(struct vcpu *vcpu, uint64_t now) {
     struct cpu *cpu = vcpu->cpu;
 
     if (vcpu->state != VCPU_OFF) {
@@ -242,8 +242,8 @@ void vcpu_attend(struct vcpu *vcpu, uint64_t now) {
     }
 }
 
-int vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, const struct vcpu_desc *desc, struct cpu *cpu,
-              uint64_t overhead_ns) {
+COLD int vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, const struct vcpu_desc *desc, struct cpu *cpu,
+                   uint64_t overhead_ns) {
     int status;
 
     vcpu->vm = vm;

@@ -42,7 +42,7 @@ static int map_redistributors(const void *fdt, int node) {
     return OK;
 }
 
-static int init(const void *fdt, int node) {
+static COLD int init(const void *fdt, int node) {
     int status = gic_map_distributor(fdt, node);
 
     if (status == OK) { status = map_redistributors(fdt, node); }
@@ -115,7 +115,7 @@ static void write_lr(unsigned i, uint64_t lr) {
     }
 }
 
-static int cpu_init(struct cpu *cpu) {
+static COLD int cpu_init(struct cpu *cpu) {
     uint64_t mpidr = read_sysreg(mpidr_el1);
     void *gicr = find_redistributor(packed_affinity(mpidr));
 
@@ -187,7 +187,7 @@ static uint32_t empty_lrs(void) {
 }
 
 // Active priorities beyond the 32 of the first registers: 6 or 7 bits of preemption.
-static void load_more_aprs(const struct vgic_cpu *v) {
+static COLD void load_more_aprs(const struct vgic_cpu *v) {
     write_sysreg(ich_ap0r1_el2, v->apr[0][1]);
     write_sysreg(ich_ap1r1_el2, v->apr[1][1]);
     if (v3.apr_count > 2) {
@@ -198,7 +198,7 @@ static void load_more_aprs(const struct vgic_cpu *v) {
     }
 }
 
-static void save_more_aprs(struct vgic_cpu *v) {
+static COLD void save_more_aprs(struct vgic_cpu *v) {
     v->apr[0][1] = (uint32_t)read_sysreg(ich_ap0r1_el2);
     v->apr[1][1] = (uint32_t)read_sysreg(ich_ap1r1_el2);
     if (v3.apr_count > 2) {

@@ -170,7 +170,7 @@ void arch_stop_others(void) { gic->send_stop(); }
 
 uint64_t arch_clock_hz(void) { return read_sysreg(cntfrq_el0); }
 
-void arch_cpu_init(struct cpu *cpu) {
+COLD void arch_cpu_init(struct cpu *cpu) {
     cpu->arch.thread = (struct regs){
         .sp_el0 = (uint64_t)cpu->thread_stack,
         .elr = (uint64_t)job_loop,
@@ -182,7 +182,7 @@ void arch_cpu_init(struct cpu *cpu) {
     if (gic->cpu_init(cpu) != OK) { panic("core %u: its interrupt controller interface cannot be used", cpu->id); }
 }
 
-void arch_enter(struct cpu *cpu) {
+COLD void arch_enter(struct cpu *cpu) {
     cpu->entered = arch_clock();
     cpu->todo |= TODO_DISPATCH;
     resume_frame(trap_leave(cpu));

@@ -45,12 +45,12 @@ static void trap_sysreg(struct vcpu *vcpu, uint64_t esr) {
     }
 }
 
-static void trap_undefined(struct vcpu *vcpu, uint64_t esr) {
+static COLD void trap_undefined(struct vcpu *vcpu, uint64_t esr) {
     (void)esr;
     inject_undefined(vcpu);
 }
 
-static void trap_unknown(struct vcpu *vcpu, uint64_t esr) {
+static COLD void trap_unknown(struct vcpu *vcpu, uint64_t esr) {
     vm_end(vcpu->vm, VM_END_FAULT,
            "VCPU %u: exception class 0x%x is not one that a guest can take (ESR 0x%llx, PC 0x%llx)", vcpu->index,
            (unsigned)(esr >> ESR_EC_SHIFT), (unsigned long long)esr, (unsigned long long)vcpu->arch.regs.elr);
@@ -98,7 +98,7 @@ struct regs *trap_sync(struct regs *regs, struct cpu *cpu) {
 }
 
 // An asynchronous external abort while a guest ran: an assigned device answered with an error.
-struct regs *trap_serror(struct regs *regs, struct cpu *cpu) {
+COLD struct regs *trap_serror(struct regs *regs, struct cpu *cpu) {
     cpu->entered = arch_clock();
     if (cpu->current != NULL) {
         struct vcpu *vcpu = cpu->current;
