@@ -6,18 +6,15 @@
 
 #define CALL(id) ((id) - TAKT_HC_BASE)
 
-static int64_t call_version(struct vcpu *vcpu, uint64_t *x) {
-    (void)vcpu;
-    (void)x;
+static int64_t call_version(UNUSED struct vcpu *vcpu, UNUSED uint64_t *x) {
     return TAKT_HC_VERSION_MAJOR << 16 | TAKT_HC_VERSION_MINOR;
 }
 
 // ---- the timer --------------------------------------------------------------------------------------------
 
-static void call_timer_fired(struct timer_event *event, uint64_t now) {
+static void call_timer_fired(struct timer_event *event, UNUSED uint64_t now) {
     struct vcpu *vcpu = container_of(event, struct vcpu, call_timer);
 
-    (void)now;
     arch_vcpu_inject(vcpu, vcpu->call_interrupt);
 }
 

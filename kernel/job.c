@@ -70,12 +70,11 @@ void job_poll(struct cpu *cpu) {
 }
 
 // Handler context of the job's core.
-static void timer_fired(struct timer_event *event, uint64_t now) {
+static void timer_fired(struct timer_event *event, UNUSED uint64_t now) {
     struct job *job = container_of(event, struct job, timer);
     struct cpu *cpu = cpus[job->cpu];
     unsigned long flags = spin_lock(&cpu->thread.lock);
 
-    (void)now;
     if (job->state == JOB_SLEEPING) { append(&cpu->thread, job); }
     spin_unlock(&cpu->thread.lock, flags);
     job_poll(cpu);

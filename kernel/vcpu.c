@@ -35,10 +35,9 @@ static void deliver_timer(struct vcpu *vcpu, uint64_t expiry) {
     }
 }
 
-static void guest_timer_fired(struct timer_event *event, uint64_t now) {
+static void guest_timer_fired(struct timer_event *event, UNUSED uint64_t now) {
     struct vcpu *vcpu = container_of(event, struct vcpu, guest_timer);
 
-    (void)now;
     deliver_timer(vcpu, arch_vcpu_timer_deadline(vcpu));
     if (vcpu->state == VCPU_BLOCKED) { wake(vcpu, event->when); }
 }

@@ -25,8 +25,7 @@ struct vm_load {
     char fdt[GUEST_FDT_MAX];
 };
 
-static int step_reset(struct vm *vm, struct vm_load *load) {
-    (void)load;
+static int step_reset(struct vm *vm, UNUSED struct vm_load *load) {
     for (unsigned i = 0; virtual_devices[i] != NULL; i++) {
         if (vm->devices->state[i] != NULL) { virtual_devices[i]->reset(vm, vm->devices->state[i]); }
     }
@@ -69,8 +68,7 @@ static int step_initrd(struct vm *vm, struct vm_load *load) {
     return copy(vm, load, &vm->desc->initrd, vm->desc->initrd_gpa);
 }
 
-static int step_tree(struct vm *vm, struct vm_load *load) {
-    (void)load;
+static int step_tree(struct vm *vm, UNUSED struct vm_load *load) {
     return guest_fdt_build(vm, load->fdt, vm->desc->initrd_gpa, vm->desc->initrd.size);
 }
 

@@ -12,11 +12,7 @@ struct service {
     const guest_call_t *calls;
 };
 
-static int64_t smccc_version_call(struct vcpu *vcpu, uint64_t *x) {
-    (void)vcpu;
-    (void)x;
-    return SMCCC_1_2;
-}
+static int64_t smccc_version_call(UNUSED struct vcpu *vcpu, UNUSED uint64_t *x) { return SMCCC_1_2; }
 
 static bool is_workaround(uint32_t id) {
     return id == SMCCC_ARCH_WORKAROUND_1 || id == SMCCC_ARCH_WORKAROUND_2 || id == SMCCC_ARCH_WORKAROUND_3;
@@ -24,39 +20,33 @@ static bool is_workaround(uint32_t id) {
 
 // Architecture calls, and PV_TIME_FEATURES, which is found through here (DEN0057A, 3.1). The workarounds are there
 // when the firmware has them, and mean what they mean there.
-static int64_t arch_features(struct vcpu *vcpu, uint64_t *x) {
+static int64_t arch_features(UNUSED struct vcpu *vcpu, uint64_t *x) {
     uint32_t id = (uint32_t)x[1];
 
-    (void)vcpu;
     if (is_workaround(id)) { return smccc_arch_feature(id); }
     return id == SMCCC_VERSION || id == SMCCC_ARCH_FEATURES || id == PV_TIME_BASE ? PSCI_SUCCESS : SMCCC_NOT_SUPPORTED;
 }
 
-static int64_t arch_workaround(struct vcpu *vcpu, uint64_t *x) {
+static int64_t arch_workaround(UNUSED struct vcpu *vcpu, uint64_t *x) {
     uint32_t id = (uint32_t)x[0];
 
-    (void)vcpu;
     if (smccc_arch_feature(id) < 0) { return SMCCC_NOT_SUPPORTED; }
     smccc_arch_workaround(id, (uint32_t)x[1]);
     return (int64_t)x[0]; // these calls return nothing
 }
 
-static int64_t vendor_count(struct vcpu *vcpu, uint64_t *x) {
-    (void)vcpu;
-    (void)x;
+static int64_t vendor_count(UNUSED struct vcpu *vcpu, UNUSED uint64_t *x) {
     return VENDOR_CALLS - 1 + HYPERCALLS_DEFINED;
 }
 
-static int64_t vendor_uid(struct vcpu *vcpu, uint64_t *x) {
-    (void)vcpu;
+static int64_t vendor_uid(UNUSED struct vcpu *vcpu, uint64_t *x) {
     x[1] = TAKT_HC_UID_1;
     x[2] = TAKT_HC_UID_2;
     x[3] = TAKT_HC_UID_3;
     return TAKT_HC_UID_0;
 }
 
-static int64_t vendor_revision(struct vcpu *vcpu, uint64_t *x) {
-    (void)vcpu;
+static int64_t vendor_revision(UNUSED struct vcpu *vcpu, uint64_t *x) {
     x[1] = TAKT_HC_VERSION_MINOR;
     return TAKT_HC_VERSION_MAJOR;
 }

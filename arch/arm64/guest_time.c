@@ -14,21 +14,15 @@ enum { WORDS = 3, WORD_BITS_32 = 32, WORD_BITS_64 = 64, RND_CALL = 3 };
 // UUID of this back end: 3c1d9d5e-5f0b-4f0e-8a86-2f4c8e1f7b60.
 static const uint32_t trng_uuid[] = {0x5e9d1d3c, 0x0e4f0b5f, 0x4c2f868a, 0x607b1f8e};
 
-static int64_t trng_version(struct vcpu *vcpu, uint64_t *x) {
-    (void)vcpu;
-    (void)x;
-    return TRNG_VERSION_1_0;
-}
+static int64_t trng_version(UNUSED struct vcpu *vcpu, UNUSED uint64_t *x) { return TRNG_VERSION_1_0; }
 
-static int64_t trng_features(struct vcpu *vcpu, uint64_t *x) {
+static int64_t trng_features(UNUSED struct vcpu *vcpu, uint64_t *x) {
     uint32_t id = (uint32_t)x[1];
 
-    (void)vcpu;
     return id - TRNG_BASE < TRNG_CALLS || id == TRNG_RND_64 ? PSCI_SUCCESS : PSCI_NOT_SUPPORTED;
 }
 
-static int64_t trng_get_uuid(struct vcpu *vcpu, uint64_t *x) {
-    (void)vcpu;
+static int64_t trng_get_uuid(UNUSED struct vcpu *vcpu, uint64_t *x) {
     x[1] = trng_uuid[1];
     x[2] = trng_uuid[2];
     x[3] = trng_uuid[3];
@@ -51,15 +45,9 @@ static int64_t trng_rnd(uint64_t *x, unsigned word_bits) {
     return PSCI_SUCCESS;
 }
 
-static int64_t trng_rnd_32(struct vcpu *vcpu, uint64_t *x) {
-    (void)vcpu;
-    return trng_rnd(x, WORD_BITS_32);
-}
+static int64_t trng_rnd_32(UNUSED struct vcpu *vcpu, uint64_t *x) { return trng_rnd(x, WORD_BITS_32); }
 
-static int64_t trng_rnd_64(struct vcpu *vcpu, uint64_t *x) {
-    (void)vcpu;
-    return trng_rnd(x, WORD_BITS_64);
-}
+static int64_t trng_rnd_64(UNUSED struct vcpu *vcpu, uint64_t *x) { return trng_rnd(x, WORD_BITS_64); }
 
 const guest_call_t trng_calls[TRNG_CALLS] = {trng_version, trng_features, trng_get_uuid, trng_rnd_32};
 const guest_call_t trng_calls_64[TRNG_CALLS] = {[RND_CALL] = trng_rnd_64};
@@ -97,13 +85,11 @@ void stolen_time_update(struct vcpu *vcpu, uint64_t ticks) {
     }
 }
 
-static int64_t pv_time_features(struct vcpu *vcpu, uint64_t *x) {
-    (void)vcpu;
+static int64_t pv_time_features(UNUSED struct vcpu *vcpu, uint64_t *x) {
     return (uint32_t)x[1] - PV_TIME_BASE < PV_TIME_CALLS ? PSCI_SUCCESS : PSCI_NOT_SUPPORTED;
 }
 
-static int64_t pv_time_st(struct vcpu *vcpu, uint64_t *x) {
-    (void)x;
+static int64_t pv_time_st(struct vcpu *vcpu, UNUSED uint64_t *x) {
     vcpu->arch.stolen_gpa = vcpu->vm->arch.stolen_base + vcpu->index * sizeof(struct stolen_time);
     return (int64_t)vcpu->arch.stolen_gpa;
 }

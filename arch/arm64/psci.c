@@ -15,11 +15,7 @@ enum { POWER_ON = 0, POWER_OFF = 1, POWER_ON_PENDING = 2 };
 
 #define RESET2_WARM       0u // SYSTEM_WARM_RESET; bit 31 would be vendor specific
 
-static int64_t psci_version(struct vcpu *vcpu, uint64_t *x) {
-    (void)vcpu;
-    (void)x;
-    return VERSION_1_1;
-}
+static int64_t psci_version(UNUSED struct vcpu *vcpu, UNUSED uint64_t *x) { return VERSION_1_1; }
 
 // Every state is a standby: a power-down state may be one too (5.4.5), and nothing of the VCPU is lost.
 static int64_t cpu_suspend(struct vcpu *vcpu, uint64_t *x) {
@@ -30,8 +26,7 @@ static int64_t cpu_suspend(struct vcpu *vcpu, uint64_t *x) {
     return PSCI_SUCCESS;
 }
 
-static int64_t cpu_off(struct vcpu *vcpu, uint64_t *x) {
-    (void)x;
+static int64_t cpu_off(struct vcpu *vcpu, UNUSED uint64_t *x) {
     vcpu_off(vcpu);
     return PSCI_SUCCESS; // nobody sees it
 }
@@ -65,20 +60,14 @@ static int64_t affinity_info(struct vcpu *vcpu, uint64_t *x) {
     return other == NULL || call_argument(x, 2) != 0 ? PSCI_INVALID_PARAMETERS : power_of(other);
 }
 
-static int64_t migrate_info_type(struct vcpu *vcpu, uint64_t *x) {
-    (void)vcpu;
-    (void)x;
-    return NO_TRUSTED_OS;
-}
+static int64_t migrate_info_type(UNUSED struct vcpu *vcpu, UNUSED uint64_t *x) { return NO_TRUSTED_OS; }
 
-static int64_t system_off(struct vcpu *vcpu, uint64_t *x) {
-    (void)x;
+static int64_t system_off(struct vcpu *vcpu, UNUSED uint64_t *x) {
     vm_end(vcpu->vm, VM_END_OFF, "the guest powered itself off");
     return PSCI_INTERNAL_FAILURE; // nobody sees it
 }
 
-static int64_t system_reset(struct vcpu *vcpu, uint64_t *x) {
-    (void)x;
+static int64_t system_reset(struct vcpu *vcpu, UNUSED uint64_t *x) {
     vm_end(vcpu->vm, VM_END_RESET, "the guest reset itself");
     return PSCI_INTERNAL_FAILURE;
 }
@@ -87,12 +76,11 @@ static int64_t system_reset2(struct vcpu *vcpu, uint64_t *x) {
     return (uint32_t)x[1] == RESET2_WARM ? system_reset(vcpu, x) : PSCI_INVALID_PARAMETERS;
 }
 
-static int64_t features(struct vcpu *vcpu, uint64_t *x) {
+static int64_t features(UNUSED struct vcpu *vcpu, uint64_t *x) {
     uint32_t id = (uint32_t)x[1];
     bool known = id == SMCCC_VERSION || (id - PSCI_BASE < PSCI_CALLS && psci_calls[id - PSCI_BASE] != NULL) ||
                  (id - PSCI_BASE_64 < PSCI_CALLS && psci_calls_64[id - PSCI_BASE_64] != NULL);
 
-    (void)vcpu;
     return known ? PSCI_SUCCESS : PSCI_NOT_SUPPORTED;
 }
 

@@ -44,15 +44,12 @@ struct sysreg_row {
 
 static bool is_read(uint32_t iss) { return (iss & ISS_READ) != 0; }
 
-static bool read_id(struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
-    (void)vcpu;
+static bool read_id(UNUSED struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
     *value = id_register(CRM(iss), OP2(iss));
     return CRM(iss) >= 1 && CRM(iss) <= 7;
 }
 
-static bool read_revidr(struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
-    (void)vcpu;
-    (void)iss;
+static bool read_revidr(UNUSED struct vcpu *vcpu, UNUSED uint32_t iss, uint64_t *value) {
     *value = hardware_read(revidr_el1); // tells which errata the core has
     return true;
 }
@@ -66,23 +63,19 @@ static bool access_timer(struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
     return true;
 }
 
-static bool write_sgi_group0(struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
-    (void)iss;
+static bool write_sgi_group0(struct vcpu *vcpu, UNUSED uint32_t iss, uint64_t *value) {
     if (gic->version != 3) { return false; }
     vgic_send_sgi_group0(vcpu, *value);
     return true;
 }
 
 // With the system register interface at EL2 on, the guest's is always on (IHI 0069, ICC_SRE_EL1): SRE, DFB, DIB.
-static bool access_sre(struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
-    (void)vcpu;
-    (void)iss;
+static bool access_sre(UNUSED struct vcpu *vcpu, UNUSED uint32_t iss, uint64_t *value) {
     *value = 7;
     return gic->version == 3;
 }
 
-static bool access_mdscr(struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
-    (void)vcpu;
+static bool access_mdscr(UNUSED struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
     if (is_read(iss)) {
         *value = hardware_read(mdscr_el1) & MDSCR_GUEST;
     } else {

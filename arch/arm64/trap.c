@@ -45,10 +45,7 @@ static void trap_sysreg(struct vcpu *vcpu, uint64_t esr) {
     }
 }
 
-static COLD void trap_undefined(struct vcpu *vcpu, uint64_t esr) {
-    (void)esr;
-    inject_undefined(vcpu);
-}
+static COLD void trap_undefined(struct vcpu *vcpu, UNUSED uint64_t esr) { inject_undefined(vcpu); }
 
 static COLD void trap_unknown(struct vcpu *vcpu, uint64_t esr) {
     vm_end(vcpu->vm, VM_END_FAULT,
