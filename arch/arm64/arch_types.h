@@ -13,7 +13,6 @@ struct arch_cpu {
     uint64_t mpidr;           // affinity fields
     void *gicr;               // v3: this core's redistributor
     uint64_t window_slots[2]; // guest-memory windows: physical address each maps, ~0: none
-    uint64_t enter_clock;     // when this stay in the hypervisor began
 };
 
 static inline struct cpu *arch_this_cpu(void) {

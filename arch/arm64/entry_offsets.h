@@ -4,8 +4,6 @@
 #define ARM64_ENTRY_OFFSETS_H
 
 #define CPU_STACK_TOP   0
-#define CPU_CURRENT     8
-#define CPU_TODO        16
 #define CPU_PANIC_STACK 24
 #define REGS_SIZE       272
 

@@ -64,10 +64,6 @@ int smccc_init(const void *fdt) {
     return OK;
 }
 
-uint32_t smccc_psci_version(void) { return firmware.psci; }
-
-uint32_t smccc_version(void) { return firmware.smccc; }
-
 int32_t smccc_arch_feature(uint32_t function) {
     if (firmware.smccc < SMCCC_1_1) { return SMCCC_NOT_SUPPORTED; }
     return (int32_t)smc(SMCCC_ARCH_FEATURES, function, 0, 0).x0;
@@ -89,21 +85,18 @@ int smccc_cpu_on(uint64_t hwid, paddr_t entry, uint64_t context) {
 }
 
 int arch_trng(uint64_t *value) {
-    struct smccc_result result;
-
     if (firmware.trng < TRNG_1_0) { return ERR_UNSUPPORTED; }
-    result = smc(TRNG_RND_64, RND_BITS, 0, 0);
-    if ((int64_t)result.x0 != 0) { return ERR_UNSUPPORTED; }
+    struct smccc_result result = smc(TRNG_RND_64, RND_BITS, 0, 0);
+    if (result.x0 != 0) { return ERR_UNSUPPORTED; }
     *value = result.x3;
     return OK;
 }
 
-void arch_system_off(void) {
-    if (firmware.psci != 0) { smc(PSCI_SYSTEM_OFF, 0, 0, 0); }
+static __attribute__((noreturn)) void end(uint32_t function) {
+    if (firmware.psci != 0) { smc(function, 0, 0, 0); }
     arch_park();
 }
 
-void arch_system_reset(void) {
-    if (firmware.psci != 0) { smc(PSCI_SYSTEM_RESET, 0, 0, 0); }
-    arch_park();
-}
+void arch_system_off(void) { end(PSCI_SYSTEM_OFF); }
+
+void arch_system_reset(void) { end(PSCI_SYSTEM_RESET); }

@@ -25,7 +25,6 @@
 #define PSCI_SUCCESS            0
 #define PSCI_NOT_SUPPORTED      (-1)
 #define PSCI_INVALID_PARAMETERS (-2)
-#define PSCI_DENIED             (-3)
 #define PSCI_ALREADY_ON         (-4)
 #define PSCI_ON_PENDING         (-5)
 #define PSCI_INTERNAL_FAILURE   (-6)
@@ -40,10 +39,6 @@ struct smccc_result {
 // Reads /psci of the board's tree and asks for versions. Without firmware the calls below say "not supported".
 // ERR_UNSUPPORTED: the tree wants HVC. Boot core, once, before any other function of this file.
 int smccc_init(const void *fdt);
-
-// What the firmware offers, as major << 16 | minor; 0: nothing.
-uint32_t smccc_psci_version(void);
-uint32_t smccc_version(void);
 
 // SMCCC_ARCH_FEATURES of an ARCH_WORKAROUND: negative: the firmware has none; else what a guest is to be told.
 int32_t smccc_arch_feature(uint32_t function);

@@ -14,8 +14,6 @@
 #include "kernel/string.h"
 
 _Static_assert(offsetof(struct cpu, stack_top) == CPU_STACK_TOP, "entry.S");
-_Static_assert(offsetof(struct cpu, current) == CPU_CURRENT, "entry.S");
-_Static_assert(offsetof(struct cpu, todo) == CPU_TODO, "entry.S");
 _Static_assert(offsetof(struct cpu, panic_stack) == CPU_PANIC_STACK, "entry.S");
 _Static_assert(sizeof(struct regs) == REGS_SIZE, "entry.S");
 _Static_assert(offsetof(struct vcpu, arch.regs) == 0, "entry.S: a frame is its VCPU");

@@ -69,7 +69,6 @@
 #define DESC_XN            REG_BIT(54)
 
 // CTR_EL0: line sizes, log2 of 4-byte words
-#define CTR_IMINLINE_SHIFT 0
 #define CTR_DMINLINE_SHIFT 16
 #define CTR_LINE_MASK      0xf
 
