@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Field by field, an allow-list: a feature that this table does not know stays hidden. Fields: DDI 0487, D19.2.
-#include "arch/arm64/id_registers.h"
-
 #include <hardware.h>
 
 #include "arch/arm64/gic.h"
+#include "arch/arm64/sysreg_trap.h"
 
 #define FIELD(n) (0xfull << (n))
 

@@ -3,7 +3,7 @@
 #include "kernel/panic.h"
 
 #include "arch/arm64/mmu.h"
-#include "arch/arm64/panic.h"
+#include "arch/arm64/trap.h"
 #include "kernel/arch.h"
 
 enum { MAX_FRAMES = 24, REGISTERS_A_LINE = 3 };

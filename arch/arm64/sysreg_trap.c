@@ -4,7 +4,6 @@
 #include <hardware.h>
 
 #include "arch/arm64/gic.h"
-#include "arch/arm64/id_registers.h"
 #include "arch/arm64/ptimer.h"
 #include "kernel/log.h"
 #include "kernel/vm.h"

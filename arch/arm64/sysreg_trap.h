@@ -36,6 +36,10 @@ struct vcpu;
 // Sets the other trap controls of the calling core. Each core, once.
 void sysreg_trap_init(void);
 
+// What a guest reads from the feature ID register S3_0_C0_C<crm>_<op2>, crm 1 to 7: the host's, less what is not
+// virtualised; those that are not known read as zero, as DDI 0487 (D19.1) has it.
+uint64_t id_register(unsigned crm, unsigned op2);
+
 // A trapped MSR, MRS or SYS of the current VCPU, `iss` as in ESR_EL2; the PC is left alone. False: it is undefined for
 // the guest (said in the log, once for each register and VM). Handler context.
 bool sysreg_access(struct vcpu *vcpu, uint32_t iss);

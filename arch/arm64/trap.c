@@ -4,7 +4,6 @@
 
 #include "arch/arm64/inject.h"
 #include "arch/arm64/mmio_trap.h"
-#include "arch/arm64/panic.h"
 #include "arch/arm64/psci.h"
 #include "arch/arm64/sysreg_trap.h"
 #include "kernel/arch.h"

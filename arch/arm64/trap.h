@@ -15,6 +15,10 @@ struct regs *trap_thread(struct regs *regs, struct cpu *cpu);
 // Which handler each core's own interrupts have. Boot core, when the interrupt controller is known.
 void irq_init(void);
 
+// An exception that the hypervisor itself took through entry `vector` of the table, on a stack that is sound; `regs`
+// holds the interrupted stack pointer in sp_el0. Logs everything and stops the core.
+void arch_panic_exception(struct regs *regs, unsigned vector) __attribute__((noreturn));
+
 // Leaves the handler for `frame`. Never returns. entry.S.
 void resume_frame(struct regs *frame) __attribute__((noreturn));
 

@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include "arch/arm64/id_registers.h"
 #include "arch/arm64/inject.h"
 #include "arch/arm64/ptimer.h"
 #include "arch/arm64/sysreg_trap.h"
