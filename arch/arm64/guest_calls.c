@@ -67,7 +67,7 @@ static const struct service services[] = {
     {SMCCC_ARCH_WORKAROUND_1, WORKAROUND_CALLS, workaround_calls},
     {SMCCC_ARCH_WORKAROUND_2, WORKAROUND_CALLS, workaround_calls},
     {SMCCC_ARCH_WORKAROUND_3, WORKAROUND_CALLS, workaround_calls},
-    {TRNG_BASE_64, TRNG_CALLS, trng_calls_64},
+    {TRNG_RND_64, 1, &trng_calls[TRNG_CALLS - 1]},
     {TRNG_BASE, TRNG_CALLS, trng_calls},
     {SMCCC_VERSION, ARCH_CALLS, arch_calls},
     {PV_TIME_BASE, PV_TIME_CALLS, pv_time_calls},

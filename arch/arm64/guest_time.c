@@ -9,7 +9,7 @@
 // ---- TRNG -------------------------------------------------------------------------------------------------
 
 enum { TRNG_VERSION_1_0 = 1 << 16, TRNG_NO_ENTROPY = -3 };
-enum { WORDS = 3, WORD_BITS_32 = 32, WORD_BITS_64 = 64, RND_CALL = 3 };
+enum { WORDS = 3, WORD_BITS_32 = 32, WORD_BITS_64 = 64 };
 
 // UUID of this back end: 3c1d9d5e-5f0b-4f0e-8a86-2f4c8e1f7b60.
 static const uint32_t trng_uuid[] = {0x5e9d1d3c, 0x0e4f0b5f, 0x4c2f868a, 0x607b1f8e};
@@ -31,7 +31,8 @@ static int64_t trng_get_uuid(UNUSED struct vcpu *vcpu, uint64_t *x) {
 
 // `bits` of entropy, the lowest in x3, then x2, x1; what was not asked for is 0. Nothing is made up: what the firmware
 // does not give, the guest does not get.
-static int64_t trng_rnd(uint64_t *x, unsigned word_bits) {
+static int64_t trng_rnd(UNUSED struct vcpu *vcpu, uint64_t *x) {
+    unsigned word_bits = (x[0] & CALL_64BIT) != 0 ? WORD_BITS_64 : WORD_BITS_32;
     uint64_t bits = call_argument(x, 1), words[WORDS] = {0};
 
     x[1] = x[2] = x[3] = 0;
@@ -45,12 +46,7 @@ static int64_t trng_rnd(uint64_t *x, unsigned word_bits) {
     return PSCI_SUCCESS;
 }
 
-static int64_t trng_rnd_32(UNUSED struct vcpu *vcpu, uint64_t *x) { return trng_rnd(x, WORD_BITS_32); }
-
-static int64_t trng_rnd_64(UNUSED struct vcpu *vcpu, uint64_t *x) { return trng_rnd(x, WORD_BITS_64); }
-
-const guest_call_t trng_calls[TRNG_CALLS] = {trng_version, trng_features, trng_get_uuid, trng_rnd_32};
-const guest_call_t trng_calls_64[TRNG_CALLS] = {[RND_CALL] = trng_rnd_64};
+const guest_call_t trng_calls[TRNG_CALLS] = {trng_version, trng_features, trng_get_uuid, trng_rnd};
 
 // ---- stolen time ------------------------------------------------------------------------------------------
 

@@ -24,13 +24,11 @@ static inline uint64_t call_argument(const uint64_t *x, unsigned n) {
 enum { PSCI_CALLS = 0x13, TRNG_CALLS = 4, PV_TIME_CALLS = 2 };
 extern const guest_call_t psci_calls[PSCI_CALLS];       // from 0x84000000
 extern const guest_call_t psci_calls_64[PSCI_CALLS];    // from 0xc4000000
-extern const guest_call_t trng_calls[TRNG_CALLS];       // from 0x84000050
-extern const guest_call_t trng_calls_64[TRNG_CALLS];    // from 0xc4000050
+extern const guest_call_t trng_calls[TRNG_CALLS];       // from 0x84000050; the last one also as TRNG_RND_64
 extern const guest_call_t pv_time_calls[PV_TIME_CALLS]; // from 0xc5000020
 #define PSCI_BASE       0x84000000u
 #define PSCI_BASE_64    0xc4000000u
 #define TRNG_BASE       0x84000050u
-#define TRNG_BASE_64    0xc4000050u
 #define PV_TIME_BASE    0xc5000020u
 
 // ---- stolen time (guest_time.c) -----------------------------------------------------------------------------
