@@ -26,16 +26,10 @@ bool guest_is_ram(const struct vm *vm, gpa_t gpa, uint64_t size) { return find_b
 static void touch(enum access access, char *guest, void *own, size_t size) {
     switch (access) {
     case READ: memcpy(own, guest, size); break;
-    case WRITE: memcpy(guest, own, size); break;
-    case IMAGE:
-        memcpy(guest, own, size);
-        arch_cache_publish(guest, size);
-        break;
-    case ZERO:
-        memset(guest, 0, size);
-        arch_cache_publish(guest, size);
-        break;
+    case ZERO: memset(guest, 0, size); break;
+    default: memcpy(guest, own, size); break;
     }
+    if (access == ZERO || access == IMAGE) { arch_cache_publish(guest, size); }
 }
 
 static int access_memory(struct vm *vm, gpa_t gpa, enum access access, void *own, size_t size) {

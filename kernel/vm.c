@@ -189,7 +189,7 @@ static void run(struct vm *vm) {
     spin_unlock(&vm->lock, flags);
     assign_acquire(vm);
     flags = arch_irq_save();
-    vcpu_start(vm->vcpus[0], vm->start_entry, vm->start_arg);
+    vcpu_start(vm->vcpus[0], vm->desc->entry, vm->desc->dtb_gpa);
     arch_irq_restore(flags);
 }
 

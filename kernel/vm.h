@@ -89,9 +89,7 @@ struct vm {
     struct vcpu *vcpus[MAX_VCPUS];
     struct job job;             // load, tear down
     struct vm_devices *devices; // virtual devices with state: see kernel/devices.h
-    gpa_t start_entry;          // of VCPU 0, set by the load job
-    uint64_t start_arg;
-    struct vm_load *load; // progress of the load job, private to vm_load.c
+    struct vm_load *load;       // progress of the load job, private to vm_load.c
     struct vm_stats stats;
 };
 

@@ -102,8 +102,5 @@ int vm_load_slice(struct vm *vm) {
     if (status != OK) { return status; }
     load->done = 0;
     load->step++;
-    if (*load->step != NULL) { return ERR_BUSY; }
-    vm->start_entry = vm->desc->entry;
-    vm->start_arg = vm->desc->dtb_gpa;
-    return OK;
+    return *load->step != NULL ? ERR_BUSY : OK;
 }

@@ -28,15 +28,9 @@ static struct slot slot_of(uint64_t *table, unsigned level, uint64_t address, ui
     };
 }
 
-static struct slot slot_first(const struct pagetable *table, uint64_t address) {
-    return slot_of(table->root, table->level, address, UINT64_MAX);
-}
-
 static struct slot slot_below(struct slot slot, uint64_t address) {
     return slot_of(memory_va(*slot.entry & ADDRESS_MASK), slot.level + 1, address, INDEX_MASK);
 }
-
-static bool points_to_table(struct slot slot) { return slot.level < LAST_LEVEL && (*slot.entry & DESC_TABLE) != 0; }
 
 // Whether one leaf there can map the beginning of [address, address + size): level 0 has none, a page always can.
 static bool leaf_fits(struct slot slot, uint64_t address, paddr_t pa, uint64_t size) {
@@ -55,7 +49,7 @@ static int grow(struct slot slot) {
 
 // The empty entry whose leaf maps the beginning of the range; makes the tables on the way.
 static int prepare_leaf(const struct pagetable *table, uint64_t address, paddr_t pa, uint64_t size, struct slot *out) {
-    struct slot slot = slot_first(table, address);
+    struct slot slot = slot_of(table->root, table->level, address, UINT64_MAX);
 
     for (;;) {
         if (*slot.entry == 0) {
@@ -65,7 +59,7 @@ static int prepare_leaf(const struct pagetable *table, uint64_t address, paddr_t
             }
             int status = grow(slot);
             if (status != OK) { return status; }
-        } else if (!points_to_table(slot)) {
+        } else if (slot.level == LAST_LEVEL || (*slot.entry & DESC_TABLE) == 0) { // a leaf
             return ERR_BUSY;
         }
         slot = slot_below(slot, address);

@@ -39,16 +39,6 @@ static unsigned root_pages(unsigned bits) {
     return bits > covered ? 1u << (bits - covered) : 1;
 }
 
-static struct pagetable tables_of(const struct vm *vm) {
-    unsigned bits = ipa_bits();
-
-    return (struct pagetable){
-        .root = vm->arch.stage2,
-        .level = (uint8_t)start_level(bits),
-        .bits = (uint8_t)bits,
-    };
-}
-
 int stage2_init(struct vm *vm) {
     unsigned bits = ipa_bits();
     uint64_t vmid = (uint64_t)vm->id + 1;
@@ -72,7 +62,12 @@ void stage2_flush(struct vm *vm) {
 }
 
 int arch_vm_map(struct vm *vm, gpa_t gpa, paddr_t pa, uint64_t size, enum stage2_kind kind) {
-    struct pagetable tables = tables_of(vm);
+    unsigned bits = ipa_bits();
+    struct pagetable tables = {
+        .root = vm->arch.stage2,
+        .level = (uint8_t)start_level(bits),
+        .bits = (uint8_t)bits,
+    };
 
     return pagetable_map(&tables, gpa, pa, size, leaves[kind]);
 }
