@@ -70,13 +70,11 @@ void gic_reset_distributor(uint32_t group) {
     gic_wait_distributor();
 }
 
-// One bit of a set/clear register.
-static void write_bit(void *frame, unsigned base, unsigned irq) {
-    gic_write(frame, base + irq / 32 * 4, 1u << irq % 32);
-}
+// One bit of a set/clear register of the distributor.
+static void write_bit(unsigned base, unsigned irq) { gic_write(gic_machine.gicd, base + irq / 32 * 4, 1u << irq % 32); }
 
 void gic_enable(unsigned irq, bool on) {
-    write_bit(gic_machine.gicd, on ? GICD_ISENABLER : GICD_ICENABLER, irq);
+    write_bit(on ? GICD_ISENABLER : GICD_ICENABLER, irq);
     if (!on) { gic_wait_distributor(); }
 }
 
@@ -88,21 +86,18 @@ void gic_configure(unsigned irq, bool edge) {
     gic_write(gic_machine.gicd, offset, edge ? value | bit : value & ~bit);
 }
 
-// With v3 a core's own interrupts have their registers in its redistributor.
 void gic_set_active(unsigned irq, bool active) {
-    char *own = this_cpu()->arch.gicr;
-    void *frame = irq < GIC_SPI_FIRST && own != NULL ? own + GICR_SGI_FRAME : gic_machine.gicd;
+    void *frame = irq < GIC_SPI_FIRST ? this_cpu()->arch.gic_own : gic_machine.gicd;
+    unsigned offset = (active ? GICD_ISACTIVER : GICD_ICACTIVER) + irq / 32 * 4;
 
-    write_bit(frame, active ? GICD_ISACTIVER : GICD_ICACTIVER, irq);
+    gic_write(frame, offset, 1u << irq % 32);
     if (active) { // reading the device back orders behind the write
-        (void)gic_read(frame, GICD_ISACTIVER + irq / 32 * 4);
+        (void)gic_read(frame, offset);
         dsb_sy();
     }
 }
 
-void gic_set_pending(unsigned irq, bool pending) {
-    write_bit(gic_machine.gicd, pending ? GICD_ISPENDR : GICD_ICPENDR, irq);
-}
+void gic_set_pending(unsigned irq, bool pending) { write_bit(pending ? GICD_ISPENDR : GICD_ICPENDR, irq); }
 
 int gic_init(const void *board_fdt) {
     for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {

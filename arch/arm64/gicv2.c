@@ -53,6 +53,7 @@ static int cpu_init(struct cpu *cpu) {
     uint32_t control;
 
     v2.target[cpu->id] = (uint8_t)gic_read(gic_machine.gicd, GICD_ITARGETSR);
+    cpu->arch.gic_own = gic_machine.gicd;
     gic_reset_word(gic_machine.gicd, 0, 0);
     gic_machine.lr_count = MIN((gic_read(v2.gich, GICH_VTR) & GICH_VTR_LRS) + 1, (unsigned)GIC_MAX_LR);
     gic_write(v2.gich, GICH_HCR, 0);

@@ -123,14 +123,14 @@ static COLD int cpu_init(struct cpu *cpu) {
         log_line("core %u: the device tree lists no redistributor for it", cpu->id);
         return ERR_NOT_FOUND;
     }
-    cpu->arch.gicr = gicr;
+    cpu->arch.gic_own = (char *)gicr + GICR_SGI_FRAME;
     v3.kick[cpu->id] = kick_value(mpidr);
     gic_write(gicr, GICR_WAKER, gic_read(gicr, GICR_WAKER) & ~GICR_WAKER_SLEEP);
     if (!gic_wait_clear(gicr, GICR_WAKER, GICR_WAKER_CHILDREN)) {
         log_line("core %u: its redistributor does not wake up", cpu->id);
         return ERR_UNSUPPORTED;
     }
-    gic_reset_word((char *)gicr + GICR_SGI_FRAME, 0, ~0u);
+    gic_reset_word(cpu->arch.gic_own, 0, ~0u);
     gic_wait_clear(gicr, GICR_CTLR, GICR_CTLR_RWP);
     init_interface();
     for (unsigned i = 0; i < gic_machine.lr_count; i++) { write_lr(i, 0); }
