@@ -7,6 +7,7 @@
 #include "kernel/memory.h"
 #include "kernel/monitor_commands.h"
 #include "kernel/string.h"
+#include "kernel/vm.h"
 
 struct monitor *monitor;
 
@@ -23,20 +24,29 @@ enum {
 static bool row_help(unsigned row);
 
 static const struct monitor_command commands[] = {
-    {"help", "", "this list", 1, row_help},
-    {"vms", "", "the VMs: state, restarts, why each ended last", 1, monitor_row_vms},
-    {"cpus", "", "the cores: utilisation promised and used, idle, interrupts", 1, monitor_row_cpus},
-    {"vcpus", "", "the VCPUs: reservation, time used, exhausted budgets", 1, monitor_row_vcpus},
-    {"exits", "[NAME]", "ways into the hypervisor, by reason", 1, monitor_row_exits},
-    {"timers", "", "how late guests' timer interrupts were delivered", 1, monitor_row_timers},
-    {"misses", "", "reserved VCPUs that got their budget too late, by cause", 1, monitor_row_misses},
-    {"memory", "", "who has the machine's memory", 1, monitor_row_memory},
-    {"log", "", "the hypervisor's last messages", 1, monitor_row_log},
-    {"stop", "NAME", "end a VM", 2, monitor_row_stop},
-    {"start", "NAME", "start a VM that is stopped", 2, monitor_row_start},
-    {"restart", "NAME", "end a VM and start it again", 2, monitor_row_restart},
-    {"reset", "", "reset the machine", 1, monitor_row_reset},
-    {"quit", "", "switch the machine off", 1, monitor_row_quit},
+    {"help", "", "this list", 1, .row = row_help},
+    {"vms", "", "the VMs: state, restarts, why each ended last", 1, .row = monitor_row_vms,
+     .header = "no name                    state    starts restarts vcpus memory-MiB last-end"},
+    {"cpus", "", "the cores: utilisation promised and used, idle, interrupts", 1, .row = monitor_row_cpus,
+     .header = "core promised   used used-boot   idle interrupt-us masked-max-ns  switches      ipis lost owner"},
+    {"vcpus", "", "the VCPUs: reservation, time used, exhausted budgets", 1, .row = monitor_row_vcpus,
+     .header = "vm                      vcpu core state budget-us period-us deadline-us weight "
+               "  used   used-ms exhausted    own platform"},
+    {"exits", "[NAME]", "ways into the hypervisor, by reason", 1, .row = monitor_row_exits,
+     .header = "vm                      reason           count"},
+    {"timers", "", "how late guests' timer interrupts were delivered", 1, .row = monitor_row_timers,
+     .header = "vm                      vcpu     count     min-ns    mean-ns     p99-ns     max-ns"},
+    {"misses", "", "reserved VCPUs that got their budget too late, by cause", 1, .row = monitor_row_misses,
+     .header = "vm                      vcpu activations      own platform"},
+    {"memory", "", "who has the machine's memory", 1, .row = monitor_row_memory,
+     .header = "total-KiB hypervisor-KiB guests-KiB  free-KiB"},
+    {"log", "", "the hypervisor's last messages", 1, .row = monitor_row_log},
+    {"stop", "NAME", "end a VM", 2, .row = monitor_row_act, .action = vm_stop, .done = "stopped"},
+    {"start", "NAME", "start a VM that is stopped", 2, .row = monitor_row_act, .action = vm_start, .done = "started"},
+    {"restart", "NAME", "end a VM and start it again", 2, .row = monitor_row_act, .action = vm_restart,
+     .done = "restarted"},
+    {"reset", "", "reset the machine", 1, .row = monitor_row_reset},
+    {"quit", "", "switch the machine off", 1, .row = monitor_row_quit},
 };
 
 static bool row_help(unsigned row) {
@@ -114,6 +124,7 @@ void monitor_cancel(void) {
 
 bool monitor_step(void) {
     if (!monitor_busy() || console_monitor_room() < ROW_ROOM) { return false; }
+    if (monitor->row == 0 && monitor->active->header != NULL) { monitor_print("%s\n", monitor->active->header); }
     if (!monitor->active->row(monitor->row++)) { finish(); }
     return true;
 }

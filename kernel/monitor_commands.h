@@ -6,14 +6,18 @@
 #include "kernel/monitor.h"
 
 struct vcpu;
+struct vm;
 
 enum { MONITOR_LINE = 80, MONITOR_WORDS = 3 };
 
 struct monitor_command {
     const char *name, *arguments, *help;
     uint8_t words; // least number of words, the command's own included
-    // Writes row `row` of the answer, at most three lines; false: it was the last. Called with 0, 1, 2, ...
+    // Writes row `row` of the answer, at most two lines; false: it was the last. Called with 0, 1, 2, ...
     bool (*row)(unsigned row);
+    const char *header;           // stands above the rows, or NULL
+    int (*action)(struct vm *vm); // of monitor_row_act, and what it has begun
+    const char *done;
 };
 
 // What `used` was when it was last asked for.
@@ -51,9 +55,7 @@ struct vcpu *monitor_vcpu(unsigned index);
 
 // monitor_vm.c
 bool monitor_row_vms(unsigned row);
-bool monitor_row_stop(unsigned row);
-bool monitor_row_start(unsigned row);
-bool monitor_row_restart(unsigned row);
+bool monitor_row_act(unsigned row);
 // monitor_stats.c
 bool monitor_row_cpus(unsigned row);
 bool monitor_row_vcpus(unsigned row);

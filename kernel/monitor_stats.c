@@ -86,13 +86,8 @@ static void print_core(struct cpu *cpu) {
 }
 
 bool monitor_row_cpus(unsigned row) {
-    if (row == 0) {
-        monitor_print("core promised   used used-boot   idle interrupt-us masked-max-ns  switches "
-                      "     ipis lost owner\n");
-        return true;
-    }
-    print_core(cpus[row - 1]);
-    return row < cpu_count;
+    print_core(cpus[row]);
+    return row + 1 < cpu_count;
 }
 
 // ---- VCPUs ------------------------------------------------------------------------------------------------
@@ -135,26 +130,18 @@ static void print_vcpu(const struct vcpu *vcpu) {
 }
 
 bool monitor_row_vcpus(unsigned row) {
-    if (row == 0) {
-        monitor_print("vm                      vcpu core state budget-us period-us deadline-us weight "
-                      "  used   used-ms exhausted    own platform\n");
-    } else {
-        print_vcpu(monitor_vcpu(row - 1));
-    }
-    return monitor_vcpu(row) != NULL;
+    print_vcpu(monitor_vcpu(row));
+    return monitor_vcpu(row + 1) != NULL;
 }
 
 bool monitor_row_timers(unsigned row) {
-    if (row == 0) {
-        monitor_print("vm                      vcpu     count     min-ns    mean-ns     p99-ns     max-ns\n");
-    } else {
-        const struct vcpu *vcpu = monitor_vcpu(row - 1);
-        const struct histogram *h = &vcpu->stats.lateness;
-        uint64_t count = h->count;
-        monitor_print("%-23s %4u %9lu %10lu %10lu %10lu %10lu\n", vcpu->vm->name, vcpu->index, count, to_ns(h->min),
-                      to_ns(count != 0 ? h->sum / count : 0), to_ns(histogram_quantile(h, 990)), to_ns(h->max));
-    }
-    return monitor_vcpu(row) != NULL;
+    const struct vcpu *vcpu = monitor_vcpu(row);
+    const struct histogram *h = &vcpu->stats.lateness;
+    uint64_t count = h->count;
+
+    monitor_print("%-23s %4u %9lu %10lu %10lu %10lu %10lu\n", vcpu->vm->name, vcpu->index, count, to_ns(h->min),
+                  to_ns(count != 0 ? h->sum / count : 0), to_ns(histogram_quantile(h, 990)), to_ns(h->max));
+    return monitor_vcpu(row + 1) != NULL;
 }
 
 static void print_total_misses(void) {
@@ -170,12 +157,8 @@ static void print_total_misses(void) {
 
 // Own: nothing but the hypervisor or the admission can have caused it. Platform: the machine lost time before.
 bool monitor_row_misses(unsigned row) {
-    const struct vcpu *vcpu = row > 0 ? monitor_vcpu(row - 1) : NULL;
+    const struct vcpu *vcpu = monitor_vcpu(row);
 
-    if (row == 0) {
-        monitor_print("vm                      vcpu activations      own platform\n");
-        return true;
-    }
     if (vcpu == NULL) {
         print_total_misses();
         return false;
@@ -189,16 +172,12 @@ bool monitor_row_misses(unsigned row) {
 
 // One reason of one VM in a row, when there were any.
 bool monitor_row_exits(unsigned row) {
-    unsigned vm = (row - 1) / EXIT_REASONS, reason = (row - 1) % EXIT_REASONS;
+    unsigned vm = row / EXIT_REASONS, reason = row % EXIT_REASONS;
     uint64_t count = 0;
 
-    if (row == 0) {
-        monitor_print("vm                      reason           count\n");
-        return vm_count > 0;
-    }
     for (unsigned i = 0; i < vms[vm]->vcpu_count; i++) { count += vms[vm]->vcpus[i]->stats.exits[reason]; }
     if (count > 0 && (monitor->word_count < 2 || strcmp(monitor->words[1], vms[vm]->name) == 0)) {
         monitor_print("%-23s %-11s %10lu\n", vms[vm]->name, exit_reason_names[reason], count);
     }
-    return row < vm_count * EXIT_REASONS;
+    return row + 1 < vm_count * EXIT_REASONS;
 }

@@ -11,7 +11,6 @@ bool monitor_row_memory(unsigned row) {
 
     (void)row;
     memory_report(&report);
-    monitor_print("total-KiB hypervisor-KiB guests-KiB  free-KiB\n");
     monitor_print("%9lu %14lu %10lu %9lu\n", (report.total >> 10), (report.hypervisor >> 10), (report.guests >> 10),
                   (report.free >> 10));
     return false;

@@ -27,48 +27,28 @@ static uint64_t memory_mib(const struct vm *vm) {
 
 bool monitor_row_vms(unsigned row) {
     char reason[sizeof(vms[0]->reason)];
+    struct vm *vm = vms[row];
     unsigned long flags;
-    struct vm *vm;
 
-    if (row == 0) {
-        monitor_print("no name                    state    starts restarts vcpus memory-MiB last-end\n");
-        return vm_count > 0;
-    }
-    vm = vms[row - 1];
     flags = spin_lock(&vm->lock);
     memcpy(reason, vm->reason, sizeof(reason));
     spin_unlock(&vm->lock, flags);
-    monitor_print("%2u %-23s %-8s %6lu %8u %5u %10lu %s\n", row, vm->name, state_name(vm), vm->stats.starts,
+    monitor_print("%2u %-23s %-8s %6lu %8u %5u %10lu %s\n", row + 1, vm->name, state_name(vm), vm->stats.starts,
                   vm->restarts, vm->vcpu_count, memory_mib(vm), reason[0] != '\0' ? reason : "-");
-    return row < vm_count;
+    return row + 1 < vm_count;
 }
 
 // Every change of a VM's life is asked for here and done by the VM's own job; the log tells when.
-static bool act(int (*action)(struct vm *vm), const char *done) {
+bool monitor_row_act(unsigned row) {
     struct vm *vm = vm_find(monitor->words[1]);
-    int status = vm != NULL ? action(vm) : ERR_NOT_FOUND;
 
+    (void)row;
     if (vm == NULL) {
         monitor_print("no VM '%s'; `vms` lists them\n", monitor->words[1]);
-    } else if (status == OK) {
-        monitor_print("%s: %s\n", vm->name, done);
+    } else if (monitor->active->action(vm) == OK) {
+        monitor_print("%s: is being %s\n", vm->name, monitor->active->done);
     } else {
         monitor_print("%s: not now, it is %s\n", vm->name, state_name(vm));
     }
     return false;
-}
-
-bool monitor_row_stop(unsigned row) {
-    (void)row;
-    return act(vm_stop, "is being stopped");
-}
-
-bool monitor_row_start(unsigned row) {
-    (void)row;
-    return act(vm_start, "is being started");
-}
-
-bool monitor_row_restart(unsigned row) {
-    (void)row;
-    return act(vm_restart, "is being restarted");
 }
