@@ -39,8 +39,6 @@ static void push(char c) {
     }
 }
 
-static void key_monitor(uint64_t now) { console_set_focus(FOCUS_MONITOR, now); }
-
 // The monitor is one more place in the circle of VMs.
 static void step_focus(unsigned step, uint64_t now) {
     unsigned places = console.desc->vm_count + 1;
@@ -50,44 +48,29 @@ static void step_focus(unsigned step, uint64_t now) {
     console_set_focus(at == console.desc->vm_count ? FOCUS_MONITOR : at, now);
 }
 
-static void key_next(uint64_t now) { step_focus(1, now); }
-
-static void key_previous(uint64_t now) { step_focus(console.desc->vm_count, now); }
-
-static void key_literal(uint64_t now) {
-    (void)now;
-    push(KEY_ESCAPE);
-}
-
-static void key_help(uint64_t now) {
-    (void)now;
+static void help(void) {
     monitor_notice("Ctrl-] and then: a digit gives the input to that VM (`vms` numbers them),");
     monitor_notice("  n p  the next, the previous VM      m 0  the monitor");
     monitor_notice("  h ?  this help                      Ctrl-]  a Ctrl-] for the guest");
     if (console.in.focus == FOCUS_MONITOR) { monitor_redraw(); }
 }
 
-static const struct {
-    char key;
-    void (*act)(uint64_t now);
-} keys[] = {
-    {'m', key_monitor}, {'0', key_monitor}, {'n', key_next},           {'p', key_previous},
-    {'h', key_help},    {'?', key_help},    {KEY_ESCAPE, key_literal},
-};
-
+// What is no command, h and ? among it, gets the help.
 static void command_key(char c, uint64_t now) {
     unsigned vm = (unsigned char)c - (unsigned)'1';
 
-    for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
-        if (keys[i].key == c) {
-            keys[i].act(now);
-            return;
+    switch (c) {
+    case 'm':
+    case '0': console_set_focus(FOCUS_MONITOR, now); break;
+    case 'n': step_focus(1, now); break;
+    case 'p': step_focus(console.desc->vm_count, now); break;
+    case KEY_ESCAPE: push(KEY_ESCAPE); break;
+    default:
+        if (vm < MIN(console.desc->vm_count, 9u)) {
+            console_set_focus(vm, now);
+        } else {
+            help();
         }
-    }
-    if (vm < MIN(console.desc->vm_count, 9u)) {
-        console_set_focus(vm, now);
-    } else {
-        key_help(now);
     }
 }
 
