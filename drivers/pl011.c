@@ -70,7 +70,6 @@ void console_uart_find(const void *fdt) {
     if (registers == NULL) { return; }
     pl011_enable();
     pl011_ops = (struct uart_ops){
-        .name = "PL011",
         .put_now = pl011_put_now,
         .put = pl011_put,
         .get = pl011_get,

@@ -251,8 +251,6 @@ static void chosen_property(struct parse *p, const struct tree *tree) {
         p->initrd_start = number(tree->data, tree->size <= 2 * CELL ? tree->size / CELL : 0);
     } else if (tree_name_is(tree, "linux,initrd-end")) {
         p->initrd_end = number(tree->data, tree->size <= 2 * CELL ? tree->size / CELL : 0);
-    } else if (tree_name_is(tree, "bootargs") && tree_text(tree) != NULL) {
-        p->board->bootargs = tree_text(tree);
     } else if (tree_name_is(tree, "rng-seed") || tree_name_is(tree, "kaslr-seed")) {
         take_seed(p->board, tree);
     }
@@ -309,7 +307,7 @@ int board_parse(const void *fdt, struct board *board) {
     struct parse p = {.board = board, .bus = {default_bus, default_bus, default_bus}};
     struct tree tree;
 
-    *board = (struct board){.fdt = fdt, .model = "", .bootargs = ""};
+    *board = (struct board){.fdt = fdt, .model = ""};
     if (tree_open(&tree, fdt, INT32_MAX) == OK) {
         reserved_map(&p, fdt);
         while (tree_next(&tree) > TREE_END) {

@@ -20,7 +20,6 @@ struct board {
     struct range initrd; // the system image as the boot loader left it; size 0: none
     uint64_t seed[4];    // from /chosen/rng-seed and kaslr-seed, zero when the firmware gave none
     bool has_seed;
-    const char *bootargs; // the hypervisor's own command line, "" when none
 };
 
 // Parses and checks `fdt` (size already checked against the mapping). On an error writes one line to the log that names

@@ -57,10 +57,6 @@ size_t console_vm_write(struct vm *vm, enum console_channel channel, const char 
     return taken;
 }
 
-size_t console_vm_room(struct vm *vm, enum console_channel channel) {
-    return console_ring_room(&console.sources[console_source_of(vm->id, channel)].ring);
-}
-
 void console_vm_attach(struct vm *vm, enum console_channel channel, const struct console_device *device) {
     ASSERT(console.sources != NULL);
     console.sources[console_source_of(vm->id, channel)].device = *device;

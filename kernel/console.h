@@ -11,7 +11,6 @@ struct vm;
 
 // The machine's UART, filled in by a driver at boot.
 struct uart_ops {
-    const char *name;
     void (*put_now)(char c);       // waits for room; boot and panic only
     bool (*put)(char c);           // false: no room now
     int (*get)(void);              // a character or -1
@@ -32,8 +31,6 @@ size_t console_vm_write(struct vm *vm, enum console_channel channel, const char 
 // The same in two steps, for a device that counts its instructions: *wake says that console_wake is to follow.
 size_t console_vm_put(struct vm *vm, enum console_channel channel, const char *data, size_t size, bool *wake);
 void console_wake(void); // there is something for the job to do. Any context
-// Free bytes of the channel's ring.
-size_t console_vm_room(struct vm *vm, enum console_channel channel);
 
 // A virtual device that can take input and wants to hear of room for output. Called in thread context of the console
 // core; must only take its device lock and kick VCPUs.

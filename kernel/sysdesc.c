@@ -133,11 +133,3 @@ int sysdesc_verify(const struct system_desc *desc, struct sysdesc_sink *sink) {
     }
     return good ? OK : ERR_CORRUPT;
 }
-
-int sysdesc_load(const void *image, uint64_t size, const struct board *board, uint64_t hz, struct system_desc *out,
-                 struct sysdesc_sink *sink) {
-    int parsed = sysdesc_parse(image, size, board, hz, out, sink);
-    int verified = sysdesc_verify(out, sink);
-
-    return parsed != OK ? parsed : verified;
-}

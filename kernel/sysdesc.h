@@ -131,11 +131,8 @@ int sysdesc_parse(const void *image, uint64_t size, const struct board *board, u
 // After sysdesc_parse, whatever it returned.
 int sysdesc_verify(const struct system_desc *desc, struct sysdesc_sink *sink);
 
-// Both.
-int sysdesc_load(const void *image, uint64_t size, const struct board *board, uint64_t hz, struct system_desc *out,
-                 struct sysdesc_sink *sink);
-
-// The longest time that admission lets a runnable VCPU be without supply, of the budget as described. Microseconds.
+// The longest time that admission lets a runnable VCPU be without supply, T + D - 2Q, of the budget as described (Shin &
+// Lee 2003 for D = T: 2(T - Q); Easwaran, Anand & Lee 2007 for D < T). Microseconds.
 static inline uint64_t sysdesc_blackout_us(const struct vcpu_desc *vcpu) {
     return (uint64_t)vcpu->period_us + vcpu->deadline_us - 2ull * vcpu->budget_us;
 }

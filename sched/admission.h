@@ -57,10 +57,4 @@ struct sched_verdict {
 enum sched_outcome sched_admit(const struct sched_task *tasks, uint32_t task_count, const struct sched_source *sources,
                                uint32_t source_count, struct sched_verdict *verdict);
 
-/* Longest time that a runnable VCPU can be without supply: T + D - 2Q (Shin & Lee 2003 for D = T:
- * 2(T - Q); Easwaran, Anand & Lee 2007 for D < T). */
-static inline uint64_t sched_blackout(const struct sched_task *task) {
-    return (task->period - task->budget) + (task->deadline - task->budget);
-}
-
 #endif

@@ -99,7 +99,9 @@ static int check(const struct blob *image, const struct blob *dtb, uint64_t hz) 
         fprintf(stderr, "takt-check: out of memory\n");
         return EXIT_TROUBLE;
     }
-    if (sysdesc_load(image->data, image->size, &board, hz, sys, &sink) == OK) {
+    (void)sysdesc_parse(image->data, image->size, &board, hz, sys, &sink);
+    (void)sysdesc_verify(sys, &sink);
+    if (sink.count == 0) {
         print_admission(sys, board.cpu_count);
         print_memory(sys);
         status = EXIT_GOOD;

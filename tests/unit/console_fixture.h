@@ -52,7 +52,6 @@ static void uart_rx_interrupt(bool on) {
 }
 
 static const struct uart_ops fake_uart = {
-    .name = "fake",
     .put_now = uart_put_now,
     .put = uart_put,
     .get = uart_get,

@@ -277,15 +277,6 @@ static void numbers_saturate_instead_of_wrapping(void **state) {
     assert_int_equal(verdict.demand, UINT64_MAX);
 }
 
-static void the_blackout_is_the_promise(void **state) {
-    struct sched_task implicit = {30, 100, 100};
-    struct sched_task constrained = {30, 50, 100};
-
-    (void)state;
-    assert_int_equal(sched_blackout(&implicit), 140);
-    assert_int_equal(sched_blackout(&constrained), 90);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_test_equals_brute_force),
@@ -295,7 +286,6 @@ int main(void) {
         cmocka_unit_test(what_cannot_be_decided_is_called_undecided),
         cmocka_unit_test(malformed_input_is_named_so),
         cmocka_unit_test(numbers_saturate_instead_of_wrapping),
-        cmocka_unit_test(the_blackout_is_the_promise),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

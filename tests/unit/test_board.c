@@ -52,7 +52,6 @@ static void good_board_is_read(void **state) {
     assert_int_equal(board_parse(fdt, &board), OK);
     assert_ptr_equal(board.fdt, fdt);
     assert_string_equal(board.model, "test board");
-    assert_string_equal(board.bootargs, "");
     assert_int_equal(board.cpu_count, 4);
     assert_int_equal(board.cpu_total, 4);
     assert_int_equal(board.cpu_hwid[3], 3);
@@ -72,7 +71,6 @@ static void what_the_boot_loader_left_is_read(void **state) {
     SET(node("/chosen"), "linux,initrd-end", 0x48000123);
     assert_int_equal(fdt_setprop(fdt, node("/chosen"), "rng-seed", seed, sizeof(seed)), 0);
     SET(node("/chosen"), "kaslr-seed", 0, 0x80);
-    assert_int_equal(fdt_setprop_string(fdt, node("/chosen"), "bootargs", "quiet"), 0);
     assert_int_equal(board_parse(fdt, &board), OK);
     assert_int_equal(board.initrd.base, 0x48000000);
     assert_int_equal(board.initrd.size, 0x123);
@@ -80,18 +78,15 @@ static void what_the_boot_loader_left_is_read(void **state) {
     // Byte 7 of the kaslr-seed, 0x80, is mixed into byte 7 of the rng-seed.
     assert_int_equal(board.seed[0], 0x8807060504030201);
     assert_int_equal(board.seed[1], 9);
-    assert_string_equal(board.bootargs, "quiet");
 }
 
 static void malformed_chosen_is_ignored(void **state) {
     (void)state;
     SET(node("/chosen"), "linux,initrd-start", 1, 2, 3);
     SET(node("/chosen"), "linux,initrd-end", 1, 2, 3);
-    assert_int_equal(fdt_setprop(fdt, node("/chosen"), "bootargs", "abc", 3), 0);
     assert_int_equal(fdt_setprop(fdt, 0, "model", "abc", 3), 0);
     assert_int_equal(board_parse(fdt, &board), OK);
     assert_int_equal(board.initrd.size, 0);
-    assert_string_equal(board.bootargs, "");
     assert_string_equal(board.model, "");
 }
 

@@ -142,12 +142,12 @@ static void a_full_ring_loses_nothing(void **state) {
     console_vm_attach(&fake_vms[0], CONSOLE_UART, &device);
     for (size_t i = 0; i < sizeof(block); i++) { block[i] = i % 64 == 63 ? '\n' : (char)('a' + i % 26); }
     assert_int_equal(console_vm_write(&fake_vms[0], CONSOLE_UART, block, sizeof(block)), CONSOLE_RING_SIZE);
-    assert_int_equal(console_vm_room(&fake_vms[0], CONSOLE_UART), 0);
-    assert_int_equal(console_vm_room(&fake_vms[0], CONSOLE_VIRTIO), CONSOLE_RING_SIZE);
+    assert_int_equal(console_ring_room(&console.sources[console_source_of(0, CONSOLE_UART)].ring), 0);
+    assert_int_equal(console_ring_room(&console.sources[console_source_of(0, CONSOLE_VIRTIO)].ring), CONSOLE_RING_SIZE);
     assert_int_equal(drained, 0);
     run_console();
     assert_int_equal(drained, 1);
-    assert_int_equal(console_vm_room(&fake_vms[0], CONSOLE_UART), CONSOLE_RING_SIZE);
+    assert_int_equal(console_ring_room(&console.sources[console_source_of(0, CONSOLE_UART)].ring), CONSOLE_RING_SIZE);
     assert_int_equal(say(0, CONSOLE_UART, "after\n"), 6);
     run_console();
     assert_int_equal(drained, 1);

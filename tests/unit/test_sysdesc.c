@@ -49,11 +49,18 @@ static int fresh(void **state) {
     return 0;
 }
 
+static int read_image(const void *at, size_t size, uint64_t hz) {
+    int parsed = sysdesc_parse(at, size, &board, hz, &sys, &listener.sink);
+    int verified = sysdesc_verify(&sys, &listener.sink);
+
+    return parsed != OK ? parsed : verified;
+}
+
 static int load(size_t size) {
     listener = (struct listener){.sink.mistake = hear};
     memset(&sys, 0xee, sizeof(sys));
     assert_int_equal(board_parse(board_fdt, &board), OK);
-    return sysdesc_load(image, size, &board, HZ, &sys, &listener.sink);
+    return read_image(image, size, HZ);
 }
 
 static int check(void) {
@@ -265,12 +272,12 @@ static void the_outer_image_is_descended_into(void **state) {
     size = make_fit(outer, sizeof(outer), "outer", files, 2);
     listener = (struct listener){.sink.mistake = hear};
     assert_int_equal(board_parse(board_fdt, &board), OK);
-    assert_int_equal(sysdesc_load(outer, size, &board, HZ, &sys, &listener.sink), OK);
+    assert_int_equal(read_image(outer, size, HZ), OK);
     assert_string_equal(sys.source, "test.dts");
     // Cut inside, but whole outside.
     const struct image_file cut[] = {{"system", "ramdisk", image, 200, NULL, 0}};
     size = make_fit(outer, sizeof(outer), "outer", cut, 1);
-    assert_true(sysdesc_load(outer, size, &board, HZ, &sys, &listener.sink) < 0);
+    assert_true(read_image(outer, size, HZ) < 0);
     told("image:/images/system", "truncated", "load it whole");
 }
 
@@ -669,7 +676,7 @@ static void counters_without_a_rate(void **state) {
     (void)state;
     listener = (struct listener){.sink.mistake = hear};
     assert_int_equal(board_parse(board_fdt, &board), OK);
-    assert_true(sysdesc_load(image, size, &board, 0, &sys, &listener.sink) < 0);
+    assert_true(read_image(image, size, 0) < 0);
     told(AT("/"), "counter runs at 0 Hz", "1 Hz to 10 GHz");
 }
 
@@ -809,7 +816,7 @@ static void images_without_what_they_need(void **state) {
     told("image:/", "has no image \"board\"", "scripts/mkimage.py");
     size = make_fit(other, sizeof(other), "test.dts", no_tree, 2);
     listener = (struct listener){.sink.mistake = hear};
-    assert_true(sysdesc_load(other, size, &board, HZ, &sys, &listener.sink) < 0);
+    assert_true(read_image(other, size, HZ) < 0);
     told("image:/images/system:data", "is no device tree", "dtc");
     told("image:/images/board:data", "are too many", "at most 64 KiB");
 }
