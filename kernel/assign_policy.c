@@ -139,10 +139,6 @@ static enum refusal check_owner(const void *fdt, int node) {
     return node == board_console(fdt) ? CONSOLE : ASSIGNABLE;
 }
 
-static bool overlap(const struct range *a, const struct range *b) {
-    return range_overlaps(a->base, a->size, b->base, b->size);
-}
-
 // Adds whole pages; ranges that meet in one page become one.
 static enum refusal add_pages(struct device_desc *out, const struct range *reg) {
     uint64_t last = reg->base + (reg->size - 1);
@@ -150,7 +146,7 @@ static enum refusal add_pages(struct device_desc *out, const struct range *reg) 
     struct range pages = {.base = ALIGN_DOWN(reg->base, PAGE_SIZE)};
     pages.size = ALIGN_UP(last + 1, PAGE_SIZE) - pages.base;
     for (unsigned i = 0; i < out->page_count;) {
-        if (!overlap(&out->pages[i], &pages)) {
+        if (!range_overlaps(&out->pages[i], &pages)) {
             i++;
             continue;
         }
@@ -201,7 +197,7 @@ static enum refusal read_interrupts(const void *fdt, int node, struct device_des
 
 static bool claims_page(const struct device_desc *device, const struct range *range) {
     for (unsigned i = 0; i < device->page_count; i++) {
-        if (overlap(&device->pages[i], range)) { return true; }
+        if (range_overlaps(&device->pages[i], range)) { return true; }
     }
     return false;
 }

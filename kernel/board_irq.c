@@ -27,18 +27,12 @@ static const struct {
     uint16_t first, count;
 } kinds[] = {[SHARED] = {32, 988}, [PRIVATE] = {16, 16}};
 
-// Cell `index` of a property, whatever the tree's alignment.
-static uint32_t cell(const void *property, unsigned index) {
-    const uint8_t *byte = (const uint8_t *)property + (size_t)index * CELL;
-    return (uint32_t)byte[0] << 24 | (uint32_t)byte[1] << 16 | (uint32_t)byte[2] << 8 | byte[3];
-}
-
 // The node that the interrupts of `node` go to: its own interrupt-parent or an inherited one.
 static int interrupt_parent(const void *fdt, int node) {
     for (; node >= 0; node = tree_find_parent(fdt, node)) {
         int length;
         const void *phandle = fdt_getprop(fdt, node, "interrupt-parent", &length);
-        if (phandle != NULL) { return length == CELL ? tree_find_phandle(fdt, cell(phandle, 0)) : -1; }
+        if (phandle != NULL) { return length == CELL ? tree_find_phandle(fdt, tree_u32(phandle)) : -1; }
     }
     return -1;
 }
@@ -49,7 +43,7 @@ static unsigned controller_cells(const void *fdt, int node) {
         if (fdt_node_check_compatible(fdt, node, controllers[i]) == 0) {
             int length;
             const void *count = fdt_getprop(fdt, node, "#interrupt-cells", &length);
-            return count != NULL && length == CELL ? cell(count, 0) : 0;
+            return count != NULL && length == CELL ? tree_u32(count) : 0;
         }
     }
     return 0;
@@ -57,15 +51,16 @@ static unsigned controller_cells(const void *fdt, int node) {
 
 static int entry_of(const void *fdt, int node, unsigned index, unsigned kind, struct board_irq *out) {
     int length;
-    const void *interrupts = fdt_getprop(fdt, node, "interrupts", &length);
+    const uint8_t *interrupts = fdt_getprop(fdt, node, "interrupts", &length);
     if (interrupts == NULL) { return ERR_NOT_FOUND; }
     unsigned cells = controller_cells(fdt, interrupt_parent(fdt, node));
     if (cells < MIN_CELLS || cells > MAX_CELLS) { return ERR_UNSUPPORTED; }
     if (index >= (unsigned)length / (cells * CELL)) { return ERR_NOT_FOUND; }
-    uint32_t number = cell(interrupts, index * cells + 1);
-    if (cell(interrupts, index * cells) != kind || number >= kinds[kind].count) { return ERR_RANGE; }
+    const uint8_t *entry = interrupts + (size_t)index * cells * CELL;
+    uint32_t number = tree_u32(entry + CELL);
+    if (tree_u32(entry) != kind || number >= kinds[kind].count) { return ERR_RANGE; }
     out->intid = (uint16_t)(kinds[kind].first + number);
-    out->edge = (cell(interrupts, index * cells + 2) & FLAGS_EDGE) != 0;
+    out->edge = (tree_u32(entry + 2 * CELL) & FLAGS_EDGE) != 0;
     return OK;
 }
 

@@ -19,7 +19,7 @@ static void put(struct output *out, char c) {
     if (out->at < out->end) { *out->at++ = c; }
 }
 
-static void pad(struct output *out, char c, unsigned from, unsigned to) {
+static __attribute__((noinline)) void pad(struct output *out, char c, unsigned from, unsigned to) {
     while (from++ < to) { put(out, c); }
 }
 

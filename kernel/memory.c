@@ -22,19 +22,19 @@ static struct {
 static struct memory_report report;
 
 // The highest place for the pool, so that the low addresses stay whole for guests.
-static int find_pool(paddr_t *pa) {
-    *pa = 0;
+static paddr_t find_pool(void) {
+    paddr_t pa = 0;
+
     for (unsigned i = 0; i < free_memory.count; i++) {
         const struct range *r = &free_memory.at[i];
         paddr_t start = ALIGN_DOWN(r->base + r->size, POOL_ALIGNMENT);
-        if (start >= POOL_SIZE && start - POOL_SIZE >= r->base && start - POOL_SIZE > *pa) { *pa = start - POOL_SIZE; }
+        if (start >= POOL_SIZE && start - POOL_SIZE >= r->base && start - POOL_SIZE > pa) { pa = start - POOL_SIZE; }
     }
-    return *pa != 0 ? OK : ERR_NO_MEMORY;
+    return pa; // 0: there is none
 }
 
 int memory_init(const struct board *board) {
     struct range image, fdt;
-    paddr_t pa;
 
     free_memory = (struct ranges){.unit = PAGE_SIZE};
     for (unsigned i = 0; i < board->memory_count; i++) { ranges_add(&free_memory, &board->memory[i]); }
@@ -44,10 +44,10 @@ int memory_init(const struct board *board) {
     ranges_remove(&free_memory, &image);
     ranges_remove(&free_memory, &fdt);
     ranges_remove(&free_memory, &board->initrd);
-    if (find_pool(&pa) != OK) { return ERR_NO_MEMORY; }
-    ranges_remove(&free_memory, &(struct range){pa, POOL_SIZE});
-    pool.address = arch_map_pool(pa, POOL_SIZE);
-    pool.pa = pa;
+    pool.pa = find_pool();
+    if (pool.pa == 0) { return ERR_NO_MEMORY; }
+    ranges_remove(&free_memory, &(struct range){pool.pa, POOL_SIZE});
+    pool.address = arch_map_pool(pool.pa, POOL_SIZE);
     pool.size = POOL_SIZE;
     pool.used = 0;
     report.hypervisor = image.size + POOL_SIZE;

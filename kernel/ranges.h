@@ -26,8 +26,8 @@ void ranges_remove(struct ranges *set, const struct range *range);
 int ranges_take(struct ranges *set, uint64_t size, uint64_t align, paddr_t *base);
 uint64_t ranges_total(const struct ranges *set);
 
-static inline bool range_overlaps(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size) {
-    return a_size != 0 && b_size != 0 && a <= b + (b_size - 1) && b <= a + (a_size - 1);
+static inline bool range_overlaps(const struct range *a, const struct range *b) {
+    return a->size != 0 && b->size != 0 && a->base <= b->base + (b->size - 1) && b->base <= a->base + (a->size - 1);
 }
 
 #endif

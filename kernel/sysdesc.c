@@ -101,12 +101,8 @@ int sysdesc_parse(const void *image, uint64_t size, const struct board *board, u
     };
     unsigned before = sink->count;
 
-    out->vm_count = 0;
-    out->part_count = 0;
+    memset(out, 0, sizeof(*out));
     out->source = "system";
-    out->deterministic = false;
-    out->console_focus = NULL;
-    out->console_core = 0;
     if (!sysdesc_fit(&c, image, size)) { return ERR_CORRUPT; }
     const struct blob *data = trusted_tree(&c, "board");
     const struct blob *system = trusted_tree(&c, "system");

@@ -22,7 +22,7 @@ enum { FIRST_SPI = 32 };
 // Says so when [base, base + size) overlaps what stands at `other`.
 static bool clashes(struct sysdesc_check *c, const char *property, const char *remedy, gpa_t base, uint64_t size,
                     const struct window *other) {
-    if (!range_overlaps(base, size, other->base, other->size)) { return false; }
+    if (!range_overlaps(&(struct range){base, size}, &(struct range){other->base, other->size})) { return false; }
     sysdesc_mistake(c, property, remedy, "0x%lx bytes at 0x%lx overlap %s at 0x%lx", size, base, other->what,
                     other->base);
     return true;

@@ -190,7 +190,6 @@ static void *enter_vm(struct sysdesc_check *c) {
         return NULL;
     }
     c->vm = &sys->vms[sys->vm_count++];
-    memset(c->vm, 0, sizeof(*c->vm));
     c->vm->name = name;
     c->vm->bootargs = "";
     c->vm->restart_limit = 5;

@@ -39,7 +39,6 @@ void sysdesc_memory(struct sysdesc_check *c) {
     total = ranges_total(&room);
     // The image stays in memory. A board that did not boot from it does not say where: then it only costs room.
     if (c->board->initrd.size == 0) { share += ALIGN_UP(c->image_size, GUEST_BLOCK); }
-    c->sys->memory_guests = 0;
     c->sys->memory_total = total > share ? total - share : 0;
     for (uint64_t taken = 0; taken < MIN(share, total); taken += GUEST_BLOCK) {
         (void)ranges_take(&room, GUEST_BLOCK, GUEST_BLOCK, &base);

@@ -14,14 +14,7 @@ _Static_assert(SCHED_MEMBERS_MAX + 1 == SCHED_ENTITIES_MAX,
  * the order in which the ways are tried on the whole set. Steps that do more than choose a core
  * (splitting over two cores, a planned repack of all) are rows before the last: that one says what
  * is told when nothing holds. */
-static const struct policy {
-    enum sched_step step;
-    bool fullest;
-} policies[] = {
-    {SCHED_STEP_LEAST_USED, false},
-    {SCHED_STEP_BEST_FIT, true},
-    {SCHED_STEP_LEAST_USED, false},
-};
+static const enum sched_step policies[] = {SCHED_STEP_LEAST_USED, SCHED_STEP_BEST_FIT, SCHED_STEP_LEAST_USED};
 
 #define POLICY_COUNT (sizeof(policies) / sizeof(policies[0]))
 
@@ -51,8 +44,8 @@ static bool closer(const struct sched_verdict *verdict, const struct sched_place
     return verdict->excess < placement->verdict.excess;
 }
 
-static void place_reserved(struct sched_machine *machine, const struct sched_request *request,
-                           const struct policy *policy, struct sched_placement *placement) {
+static void place_reserved(struct sched_machine *machine, const struct sched_request *request, enum sched_step policy,
+                           struct sched_placement *placement) {
     bool found = false;
     uint64_t best = 0;
 
@@ -63,7 +56,7 @@ static void place_reserved(struct sched_machine *machine, const struct sched_req
         if (!placement_allows(request, i)) { continue; }
         used = sched_core_utilisation(&machine->cores[i]);
         if (placement_test(&machine->cores[i], &request->task, &verdict) == SCHED_ADMITTED) {
-            if (found && (policy->fullest ? used <= best : used >= best)) { continue; }
+            if (found && (policy == SCHED_STEP_BEST_FIT ? used <= best : used >= best)) { continue; }
             found = true;
             best = used;
         } else if (found || !closer(&verdict, placement)) {
@@ -73,7 +66,7 @@ static void place_reserved(struct sched_machine *machine, const struct sched_req
         placement->verdict = verdict;
     }
     if (found) {
-        placement->step = request->core == SCHED_CORE_AUTO ? policy->step : SCHED_STEP_FIXED;
+        placement->step = request->core == SCHED_CORE_AUTO ? policy : SCHED_STEP_FIXED;
         enter(&machine->cores[placement->core], request);
     }
 }
@@ -125,13 +118,10 @@ static bool well_formed(const struct sched_machine *machine, const struct sched_
            (request->core == SCHED_CORE_AUTO || (request->core >= 0 && (uint32_t)request->core < machine->core_count));
 }
 
-static void place(struct sched_machine *machine, const struct sched_request *request, const struct policy *policy,
+static void place(struct sched_machine *machine, const struct sched_request *request, enum sched_step policy,
                   struct sched_placement *placement) {
-    placement->step = SCHED_STEP_REFUSED;
-    placement->core = -1;
-    placement->verdict = (struct sched_verdict){.outcome = SCHED_MALFORMED};
-    placement->largest_budget = 0;
-    placement->smallest_period = 0;
+    *placement = (struct sched_placement){
+        .step = SCHED_STEP_REFUSED, .core = -1, .verdict.outcome = SCHED_MALFORMED, .order = placement->order};
     if (!well_formed(machine, request)) { return; }
     if (request->weight != 0) {
         place_best_effort(machine, request, placement);
@@ -177,7 +167,7 @@ struct mark {
 };
 
 static uint32_t place_in_order(struct sched_machine *machine, const struct sched_request *requests,
-                               struct sched_placement *placements, uint32_t count, const struct policy *policy) {
+                               struct sched_placement *placements, uint32_t count, enum sched_step policy) {
     uint32_t left_out = 0;
 
     for (uint32_t i = 0; i < count; i++) {
@@ -210,7 +200,7 @@ uint32_t sched_place_all(struct sched_machine *machine, const struct sched_reque
     sort(requests, placements, count);
     for (uint32_t i = 0; i < POLICY_COUNT; i++) {
         rewind_to(machine, marks);
-        left_out = place_in_order(machine, requests, placements, count, &policies[i]);
+        left_out = place_in_order(machine, requests, placements, count, policies[i]);
         if (left_out == 0) { return 0; }
     }
     for (uint32_t i = 0; i < count; i++) {

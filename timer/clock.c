@@ -21,7 +21,7 @@ static uint64_t divide(uint64_t x, const struct clock_ratio *ratio, uint64_t *re
 
 /* x * num / den as (whole quotients) * num + rest * num / den: rest < den <= 10^10 and num <= 10^9,
  * or the other way round, so that the second product fits 64 bits. */
-static uint64_t scale(uint64_t x, const struct clock_ratio *ratio, uint64_t round_up) {
+static __attribute__((noinline)) uint64_t scale(uint64_t x, const struct clock_ratio *ratio, uint64_t round_up) {
     uint64_t rest;
     uint64_t left;
     uint64_t whole = divide(x, ratio, &rest);
