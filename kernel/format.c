@@ -145,3 +145,17 @@ int format_string(char *out, size_t size, const char *format, ...) {
     va_end(args);
     return length;
 }
+
+struct decimal format_thousandths(uint64_t value) {
+    struct decimal d;
+
+    format_string(d.text, sizeof(d.text), "%lu.%03lu", (value / 1000), (value % 1000));
+    return d;
+}
+
+struct decimal format_percent(uint64_t permille) {
+    struct decimal d;
+
+    format_string(d.text, sizeof(d.text), "%lu.%lu%%", (permille / 10), (permille % 10));
+    return d;
+}

@@ -26,6 +26,13 @@ void log_direct(uint64_t cursor);
 int format_string(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 int format_string_v(char *out, size_t size, const char *format, va_list args);
 
+// A number with its fraction as text: "12.345" of thousandths, "12.3%" of thousandths of the whole.
+struct decimal {
+    char text[24];
+};
+struct decimal format_thousandths(uint64_t value);
+struct decimal format_percent(uint64_t permille);
+
 // Stops the machine for good, every core of it: prints registers, backtrace, core and VM. For the hypervisor's own broken invariants only,
 // never for anything that comes from outside. Any context.
 void panic(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));

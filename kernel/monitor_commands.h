@@ -44,15 +44,6 @@ extern struct monitor *monitor;
 void monitor_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void monitor_write(const char *text, size_t length);
 
-// `part` of `whole` as "12.3%".
-struct monitor_share {
-    char text[12];
-};
-struct monitor_share monitor_share(uint64_t part, uint64_t whole);
-
-// VCPU number `index` of all VMs together, or NULL.
-struct vcpu *monitor_vcpu(unsigned index);
-
 // monitor_vm.c
 bool monitor_row_vms(unsigned row);
 bool monitor_row_act(unsigned row);

@@ -11,20 +11,17 @@ static uint64_t to_ns(uint64_t ticks) { return clock_ticks_to_ns_up(&clock_rate,
 
 static uint64_t to_us(uint64_t ticks) { return to_ns(ticks) / 1000; }
 
-struct monitor_share monitor_share(uint64_t part, uint64_t whole) {
-    struct monitor_share share;
-    uint64_t permille;
-
+// `part` of `whole` as "12.3%".
+static struct decimal share_of(uint64_t part, uint64_t whole) {
     while (part > UINT64_MAX / 1000) { // both are far beyond what the quotient needs
         part >>= 1;
         whole >>= 1;
     }
-    permille = whole != 0 ? part * 1000 / whole : 0;
-    format_string(share.text, sizeof(share.text), "%lu.%lu%%", (permille / 10), (permille % 10));
-    return share;
+    return format_percent(whole != 0 ? part * 1000 / whole : 0);
 }
 
-struct vcpu *monitor_vcpu(unsigned index) {
+// VCPU number `index` of all VMs together, or NULL.
+static struct vcpu *vcpu_at(unsigned index) {
     for (unsigned i = 0; i < vm_count; i++) {
         if (index < vms[i]->vcpu_count) { return vms[i]->vcpus[index]; }
         index -= vms[i]->vcpu_count;
@@ -33,9 +30,9 @@ struct vcpu *monitor_vcpu(unsigned index) {
 }
 
 // `used` in the time since it was last asked for.
-static struct monitor_share share_since(struct monitor_seen *seen, uint64_t now, uint64_t used) {
+static struct decimal share_since(struct monitor_seen *seen, uint64_t now, uint64_t used) {
     uint64_t since = seen->at != 0 ? seen->at : monitor->began;
-    struct monitor_share share = monitor_share(used > seen->used ? used - seen->used : 0, now - since);
+    struct decimal share = share_of(used > seen->used ? used - seen->used : 0, now - since);
 
     *seen = (struct monitor_seen){.at = now, .used = used};
     return share;
@@ -43,16 +40,16 @@ static struct monitor_share share_since(struct monitor_seen *seen, uint64_t now,
 
 // ---- cores ------------------------------------------------------------------------------------------------
 
-static struct monitor_share promised(const struct cpu *cpu) {
+static struct decimal promised(const struct cpu *cpu) {
     const struct vcpu *vcpu;
     uint64_t ppm = 0;
 
-    for (unsigned i = 0; (vcpu = monitor_vcpu(i)) != NULL; i++) {
+    for (unsigned i = 0; (vcpu = vcpu_at(i)) != NULL; i++) {
         if (vcpu->cpu == cpu && vcpu->entity.class == SCHED_RESERVED) {
             ppm += vcpu->entity.budget * 1000000 / vcpu->entity.period;
         }
     }
-    return monitor_share(ppm, 1000000);
+    return share_of(ppm, 1000000);
 }
 
 // Who has the core alone, if somebody does.
@@ -60,7 +57,7 @@ static void owner(const struct cpu *cpu, char *text, size_t size) {
     const struct vcpu *vcpu;
 
     format_string(text, size, "-");
-    for (unsigned i = 0; sched_sole(&cpu->sched) && (vcpu = monitor_vcpu(i)) != NULL; i++) {
+    for (unsigned i = 0; sched_sole(&cpu->sched) && (vcpu = vcpu_at(i)) != NULL; i++) {
         if (vcpu->entity.core == &cpu->sched) { format_string(text, size, "%s/%u", vcpu->vm->name, vcpu->index); }
     }
 }
@@ -80,8 +77,8 @@ static void print_core(struct cpu *cpu) {
 
     owner(cpu, owned_by, sizeof(owned_by));
     monitor_print("%4u %8s %6s %9s %6s %12lu %13lu %9lu %9lu %4lu %s\n", cpu->id, promised(cpu).text,
-                  share_since(&monitor->core_seen[cpu->id], now, used).text, monitor_share(used, age).text,
-                  monitor_share(idle, age).text, to_us(cpu->stats.irq_ticks), to_ns(cpu->stats.masked_max),
+                  share_since(&monitor->core_seen[cpu->id], now, used).text, share_of(used, age).text,
+                  share_of(idle, age).text, to_us(cpu->stats.irq_ticks), to_ns(cpu->stats.masked_max),
                   cpu->stats.switches, cpu->stats.ipis_sent, cpu->stats.distortions, owned_by);
 }
 
@@ -130,25 +127,25 @@ static void print_vcpu(const struct vcpu *vcpu) {
 }
 
 bool monitor_row_vcpus(unsigned row) {
-    print_vcpu(monitor_vcpu(row));
-    return monitor_vcpu(row + 1) != NULL;
+    print_vcpu(vcpu_at(row));
+    return vcpu_at(row + 1) != NULL;
 }
 
 bool monitor_row_timers(unsigned row) {
-    const struct vcpu *vcpu = monitor_vcpu(row);
+    const struct vcpu *vcpu = vcpu_at(row);
     const struct histogram *h = &vcpu->stats.lateness;
     uint64_t count = h->count;
 
     monitor_print("%-23s %4u %9lu %10lu %10lu %10lu %10lu\n", vcpu->vm->name, vcpu->index, count, to_ns(h->min),
                   to_ns(count != 0 ? h->sum / count : 0), to_ns(histogram_quantile(h, 990)), to_ns(h->max));
-    return monitor_vcpu(row + 1) != NULL;
+    return vcpu_at(row + 1) != NULL;
 }
 
 static void print_total_misses(void) {
     uint64_t own = 0, platform = 0;
     const struct vcpu *vcpu;
 
-    for (unsigned i = 0; (vcpu = monitor_vcpu(i)) != NULL; i++) {
+    for (unsigned i = 0; (vcpu = vcpu_at(i)) != NULL; i++) {
         own += vcpu->entity.stats.misses[SCHED_MISS_DISPATCH];
         platform += platform_misses(vcpu);
     }
@@ -157,7 +154,7 @@ static void print_total_misses(void) {
 
 // Own: nothing but the hypervisor or the admission can have caused it. Platform: the machine lost time before.
 bool monitor_row_misses(unsigned row) {
-    const struct vcpu *vcpu = monitor_vcpu(row);
+    const struct vcpu *vcpu = vcpu_at(row);
 
     if (vcpu == NULL) {
         print_total_misses();

@@ -7,25 +7,8 @@
 #include "kernel/memory.h"
 #include "kernel/vm.h"
 
-struct decimal {
-    char text[24];
-};
-
-// Thousandths, as "12.345".
-static struct decimal thousandths(uint64_t value) {
-    struct decimal d;
-
-    format_string(d.text, sizeof(d.text), "%lu.%03lu", (value / 1000), (value % 1000));
-    return d;
-}
-
-static struct decimal ticks_to_us(uint64_t ticks) { return thousandths(clock_ticks_to_ns_up(&clock_rate, ticks)); }
-
-static struct decimal percent(uint64_t permille) {
-    struct decimal d;
-
-    format_string(d.text, sizeof(d.text), "%lu.%lu%%", (permille / 10), (permille % 10));
-    return d;
+static struct decimal ticks_to_us(uint64_t ticks) {
+    return format_thousandths(clock_ticks_to_ns_up(&clock_rate, ticks));
 }
 
 static void print_range(const char *what, uint64_t base, uint64_t size, const char *end) {
@@ -71,7 +54,7 @@ static void report_vcpu(const struct system_desc *desc, const struct vm_desc *vm
         return;
     }
     log_line("%4u %-23s %4u %11s %9u %9u %11u %11lu%s", vcpu->placed, vm->name, index,
-             percent(vcpu->budget_us * 1000ull / vcpu->period_us).text, vcpu->budget_us, vcpu->period_us,
+             format_percent(vcpu->budget_us * 1000ull / vcpu->period_us).text, vcpu->budget_us, vcpu->period_us,
              vcpu->deadline_us, sysdesc_blackout_us(vcpu), owns);
 }
 
@@ -84,7 +67,7 @@ static void report_core(const struct system_desc *desc, unsigned core) {
         }
     }
     log_line("%4u %-23s      %11s", core, "all, with overhead",
-             percent((used * 1000 + SCHED_UTILISATION_ONE / 2) / SCHED_UTILISATION_ONE).text);
+             format_percent((used * 1000 + SCHED_UTILISATION_ONE / 2) / SCHED_UTILISATION_ONE).text);
 }
 
 static void report_admission(const struct board *board, const struct system_desc *desc) {
@@ -92,7 +75,7 @@ static void report_admission(const struct board *board, const struct system_desc
     log_line("core vm                      vcpu utilisation budget-us period-us deadline-us blackout-us");
     for (unsigned i = 0; i < board->cpu_count; i++) { report_core(desc, i); }
     log_line("overhead: %s us added to each budget, %s us for each console or device interrupt",
-             thousandths(desc->overhead_ns).text, thousandths(desc->irq_cost_ns).text);
+             format_thousandths(desc->overhead_ns).text, format_thousandths(desc->irq_cost_ns).text);
 }
 
 // ---- warnings ---------------------------------------------------------------------------------------------

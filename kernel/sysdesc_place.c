@@ -149,6 +149,10 @@ static const char *advice(struct sysdesc_check *c, const struct sched_placement 
                : sysdesc_remedy(c, "budget-us at most %lu, or period-us at least %lu", budget, period);
 }
 
+static struct decimal to_us(const struct sysdesc_check *c, uint64_t ticks) {
+    return format_thousandths(clock_ticks_to_ns_up(&c->rate, ticks));
+}
+
 static void refused(struct sysdesc_check *c, const struct vcpu_desc *vcpu, const struct sched_placement *p) {
     const struct sched_verdict *verdict = &p->verdict;
     bool any = vcpu->core == CORE_AUTO;
@@ -170,12 +174,8 @@ static void refused(struct sysdesc_check *c, const struct vcpu_desc *vcpu, const
     } else if (verdict->at == 0) {
         format_string(why, sizeof(why), "its reservations together are more than all its time");
     } else {
-        uint64_t at = clock_ticks_to_ns_up(&c->rate, verdict->at);
-        uint64_t demand = clock_ticks_to_ns_up(&c->rate, verdict->demand);
-        uint64_t excess = clock_ticks_to_ns_up(&c->rate, verdict->excess);
-        format_string(why, sizeof(why),
-                      "within %lu.%03lu us its reservations can want %lu.%03lu us, %lu.%03lu us too much", at / 1000,
-                      at % 1000, demand / 1000, demand % 1000, excess / 1000, excess % 1000);
+        format_string(why, sizeof(why), "within %s us its reservations can want %s us, %s us too much",
+                      to_us(c, verdict->at).text, to_us(c, verdict->demand).text, to_us(c, verdict->excess).text);
     }
     sysdesc_mistake(c, "budget-us", advice(c, p), "%s %d%s: %s", any ? "no core can keep it; closest is core" : "core",
                     (int)p->core, any ? "" : " cannot keep it", why);
