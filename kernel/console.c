@@ -22,30 +22,23 @@ void console_wake(void) {
 
 // ---- producers --------------------------------------------------------------------------------------------
 
-// Returns what fitted; *urgent: the job has something to do now, or a quiet time to wait for, that it does not know of yet.
-static size_t write_source(struct console_source *source, const char *data, size_t size, bool *urgent) {
-    unsigned long flags = spin_lock(&source->ring.lock);
-    uint32_t lines = source->ring.lines_in, taken, used;
-
-    __atomic_store_n(&source->written_at, arch_clock(), __ATOMIC_RELAXED);
-    taken = console_ring_put(&source->ring, data, size);
-    used = console_ring_used(&source->ring); // after that: the job may have emptied it meanwhile, and gone
-    *urgent = used <= taken || source->ring.lines_in != lines ||
-              (used >= CONSOLE_RING_SIZE / 2 && used - taken < CONSOLE_RING_SIZE / 2);
-    if (taken < size) { *urgent |= !__atomic_exchange_n(&source->full, true, __ATOMIC_SEQ_CST); }
-    spin_unlock(&source->ring.lock, flags);
-    return taken;
-}
-
+// *wake: the job has something to do now, or a quiet time to wait for, that it does not know of yet.
 size_t console_vm_put(struct vm *vm, enum console_channel channel, const char *data, size_t size, bool *wake) {
-    size_t taken = 0;
+    struct console_source *source = &console.sources[console_source_of(vm->id, channel)];
 
     *wake = false;
-    if (size > 0) {
-        taken = write_source(&console.sources[console_source_of(vm->id, channel)], data, size, wake);
-        __atomic_store_n(&console.spoke[vm->id], (uint8_t)channel, __ATOMIC_RELAXED);
-        *wake |= __atomic_load_n(&console.in.focus, __ATOMIC_RELAXED) == vm->id;
-    }
+    if (size == 0) { return 0; }
+    unsigned long flags = spin_lock(&source->ring.lock);
+    uint32_t lines = source->ring.lines_in;
+    __atomic_store_n(&source->written_at, arch_clock(), __ATOMIC_RELAXED);
+    uint32_t taken = console_ring_put(&source->ring, data, size);
+    uint32_t used = console_ring_used(&source->ring); // after that: the job may have emptied it meanwhile, and gone
+    *wake = used <= taken || source->ring.lines_in != lines ||
+            (used >= CONSOLE_RING_SIZE / 2 && used - taken < CONSOLE_RING_SIZE / 2);
+    if (taken < size) { *wake |= !__atomic_exchange_n(&source->full, true, __ATOMIC_SEQ_CST); }
+    spin_unlock(&source->ring.lock, flags);
+    __atomic_store_n(&console.spoke[vm->id], (uint8_t)channel, __ATOMIC_RELAXED);
+    *wake |= __atomic_load_n(&console.in.focus, __ATOMIC_RELAXED) == vm->id;
     return taken;
 }
 
@@ -77,13 +70,6 @@ void console_monitor_write(const char *text, size_t length) {
 size_t console_monitor_room(void) { return console_ring_room(&console.sources[SOURCE_MONITOR].ring); }
 
 // ---- the job ----------------------------------------------------------------------------------------------
-
-static void start(uint64_t now) {
-    console.started = true;
-    console.log_cursor = log_to_console();
-    console_set_focus(console.in.focus, now);
-    console_uart->rx_interrupt(true);
-}
 
 // True: there was something, and there may be more.
 static bool fetch_log(void) {
@@ -130,7 +116,12 @@ static enum job_result console_job(struct job *job) {
     struct console_progress progress = {.wake_at = UINT64_MAX};
     uint64_t now = arch_clock();
 
-    if (!console.started) { start(now); }
+    if (!console.started) {
+        console.started = true;
+        console.log_cursor = log_to_console();
+        console_set_focus(console.in.focus, now);
+        console_uart->rx_interrupt(true);
+    }
     console_input_step(now, &progress);
     progress.again |= monitor_step() || fetch_log(); // in one slice the one or the other
     console_output_step(now, &progress);
