@@ -17,7 +17,6 @@ struct boot_times {
     uint64_t entered; // kernel_main
     uint64_t hashing; // spent on hashes
     uint64_t checked; // the description is accepted
-    uint64_t started; // VMs' jobs are submitted
 };
 
 #endif

@@ -10,8 +10,7 @@
 #include "kernel/report.h"
 
 // Nothing runs and nothing will: the machine stays as it is, for somebody to read why.
-static void give_up(const char *what) __attribute__((noreturn));
-static void give_up(const char *what) {
+static __attribute__((noreturn)) void give_up(const char *what) {
     log_line("%s: nothing is started", what);
     arch_park();
 }
@@ -79,6 +78,5 @@ void kernel_main(paddr_t fdt) {
     console_wake(); // now, so that nothing comes between the report's lines
     boot_cpu.online = true;
     start_vms();
-    times.started = arch_clock();
     arch_enter(&boot_cpu);
 }
