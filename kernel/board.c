@@ -102,11 +102,6 @@ int board_reg(const void *fdt, int node, unsigned index, struct range *out) {
 
 // ---- finding ----------------------------------------------------------------------------------------------
 
-static bool compatible_with(const struct tree *tree, const char *const *list) {
-    while (*list != NULL && !tree_lists(tree->data, tree->size, *list)) { list++; }
-    return *list != NULL;
-}
-
 static bool says_disabled(const struct tree *tree) {
     return tree_name_is(tree, "status") && !tree_lists(tree->data, tree->size, "okay") &&
            !tree_lists(tree->data, tree->size, "ok");
@@ -125,7 +120,9 @@ int board_find_compatible(const void *fdt, const char *const *list, int after) {
             node = tree.node;
             match = false;
         } else if (node > after && tree_name_is(&tree, "compatible")) {
-            match = compatible_with(&tree, list);
+            const char *const *name = list;
+            while (*name != NULL && !tree_lists(tree.data, tree.size, *name)) { name++; }
+            match = *name != NULL;
         } else if (says_disabled(&tree)) {
             match = false;
             node = -1; // and its compatible, if it comes later, does not count

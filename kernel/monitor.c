@@ -177,11 +177,6 @@ static void erase(unsigned count) {
     }
 }
 
-static void cancel_line(void) {
-    monitor_write("^C\n", 3);
-    monitor_prompt();
-}
-
 // Function keys send ESC [ ... or ESC O and a letter: they mean nothing here.
 static bool inside_escape(char c) {
     bool first = monitor->escape == 1;
@@ -200,7 +195,10 @@ void monitor_key(char c) {
     case KEY_BS:
     case KEY_DEL: erase(1); break;
     case KEY_CTRL_U: erase(MONITOR_LINE); break;
-    case KEY_CTRL_C: cancel_line(); break;
+    case KEY_CTRL_C:
+        monitor_write("^C\n", 3);
+        monitor_prompt();
+        break;
     case KEY_ESC: monitor->escape = 1; break;
     default:
         if (c >= ' ' && c < KEY_DEL && monitor->length < MONITOR_LINE - 1) {

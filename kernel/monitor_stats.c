@@ -95,15 +95,7 @@ static uint64_t platform_misses(const struct vcpu *vcpu) {
     return misses[SCHED_MISS_PLATFORM] + misses[SCHED_MISS_BACKLOG];
 }
 
-static const char *vcpu_state(const struct vcpu *vcpu) {
-    static const char *const names[] = {
-        [VCPU_OFF] = "off",
-        [VCPU_READY] = "ready",
-        [VCPU_BLOCKED] = "waits",
-    };
-
-    return names[vcpu->state];
-}
+static const char *const state_names[] = {[VCPU_OFF] = "off", [VCPU_READY] = "ready", [VCPU_BLOCKED] = "waits"};
 
 // What runs is accounted when it stops: an owner of its core may run for ever.
 static uint64_t used_ticks(const struct vcpu *vcpu, uint64_t now) {
@@ -121,8 +113,8 @@ static void print_vcpu(const struct vcpu *vcpu) {
     uint64_t now = arch_clock(), used = used_ticks(vcpu, now);
 
     monitor_print("%-23s %4u %4u %-5s %9u %9u %11u %6u %6s %9lu %9lu %6lu %8lu\n", vcpu->vm->name, vcpu->index,
-                  vcpu->cpu->id, vcpu_state(vcpu), desc->budget_us, desc->period_us, desc->deadline_us, desc->weight,
-                  share_since(seen, now, used).text, to_us(used) / 1000, stats->exhaustions,
+                  vcpu->cpu->id, state_names[vcpu->state], desc->budget_us, desc->period_us, desc->deadline_us,
+                  desc->weight, share_since(seen, now, used).text, to_us(used) / 1000, stats->exhaustions,
                   stats->misses[SCHED_MISS_DISPATCH], platform_misses(vcpu));
 }
 

@@ -66,12 +66,6 @@ static enum tree_event property(struct tree *tree) {
     return TREE_PROPERTY;
 }
 
-static enum tree_event end_node(struct tree *tree) {
-    if (tree->depth == 0) { return TREE_MALFORMED; }
-    tree->depth--;
-    return TREE_NODE_END;
-}
-
 enum tree_event tree_next(struct tree *tree) {
     if (tree->event <= TREE_END) { return tree->event; }
     uint32_t tag;
@@ -85,7 +79,10 @@ enum tree_event tree_next(struct tree *tree) {
     switch (tag) {
     case FDT_PROP: return tree->event = property(tree);
     case FDT_BEGIN_NODE: return tree->event = begin_node(tree);
-    case FDT_END_NODE: return tree->event = end_node(tree);
+    case FDT_END_NODE:
+        if (tree->depth == 0) { return tree->event = TREE_MALFORMED; }
+        tree->depth--;
+        return tree->event = TREE_NODE_END;
     case FDT_END: return tree->event = tree->depth == 0 && tree->next > sizeof(fdt32_t) ? TREE_END : TREE_MALFORMED;
     default: return tree->event = TREE_MALFORMED;
     }
