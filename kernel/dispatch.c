@@ -167,5 +167,8 @@ void dispatch(struct cpu *cpu) {
     if ((cpu->todo & TODO_INTERRUPTS) != 0) {
         cpu->todo &= ~(uint32_t)TODO_INTERRUPTS;
         if (cpu->current != NULL) { arch_vcpu_sync_interrupts(cpu->current); }
+        // It yielded to an interrupt, and that may be gone before it is taken: the timer was armed anew, a device has been
+        // served. Nothing else may ever bring a guest back that waits for what is left over.
+        if (unlikely((cpu->todo & TODO_INTERRUPTS) != 0)) { arch_ipi(cpu); }
     }
 }
