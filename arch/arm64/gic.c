@@ -28,8 +28,10 @@ void gic_reset_word(void *frame, unsigned word, uint32_t group) {
     for (unsigned i = 0; i < 32; i += 4) {
         uint32_t priorities = 0;
         for (unsigned irq = word * 32 + i; irq < word * 32 + i + 4; irq++) {
-            bool urgent = irq == GIC_SGI_KICK || irq == gic_machine.hyp_timer;
-            priorities = priorities >> 8 | (uint32_t)(urgent ? GIC_PRIORITY_URGENT : GIC_PRIORITY_NORMAL) << 24;
+            unsigned priority = irq == gic_machine.hyp_timer ? GIC_PRIORITY_FIRST
+                                : irq == GIC_SGI_KICK        ? GIC_PRIORITY_LAST
+                                                             : GIC_PRIORITY_NORMAL;
+            priorities = priorities >> 8 | priority << 24;
         }
         gic_write(frame, GICD_IPRIORITYR + 32 * word + i, priorities);
     }

@@ -7,8 +7,9 @@
 #include "arch/arm64/sysreg.h"
 #include "kernel/types.h"
 
-// The hypervisor's timer and its kicks come before whatever else is pending.
-enum { GIC_PRIORITY_URGENT = 0x80, GIC_PRIORITY_NORMAL = 0xa0, GIC_PRIORITY_MASK = 0xf0 };
+// The hypervisor's timer comes before whatever else is pending, and a kick after it: what it asks for is done on the way
+// out of any handler, and a core that kicks itself to go on with its work has to take first what that work yielded to.
+enum { GIC_PRIORITY_FIRST = 0x80, GIC_PRIORITY_NORMAL = 0xa0, GIC_PRIORITY_LAST = 0xc0, GIC_PRIORITY_MASK = 0xf0 };
 
 static inline uint32_t gic_read(const void *frame, unsigned offset) {
     return *(const volatile uint32_t *)(const void *)((const char *)frame + offset);
@@ -24,8 +25,7 @@ bool gic_wait_clear(const void *frame, unsigned offset, uint32_t bits);
 // Maps the distributor, the first of the node's frames, and sets gic_machine.gicd and spi_limit. Boot core.
 int gic_map_distributor(const void *fdt, int node);
 
-// 32 interrupts off, idle, in the groups given, level-triggered, of normal priority; of word 0 the hypervisor's are urgent
-// where they have to be, and on.
+// 32 interrupts off, idle, in the groups given, level-triggered, of normal priority; of word 0 the hypervisor's are on.
 void gic_reset_word(void *frame, unsigned word, uint32_t group);
 // The distributor off, its SPIs so, in the groups given.
 void gic_reset_distributor(uint32_t group);

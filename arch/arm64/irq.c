@@ -31,11 +31,11 @@ static void irq_hyp_timer(struct cpu *cpu, uint32_t iar) {
 
 // The virtual interface belongs to the VCPU that is loaded, also while the thread runs.
 static void irq_maintenance(struct cpu *cpu, uint32_t iar) {
+    gic->drop(iar); // active until the end, so that the work yields to others and not to itself
     if (likely(cpu->loaded != NULL)) {
         cpu->loaded->stats.exits[EXIT_MAINTENANCE]++;
         vgic_maintenance(cpu->loaded);
     }
-    gic->drop(iar);
     gic->deactivate(iar);
 }
 

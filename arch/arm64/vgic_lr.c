@@ -24,6 +24,12 @@ static uint64_t take_pending(struct vgic_cpu *c, struct vgic_bank *bank, unsigne
     return lr;
 }
 
+// Pending and active at once in one list register is for edges only: a level is looked at again when it ends, a linked
+// register cannot (IHI 0069, ICH_LR.HW), a second sender needs a second pass.
+static bool adds_up(const struct vgic_bank *bank, unsigned id) {
+    return (bank->edge & ~bank->linked & 1u << id % 32) != 0 && !vgic_is_v2_sgi(id);
+}
+
 // Fills list register `i` from the bank. `active`: LR_ACTIVE, with the sender of a v2 SGI, or 0.
 void vgic_lr_place(struct vcpu *vcpu, unsigned i, unsigned id, uint64_t active) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
@@ -33,10 +39,7 @@ void vgic_lr_place(struct vcpu *vcpu, unsigned i, unsigned id, uint64_t active) 
     bool pending = (vgic_deliverable(&vcpu->vm->arch.vgic, bank) & c->mine[word] & bit) != 0;
     uint64_t lr = active | (uint64_t)URGENCY_PRIORITY(vgic_urgency(bank, word, bit)) << LR_PRIORITY_SHIFT | id;
 
-    // Pending and active at once in one list register is for edges only: a level is looked at again when it ends, a
-    // linked register cannot (IHI 0069, ICH_LR.HW), a second sender needs a second pass.
-    if (active != 0 && ((bank->edge & ~bank->linked & bit) == 0 || vgic_is_v2_sgi(id))) { pending = false; }
-    if (pending) { lr |= take_pending(c, bank, id); }
+    if (pending && (active == 0 || adds_up(bank, id))) { lr |= take_pending(c, bank, id); }
     if ((bank->group1 & bit) != 0) { lr |= LR_GROUP1; }
     c->eoi &= ~(1u << i);
     if ((bank->linked & ~bank->latch & bit) != 0) {
@@ -118,6 +121,16 @@ static bool reuse(struct vcpu *vcpu, unsigned i, unsigned id) {
     return true;
 }
 
+// It came again, has to end first, and its end asks for maintenance already.
+static bool waits_for_its_end(struct vcpu *vcpu, unsigned i, unsigned id) {
+    const struct vgic_cpu *c = &vcpu->arch.vgic;
+    const struct vgic_bank *bank = vgic_bank(vcpu, id / 32);
+    bool joins = (vgic_deliverable(&vcpu->vm->arch.vgic, bank) & c->mine[id / 32] & 1u << id % 32) != 0 &&
+                 adds_up(bank, id);
+
+    return (c->eoi & 1u << i) != 0 && (vgic_is_v2_sgi(id) || ((vgic_lr_get(c, i) & LR_ACTIVE) != 0 && !joins));
+}
+
 // One whose end asked for no maintenance keeps its list register until somebody needs that: most come again.
 bool vgic_lr_renew(struct vcpu *vcpu, unsigned i, bool ended, uint32_t *who) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
@@ -127,7 +140,8 @@ bool vgic_lr_renew(struct vcpu *vcpu, unsigned i, bool ended, uint32_t *who) {
 
     if ((bank->resync & bit) == 0) {
         bool asks = ended && (c->eoi & 1u << i) != 0;
-        if (((bank->latch & bit) == 0 && !asks) || (ended && reuse(vcpu, i, id))) { return false; }
+        if ((bank->latch & bit) == 0 && !asks) { return false; }
+        if (ended ? reuse(vcpu, i, id) : waits_for_its_end(vcpu, i, id)) { return false; }
     }
     uint64_t active = fold(vcpu, i);
     if (active != 0 || (vgic_ready(&vcpu->vm->arch.vgic, bank) & c->mine[word] & bit) != 0) {

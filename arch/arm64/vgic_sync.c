@@ -76,12 +76,14 @@ static void drop_stale_links(struct vgic_cpu *c) {
 
 // Where an update is; what is left when a step ends is seen anew by the next update.
 struct update {
+    bool begun;      // a step has been done
     unsigned lr;     // the next list register to look at
     uint32_t chosen; // for the next free list register, or URGENCY_NONE
     uint32_t who;
 };
 
-// One change of one list register, or the choice of what enters one. False: nothing is left to do.
+// One change of one list register, or the choice of what enters one; the first step is never the choice alone, so that a
+// second update is nearer to the end than the first. False: nothing is left to do.
 static bool step(struct vcpu *vcpu, struct update *u) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
 
@@ -93,7 +95,7 @@ static bool step(struct vcpu *vcpu, struct update *u) {
     if (u->chosen == URGENCY_NONE) {
         drop_stale_links(c);
         u->chosen = vgic_lr_choose(vcpu);
-        if ((c->words & (c->words - 1)) != 0) { return true; } // among several banks: as long as what follows
+        if (u->begun && (c->words & (c->words - 1)) != 0) { return true; } // among several banks: as long as what follows
     }
     if (u->chosen != URGENCY_NONE) {
         bool more = vgic_lr_offer(vcpu, u->chosen, &u->who);
@@ -104,7 +106,8 @@ static bool step(struct vcpu *vcpu, struct update *u) {
     return false;
 }
 
-// Whoever waits for this core waits for one step, not for all of them: a guest decides how many they are.
+// Whoever waits for this core waits for one step, not for all of them: a guest decides how many they are. One is always
+// done: of two interrupts that bring such work, each would else yield to the other for ever.
 static void update(struct vcpu *vcpu) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     struct vgic *vgic = &vcpu->vm->arch.vgic;
@@ -113,10 +116,11 @@ static void update(struct vcpu *vcpu) {
     uint32_t hcr = c->hcr;
     bool more = true;
 
-    for (unsigned n = 0; more && n < UPDATE_STEPS && !cpu_must_yield(cpu); n++) {
+    for (unsigned n = 0; more && n < UPDATE_STEPS && !(u.begun && cpu_must_yield(cpu)); n++) {
         unsigned long flags = spin_lock(&vgic->lock);
-        bool asked = n != 0 && c->attention; // by others; a step's own marks are for the steps that follow
+        bool asked = u.begun && c->attention; // by others; a step's own marks are for the steps that follow
         more = step(vcpu, &u);
+        u.begun = true;
         c->attention = asked;
         hcr = GIC_HCR_EN | (c->parked ? GIC_HCR_LRENPIE : 0) | (c->words != 0 ? GIC_HCR_NPIE : 0);
         spin_unlock(&vgic->lock, flags);

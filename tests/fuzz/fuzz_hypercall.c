@@ -31,7 +31,7 @@ static const uint32_t known[] = {
     PSCI_BASE,
     PSCI_BASE_64,
     TRNG_BASE,
-    TRNG_BASE_64,
+    TRNG_RND_64,
     PV_TIME_BASE,
     SMCCC_VERSION,
     TAKT_HC_BASE,

@@ -345,6 +345,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz.rerouted = false;
     for (unsigned i = 0; i < VCPUS; i++) { world.vcpu[i].arch.vgic.loaded = false; }
     gic_fake_reset((data[0] & 1) != 0 ? 3 : 2, lrs[data[0] >> 1 & 3]);
+    host_irq_pending = (data[0] >> 3 & 1) != 0; // whatever the core does, something else waits for it
     world.vm.mmio = fuzz.maps[data[0] & 1];
     world_power_on();
     for (unsigned n = 0; n < STEPS_MAX && 1 + (n + 1) * sizeof(struct step) <= size; n++) {

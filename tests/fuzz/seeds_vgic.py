@@ -35,6 +35,9 @@ def start(version):
     return out
 
 
+BUSY = 8  # in the machine: an interrupt always waits
+
+
 def machine(version, list_registers):
     return bytes([(version == 3) | {1: 0, 2: 1, 4: 2, 16: 3}[list_registers] << 1])
 
@@ -69,4 +72,4 @@ def seeds():
             out[f"{name}-life"] = head + step(PULSE, where=40) + step(TAKE) + b"".join(
                 step(RESTART, n, n) + step(SWITCH, n) + step(PULSE, n, 41) for n in range(3)) + b"".join(
                     read(row) + write(row, 2, size=s << 6) for s in range(4) for row in (CTLR, SGIR, CPENDSGIR, PIDR2))
-    return out
+    return out | {f"{name}-busy": bytes([seed[0] | BUSY]) + seed[1:] for name, seed in out.items()}

@@ -292,11 +292,14 @@ static void an_update_yields(void **state) {
     core->todo = 0;
     vgic_flush(&world.vcpu[0]);
     assert_int_equal(core->todo, TODO_INTERRUPTS);
-    assert_int_equal(world.vcpu[0].arch.vgic.used, 0);
+    assert_int_equal(world.vcpu[0].arch.vgic.used, 1);
     assert_true(vgic_has_pending(&world.vcpu[0])); // it may be: a wait does not begin
+    assert_int_equal(world.vcpu[0].arch.vgic.used, 3);
     vgic_pulse(&world.vcpu[0], 36);
+    core->todo = 0;
     vgic_maintenance(&world.vcpu[0]);
     assert_int_equal(core->todo, TODO_INTERRUPTS);
+    assert_int_equal(world.vcpu[0].arch.vgic.used, 7);
     host_irq_pending = false;
     host_clock = 100;
     core->entered = 40;
@@ -306,6 +309,28 @@ static void an_update_yields(void **state) {
     for (unsigned n = 0; n < 5; n++) { world_end(0, world_take(0)); }
     assert_int_equal(world_take(0), GIC_SPURIOUS);
     assert_int_equal(world_read(0, GICD(GICD_ISPENDR + 4)), 0);
+}
+
+// Interrupts in several banks, some of which came again while they are active, and a core for which something always
+// waits: each update does a step all the same, and all of them an end.
+static void a_yielding_update_gets_on(void **state) {
+    (void)state;
+    host_irq_pending = true;
+    for (unsigned id = 32; id < 34; id++) { // levels
+        vgic_set_line(&world.vcpu[0], id, true);
+        world_leave(0);
+        assert_int_equal(world_take(0), id);
+        world_write(0, GICD(GICD_ISPENDR + 4), 1u << (id - 32));
+        set_priority(id + 1, (uint8_t)(0x80 - 8 * (id - 31)));
+    }
+    for (unsigned word = 1; word < 8; word++) {
+        world_write(0, GICD(GICD_ISPENDR + 4 * word), 1u << 5);
+        vgic_pulse(&world.vcpu[0], 32 * word + 6);
+    }
+    world_leave(0);
+    assert_int_equal(world.core[0].todo, 0);
+    assert_false(world.vcpu[0].arch.vgic.attention);
+    assert_int_equal(world.vcpu[0].arch.vgic.used, 0xf);
 }
 
 static void an_urgent_one_comes_in(void **state) {
@@ -771,6 +796,7 @@ int main(void) {
         cmocka_unit_test_setup(priorities, setup),
         cmocka_unit_test_setup(the_most_urgent_of_all_banks, setup),
         cmocka_unit_test_setup(an_update_yields, setup),
+        cmocka_unit_test_setup(a_yielding_update_gets_on, setup),
         cmocka_unit_test_setup(an_urgent_one_comes_in, setup),
         cmocka_unit_test_setup(a_priority_change_in_the_list_register, setup),
         cmocka_unit_test_setup(nesting_deeper_than_list_registers, setup),
