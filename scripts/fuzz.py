@@ -48,14 +48,16 @@ def inputs_of(build, name):
 
 def fuzz(build, name, runs=None, seconds=None):
     """Runs one target; returns (executions, complaint or None)."""
-    work = build / "fuzz/work" / name
+    program, work = build / f"fuzz/fuzz_{name}", build / "fuzz/work" / name
     corpus, artifacts = work / "corpus", work / "found"
+    if not program.exists():
+        return 0, "it did not build"
     if runs:
         shutil.rmtree(corpus, ignore_errors=True)
     corpus.mkdir(parents=True, exist_ok=True)
     artifacts.mkdir(exist_ok=True)
     length = [f"-runs={runs}", "-seed=1"] if runs else [f"-max_total_time={seconds}"]
-    command = [str(build / f"fuzz/fuzz_{name}"), *length, f"-timeout={INPUT_SECONDS}", "-print_final_stats=1",
+    command = [str(program), *length, f"-timeout={INPUT_SECONDS}", "-print_final_stats=1",
                "-verbosity=1", f"-artifact_prefix={artifacts}/", str(corpus), *inputs_of(build, name)]
     log = work / "log"
     with open(log, "w", encoding="utf-8") as file:

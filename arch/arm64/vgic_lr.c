@@ -125,8 +125,8 @@ static bool reuse(struct vcpu *vcpu, unsigned i, unsigned id) {
 static bool waits_for_its_end(struct vcpu *vcpu, unsigned i, unsigned id) {
     const struct vgic_cpu *c = &vcpu->arch.vgic;
     const struct vgic_bank *bank = vgic_bank(vcpu, id / 32);
-    bool joins = (vgic_deliverable(&vcpu->vm->arch.vgic, bank) & c->mine[id / 32] & 1u << id % 32) != 0 &&
-                 adds_up(bank, id);
+    bool joins =
+        (vgic_deliverable(&vcpu->vm->arch.vgic, bank) & c->mine[id / 32] & 1u << id % 32) != 0 && adds_up(bank, id);
 
     return (c->eoi & 1u << i) != 0 && (vgic_is_v2_sgi(id) || ((vgic_lr_get(c, i) & LR_ACTIVE) != 0 && !joins));
 }
