@@ -119,8 +119,8 @@ static bool enter_vcpu(struct cpu *cpu, struct vcpu *vcpu, uint64_t *until) {
     cpu->current = vcpu;
     uint64_t own = vcpu_in(vcpu, cpu->entered);
     *until = MIN(*until, own);
-    arch_vcpu_sync_interrupts(vcpu);
     arch_vcpu_resume(vcpu);
+    cpu->todo |= TODO_INTERRUPTS;
     return true;
 }
 

@@ -39,8 +39,15 @@ static void irq_maintenance(struct cpu *cpu, uint32_t iar) {
     gic->deactivate(iar);
 }
 
+// From another core, which has left a word for the way out, or from this one, which has yielded work.
 static void irq_kick(struct cpu *cpu, uint32_t iar) {
-    if (cpu->current != NULL) { cpu->current->stats.exits[EXIT_IPI]++; }
+    if (cpu->current != NULL) {
+        cpu->current->stats.exits[EXIT_IPI]++;
+        if (unlikely((cpu->todo & TODO_INTERRUPTS) != 0)) {
+            cpu->todo &= ~(uint32_t)TODO_INTERRUPTS;
+            vgic_maintenance(cpu->current);
+        }
+    }
     gic->drop(iar);
     gic->deactivate(iar);
 }

@@ -121,10 +121,11 @@ void vgic_send_sgi(struct vcpu *vcpu, uint64_t sgi1r);
 void vgic_send_sgi_group0(struct vcpu *vcpu, uint64_t sgi0r);
 
 // Handler context, own core.
-void vgic_flush(struct vcpu *vcpu);       // what became ready -> LRs: TODO_INTERRUPTS, and whenever it becomes current
-void vgic_load(struct vcpu *vcpu);        // into hardware, physical active state of linked PPIs set
-void vgic_save(struct vcpu *vcpu);        // back, physical active state of linked PPIs cleared
-void vgic_maintenance(struct vcpu *vcpu); // maintenance interrupt; `vcpu` is the loaded one, current or not
+void vgic_flush(struct vcpu *vcpu); // what became ready -> LRs: TODO_INTERRUPTS, and whenever it becomes current
+void vgic_load(struct vcpu *vcpu);  // into hardware, physical active state of linked PPIs set
+void vgic_save(struct vcpu *vcpu);  // back, physical active state of linked PPIs cleared
+void vgic_maintenance(
+    struct vcpu *vcpu); // an interrupt that asks for this alone; `vcpu` is the loaded one, current or not
 bool vgic_has_pending(struct vcpu *vcpu); // something that would end a WFI
 
 #endif

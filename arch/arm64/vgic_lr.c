@@ -141,7 +141,8 @@ bool vgic_lr_renew(struct vcpu *vcpu, unsigned i, bool ended, uint32_t *who) {
     if ((bank->resync & bit) == 0) {
         bool asks = ended && (c->eoi & 1u << i) != 0;
         if ((bank->latch & bit) == 0 && !asks) { return false; }
-        if (ended ? reuse(vcpu, i, id) : waits_for_its_end(vcpu, i, id)) { return false; }
+        if (ended && reuse(vcpu, i, id)) { return true; }
+        if (!ended && waits_for_its_end(vcpu, i, id)) { return false; }
     }
     uint64_t active = fold(vcpu, i);
     if (active != 0 || (vgic_ready(&vcpu->vm->arch.vgic, bank) & c->mine[word] & bit) != 0) {

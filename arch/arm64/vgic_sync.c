@@ -108,9 +108,10 @@ static bool step(struct vcpu *vcpu, struct update *u) {
     return false;
 }
 
-// Whoever waits for this core waits for one step, not for all of them: a guest decides how many they are. One is always
-// done: of two interrupts that bring such work, each would else yield to the other for ever.
-static void update(struct vcpu *vcpu) {
+// Whoever waits for this core waits for one step, not for all of them: a guest decides how many they are. `at_once`: the
+// first one comes before even that. So it is for the interrupts that only ask for this work, else they would come back for
+// ever: two of them, each yielding to the other.
+static void update(struct vcpu *vcpu, bool at_once) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     struct vgic *vgic = &vcpu->vm->arch.vgic;
     struct update u = {.chosen = URGENCY_NONE};
@@ -118,7 +119,7 @@ static void update(struct vcpu *vcpu) {
     uint32_t hcr = c->hcr;
     bool more = true;
 
-    for (unsigned n = 0; more && n < UPDATE_STEPS && !(u.begun && cpu_must_yield(cpu)); n++) {
+    for (unsigned n = 0; more && n < UPDATE_STEPS && ((at_once && !u.begun) || !cpu_must_yield(cpu)); n++) {
         unsigned long flags = spin_lock(&vgic->lock);
         bool asked = u.begun && c->attention; // by others; a step's own marks are for the steps that follow
         more = step(vcpu, &u);
@@ -173,16 +174,16 @@ void vgic_flush(struct vcpu *vcpu) {
     unsigned long flags = spin_lock(lock);
     bool done = flush_one(vcpu);
     spin_unlock(lock, flags);
-    if (!done) { update(vcpu); }
+    if (!done) { update(vcpu, false); }
 }
 
-void vgic_maintenance(struct vcpu *vcpu) { update(vcpu); }
+void vgic_maintenance(struct vcpu *vcpu) { update(vcpu, true); }
 
 bool vgic_has_pending(struct vcpu *vcpu) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
 
     // An end that asks for maintenance may have come in the same moment as the wait.
-    if (c->attention || c->eoi != 0 || c->hcr != GIC_HCR_EN) { update(vcpu); }
+    if (c->attention || c->eoi != 0 || c->hcr != GIC_HCR_EN) { update(vcpu, false); }
     if (c->attention) { return true; } // perhaps: the wait is tried again
     for (uint32_t used = c->used & ~vgic_lr_ended(c); used != 0; used &= used - 1) {
         if ((vgic_lr_get(c, (unsigned)__builtin_ctz(used)) & LR_STATE) == LR_PENDING) { return true; }

@@ -82,6 +82,10 @@ static inline void world_leave(unsigned i) {
         if (world_kicked(i) || world.core[i].todo != 0) {
             world.core[i].todo = 0;
             vgic_flush(vcpu);
+            if (world.core[i].todo != 0) { // the core kicks itself
+                world.core[i].todo = 0;
+                vgic_maintenance(vcpu);
+            }
         } else if (vcpu->arch.vgic.loaded && gic_fake_maintenance()) {
             vgic_maintenance(vcpu);
         } else {
