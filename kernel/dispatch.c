@@ -167,8 +167,8 @@ void dispatch(struct cpu *cpu) {
     if ((cpu->todo & TODO_INTERRUPTS) != 0) {
         cpu->todo &= ~(uint32_t)TODO_INTERRUPTS;
         if (cpu->current != NULL) { arch_vcpu_sync_interrupts(cpu->current); }
-        // It yielded to an interrupt, and that may be gone before it is taken: the timer was armed anew, a device has been
-        // served. Nothing else may ever bring a guest back that waits for what is left over.
-        if (unlikely((cpu->todo & TODO_INTERRUPTS) != 0)) { arch_ipi(cpu); }
+        // It yielded to an interrupt. The timer's comes for certain; another may be gone before it is taken (a device has
+        // been served), and nothing else may ever bring a guest back that waits for what is left over.
+        if (unlikely((cpu->todo & TODO_INTERRUPTS) != 0 && arch_clock() < cpu->armed)) { arch_ipi(cpu); }
     }
 }
