@@ -155,6 +155,7 @@ static void reschedule(struct cpu *cpu) {
     }
     if (next != NULL) { set_wfi(cpu, next); }
     arm(cpu, MAX(when, cpu->entered)); // what expired while its owner was out of turn is not late
+    if (unlikely(arch_clock() >= when)) { cpu->todo |= TODO_DISPATCH; } // sooner than the interrupt would
 }
 
 void dispatch(struct cpu *cpu) {
