@@ -47,6 +47,7 @@ struct cpu {
     uint64_t armed;      // what the hardware timer is programmed to; UINT64_MAX: off
     uint64_t entered;    // when the running handler began
     uint64_t late_limit; // a timer interrupt that is later than this was lost by the machine; constant
+    uint64_t load_time;  // an event that is nearer than this is waited for, before a VCPU is loaded; constant
     struct job_thread thread;
     struct {
         struct spinlock lock;

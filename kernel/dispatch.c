@@ -106,12 +106,14 @@ static void leave_vcpu(struct cpu *cpu) {
 }
 
 // Sets *until, which the decision holds for, back to the VCPU's own timers. Returns false, with nobody on the core, when
-// it has passed meanwhile: an interrupt would have to wait for the load, for an exception, and for another save.
-static bool enter_vcpu(struct cpu *cpu, struct vcpu *vcpu, uint64_t *until) {
+// it has passed meanwhile, or `event` is about to: an interrupt would have to wait for the load, for an exception, and for
+// another save.
+static bool enter_vcpu(struct cpu *cpu, struct vcpu *vcpu, uint64_t event, uint64_t *until) {
     if (cpu->loaded != vcpu) {
         if (cpu->loaded != NULL) { arch_vcpu_save(cpu->loaded); }
         cpu->loaded = NULL;
-        if (unlikely(arch_clock() >= *until)) { return false; }
+        uint64_t now = arch_clock();
+        if (unlikely(now >= *until || now + cpu->load_time >= event)) { return false; }
         arch_vcpu_load(vcpu);
         cpu->loaded = vcpu;
         cpu->stats.switches++;
@@ -144,9 +146,9 @@ static void reschedule(struct cpu *cpu) {
     next = vcpu_of_entity(cpu, decision.run);
     bool other = next != cpu->current;
     if (other) { leave_vcpu(cpu); }
-    uint64_t when = MIN(decision.until, timer_queue_next(&cpu->timers, decision.deadline));
+    uint64_t event = timer_queue_next(&cpu->timers, decision.deadline), when = MIN(decision.until, event);
     if (other) {
-        if (next != NULL && !enter_vcpu(cpu, next, &when)) {
+        if (next != NULL && !enter_vcpu(cpu, next, event, &when)) {
             arch_resume_set(cpu, NULL); // it may stay so: the thread may be next
             cpu->todo |= TODO_DISPATCH;
             return;

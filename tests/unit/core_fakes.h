@@ -51,7 +51,7 @@ static struct {
     struct guest guest[MAX_VMS][MAX_VCPUS];
     unsigned resets, claims; // of the virtual device
     struct {
-        uint64_t inject, attend, save; // ticks that these take
+        uint64_t inject, attend, save, resume; // ticks that these take
     } cost;
     uint64_t late;                // the next timer interrupt comes so much later
     void (*check)(unsigned core); // after each handler
@@ -95,7 +95,10 @@ void arch_vcpu_reset(struct vcpu *vcpu) {
     guest->traps_wfi = true;
 }
 
-void arch_resume_set(struct cpu *cpu, struct vcpu *vcpu) { core_of(cpu)->resumed = vcpu; }
+void arch_resume_set(struct cpu *cpu, struct vcpu *vcpu) {
+    core_of(cpu)->resumed = vcpu;
+    host_clock += world.cost.resume;
+}
 
 void arch_vcpu_save(struct vcpu *vcpu) {
     WORLD_ASSERT(guest_of(vcpu)->loaded && !guest_of(vcpu)->running && vcpu->cpu == this_cpu());

@@ -196,7 +196,10 @@ static inline void world_reset(unsigned cores) {
     host_cpu = &boot_cpu;
     host_clock = US(1000);
     if (cpus_create(&world.board) != OK) { abort(); }
-    for (unsigned i = 0; i < cores; i++) { cpus[i]->online = true; }
+    for (unsigned i = 0; i < cores; i++) {
+        cpus[i]->online = true;
+        cpus[i]->load_time = 0; // the clock stands still in a handler: it would wait for ever
+    }
 }
 
 static inline struct vm_desc *world_vm(const char *name) {

@@ -87,6 +87,28 @@ static void what_expires_during_a_switch_is_seen_before_the_next_vcpu_is_loaded(
     assert_true(timer() == start + US(53) + US(150));
 }
 
+// C would have the core for 3 us, and loading it takes 2: it gets them. For 2 us it does not, and A is not late.
+static void an_event_that_is_near_is_waited_for(void **state) {
+    struct vcpu *a;
+
+    (void)state;
+    world_on(C, 0);
+    a = world_on(A, 0);
+    cpus[0]->load_time = US(2);
+    world.cost.resume = US(1) / 2;
+    core_run(start + US(50));
+    uint64_t switches = cpus[0]->stats.switches;
+    guest_sleep(a, start + US(53));
+    assert_true(cpus[0]->stats.switches == switches + 1);
+    core_run(start + US(60));
+    assert_ptr_equal(running(), a);
+    switches = cpus[0]->stats.switches;
+    guest_sleep(a, start + US(62));
+    assert_ptr_equal(running(), a);
+    assert_true(cpus[0]->stats.switches == switches + 1);
+    assert_in_range(guest_of(a)->taken_at - start, US(62), US(62) + US(1));
+}
+
 // B has 2 us left when A's budget ends, and the switch takes longer: then nobody is to run, and nobody's frame is left.
 static void a_budget_that_ends_during_a_switch_leaves_the_core_to_the_thread(void **state) {
     struct vcpu *a, *b;
@@ -446,6 +468,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(an_expiry_wakes_and_enters_in_its_own_handler, setup),
         cmocka_unit_test_setup(what_expires_during_a_switch_is_seen_before_the_next_vcpu_is_loaded, setup),
+        cmocka_unit_test_setup(an_event_that_is_near_is_waited_for, setup),
         cmocka_unit_test_setup(a_budget_that_ends_during_a_switch_leaves_the_core_to_the_thread, setup),
         cmocka_unit_test_setup(one_expiry_is_injected_once, setup),
         cmocka_unit_test_setup(a_past_deadline_fires_at_once, setup),
