@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The paths that guests wait for most keep their length, to the instruction: the quick systems of `make bench`.
+
+The lengths are those of the compiler that boards/BOARD/path-lengths.json names; with another one the bounds alone hold.
+"""
+import os
+import subprocess
+
+import libtakt
+
+SYSTEMS = "^(alone|idle|remote)$"
+
+
+def test_the_paths_have_their_recorded_lengths(takt):
+    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    run = subprocess.run(["make", "bench", f"K={SYSTEMS}", f"BUILD={os.path.relpath(takt.build, libtakt.ROOT)}"], cwd=libtakt.ROOT, env=environment,
+                         capture_output=True, text=True, timeout=600, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert " 0 complaints" in run.stdout
+    assert "9 compared with those recorded" in run.stdout or "is not recorded" in run.stdout, run.stdout
