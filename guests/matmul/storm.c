@@ -10,7 +10,7 @@
 #define SGI_STORM     2
 #define SENDER        1
 #define SEND_NS       20011 // no part of the others' periods: an interrupt comes in every moment of theirs
-#define UNITS         1024 // between two looks at the clock
+#define UNITS         1024  // between two looks at the clock
 
 void storm_units(const double *a, const double *b, double *sums, uint64_t count);
 
