@@ -19,7 +19,11 @@ void cpu_notify(struct cpu *cpu, uint32_t bits, bool now) {
 }
 
 void cpu_check_time(struct cpu *cpu, uint64_t now) {
-    if (unlikely((now > cpu->armed && now - cpu->armed > cpu->late_limit) || now - cpu->entered > cpu->late_limit)) {
+    uint64_t told = cpu->sched.distorted_at; // what the machine lost until then is not counted twice
+    uint64_t armed = MAX(cpu->armed, told), entered = MAX(cpu->entered, told);
+
+    if (unlikely((now > armed && now - armed > cpu->late_limit) ||
+                 (now > entered && now - entered > cpu->late_limit))) {
         cpu->stats.distortions++;
         sched_distorted(&cpu->sched, now);
     }

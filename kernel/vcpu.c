@@ -78,6 +78,7 @@ void vcpu_block(struct vcpu *vcpu) {
     if (arch_vcpu_has_interrupt(vcpu)) {
         __atomic_store_n(&cpu->current, vcpu, __ATOMIC_RELAXED);
         arch_barrier_full();
+        cpu->todo |= TODO_INTERRUPTS; // whoever kicked it meanwhile on this core found it neither running nor waiting
         return;
     }
     vcpu->state = VCPU_BLOCKED;

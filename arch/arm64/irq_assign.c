@@ -80,16 +80,17 @@ bool irq_forward(uint32_t intid) {
 
     if (owner == NULL || !owner->acquired) { return false; }
     struct cpu *cpu = owner->vcpu->cpu;
+    uint64_t since = cpu->entered; // it moves while work goes on in steps
     if (owner->distance != 0) {
         gic->enable(intid, false);
         owner->unmask.slack = vcpu_timer_slack(owner->vcpu);
-        if (timer_queue_add(&cpu->timers, &owner->unmask, clock_add_saturating(cpu->entered, owner->distance)) !=
+        if (timer_queue_add(&cpu->timers, &owner->unmask, clock_add_saturating(since, owner->distance)) !=
             TIMER_QUEUE_OK) {
             panic("core %u: more timers than its interrupts and VCPUs can have", cpu->id);
         }
     }
     vgic_inject_hw(owner->vcpu, intid, intid);
-    cpu_account_event(cpu, &owner->vcpu->entity, cpu->entered);
+    cpu_account_event(cpu, &owner->vcpu->entity, since);
     cpu->todo |= TODO_DISPATCH; // for the timer, and for a budget that this may have used up
     return true;
 }

@@ -205,10 +205,9 @@ static __attribute__((noinline)) void withdraw(struct vcpu *vcpu, unsigned id) {
         return;
     }
     unsigned long flags = spin_lock(&vcpu->vm->arch.vgic.lock);
-    c->bank.latch &= ~(1u << id);
-    vgic_changed(vcpu, 0, 1u << id);
+    c->bank.latch &= ~(1u << id); // no list register has it, and none has to change
+    vgic_drop_stale_links(c);
     spin_unlock(&vcpu->vm->arch.vgic.lock, flags);
-    vgic_flush(vcpu);
 }
 
 void vgic_hw_line(struct vcpu *vcpu, unsigned id, bool level) {

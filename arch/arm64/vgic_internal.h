@@ -90,6 +90,10 @@ static inline uint32_t vgic_private_pended(struct vcpu *vcpu, uint32_t bits) {
 // The physical interrupts of `bits` may fire again. Private ones: core of a loaded `vcpu`.
 void vgic_unlink(struct vgic_bank *bank, uint32_t bits);
 
+// The VCPU's private physical interrupts whose guest side is gone may fire again. While it is not loaded they are not active
+// anyway. Its core.
+void vgic_drop_stale_links(struct vgic_cpu *c);
+
 // Without the lock: kicks a set of VCPUs of the VM, given by index.
 void vgic_kick(struct vm *vm, uint32_t who);
 

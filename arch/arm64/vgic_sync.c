@@ -61,8 +61,7 @@ static void unpark(struct vcpu *vcpu) {
     }
 }
 
-// Private physical interrupts whose guest side is gone. While the VCPU is not loaded they are not active anyway.
-static void drop_stale_links(struct vgic_cpu *c) {
+void vgic_drop_stale_links(struct vgic_cpu *c) {
     uint32_t stale = vgic_stale_links(&c->bank);
 
     if (c->loaded) {
@@ -93,7 +92,7 @@ static bool step(struct vcpu *vcpu, struct update *u) {
         if ((c->used & 1u << i) != 0 && vgic_lr_renew(vcpu, i, (ended & 1u << i) != 0, &u->who)) { return true; }
     }
     if (u->chosen == URGENCY_NONE) {
-        drop_stale_links(c);
+        vgic_drop_stale_links(c);
         u->chosen = vgic_lr_choose(vcpu);
         if (u->begun && (c->words & (c->words - 1)) != 0) {
             return true;

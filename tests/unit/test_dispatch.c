@@ -127,6 +127,20 @@ static void a_budget_that_ends_during_a_switch_leaves_the_core_to_the_thread(voi
     assert_null(world.core[0].resumed);
 }
 
+// A wait that was not begun, since something came while the question was asked: what came is looked at on the way out.
+static void what_comes_during_the_question_is_looked_at(void **state) {
+    struct vcpu *a;
+
+    (void)state;
+    a = world_on(A, 0);
+    core_enter(0);
+    guest_of(a)->pending |= BIT(OTHER_IRQ);
+    cpus[0]->todo = 0;
+    vcpu_block(a);
+    assert_ptr_equal(cpus[0]->current, a);
+    assert_true((cpus[0]->todo & TODO_INTERRUPTS) != 0);
+}
+
 static void one_expiry_is_injected_once(void **state) {
     struct vcpu *c, *a;
 
@@ -470,6 +484,7 @@ int main(void) {
         cmocka_unit_test_setup(what_expires_during_a_switch_is_seen_before_the_next_vcpu_is_loaded, setup),
         cmocka_unit_test_setup(an_event_that_is_near_is_waited_for, setup),
         cmocka_unit_test_setup(a_budget_that_ends_during_a_switch_leaves_the_core_to_the_thread, setup),
+        cmocka_unit_test_setup(what_comes_during_the_question_is_looked_at, setup),
         cmocka_unit_test_setup(one_expiry_is_injected_once, setup),
         cmocka_unit_test_setup(a_past_deadline_fires_at_once, setup),
         cmocka_unit_test_setup(the_timer_of_the_vcpu_that_runs_dispatches_nothing, setup),

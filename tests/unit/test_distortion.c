@@ -71,10 +71,24 @@ static void one_expiry_is_one_sample_of_lateness(void **state) {
     assert_true(a->stats.lateness.max == 0);
 }
 
+// The machine stopped the core in the middle of a handler that decides more than once: it lost time once.
+static void one_loss_is_one_distortion(void **state) {
+    (void)state;
+    world_on(C, 0);
+    core_enter(0);
+    uint64_t lost = host_clock + 2 * cpus[0]->late_limit;
+    cpu_check_time(cpus[0], lost);
+    cpu_check_time(cpus[0], lost + 1);
+    assert_true(cpus[0]->stats.distortions == 1);
+    cpu_check_time(cpus[0], lost + 2 + cpus[0]->late_limit);
+    assert_true(cpus[0]->stats.distortions == 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(an_own_event_that_waited_is_no_distortion, setup),
         cmocka_unit_test_setup(one_expiry_is_one_sample_of_lateness, setup),
+        cmocka_unit_test_setup(one_loss_is_one_distortion, setup),
     };
     return cmocka_run_group_tests_name("distortion", tests, NULL, NULL);
 }

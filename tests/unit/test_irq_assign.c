@@ -14,7 +14,7 @@ enum { IRQ = 40, DISTANCE = 1000, COST = 70 };
 
 static struct {
     struct gic_ops ops;
-    bool enabled, edge, pending;
+    bool enabled, edge, pending, steps;
     struct cpu *routed;
 } device;
 
@@ -22,6 +22,7 @@ static void note_enable(unsigned irq, bool on) {
     assert_int_equal(irq, IRQ);
     device.enabled = on;
     host_clock += on ? 0 : COST; // the handler's own time
+    if (device.steps) { world.core[0].entered = host_clock; }
 }
 
 static void note_configure(unsigned irq, bool edge) {
@@ -141,6 +142,20 @@ static void its_owner_pays(void **state) {
     assert_true((cpu->todo & TODO_DISPATCH) != 0);
 }
 
+// Also what was done before the last of the steps in which it is brought to the owner: each begins the handler anew.
+static void its_owner_pays_for_every_step(void **state) {
+    struct sched_entity *owner = &world.vcpu[0].entity;
+
+    (void)state;
+    world.core[0].late_limit = UINT64_MAX;
+    owner->stats.charged = 0;
+    device.steps = true;
+    assert_true(comes());
+    device.steps = false;
+    assert_int_equal(world.core[0].entered, host_clock);
+    assert_int_equal(owner->stats.charged, COST);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(given_away_once),
@@ -148,6 +163,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(masked_until_its_distance_is_over, setup, teardown),
         cmocka_unit_test_setup_teardown(a_release_takes_the_timer_along, setup, teardown),
         cmocka_unit_test_setup_teardown(its_owner_pays, setup, teardown),
+        cmocka_unit_test_setup_teardown(its_owner_pays_for_every_step, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, group_setup, NULL);

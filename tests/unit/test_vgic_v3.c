@@ -547,6 +547,22 @@ static void the_timer(void **state) {
     assert_int_equal(host_record.ipis[0] + host_record.ipis[1], 0);
 }
 
+// A guest waits with its timer's interrupt disabled and, by now, its timer off; something else waits for the core. Nothing
+// may be left to do: who waits with that is not kicked any more.
+static void the_timer_withdrawn_before_a_wait(void **state) {
+    (void)state;
+    world_write(0, SGI(0, GICD_ICENABLER), BIT(VTIMER));
+    fire_timer(0);
+    world_on(0);
+    assert_false(vgic_has_pending(&world.vcpu[0]));
+    host_irq_pending = true;
+    vgic_hw_line(&world.vcpu[0], VTIMER, false);
+    assert_false(world.vcpu[0].arch.vgic.attention);
+    assert_int_equal(world.core[0].todo, 0);
+    assert_false(gic_fake_is_active(VTIMER));
+    assert_true(gic_fake_fire(VTIMER));
+}
+
 static void the_timer_disabled_by_the_guest(void **state) {
     (void)state;
     world_write(0, SGI(0, GICD_ICENABLER), BIT(VTIMER));
@@ -805,6 +821,7 @@ int main(void) {
         cmocka_unit_test_setup(routing, setup),
         cmocka_unit_test_setup(writes_to_another_vcpu, setup),
         cmocka_unit_test_setup(the_timer, setup),
+        cmocka_unit_test_setup(the_timer_withdrawn_before_a_wait, setup),
         cmocka_unit_test_setup(the_timer_disabled_by_the_guest, setup),
         cmocka_unit_test_setup(switched_out_and_in, setup),
         cmocka_unit_test_setup(first_expiry_while_out, setup),
