@@ -14,12 +14,13 @@ def test_neighbours_keep_their_floating_point_state(takt, cores, icount):
         libtakt.vm("product2", image, [libtakt.reserved(0, 200, 900)], "seed=4"),
         libtakt.vm("storm", image, [libtakt.on_core(0)], "storm quiet"),
         libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.reserved(0, 100, 1000)], "mode=probe")))
+    # In real time the emulator may be too slow for more than what is reserved: best effort is then owed nothing.
+    owed = ("1", "2") if icount else ("2",)
     with takt.boot(description, 240, cores=cores, icount=icount) as console:
-        for vm in ("regs1", "regs2"):
+        for n in owed:
             for _ in range(2):
-                console.expect_vm(vm, r"fpcheck: \d+ ok", 100)
-        for vm in ("product1", "product2"):
-            console.seen_vm(vm, r"round \d+ checksum \w+ ok", 100)
+                console.expect_vm(f"regs{n}", r"fpcheck: \d+ ok", 100)
+            console.seen_vm(f"product{n}", r"round \d+ checksum \w+ ok", 100)
         assert "FAILED" not in console.text
         switches = int(column(console.monitor("cpus", 60), "switches"))
         assert switches > 2000, switches
