@@ -60,8 +60,6 @@ typedef void irq_handler(uint32_t intid, uint64_t stamp);
 
 // Handlers of all VCPUs; set before the interrupt is enabled. NULL: acknowledged and dropped.
 void irq_handle(uint32_t intid, irq_handler *handler);
-// Takes one pending interrupt, if there is one: the vector, and who polls with interrupts masked.
-void irq_dispatch(uint64_t stamp);
 
 // ---- VCPUs -------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ extern struct trap_context *trap_contexts[VCPUS_MAX];
 // Called by head.S and vectors.S.
 _Noreturn void guest_start(const void *device_tree);
 _Noreturn void secondary_start(uint64_t number);
+void irq_dispatch(uint64_t stamp);
 void trap_dispatch(struct trap_frame *frame);
 _Noreturn void trap_in_handler(void);
 int trap_guarded(struct trap_context *context, void (*function)(void *), void *argument);

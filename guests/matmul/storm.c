@@ -9,8 +9,7 @@
 #define CALL_TIMER_US 250
 #define SGI_STORM     2
 #define SENDER        1
-#define SEND_NS       20011 // no part of the others' periods: an interrupt comes in every moment of theirs
-#define UNITS         1024  // between two looks at the clock
+#define UNITS         1024 // between two looks at the clock
 
 void storm_units(const double *a, const double *b, double *sums, uint64_t count);
 
@@ -18,11 +17,6 @@ static volatile uint64_t ticks, call_timers, sgis;
 
 static void on_tick(uint32_t intid, uint64_t stamp) {
     (void)intid;
-    if (vcpu_self() == SENDER) {
-        gic_send(0, SGI_STORM);
-        timer_set(stamp + clock_hz * SEND_NS / 1000000000);
-        return;
-    }
     ticks = ticks + 1;
     timer_set(stamp + us_to_ticks(TICK_US));
 }
@@ -40,11 +34,8 @@ static void on_sgi(uint32_t intid, uint64_t stamp) {
     sgis = sgis + 1;
 }
 
-// Polled, and halted between two interrupts: an emulator that runs one core after the other counts this one's instructions
-// as time that the first one lost.
 static void send_sgis(void) {
-    gic_enable(TIMER_VIRTUAL_INTID);
-    for (timer_set(clock_now());; irq_dispatch(clock_now())) wait_for_interrupt();
+    for (;;) gic_send(0, SGI_STORM);
 }
 
 static void start_call_timer(void) {
