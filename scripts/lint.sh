@@ -44,13 +44,14 @@ tidy_host() {
 }
 
 # cppcheck reads the hypervisor as the compiler does; what it cannot see of system headers it need not. Two symbols of
-# the linker script bound one object, which it cannot know (comparePointers, subtractPointers); an array inside a structure
-# that a function fills counts with it as never written (uninitvar: compilers and clang-tidy judge that better). Newer ones
-# do not read a register's name behind a variable, and tell how deep they look.
+# the linker script bound one object, which it cannot know (comparePointers); an array inside a structure that a function
+# fills counts with it as never written (uninitvar: compilers and clang-tidy judge that better). Newer ones do not read a
+# register's name behind a variable, and tell how deep they look.
 analysed() {
     cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,performance,portability \
-        --suppress=missingIncludeSystem --suppress=unmatchedSuppression --suppress=comparePointers --suppress=subtractPointers \
-        --suppress=uninitvar --suppress=normalCheckLevelMaxBranches -j "$(nproc)" '-D__asm__(name)=' -D__aarch64__ -D__GNUC__ -I. -Iarch/arm64 -Iinclude arch/arm64 kernel sched timer drivers iommu
+        --suppress=missingIncludeSystem --suppress=unmatchedSuppression --suppress=comparePointers --suppress=uninitvar \
+        --suppress=normalCheckLevelMaxBranches -j "$(nproc)" '-D__asm__(name)=' -D__aarch64__ -D__GNUC__ \
+        -I. -Iarch/arm64 -Iinclude arch/arm64 kernel sched timer drivers iommu
 }
 
 python_compiles() {

@@ -50,6 +50,7 @@ void *arch_image_va(paddr_t pa) { return (void *)(pa + image_offset); }
 
 void arch_boot_ranges(struct range *image, struct range *fdt) {
     image->base = arch_image_pa(image_start);
+    // cppcheck-suppress subtractPointers ; the linker script's symbols bound one object
     image->size = (uint64_t)(image_end - image_start);
     *fdt = layout.fdt;
 }
