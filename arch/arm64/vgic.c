@@ -89,6 +89,14 @@ static bool is_valid(const struct vcpu *vcpu, unsigned id) {
     return false;
 }
 
+// A level in a list register: its end asks for maintenance, and that looks at the line. One that was only pulsed need not.
+static bool end_asks(const struct vcpu *vcpu, unsigned id) {
+    const struct vgic_cpu *c = &vcpu->arch.vgic;
+
+    if (id < VGIC_PRIVATE) { return (c->eoi >> c->slot[id] & 1) != 0; }
+    return (vcpu->vm->arch.vgic.spi[id / 32 - 1].linked & 1u << id % 32) == 0;
+}
+
 void vgic_set_line(struct vcpu *vcpu, unsigned id, bool level) {
     if (!is_valid(vcpu, id)) { return; }
     struct vgic *vgic = &vcpu->vm->arch.vgic;
@@ -100,8 +108,7 @@ void vgic_set_line(struct vcpu *vcpu, unsigned id, bool level) {
     if (level && (bank->line & bit) == 0) {
         bank->line |= bit;
         bank->latch |= bank->edge & bit;
-        // While a level sits in a list register its end asks for maintenance, and that looks at the line.
-        who = seen && (bank->linked & bit) == 0 ? 0 : vgic_changed(vcpu, id / 32, bit);
+        who = seen && end_asks(vcpu, id) ? 0 : vgic_changed(vcpu, id / 32, bit);
     } else if (!level && (bank->line & bit) != 0) {
         bank->line &= ~bit;
         if (seen) {

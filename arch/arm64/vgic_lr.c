@@ -44,7 +44,7 @@ void vgic_lr_place(struct vcpu *vcpu, unsigned i, unsigned id, uint64_t active) 
     c->eoi &= ~(1u << i);
     if ((bank->linked & ~bank->latch & bit) != 0) {
         lr |= LR_HW | (uint64_t)bank->hw[n] << LR_PHYSICAL_SHIFT;
-    } else if (((~bank->edge | bank->latch | bank->linked) & bit) != 0) {
+    } else if (((bank->latch | bank->linked | (~bank->edge & (word == 0 ? bank->line : ~0u))) & bit) != 0) {
         lr |= LR_EOI;
         c->eoi |= 1u << i;
     }
@@ -108,16 +108,17 @@ uint32_t vgic_lr_evict(struct vcpu *vcpu, unsigned i) {
     return settle(vcpu, id, fold(vcpu, i));
 }
 
-// An edge, or a linked one, that comes again to the list register where it ended: only the state has to be set.
-static bool reuse(struct vcpu *vcpu, unsigned i, unsigned id) {
+// An edge, or a linked one, that comes again to the list register where it ended, or an edge to the one where it still is:
+// only the state has to be set.
+static bool reuse(struct vcpu *vcpu, unsigned i, unsigned id, bool ended) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
     struct vgic_bank *bank = vgic_bank(vcpu, id / 32);
     uint32_t again =
         vgic_deliverable(&vcpu->vm->arch.vgic, bank) & c->mine[id / 32] & bank->latch & (bank->edge | bank->linked);
 
-    if ((again & 1u << id % 32) == 0 || vgic_is_v2_sgi(id)) { return false; }
+    if ((again & 1u << id % 32) == 0 || vgic_is_v2_sgi(id) || (!ended && !adds_up(bank, id))) { return false; }
     bank->latch &= ~(1u << id % 32);
-    vgic_lr_put(c, i, (c->lr[i] & ~LR_STATE) | LR_PENDING);
+    vgic_lr_put(c, i, (ended ? c->lr[i] & ~LR_STATE : vgic_lr_get(c, i)) | LR_PENDING);
     return true;
 }
 
@@ -141,7 +142,7 @@ bool vgic_lr_renew(struct vcpu *vcpu, unsigned i, bool ended, uint32_t *who) {
     if ((bank->resync & bit) == 0) {
         bool asks = ended && (c->eoi & 1u << i) != 0;
         if ((bank->latch & bit) == 0 && !asks) { return false; }
-        if (ended && reuse(vcpu, i, id)) { return true; }
+        if (reuse(vcpu, i, id, ended)) { return true; }
         if (!ended && waits_for_its_end(vcpu, i, id)) { return false; }
     }
     uint64_t active = fold(vcpu, i);

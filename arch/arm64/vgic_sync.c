@@ -94,9 +94,7 @@ static bool step(struct vcpu *vcpu, struct update *u) {
     if (u->chosen == URGENCY_NONE) {
         vgic_drop_stale_links(c);
         u->chosen = vgic_lr_choose(vcpu);
-        if (u->begun && (c->words & (c->words - 1)) != 0) {
-            return true;
-        } // among several banks: as long as what follows
+        if (u->begun && u->chosen != URGENCY_NONE) { return true; } // as long as what follows
     }
     if (u->chosen != URGENCY_NONE) {
         bool more = vgic_lr_offer(vcpu, u->chosen, &u->who);

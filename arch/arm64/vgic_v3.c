@@ -123,7 +123,7 @@ static void send(struct vcpu *vcpu, uint64_t value, bool group1) {
     for (uint32_t targets = sgi_targets(vcpu, value); targets != 0; targets &= targets - 1) {
         struct vcpu *target = vm->vcpus[__builtin_ctz(targets)];
         struct vgic_bank *bank = &target->arch.vgic.bank;
-        if (group1 || (bank->group1 & bit) == 0) {
+        if ((bank->latch & bit) == 0 && (group1 || (bank->group1 & bit) == 0)) { // else it is on its way already
             bank->latch |= bit;
             who |= vgic_private_pended(target, bit);
         }

@@ -208,6 +208,29 @@ static void an_edge_once(void **state) {
     assert_int_equal(world_read(0, GICD(GICD_ISACTIVER + 4)), 0);
 }
 
+// A private level that only a pulse made pending has nothing to be looked at when it ends, unless its line rises first.
+static void a_pulsed_level_asks_for_nothing(void **state) {
+    const uint64_t reg = SGI(0, GICD_ISENABLER);
+
+    (void)state;
+    world_write(0, reg, BIT(20));
+    world_write(0, SGI(0, GICD_IGROUPR), ~0u);
+    pulse(0, 20);
+    unsigned slot = world.vcpu[0].arch.vgic.slot[20];
+    assert_int_equal(gic_fake_lr(slot) & LR_EOI, 0);
+    assert_int_equal(world_take(0), 20);
+    gic_fake_end(20);
+    assert_false(gic_fake_maintenance());
+    pulse(0, 20);
+    assert_int_equal(world_take(0), 20);
+    line(0, 20, true);
+    world_end(0, 20);
+    assert_int_equal(world_take(0), 20);
+    line(0, 20, false);
+    world_end(0, 20);
+    assert_int_equal(world_take(0), GIC_SPURIOUS);
+}
+
 static void a_level_until_it_falls(void **state) {
     (void)state;
     line(0, 41, true);
@@ -806,6 +829,7 @@ int main(void) {
         cmocka_unit_test_setup(fields, setup_raw),
         cmocka_unit_test_setup(needs_enable_and_group, setup_raw),
         cmocka_unit_test_setup(an_edge_once, setup),
+        cmocka_unit_test_setup(a_pulsed_level_asks_for_nothing, setup),
         cmocka_unit_test_setup(a_level_until_it_falls, setup),
         cmocka_unit_test_setup(a_config_change_in_flight, setup),
         cmocka_unit_test_setup(priorities, setup),
