@@ -35,6 +35,9 @@ int arch_cpu_start(struct cpu *cpu);
 void *arch_alloc_stack(unsigned pages);
 // Interrupts another core: it will run its `todo`. Any context.
 void arch_ipi(struct cpu *target);
+// The handler takes an interrupt that waits for this core, if one still does, as if it had been left and entered anew:
+// its work is done, or noted in `todo`. Handler context, after arch_interrupt_pending().
+void arch_interrupt_take(struct cpu *cpu);
 // Leaves boot and enters what dispatch chose, on this core. Never returns.
 void arch_enter(struct cpu *cpu) __attribute__((noreturn));
 // The thread gives the core away: a handler runs and dispatches. Thread context.

@@ -70,36 +70,17 @@ static void arm(struct cpu *cpu, uint64_t when) {
     }
 }
 
-// Fires what has expired and matters to `horizon`. Returns the time at which it was done.
-static uint64_t fire_timers(struct cpu *cpu, uint64_t horizon) {
-    uint64_t now = arch_clock(), began = now;
-
+// Fires what has expired and matters to what the core would run, and what expires meanwhile; reservations come first. Each
+// comes once, since none comes back before its owner has run. Returns the time at which it was done.
+static uint64_t fire_timers(struct cpu *cpu) {
     for (;;) {
-        struct timer_event *event = timer_queue_pop(&cpu->timers, now, horizon);
-        if (event == NULL) { return began; }
+        uint64_t now = arch_clock(), horizon = sched_horizon(&cpu->sched);
+        struct timer_event *event = timer_queue_pop(&cpu->timers, now, MIN(horizon, SCHED_NEVER - 1));
+        if (event == NULL && horizon == SCHED_NEVER) { event = timer_queue_pop(&cpu->timers, now, SCHED_NEVER); }
+        if (event == NULL) { return now; }
         event->fire(event, now);
-        cpu_account_event(cpu, event->owner, began);
-        began = arch_clock();
+        cpu_account_event(cpu, event->owner, now);
     }
-}
-
-// What matters to the decision that stood until now fires first; only a later horizon lets more of it matter.
-static struct sched_decision decide(struct cpu *cpu) {
-    uint64_t horizon = cpu->sched.current_deadline, now = fire_timers(cpu, horizon);
-    struct sched_decision decision;
-
-    cpu_check_time(cpu, now);
-    decision = sched_pick(&cpu->sched, now);
-
-    // Each pass but the last fires at least one event, and that does not come back before its owner has run.
-    while (decision.deadline > horizon) {
-        horizon = decision.deadline;
-        if (timer_queue_next(&cpu->timers, horizon) > now) { break; }
-        now = fire_timers(cpu, horizon);
-        decision = sched_pick(&cpu->sched, now);
-    }
-    if (decision.deadline == SCHED_NEVER) { sched_caught_up(&cpu->sched); }
-    return decision;
 }
 
 static void leave_vcpu(struct cpu *cpu) {
@@ -143,14 +124,24 @@ static void set_wfi(struct cpu *cpu, struct vcpu *vcpu) {
 static void reschedule(struct cpu *cpu) {
     struct sched_decision decision;
     struct vcpu *next;
+    uint64_t now, event;
+    bool other = false;
 
     cpu->stats.dispatches++;
-    decision = decide(cpu);
+    do {
+        now = fire_timers(cpu);
+        cpu_check_time(cpu, now);
+        decision = sched_pick(&cpu->sched, now);
+        next = vcpu_of_entity(cpu, decision.run);
+        if (next != cpu->current) {
+            leave_vcpu(cpu);
+            other = true;
+        }
+        event = timer_queue_next(&cpu->timers, decision.deadline);
+    } while (unlikely(event <= now)); // a decision for later than the last one lets more of them matter
+    if (decision.deadline == SCHED_NEVER) { sched_caught_up(&cpu->sched); }
     cpu->todo &= ~(uint32_t)TODO_DISPATCH; // whatever asked for it so far has been seen
-    next = vcpu_of_entity(cpu, decision.run);
-    bool other = next != cpu->current;
-    if (other) { leave_vcpu(cpu); }
-    uint64_t event = timer_queue_next(&cpu->timers, decision.deadline), when = MIN(decision.until, event);
+    uint64_t when = MIN(decision.until, event);
     if (other) {
         if (next != NULL && !enter_vcpu(cpu, next, event, &when)) {
             arch_resume_set(cpu, NULL); // it may stay so: the thread may be next
@@ -165,17 +156,19 @@ static void reschedule(struct cpu *cpu) {
 }
 
 void dispatch(struct cpu *cpu) {
-    do {
+    for (;;) {
         if (cpu->todo_remote != 0) { take_remote(cpu); }
-        if ((cpu->todo & TODO_DISPATCH) == 0) { break; }
-        reschedule(cpu);
-        arch_barrier_full(); // the decision is published before the words are read again (sched_remote_preempts)
-    } while (cpu->todo_remote != 0 || (cpu->todo & TODO_DISPATCH) != 0);
-    if ((cpu->todo & TODO_INTERRUPTS) != 0) {
+        if ((cpu->todo & TODO_DISPATCH) != 0) {
+            reschedule(cpu);
+            arch_barrier_full(); // the decision is published before the words are read again (sched_remote_preempts)
+            continue;
+        }
+        if ((cpu->todo & TODO_INTERRUPTS) == 0) { return; }
+        if (unlikely(arch_interrupt_pending())) { // the work yields to it: here, which saves a way out and in
+            arch_interrupt_take(cpu);
+            continue;
+        }
         cpu->todo &= ~(uint32_t)TODO_INTERRUPTS;
         if (cpu->current != NULL) { arch_vcpu_sync_interrupts(cpu->current); }
-        // It yielded to an interrupt. The timer's comes for certain; another may be gone before it is taken (a device has
-        // been served), and nothing else may ever bring a guest back that waits for what is left over.
-        if (unlikely((cpu->todo & TODO_INTERRUPTS) != 0 && arch_clock() < cpu->armed)) { arch_ipi(cpu); }
     }
 }

@@ -30,7 +30,7 @@ static int64_t call_timer_set(struct vcpu *vcpu, uint64_t *x) {
     }
     uint64_t when = MAX(clock_add_saturating(x[2], offset), earliest);
     vcpu->call_timer.fire = call_timer_fired;
-    vcpu->call_timer.slack = 0; // it is the one that runs
+    vcpu->call_timer.slack = vcpu_running_slack(vcpu);
     if (timer_queue_add(&cpu->timers, &vcpu->call_timer, when) != TIMER_QUEUE_OK) { return TAKT_HC_DENIED; }
     vcpu->call_interrupt = (uint8_t)interrupt;
     cpu->todo |= TODO_DISPATCH; // programs the hardware timer

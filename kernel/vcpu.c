@@ -74,14 +74,15 @@ void vcpu_block(struct vcpu *vcpu) {
     struct cpu *cpu = vcpu->cpu;
 
     __atomic_store_n(&cpu->current, NULL, __ATOMIC_RELAXED);
+    __atomic_store_n(&vcpu->state, (uint8_t)VCPU_BLOCKED, __ATOMIC_RELAXED);
     arch_barrier_full(); // see vcpu_interrupt
     if (arch_vcpu_has_interrupt(vcpu)) {
+        __atomic_store_n(&vcpu->state, (uint8_t)VCPU_READY, __ATOMIC_RELAXED);
         __atomic_store_n(&cpu->current, vcpu, __ATOMIC_RELAXED);
         arch_barrier_full();
         cpu->todo |= TODO_INTERRUPTS; // whoever kicked it meanwhile on this core found it neither running nor waiting
         return;
     }
-    vcpu->state = VCPU_BLOCKED;
     cpu_check_time(cpu, cpu->entered);
     sched_block(&cpu->sched, &vcpu->entity, cpu->entered);
     vcpu_out(vcpu, cpu->entered);
@@ -89,14 +90,13 @@ void vcpu_block(struct vcpu *vcpu) {
     cpu->todo |= TODO_DISPATCH;
 }
 
-// From now on the event matters whatever the horizon is.
-static uint64_t claim(struct timer_event *event) {
-    event->slack = 0;
+static uint64_t claim(const struct vcpu *vcpu, struct timer_event *event) {
+    event->slack = vcpu_running_slack(vcpu);
     return timer_queue_queued(event) ? event->when : UINT64_MAX;
 }
 
 uint64_t vcpu_in(struct vcpu *vcpu, uint64_t now) {
-    uint64_t device = claim(&vcpu->device_timer), call = claim(&vcpu->call_timer);
+    uint64_t device = claim(vcpu, &vcpu->device_timer), call = claim(vcpu, &vcpu->call_timer);
 
     vcpu->stolen += now - MIN(now, vcpu->ready_since);
     if (vcpu->timer_due == 0) {
@@ -135,8 +135,9 @@ void vcpu_kick(struct vcpu *vcpu) {
     }
 }
 
-// The short way for a VCPU that runs on another core: its core need not be told which one. The barrier stands between
-// what was made pending and the question who runs there; vcpu_block has its twin, so that one of the two sees the other.
+// The short way for a VCPU that runs on another core: its core need not be told which one. One that only waits for its
+// turn looks when that comes (enter_vcpu). The barrier stands between what was made pending and the questions; vcpu_block
+// and decide_all have its twins, so that one of the two sees the other.
 void vcpu_interrupt(struct vcpu *vcpu) {
     struct cpu *cpu = vcpu->cpu;
 
@@ -146,6 +147,7 @@ void vcpu_interrupt(struct vcpu *vcpu) {
             cpu_notify(cpu, TODO_INTERRUPTS, true);
             return;
         }
+        if (__atomic_load_n(&vcpu->state, __ATOMIC_RELAXED) == VCPU_READY) { return; }
     }
     vcpu_kick(vcpu);
 }

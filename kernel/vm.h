@@ -136,6 +136,10 @@ int vcpu_start(struct vcpu *vcpu, gpa_t entry, uint64_t arg);
 
 // What this VCPU's own timer events must have as slack while it waits: the deadline that a wake-up gives it.
 uint64_t vcpu_timer_slack(const struct vcpu *vcpu);
+// The same while it runs. Who has woken to take the core from best effort does not wait for the timers of that.
+static inline uint64_t vcpu_running_slack(const struct vcpu *vcpu) {
+    return vcpu->entity.class == SCHED_RESERVED ? 0 : TIMER_SLACK_BEST_EFFORT;
+}
 
 // It stops being current, it becomes current: its timers and the time it does not get. A waiting VCPU
 // keeps its timers armed, from when it has budget; one that is out of turn needs none: what expired meanwhile is seen

@@ -181,6 +181,13 @@ void sched_exempt(struct sched_core *core, uint64_t ticks);
  * on. */
 struct sched_decision sched_pick(struct sched_core *core, uint64_t now);
 
+/* The deadline of what a pick would choose now, SCHED_NEVER for best effort: that of the last pick, or an earlier one that
+ * woke since. A later one after the pick lets more timers matter. */
+static inline uint64_t sched_horizon(const struct sched_core *core) {
+    if (!core->enforced || core->ready.count == 0) { return core->current_deadline; }
+    return core->ready.slot[0]->key < core->current_deadline ? core->ready.slot[0]->key : core->current_deadline;
+}
+
 /* Would waking it at `now` change what its core runs? Asked from another core: reads
  * current_deadline and wake_hint (relaxed) and the constants class and deadline, nothing else of
  * core or entity may be read there. An answer may be stale: the waker sets its wake bit, then

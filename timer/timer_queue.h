@@ -17,7 +17,7 @@
  *   D of the reservation      event of a waiting VCPU; the wake-up's release is `when`
  *   TIMER_SLACK_BEST_EFFORT   event of a best-effort VCPU: matters when no reservation runs
  *   0                         matters whenever it lies before the horizon: the next scheduling
- *                             decision, watchdogs, every event of the VCPU that runs now
+ *                             decision, watchdogs, every event of the reserved VCPU that runs now
  *
  * Costs, n queued events: add, remove and pop of the head O(log n). When the head does not matter,
  * next and pop also visit events that are earlier than the best found so far and than the horizon:

@@ -8,7 +8,7 @@
 #include "kernel/types.h"
 
 // The hypervisor's timer comes before whatever else is pending, and a kick after it: what it asks for is done on the way
-// out of any handler, and a core that kicks itself to go on with its work has to take first what that work yielded to.
+// out of any handler.
 enum { GIC_PRIORITY_FIRST = 0x80, GIC_PRIORITY_NORMAL = 0xa0, GIC_PRIORITY_LAST = 0xc0, GIC_PRIORITY_MASK = 0xf0 };
 
 static inline uint32_t gic_read(const void *frame, unsigned offset) {

@@ -39,15 +39,9 @@ static void irq_maintenance(struct cpu *cpu, uint32_t iar) {
     gic->deactivate(iar);
 }
 
-// From another core, which has left a word for the way out, or from this one, which has yielded work.
+// From another core, which has left a word for the way out.
 static void irq_kick(struct cpu *cpu, uint32_t iar) {
-    if (cpu->current != NULL) {
-        cpu->current->stats.exits[EXIT_IPI]++;
-        if (unlikely((cpu->todo & TODO_INTERRUPTS) != 0)) {
-            cpu->todo &= ~(uint32_t)TODO_INTERRUPTS;
-            vgic_maintenance(cpu->current);
-        }
-    }
+    if (cpu->current != NULL) { cpu->current->stats.exits[EXIT_IPI]++; }
     gic->drop(iar);
     gic->deactivate(iar);
 }
@@ -85,13 +79,9 @@ void irq_init(void) {
     private_irqs[gic_machine.vtimer] = irq_vtimer;
 }
 
-struct regs *trap_irq(struct regs *regs, struct cpu *cpu) {
-    uint32_t iar, id;
+static inline __attribute__((always_inline)) void take(struct cpu *cpu) {
+    uint32_t iar = gic->acknowledge(), id = iar & (gic->version == 2 ? IAR_ID_V2 : IAR_ID);
 
-    (void)regs;
-    cpu->entered = arch_clock();
-    iar = gic->acknowledge();
-    id = iar & (gic->version == 2 ? IAR_ID_V2 : IAR_ID);
     if (likely(id < GIC_SPI_FIRST)) {
         if (likely(private_irqs[id] != NULL)) {
             private_irqs[id](cpu, iar);
@@ -102,5 +92,19 @@ struct regs *trap_irq(struct regs *regs, struct cpu *cpu) {
     } else if (id < GIC_MAX_IRQ) {
         irq_shared(cpu, iar, id);
     }
+}
+
+struct regs *trap_irq(struct regs *regs, struct cpu *cpu) {
+    (void)regs;
+    cpu->entered = arch_clock();
+    take(cpu);
     return trap_leave(cpu);
+}
+
+void arch_interrupt_take(struct cpu *cpu) {
+    uint64_t now = arch_clock();
+
+    cpu_note_masked(cpu, now);
+    cpu->entered = now;
+    take(cpu);
 }

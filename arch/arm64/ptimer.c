@@ -35,7 +35,7 @@ static void update(struct vcpu *vcpu) {
         timer_queue_remove(&cpu->timers, &vcpu->device_timer);
         return;
     }
-    vcpu->device_timer.slack = 0; // it is the one that runs
+    vcpu->device_timer.slack = vcpu_running_slack(vcpu);
     if (timer_queue_add(&cpu->timers, &vcpu->device_timer, timer->cval) != TIMER_QUEUE_OK) {
         panic("core %u: more timers than its VCPUs can have", cpu->id);
     }

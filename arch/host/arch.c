@@ -90,6 +90,11 @@ FAKE void *arch_alloc_stack(unsigned pages) {
 
 FAKE void arch_ipi(struct cpu *target) { host_record.ipis[target->id]++; }
 
+FAKE void arch_interrupt_take(struct cpu *cpu) {
+    host_irq_pending = false;
+    cpu->entered = host_clock;
+}
+
 FAKE void arch_enter(struct cpu *cpu) {
     (void)cpu;
     end(HOST_ENTERED);

@@ -51,7 +51,7 @@ static struct {
     struct guest guest[MAX_VMS][MAX_VCPUS];
     unsigned resets, claims; // of the virtual device
     struct {
-        uint64_t inject, attend, save, resume; // ticks that these take
+        uint64_t inject, attend, save, resume, sync; // ticks that these take
     } cost;
     uint64_t late;                // the next timer interrupt comes so much later
     void (*check)(unsigned core); // after each handler
@@ -77,6 +77,18 @@ void arch_ipi(struct cpu *target) {
     WORLD_ASSERT(target != this_cpu());
     core_of(target)->ipi = true;
     core_of(target)->ipis++;
+}
+
+void arch_interrupt_take(struct cpu *cpu) {
+    struct core *core = core_of(cpu);
+
+    host_irq_pending = false;
+    cpu->entered = host_clock;
+    if (core->timer <= host_clock) {
+        cpu_timer_expired(cpu);
+    } else {
+        core->ipi = false;
+    }
 }
 
 void arch_timer_arm(uint64_t when) {
@@ -144,7 +156,15 @@ bool arch_vcpu_has_interrupt(struct vcpu *vcpu) {
     return (guest_of(vcpu)->pending & ~guest_of(vcpu)->active) != 0;
 }
 
-void arch_vcpu_sync_interrupts(struct vcpu *vcpu) { guest_of(vcpu)->synced = guest_of(vcpu)->pending; }
+void arch_vcpu_sync_interrupts(struct vcpu *vcpu) {
+    host_clock += world.cost.sync;
+    host_irq_pending = core_of(this_cpu())->timer <= host_clock;
+    if (host_irq_pending) { // it yields
+        this_cpu()->todo |= TODO_INTERRUPTS;
+    } else {
+        guest_of(vcpu)->synced = guest_of(vcpu)->pending;
+    }
+}
 
 void arch_vcpu_trap_wfi(struct vcpu *vcpu, bool trap) {
     WORLD_ASSERT(vcpu->cpu == this_cpu());

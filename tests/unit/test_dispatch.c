@@ -109,6 +109,102 @@ static void an_event_that_is_near_is_waited_for(void **state) {
     assert_in_range(guest_of(a)->taken_at - start, US(62), US(62) + US(1));
 }
 
+// The timer's interrupt comes while C's are brought up to date: the same handler gives the core to A, and C has its own
+// when it is back.
+static void an_interrupt_that_waits_is_taken_on_the_way_out(void **state) {
+    struct vcpu *a, *c;
+
+    (void)state;
+    c = world_on(C, 0);
+    a = world_on(A, 0);
+    core_run(start + US(50));
+    guest_sleep(a, start + US(750));
+    core_run(start + US(748));
+    assert_ptr_equal(running(), c);
+    world.cost.sync = US(3);
+    core_enter(0);
+    arch_vcpu_inject(c, OTHER_IRQ);
+    core_leave();
+    world.cost.sync = 0;
+    assert_ptr_equal(running(), a);
+    assert_int_equal(guest_of(a)->taken[TIMER_IRQ], 1);
+    assert_int_equal(guest_of(c)->taken[OTHER_IRQ], 0);
+    guest_wait(a);
+    assert_ptr_equal(running(), c);
+    assert_int_equal(guest_of(c)->taken[OTHER_IRQ], 1);
+}
+
+// B's expiry takes 3 us, and A's comes meanwhile: one decision sees both.
+static void what_expires_while_another_fires_is_in_the_same_decision(void **state) {
+    struct vcpu *a, *b;
+
+    (void)state;
+    world_on(C, 0);
+    b = world_on(B, 0);
+    a = world_on(A, 0);
+    core_run(start + US(50));
+    guest_sleep(a, start + US(2001));
+    guest_sleep(b, start + US(2000));
+    core_run(start + US(1999));
+    struct cpu_stats before = cpus[0]->stats;
+    world.cost.inject = US(3);
+    core_run(start + US(2000));
+    assert_ptr_equal(running(), a);
+    assert_true(cpus[0]->stats.dispatches == before.dispatches + 1);
+    assert_int_equal(guest_of(a)->taken[TIMER_IRQ], 1);
+}
+
+static unsigned fired_for_c;
+
+static void fire_for_c(struct timer_event *event, uint64_t now) {
+    (void)event, (void)now;
+    fired_for_c++;
+}
+
+// Both have expired, C's first; that C loses the core to A does not wait for what C's has to do.
+static void a_reservation_does_not_wait_for_best_effort_timers(void **state) {
+    struct vcpu *a, *c;
+
+    (void)state;
+    c = world_on(C, 0);
+    a = world_on(A, 0);
+    core_run(start + US(50));
+    guest_sleep(a, start + US(750));
+    fired_for_c = 0;
+    c->device_timer.fire = fire_for_c;
+    c->device_timer.slack = vcpu_running_slack(c);
+    timer_queue_add(&cpus[0]->timers, &c->device_timer, start + US(749));
+    core_enter(0);
+    cpus[0]->todo |= TODO_DISPATCH;
+    core_leave();
+    assert_true(timer() == start + US(749));
+    world.late = US(2);
+    core_run(start + US(751));
+    assert_ptr_equal(running(), a);
+    assert_int_equal(fired_for_c, 0);
+    guest_wait(a);
+    assert_ptr_equal(running(), c);
+    assert_int_equal(fired_for_c, 1);
+}
+
+// An interrupt from another core for a VCPU that waits for its turn: nobody is told, and it is there when the turn comes.
+static void an_interrupt_out_of_turn_disturbs_nobody(void **state) {
+    struct vcpu *a, *c;
+
+    (void)state;
+    c = world_on(C, 0);
+    a = world_on(A, 0);
+    core_run(start + US(50));
+    assert_ptr_equal(running(), a);
+    unsigned ipis = world.core[0].ipis;
+    core_interrupt(1, c);
+    assert_int_equal(world.core[0].ipis, ipis);
+    assert_int_equal(cpus[0]->todo_remote, 0);
+    guest_sleep(a, start + US(750));
+    assert_ptr_equal(running(), c);
+    assert_int_equal(guest_of(c)->taken[OTHER_IRQ], 1);
+}
+
 // B has 2 us left when A's budget ends, and the switch takes longer: then nobody is to run, and nobody's frame is left.
 static void a_budget_that_ends_during_a_switch_leaves_the_core_to_the_thread(void **state) {
     struct vcpu *a, *b;
@@ -483,6 +579,10 @@ int main(void) {
         cmocka_unit_test_setup(an_expiry_wakes_and_enters_in_its_own_handler, setup),
         cmocka_unit_test_setup(what_expires_during_a_switch_is_seen_before_the_next_vcpu_is_loaded, setup),
         cmocka_unit_test_setup(an_event_that_is_near_is_waited_for, setup),
+        cmocka_unit_test_setup(an_interrupt_that_waits_is_taken_on_the_way_out, setup),
+        cmocka_unit_test_setup(what_expires_while_another_fires_is_in_the_same_decision, setup),
+        cmocka_unit_test_setup(a_reservation_does_not_wait_for_best_effort_timers, setup),
+        cmocka_unit_test_setup(an_interrupt_out_of_turn_disturbs_nobody, setup),
         cmocka_unit_test_setup(a_budget_that_ends_during_a_switch_leaves_the_core_to_the_thread, setup),
         cmocka_unit_test_setup(what_comes_during_the_question_is_looked_at, setup),
         cmocka_unit_test_setup(one_expiry_is_injected_once, setup),

@@ -76,19 +76,21 @@ static struct {
 struct published {
     struct vcpu *current;
     uint64_t deadline, hint;
+    uint8_t state;
 };
 
 static struct published own, visible, seen;
 
 static struct published published(void) {
-    return (struct published){sim.core[TARGET].current, sim.core[TARGET].sched.current_deadline,
-                              sim.b.entity.wake_hint};
+    return (struct published){sim.core[TARGET].current, sim.core[TARGET].sched.current_deadline, sim.b.entity.wake_hint,
+                              sim.b.state};
 }
 
 static void show(const struct published *words) {
     sim.core[TARGET].current = words->current;
     sim.core[TARGET].sched.current_deadline = words->deadline;
     sim.b.entity.wake_hint = words->hint;
+    sim.b.state = words->state;
 }
 
 static void drain(void) {
@@ -248,7 +250,8 @@ static const struct scene {
 } scenes[] = {
     {"a reservation waits", true, false, A_WAITS},   {"a reservation wakes", false, false, A_WAKES},
     {"it waits itself", false, true, B_WAITS},       {"it is preempted", false, true, A_WAKES},
-    {"another interrupt comes", false, false, LOOK},
+    {"another interrupt comes", false, false, LOOK}, {"its turn comes", true, true, A_WAITS},
+    {"it is not its turn", true, true, LOOK},
 };
 
 static void prepare(const struct scene *scene) {

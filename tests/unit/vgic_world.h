@@ -82,7 +82,7 @@ static inline void world_leave(unsigned i) {
         if (world_kicked(i) || world.core[i].todo != 0) {
             world.core[i].todo = 0;
             vgic_flush(vcpu);
-            if (world.core[i].todo != 0) { // the core kicks itself
+            if (world.core[i].todo != 0) { // it takes what waits, and the next one comes after a step
                 world.core[i].todo = 0;
                 vgic_maintenance(vcpu);
             }
