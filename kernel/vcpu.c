@@ -137,7 +137,7 @@ void vcpu_kick(struct vcpu *vcpu) {
 
 // The short way for a VCPU that runs on another core: its core need not be told which one. One that only waits for its
 // turn looks when that comes (enter_vcpu). The barrier stands between what was made pending and the questions; vcpu_block
-// and decide_all have its twins, so that one of the two sees the other.
+// and dispatch have its twins, so that one of the two sees the other.
 void vcpu_interrupt(struct vcpu *vcpu) {
     struct cpu *cpu = vcpu->cpu;
 
