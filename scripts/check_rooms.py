@@ -21,6 +21,7 @@ ROOMS = {
     "iommu": ({"iommu", "kernel"}, FREESTANDING | {"libfdt.h"}),
     "drivers": ({"drivers", "iommu", "kernel", "include"}, FREESTANDING | {"libfdt.h"}),
     "arch/arm64": ({"arch/arm64", "kernel", "sched", "timer", "include"}, FREESTANDING | {"libfdt.h"}),
+    "arch/x86": ({"arch/x86", "kernel", "sched", "timer", "include"}, FREESTANDING | {"libfdt.h"}),
     # The fake architecture drives the real one's register models, so that host tests reach them.
     "arch/host": ({"arch/host", "arch/arm64", "kernel", "sched", "timer", "include"}, None),
     "include": ({"include"}, FREESTANDING),

@@ -40,7 +40,7 @@ tidy_hypervisor() {
 }
 tidy_host() {
     # shellcheck disable=SC2046 # lists of files
-    tidy "$(flags HOST_CFLAGS)" $(files 'arch/host/*.c' 'tools/*.c' 'tests/*.c')
+    tidy "$(flags HOST_CFLAGS)" $(files 'arch/host/*.c' 'arch/x86/*.c' 'tools/*.c' 'tests/*.c')
 }
 
 # cppcheck reads the hypervisor as the compiler does; what it cannot see of system headers it need not. Two symbols of
