@@ -13,6 +13,9 @@ $(error COMPILER=$(COMPILER) is not known; say COMPILER=gcc or COMPILER=clang)
 endif
 
 SYSTEM ?= boards/$(BOARD)/default.dts
+ifneq ($(words $(SYSTEM)),1)
+$(error SYSTEM=$(SYSTEM) has blanks in its path, which make cannot handle; give it a path without)
+endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -80,11 +83,16 @@ $(ITB): $(HYPERVISOR_IMAGE) guests FORCE | setup
 	$(call say,PACK,$@)
 	$(Q)$(PYTHON) scripts/mkimage.py --board $(BOARD) --hypervisor $(HYPERVISOR_IMAGE) --out $@ $(SYSTEM)
 
-check: $(ITB) $(BUILD)/host/takt-check | setup
+# Of what can be packed: the checker says what is missing, with all the rest.
+CHECK_ITB := $(OUT)/$(SYSTEM_NAME).check.itb
+check: guests $(BUILD)/host/takt-check | setup
+	@test -f '$(SYSTEM)' || { echo "make: SYSTEM=$(SYSTEM) does not exist; give the path of a system description (.dts)" >&2; exit 1; }
+	$(Q)$(PYTHON) scripts/mkimage.py --board $(BOARD) --partial --out $(CHECK_ITB) $(SYSTEM)
 	$(Q)$(PYTHON) scripts/run.py --dump-dtb $(OUT)/board.dtb $(MACHINE_ARGS)
-	$(Q)$(BUILD)/host/takt-check $(SYSTEM_ITB) $(OUT)/board.dtb
+	$(Q)$(BUILD)/host/takt-check $(CHECK_ITB:.itb=.system.itb) $(OUT)/board.dtb
 
-run: $(ITB)
+# Who sits before it hears of mistakes before the machine takes the terminal.
+run: $(if $(filter-out 0,$(HEADLESS)),,check) $(ITB)
 	$(Q)$(PYTHON) scripts/run.py $(MACHINE_ARGS) --boot $(or $(BOOT),kernel) $(if $(filter-out 0,$(HEADLESS)),--headless --facts $(SYSTEM:.dts=.facts.toml)) \
 	  $(if $(TIMEOUT),--timeout $(TIMEOUT)) --hypervisor $(HYPERVISOR_IMAGE) $(ITB)
 

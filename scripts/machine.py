@@ -45,6 +45,9 @@ class Machine:
     def __post_init__(self):
         if self.boot not in BOOT_WAYS:
             raise MachineError(f"boot way '{self.boot}' is not known; it is one of {', '.join(BOOT_WAYS)}")
+        known = board_settings(self.board)["cpus"]
+        if self.cpu is not None and self.cpu.split(",")[0] not in known:
+            raise MachineError(f"CPU model '{self.cpu}' is not one that board '{self.board}' is tested on: {', '.join(known)}")
 
     def setting(self, name):
         own = {"cpu": self.cpu, "cores": self.cores, "memory-mib": self.memory_mib, "gic": self.gic}.get(name)

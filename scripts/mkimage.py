@@ -29,6 +29,13 @@ class Mistakes(Exception):
     """Everything that is wrong, a line each."""
 
 
+def file_mistake(data, name):
+    """What no file of this kind can be, whatever it is for; None: it may do."""
+    if name == "kernel" and data.startswith(b"\x7fELF"):
+        return "is an ELF file, and neither a Linux Image nor a raw binary; make one with objcopy -O binary"
+    return None
+
+
 # ---- writing a tree --------------------------------------------------------------------------------------------------
 
 class Tree:
@@ -156,8 +163,8 @@ def named_files(dtb):
             yield "/" + "/".join(path), name, value[:-1].decode(errors="replace")
 
 
-def collect_files(source, dtb):
-    """{real path: (data, [paths as written])}, each file once."""
+def collect_files(source, dtb, partial=False):
+    """{real path: (data, [paths as written])}, each file once. `partial`: without those that cannot be read."""
     files, mistakes = {}, []
     for node, name, path in named_files(dtb):
         real = os.path.realpath(os.path.join(os.path.dirname(source), path))
@@ -166,9 +173,14 @@ def collect_files(source, dtb):
                 with open(real, "rb") as file:
                     files[real] = (file.read(), [])
         except OSError as error:
+            if partial:
+                continue
             mistakes.append(f'{source}:{node}:{name}: cannot read "{path}": {error.strerror}; '
                             "file names are relative to the description")
             continue
+        wrong = file_mistake(files[real][0], name)
+        if wrong:
+            mistakes.append(f'{source}:{node}:{name}: "{path}" {wrong}')
         if path not in files[real][1]:
             files[real][1].append(path)
     if mistakes:
@@ -178,7 +190,7 @@ def collect_files(source, dtb):
 
 # ---- the two images --------------------------------------------------------------------------------------------------
 
-def system_fit(source, board):
+def system_fit(source, board, partial=False):
     """The system part, as bytes."""
     mistakes, trees = [], {}
     for name, path in (("system", source), ("board", board)):
@@ -188,7 +200,7 @@ def system_fit(source, board):
             mistakes += error.args[0]
     if mistakes:
         raise Mistakes(mistakes)
-    files = collect_files(source, trees["system"])
+    files = collect_files(source, trees["system"], partial)
     fit = begin_fit("Takt system", [("takt,source", source)])
     for name, dtb in trees.items():
         add_image(fit, name, dtb, {"description": "system description" if name == "system" else "board data",
@@ -236,6 +248,8 @@ def main():
     parser.add_argument("--board-data", help="another file in place of that board.dts")
     parser.add_argument("--arch", default="arm64", help="the FIT's name of the architecture (default: %(default)s)")
     parser.add_argument("--hypervisor", help="the hypervisor's Image; without it only the system part is made")
+    parser.add_argument("--partial", action="store_true",
+                        help="leave out guest files that cannot be read: the checker names them with all other mistakes")
     parser.add_argument("--out", required=True, help="NAME.itb; NAME.system.itb comes beside it")
     parser.add_argument("system", help="the system description, a .dts")
     args = parser.parse_args()
@@ -244,7 +258,7 @@ def main():
     board = args.board_data or os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "boards", args.board,
                                             "board.dts")
     try:
-        system = system_fit(args.system, os.path.relpath(board))
+        system = system_fit(args.system, os.path.relpath(board), args.partial)
         write_file(args.out[:-4] + ".system.itb", [system])
         if args.hypervisor:
             with open(args.hypervisor, "rb") as file:

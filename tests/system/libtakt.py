@@ -60,9 +60,10 @@ class Takt:
         assert result.returncode == 0, f"mkimage.py refused {source}:\n{result.stderr}{result.stdout}"
         return itb
 
-    def pack_result(self, source, itb, hypervisor=None):
+    def pack_result(self, source, itb, hypervisor=None, partial=False):
+        """As `make image` does; `partial`: as `make check` does."""
         command = [sys.executable, "scripts/mkimage.py", "--board", self.board, "--hypervisor",
-                   str(hypervisor or self.hypervisor), "--out", str(itb), str(source)]
+                   str(hypervisor or self.hypervisor), "--out", str(itb), *(["--partial"] if partial else []), str(source)]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
     def machine(self, **options):

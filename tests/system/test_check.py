@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+import machine
+
 SYSTEM = """\
 /dts-v1/;
 / {{
@@ -125,6 +127,25 @@ def test_every_missing_file_is_told(takt, write):
     assert f'{source}:/vms/rt:kernel: cannot read "nothing.bin": No such file or directory' in result.stderr
     assert f'{source}:/vms/rt:initrd: cannot read "nor-this.img": No such file or directory' in result.stderr
     assert not (takt.folder / "my.itb").exists()
+
+
+def test_a_missing_file_is_told_with_all_else(takt, write):
+    source, itb = write(kernel="nothing.bin", vcpu="core = <9>;"), takt.folder / "my.check.itb"
+    assert takt.pack_result(source, itb, partial=True).returncode == 0
+    told = takt.check_image(itb.with_suffix(".system.itb")).stdout
+    assert f"{source}:/vms/rt:kernel: " in told and "nothing.bin" in told, told
+    assert f"{source}:/vms/rt/vcpus/vcpu@0:core: " in told, told
+
+
+def test_an_elf_file_is_no_kernel(takt, write):
+    result = takt.pack_result(write(kernel=takt.guest("rtprobe.elf")), takt.folder / "my.itb")
+    assert result.returncode == 1
+    assert "/vms/rt:kernel: " in result.stderr and "is an ELF file" in result.stderr and "objcopy -O binary" in result.stderr
+
+
+def test_a_cpu_that_nobody_tried_is_refused(takt):
+    with pytest.raises(machine.MachineError, match="'cortex-a15' is not one .* cortex-a53, cortex-a57, cortex-a76, max"):
+        takt.machine(cpu="cortex-a15")
 
 
 def test_what_dtc_says_is_passed_on(takt):
