@@ -172,10 +172,10 @@ static bool s5_package(const struct acpi_table *t, uint32_t at, struct acpi_mach
     return sleep_type(t, &at, &machine->s5_a) && sleep_type(t, &at, &machine->s5_b) && at <= begin + size;
 }
 
-static void read_s5(const struct acpi_memory *memory, struct acpi_machine *machine) {
+static void read_s5(const struct physical *physical, struct acpi_machine *machine) {
     struct acpi_table t = {.name = "DSDT", .loss = "no power-off", .pa = machine->dsdt};
 
-    if (t.pa == 0 || acpi_open(memory, &t, "DSDT", SDT_HEADER) != OK) { return; }
+    if (t.pa == 0 || acpi_open(physical, &t, "DSDT", SDT_HEADER) != OK) { return; }
     for (uint32_t at = SDT_HEADER + 1; !machine->has_s5 && at + SIGNATURE_SIZE < t.length; at++) {
         bool name = t.bytes[at - 1] == AML_NAME || (t.bytes[at - 1] == AML_ROOT && t.bytes[at - 2] == AML_NAME);
         machine->has_s5 =
@@ -335,8 +335,8 @@ static int read_ivrs(UNUSED const struct acpi_table *t, struct acpi_machine *mac
 // ---- from the RSDP to the tables ---------------------------------------------------------------------------
 
 // The RSDP in these bytes (5.2.5.1): on a 16-byte boundary, with signature and first checksum; or 0.
-static paddr_t search(const struct acpi_memory *memory, paddr_t pa, uint32_t size) {
-    const uint8_t *p = acpi_map(memory, pa, size);
+static paddr_t search(const struct physical *physical, paddr_t pa, uint32_t size) {
+    const uint8_t *p = physical_map(physical, pa, size);
 
     for (uint32_t at = 0; p != NULL && size - at >= RSDP_V1_LENGTH; at += RSDP_ALIGN) {
         if (memcmp(p + at, RSDP_SIGNATURE, strlen(RSDP_SIGNATURE)) == 0 && acpi_sum(p + at, RSDP_V1_LENGTH) == 0) {
@@ -346,12 +346,12 @@ static paddr_t search(const struct acpi_memory *memory, paddr_t pa, uint32_t siz
     return 0;
 }
 
-static int find_rsdp(const struct acpi_memory *memory, paddr_t *rsdp) {
-    const uint8_t *segment = acpi_map(memory, EBDA_SEGMENT, sizeof(uint16_t));
+static int find_rsdp(const struct physical *physical, paddr_t *rsdp) {
+    const uint8_t *segment = physical_map(physical, EBDA_SEGMENT, sizeof(uint16_t));
     paddr_t ebda = segment == NULL ? 0 : acpi_little_endian(segment, sizeof(uint16_t)) << REAL_MODE_SHIFT;
 
-    *rsdp = ebda < REAL_MODE_VECTORS ? 0 : search(memory, ebda, EBDA_SEARCHED);
-    if (*rsdp == 0) { *rsdp = search(memory, BIOS_AREA, BIOS_AREA_SIZE); }
+    *rsdp = ebda < REAL_MODE_VECTORS ? 0 : search(physical, ebda, EBDA_SEARCHED);
+    if (*rsdp == 0) { *rsdp = search(physical, BIOS_AREA, BIOS_AREA_SIZE); }
     if (*rsdp != 0) { return OK; }
     log_line("ACPI: no RSDP in the EBDA or at 0x%x to 0x%x; enable ACPI in the firmware, or boot through UEFI",
              BIOS_AREA, BIOS_AREA + BIOS_AREA_SIZE - 1);
@@ -363,23 +363,23 @@ struct roots {
     paddr_t xsdt, rsdt;
 };
 
-static int read_rsdp_v2(const struct acpi_memory *memory, struct acpi_table *t) {
-    t->bytes = acpi_map(memory, t->pa, RSDP_V2_LENGTH);
+static int read_rsdp_v2(const struct physical *physical, struct acpi_table *t) {
+    t->bytes = physical_map(physical, t->pa, RSDP_V2_LENGTH);
     if (t->bytes == NULL) { return acpi_unreadable(t, RSDP_V2_LENGTH); }
     t->length = RSDP_V2_LENGTH;
     uint32_t length = acpi_u32(t, RSDP_LENGTH);
     if (length < RSDP_V2_LENGTH || length > RSDP_LENGTH_MAX) {
         return acpi_corrupt(t, RSDP_LENGTH, "no RSDP has this length", length);
     }
-    t->bytes = acpi_map(memory, t->pa, length);
+    t->bytes = physical_map(physical, t->pa, length);
     if (t->bytes == NULL) { return acpi_unreadable(t, length); }
     uint8_t total = acpi_sum(t->bytes, length);
     return total == 0 ? OK : acpi_corrupt(t, RSDP_EXTENDED_CHECKSUM, "the extended checksum fails; the sum", total);
 }
 
-static int read_rsdp(const struct acpi_memory *memory, paddr_t pa, struct roots *roots) {
+static int read_rsdp(const struct physical *physical, paddr_t pa, struct roots *roots) {
     struct acpi_table t = {
-        .name = "RSDP", .pa = pa, .bytes = acpi_map(memory, pa, RSDP_V1_LENGTH), .length = RSDP_V1_LENGTH};
+        .name = "RSDP", .pa = pa, .bytes = physical_map(physical, pa, RSDP_V1_LENGTH), .length = RSDP_V1_LENGTH};
     int status = OK;
 
     if (t.bytes == NULL) { return acpi_unreadable(&t, t.length); }
@@ -389,7 +389,7 @@ static int read_rsdp(const struct acpi_memory *memory, paddr_t pa, struct roots 
     }
     uint8_t total = acpi_sum(t.bytes, RSDP_V1_LENGTH);
     if (total != 0) { return acpi_corrupt(&t, RSDP_CHECKSUM, "the checksum fails; the bytes' sum is not 0", total); }
-    if (acpi_u8(&t, RSDP_REVISION) >= RSDP_REVISION_2_0) { status = read_rsdp_v2(memory, &t); }
+    if (acpi_u8(&t, RSDP_REVISION) >= RSDP_REVISION_2_0) { status = read_rsdp_v2(physical, &t); }
     if (status != OK) { return status; }
     roots->rsdt = acpi_u32(&t, RSDP_RSDT);
     roots->xsdt = acpi_u64(&t, RSDP_XSDT);
@@ -403,8 +403,8 @@ struct list {
     unsigned count;
 };
 
-static int open_list(const struct acpi_memory *memory, struct list *list) {
-    int status = acpi_open(memory, &list->table, list->table.name, SDT_HEADER);
+static int open_list(const struct physical *physical, struct list *list) {
+    int status = acpi_open(physical, &list->table, list->table.name, SDT_HEADER);
 
     if (status != OK) { return status; }
     list->table.loss = NULL; // from here on all depends on it
@@ -413,19 +413,19 @@ static int open_list(const struct acpi_memory *memory, struct list *list) {
                                           : acpi_full(&list->table, SDT_LENGTH, "too many tables", ACPI_MAX_TABLES);
 }
 
-static int open_root(const struct acpi_memory *memory, paddr_t rsdp, struct list *list) {
+static int open_root(const struct physical *physical, paddr_t rsdp, struct list *list) {
     struct roots roots;
-    int status = read_rsdp(memory, rsdp, &roots);
+    int status = read_rsdp(physical, rsdp, &roots);
 
     if (status != OK) { return status; }
     if (roots.xsdt != 0) {
         *list = (struct list){.table = {.name = "XSDT", .pa = roots.xsdt}, .width = XSDT_ENTRY};
         if (roots.rsdt != 0) { list->table.loss = "the RSDT counts instead"; }
-        status = open_list(memory, list);
+        status = open_list(physical, list);
         if (status == OK || roots.rsdt == 0) { return status; }
     }
     *list = (struct list){.table = {.name = "RSDT", .pa = roots.rsdt}, .width = RSDT_ENTRY};
-    return open_list(memory, list);
+    return open_list(physical, list);
 }
 
 static const struct kind {
@@ -448,15 +448,15 @@ static const struct kind *kind_of(const uint8_t *signature) {
 }
 
 // Bit i of `seen`: a table of kinds[i] was there.
-static int read_listed(const struct acpi_memory *memory, const struct list *list, uint32_t at, uint32_t *seen,
+static int read_listed(const struct physical *physical, const struct list *list, uint32_t at, uint32_t *seen,
                        struct acpi_machine *machine) {
     struct acpi_table listing = list->table;
-    const uint8_t *bytes = acpi_map(memory, listing.pa + at, list->width);
+    const uint8_t *bytes = physical_map(physical, listing.pa + at, list->width);
 
     if (bytes == NULL) { return acpi_unreadable(&listing, at + list->width); }
     struct acpi_table t = {.pa = acpi_little_endian(bytes, list->width)};
     if (t.pa == 0) { return OK; }
-    bytes = acpi_map(memory, t.pa, SIGNATURE_SIZE);
+    bytes = physical_map(physical, t.pa, SIGNATURE_SIZE);
     if (bytes == NULL) {
         listing.loss = "that table";
         acpi_corrupt(&listing, at, "it lists a table that cannot be read", t.pa);
@@ -467,20 +467,20 @@ static int read_listed(const struct acpi_memory *memory, const struct list *list
     *seen |= (uint32_t)BIT(kind - kinds);
     t.name = kind->name;
     t.loss = kind->loss;
-    int status = acpi_open(memory, &t, kind->signature, kind->minimum);
+    int status = acpi_open(physical, &t, kind->signature, kind->minimum);
     if (status == OK) { status = kind->read(&t, machine); }
     return kind->loss == NULL ? status : OK;
 }
 
-int acpi_read(const struct acpi_memory *memory, paddr_t rsdp, struct acpi_machine *machine) {
+int acpi_read(const struct physical *physical, paddr_t rsdp, struct acpi_machine *machine) {
     struct list list;
     uint32_t seen = 0;
-    int status = rsdp != 0 ? OK : find_rsdp(memory, &rsdp);
+    int status = rsdp != 0 ? OK : find_rsdp(physical, &rsdp);
 
     memset(machine, 0, sizeof(*machine));
-    if (status == OK) { status = open_root(memory, rsdp, &list); }
+    if (status == OK) { status = open_root(physical, rsdp, &list); }
     for (unsigned i = 0; status == OK && i < list.count; i++) {
-        status = read_listed(memory, &list, SDT_HEADER + i * list.width, &seen, machine);
+        status = read_listed(physical, &list, SDT_HEADER + i * list.width, &seen, machine);
     }
     for (unsigned i = 0; status == OK && i < ARRAY_SIZE(kinds); i++) {
         if (kinds[i].loss == NULL && (seen & BIT(i)) == 0) {
@@ -489,6 +489,6 @@ int acpi_read(const struct acpi_memory *memory, paddr_t rsdp, struct acpi_machin
             status = ERR_NOT_FOUND;
         }
     }
-    if (status == OK) { read_s5(memory, machine); }
+    if (status == OK) { read_s5(physical, machine); }
     return status;
 }

@@ -7,7 +7,7 @@
 #ifndef ARCH_X86_ACPI_H
 #define ARCH_X86_ACPI_H
 
-#include "kernel/types.h"
+#include "arch/x86/physical.h"
 
 // Cores beyond ACPI_MAX_CPUS are only counted. More than fits of anything else is an error of its table: half of the
 // interrupt controllers or remapping units would be worse than none.
@@ -22,15 +22,7 @@ enum {
     ACPI_MAX_PATH = 8,     // bridges from the scope's bus to the device, the device among them
     ACPI_MAX_TABLES = 256, // that the XSDT or RSDT lists
 };
-#define ACPI_TABLE_MAX (4u << 20) // bytes of one table that is read whole
-
-// How physical memory is read. `map` returns where the bytes [pa, pa + size) can be read, at any alignment, or NULL if
-// one of them is not RAM or firmware memory that may be read. size is 1 to ACPI_TABLE_MAX, pa + size does not wrap. A
-// result is used until the next call only: one window is enough. `map` has no side effects on what it reads (no MMIO).
-struct acpi_memory {
-    const void *(*map)(void *context, paddr_t pa, size_t size);
-    void *context;
-};
+#define ACPI_TABLE_MAX (4u << 20) // bytes of one table that is read whole: the most that is asked of struct physical
 
 struct acpi_cpu {
     uint32_t apic_id; // as x2APIC mode has it; < 255 also the xAPIC's
@@ -151,13 +143,13 @@ struct acpi_machine {
 // Required: RSDP, XSDT or (if that is bad or there is none) RSDT, MADT, FADT. If one of them is bad: one line in the log
 // that names the table, the offset, what is wrong and what helps, and
 //   ERR_NOT_FOUND    no RSDP, or a required table is not listed
-//   ERR_RANGE        memory.map refused a table
+//   ERR_RANGE        physical.map refused a table
 //   ERR_CORRUPT      a checksum, length or field does not hold
 //   ERR_UNSUPPORTED  more than fits
 // and `machine` means nothing. Anything else that is bad (MCFG, DMAR, IVRS, DSDT, a register of the FADT, a table that
 // cannot even be told) is left out as a whole, also with one line, which says what the machine then lacks. Of two tables
 // with the same name the first counts.
 // On the boot core, before others run; never blocks; each loop is bounded by ACPI_TABLE_MAX and the limits above.
-int acpi_read(const struct acpi_memory *memory, paddr_t rsdp, struct acpi_machine *machine);
+int acpi_read(const struct physical *physical, paddr_t rsdp, struct acpi_machine *machine);
 
 #endif

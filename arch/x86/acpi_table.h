@@ -41,11 +41,6 @@ static inline int acpi_unreadable(const struct acpi_table *t, uint32_t size) {
                          "update the firmware, or the loader that passed on its memory map");
 }
 
-// NULL: these bytes cannot be read.
-static inline const uint8_t *acpi_map(const struct acpi_memory *memory, paddr_t pa, size_t size) {
-    return pa > UINT64_MAX - size ? NULL : memory->map(memory->context, pa, size);
-}
-
 static inline uint64_t acpi_little_endian(const uint8_t *p, unsigned size) {
     uint64_t value = 0;
 
@@ -79,9 +74,9 @@ static inline bool acpi_good_address(paddr_t address, uint64_t alignment) {
 }
 
 // Maps the table at t->pa, header first, and checks signature, length and checksum.
-static inline int acpi_open(const struct acpi_memory *memory, struct acpi_table *t, const char *signature,
+static inline int acpi_open(const struct physical *physical, struct acpi_table *t, const char *signature,
                             uint32_t minimum) {
-    t->bytes = acpi_map(memory, t->pa, SDT_HEADER);
+    t->bytes = physical_map(physical, t->pa, SDT_HEADER);
     if (t->bytes == NULL) { return acpi_unreadable(t, SDT_HEADER); }
     t->length = SDT_HEADER;
     if (memcmp(t->bytes, signature, SIGNATURE_SIZE) != 0) {
@@ -91,7 +86,7 @@ static inline int acpi_open(const struct acpi_memory *memory, struct acpi_table 
     if (length < minimum || length > ACPI_TABLE_MAX) {
         return acpi_corrupt(t, SDT_LENGTH, "no such table has this length", length);
     }
-    t->bytes = acpi_map(memory, t->pa, length);
+    t->bytes = physical_map(physical, t->pa, length);
     if (t->bytes == NULL) { return acpi_unreadable(t, length); }
     t->length = length;
     uint8_t total = acpi_sum(t->bytes, length);

@@ -93,7 +93,7 @@ static void set_command(struct boot_info *out, const char *text, uint64_t size) 
 // ---- Multiboot 1 ------------------------------------------------------------------------------------------
 
 static int mb1_map(const struct physical *physical, paddr_t pa, uint32_t size, struct boot_info *out) {
-    const char *map = physical->at(physical, pa, size);
+    const char *map = physical_map(physical, pa, size);
 
     if (map == NULL) { return nowhere("the memory map", pa); }
     for (uint64_t at = 0; at < size;) {
@@ -113,14 +113,14 @@ static int mb1_map(const struct physical *physical, paddr_t pa, uint32_t size, s
 // The string's end is not known: it is read in pieces that do not cross into a page that may not be there.
 static void mb1_command(const struct physical *physical, paddr_t pa, struct boot_info *out) {
     uint64_t size = MIN((uint64_t)BOOT_COMMAND_MAX, PAGE_SIZE - (pa & PAGE_MASK));
-    const char *text = physical->at(physical, pa, size);
+    const char *text = physical_map(physical, pa, size);
 
     if (text != NULL) { set_command(out, text, size); }
 }
 
 static int mb1_parse(const struct physical *physical, paddr_t pa, struct boot_info *out) {
     char info[MB1_INFO_SIZE];
-    const void *there = physical->at(physical, pa, sizeof(info));
+    const void *there = physical_map(physical, pa, sizeof(info));
     int status;
 
     if (there == NULL) { return nowhere("the information", pa); }
@@ -131,7 +131,7 @@ static int mb1_parse(const struct physical *physical, paddr_t pa, struct boot_in
     if (status == OK && (flags & MB1_HAS_MODULES) != 0) {
         for (uint32_t i = 0; status == OK && i < MIN(modules, 2u); i++) {
             paddr_t at = word(info, MB1_MODULES) + 16ull * i;
-            const void *module = physical->at(physical, at, 16);
+            const void *module = physical_map(physical, at, 16);
             status =
                 module == NULL ? nowhere("the list of modules", at) : set_system(out, word(module, 0), word(module, 4));
         }
@@ -168,10 +168,10 @@ static int mb2_tag(const char *tag, uint32_t size, paddr_t pa, struct boot_info 
 }
 
 static int mb2_parse(const struct physical *physical, paddr_t pa, struct boot_info *out) {
-    const char *info = physical->at(physical, pa, MB2_TAG_HEADER);
+    const char *info = physical_map(physical, pa, MB2_TAG_HEADER);
     uint32_t total = info == NULL ? 0 : word(info, 0);
 
-    if (info == NULL || total > MB2_INFO_MOST || (info = physical->at(physical, pa, total)) == NULL) {
+    if (info == NULL || total > MB2_INFO_MOST || (info = physical_map(physical, pa, total)) == NULL) {
         return nowhere("the information", pa);
     }
     for (uint32_t at = MB2_TAG_HEADER; total >= MB2_TAG_HEADER && at <= total - MB2_TAG_HEADER;) {

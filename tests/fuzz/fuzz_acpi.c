@@ -160,7 +160,7 @@ static void prepare(const uint8_t *data, size_t size) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    const struct acpi_memory memory = {.map = map, .context = &firmware};
+    const struct physical memory = {.map = map, .context = &firmware};
     static struct acpi_machine machine;
     static uint64_t cursor;
     char said[LOG_LINE_MAX + 1];

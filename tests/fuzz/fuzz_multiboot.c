@@ -12,8 +12,8 @@ enum { INFO = 0x1000, SIZE = 0x3000 };
 
 static unsigned char memory[SIZE];
 
-static const void *at(const struct physical *physical, paddr_t pa, uint64_t size) {
-    (void)physical;
+static const void *map(void *context, paddr_t pa, size_t size) {
+    (void)context;
     return pa < INFO || pa > SIZE || size > SIZE - pa ? NULL : memory + pa;
 }
 
@@ -22,7 +22,7 @@ static void require(bool holds) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static const struct physical physical = {.at = at};
+    static const struct physical physical = {.map = map};
     static const uint32_t magics[] = {MULTIBOOT1_MAGIC, MULTIBOOT2_MAGIC, 0};
     struct boot_info info;
 

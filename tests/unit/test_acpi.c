@@ -271,7 +271,7 @@ static int teardown(void **state) {
 // ---- asking ---------------------------------------------------------------------------------------------------
 
 static int read_at(paddr_t rsdp) {
-    const struct acpi_memory memory = {.map = map, .context = &world};
+    const struct physical memory = {.map = map, .context = &world};
     size_t length;
     int status;
 

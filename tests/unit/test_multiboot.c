@@ -18,12 +18,12 @@ static unsigned tail; // where the next tag comes
 static struct boot_info info;
 static char said[LOG_LINE_MAX + 1];
 
-static const void *at(const struct physical *physical, paddr_t pa, uint64_t size) {
-    (void)physical;
+static const void *map(void *context, paddr_t pa, size_t size) {
+    (void)context;
     return pa < INFO || pa > SIZE || size > SIZE - pa ? NULL : memory + pa;
 }
 
-static const struct physical physical = {.at = at};
+static const struct physical physical = {.map = map};
 
 static void put(unsigned where, uint64_t value, unsigned size) { memcpy(memory + where, &value, size); }
 
