@@ -51,7 +51,7 @@ analysed() {
     cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,performance,portability \
         --suppress=missingIncludeSystem --suppress=unmatchedSuppression --suppress=comparePointers --suppress=uninitvar \
         --suppress=normalCheckLevelMaxBranches -j "$(nproc)" '-D__asm__(name)=' -D__aarch64__ -D__GNUC__ \
-        -I. -Iarch/arm64 -Iinclude arch/arm64 kernel sched timer drivers iommu
+        -I. -Iarch/arm64 -Iinclude arch/arm64 arch/x86 kernel sched timer drivers iommu
 }
 
 python_compiles() {
