@@ -4,7 +4,8 @@
 
     readme_numbers.py [--build DIR] [--board BOARD]
 
-Rows and peers are those of boards/BOARD/bench.toml; a row that DIR/bench/BOARD.json lacks shows a dash.
+Rows and peers are those of boards/BOARD/bench.toml; when DIR/bench/BOARD.json lacks one, as after `make bench K=...`, nothing
+is written.
 """
 import argparse
 import json
@@ -19,12 +20,16 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SECTION = re.compile(r"(<!-- numbers: begin[^\n]*-->\n).*?(<!-- numbers: end -->)", re.DOTALL)
 
 
+def missing(plan, rows):
+    return [planned["name"] for planned in plan["row"] if planned["name"] not in rows]
+
+
 def table(plan, rows):
     lines = ["| | figure | mean | p99 | max | bound | best peer |", "|---|---|--:|--:|--:|---|---|"]
     for planned in plan["row"]:
-        row = rows.get(planned["name"])
-        numbers = " | ".join(f"{row[column]:,}" if row else "-" for column in ("mean", "p99", "max"))
-        bounds = bench.bound_text(row["bound"], row["origin"], row) if row else bench.bound_text(planned.get("bounds", {}), "")
+        row = rows[planned["name"]]
+        numbers = " | ".join(f"{row[column]:,}" for column in ("mean", "p99", "max"))
+        bounds = bench.bound_text(row["bound"], row["origin"], row)
         lines.append(f"| {planned['key']} | {planned['figure']} | {numbers} | {bounds} | {planned['peer']} |")
     return "\n".join(lines) + "\n"
 
@@ -37,8 +42,11 @@ def main():
     measured = json.loads((args.build / "bench" / f"{args.board}.json").read_text(encoding="utf-8"))
     with open(ROOT / "boards" / args.board / "bench.toml", "rb") as file:
         plan = tomllib.load(file)
-    readme = ROOT / "README.md"
-    new = table(plan, {row["name"]: row for row in measured})
+    readme, rows = ROOT / "README.md", {row["name"]: row for row in measured}
+    if missing(plan, rows):
+        print(f"the last 'make bench' did not measure {', '.join(missing(plan, rows))}; run it without K", file=sys.stderr)
+        return 1
+    new = table(plan, rows)
     text, count = SECTION.subn(lambda match: match.group(1) + new + match.group(2), readme.read_text(encoding="utf-8"))
     if count != 1:
         print("README.md: the marks `numbers: begin` and `numbers: end` are missing or double", file=sys.stderr)
