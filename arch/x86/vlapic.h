@@ -196,7 +196,7 @@ void vlapic_receive(struct vlapic *vlapic, const struct vlapic_message *message)
 // The level of pin LINT0 or LINT1 (0, 1) changes. Own core.
 void vlapic_set_lint(struct vlapic *vlapic, unsigned pin, bool level);
 // A local source (APIC_LVT_THERMAL, APIC_LVT_PERFORMANCE) interrupts. Own core.
-void vlapic_local_interrupt(struct vlapic *vlapic, enum apic_register lvt);
+void vlapic_local_interrupt(struct vlapic *vlapic, enum apic_register reg);
 
 // ---- the timer; own core ----------------------------------------------------------------------------------
 

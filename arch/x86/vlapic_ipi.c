@@ -36,16 +36,22 @@ static bool matches(const struct vlapic *vlapic, const struct vlapic *sender, co
 // each stays where it is.
 static uint32_t lowest_priority(struct vlapic *const *all, uint32_t set, unsigned vector) {
     uint32_t lowest = 0, best = UINT32_MAX;
+    unsigned equals = 0;
 
     for (uint32_t rest = set; rest != 0; rest &= rest - 1) {
         const struct vlapic *vlapic = all[__builtin_ctz(rest)];
         uint32_t priority = vlapic_picture(&vlapic->tpr);
         if (!vlapic_software_enabled(vlapic) || priority > best) { continue; }
-        lowest = (priority < best ? 0 : lowest) | (rest & -rest);
-        best = priority;
+        if (priority < best) {
+            best = priority;
+            lowest = 0;
+            equals = 0;
+        }
+        lowest |= rest & -rest;
+        equals++;
     }
-    if (lowest == 0) { return 0; }
-    for (unsigned skip = vector % (unsigned)__builtin_popcount(lowest); skip > 0; skip--) { lowest &= lowest - 1; }
+    if (equals == 0) { return 0; }
+    for (unsigned skip = vector % equals; skip > 0; skip--) { lowest &= lowest - 1; }
     return lowest & -lowest;
 }
 

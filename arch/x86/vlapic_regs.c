@@ -51,7 +51,9 @@ static uint32_t read_svr(struct vlapic *vlapic, UNUSED unsigned number) { return
 static void write_svr(struct vlapic *vlapic, UNUSED unsigned number, uint32_t value) {
     if ((value & APIC_SVR_ENABLE) == 0) {
         vlapic_timer_lvt_write(vlapic, vlapic->lvt[0] | APIC_LVT_MASKED);
-        for (unsigned i = 1; i < VLAPIC_LVTS; i++) { vlapic_publish(&vlapic->lvt[i], vlapic->lvt[i] | APIC_LVT_MASKED); }
+        for (unsigned i = 1; i < VLAPIC_LVTS; i++) {
+            vlapic_publish(&vlapic->lvt[i], vlapic->lvt[i] | APIC_LVT_MASKED);
+        }
     }
     vlapic_publish(&vlapic->svr, value);
 }
