@@ -142,7 +142,7 @@ static uint32_t errors(struct vlapic *apic) {
 
 // ---- registers --------------------------------------------------------------------------------------------
 
-static void power_on_state(void **state) {
+static void has_power_on_values(struct vlapic *apic) {
     static const struct {
         unsigned reg;
         uint32_t value;
@@ -169,14 +169,65 @@ static void power_on_state(void **state) {
         {APIC_DIVIDE, 0},
     };
 
+    for (unsigned i = 0; i < ARRAY_SIZE(values); i++) { assert_int_equal(get(apic, values[i].reg), values[i].value); }
+    for (unsigned i = 0; i < 24; i++) { assert_int_equal(get(apic, APIC_ISR + i), 0); }
+    assert_int_equal(errors(apic), 0);
+}
+
+static void power_on_state(void **state) {
     (void)state;
-    for (unsigned i = 0; i < ARRAY_SIZE(values); i++) { assert_int_equal(get(ap, values[i].reg), values[i].value); }
-    for (unsigned i = 0; i < 24; i++) { assert_int_equal(get(ap, APIC_ISR + i), 0); }
-    assert_int_equal(errors(ap), 0);
+    has_power_on_values(ap);
     assert_true(vlapic_base_read(bsp) == (APIC_DEFAULT_BASE | APIC_BASE_EN | APIC_BASE_BSP));
     assert_true(vlapic_base_read(ap) == (APIC_DEFAULT_BASE | APIC_BASE_EN));
     assert_true(vlapic_waits(ap) && !vlapic_waits(bsp));
     assert_int_equal(world.owner[0].arms, 0);
+}
+
+static void soil(struct vlapic *apic) {
+    for (unsigned reg = 0; reg < APIC_REGISTERS; reg++) {
+        if (reg != APIC_EOI && reg != APIC_ICR_LOW) { put(apic, reg, 0xf00fff9b); }
+    }
+    put(apic, APIC_SVR, APIC_SVR_ENABLE);
+    put(apic, APIC_TPR, 0);
+    for (unsigned vector = APIC_FIRST_VECTOR; vector <= APIC_VECTOR_MASK; vector += 8) {
+        fixed(apic, (uint8_t)vector, true);
+        if (vector % 32 == 0) { vlapic_accept(apic, vector); }
+        fixed(apic, (uint8_t)vector, true);
+    }
+    errors(apic);
+    put(apic, APIC_ICR_LOW, 5);
+    put(apic, APIC_LVT_TIMER, 0x99);
+    put(apic, APIC_INITIAL_COUNT, 77);
+}
+
+static void every_way_to_reset(void **state) {
+    (void)state;
+    vlapic_receive(ap, &(struct vlapic_message){.mode = APIC_MODE_STARTUP});
+    assert_true(vlapic_take_events(ap));
+    for (unsigned way = 0; way < 3; way++) {
+        soil(ap);
+        assert_true(vlapic_timer_deadline(ap) != VLAPIC_NEVER && ap->isr[1] != 0 && ap->esr != 0);
+        if (way == 0) {
+            assert_int_equal(vlapic_base_write(ap, APIC_DEFAULT_BASE), OK);
+            assert_int_equal(vlapic_base_write(ap, APIC_DEFAULT_BASE | APIC_BASE_EN), OK);
+        } else if (way == 1) {
+            vlapic_receive(ap, &(struct vlapic_message){.mode = APIC_MODE_NMI});
+            vlapic_receive(ap, &(struct vlapic_message){.mode = APIC_MODE_EXTINT});
+            vlapic_receive(ap, &(struct vlapic_message){.mode = APIC_MODE_INIT});
+            vlapic_take_events(ap);
+            assert_int_equal(ap->events, 0);
+            vlapic_receive(ap, &(struct vlapic_message){.mode = APIC_MODE_STARTUP});
+            vlapic_take_events(ap);
+        } else {
+            vlapic_set_lint(ap, 0, true);
+            vlapic_receive(ap, &(struct vlapic_message){.mode = APIC_MODE_NMI});
+            vlapic_reset(ap);
+            assert_true(ap->events == 0 && ap->lines == 0 && vlapic_waits(ap));
+        }
+        has_power_on_values(ap);
+        assert_false(vlapic_has_pending(ap));
+        assert_true(world.owner[1].armed == VLAPIC_NEVER);
+    }
 }
 
 static void bounds_of_the_configuration(void **state) {
@@ -379,7 +430,10 @@ static void registers_as_msrs(void **state) {
 static void self_ipi(void **state) {
     (void)state;
     all_on();
+    put(bsp, APIC_ICR_HIGH, 7u << APIC_XAPIC_ID_SHIFT);
+    put(bsp, APIC_ICR_LOW, 0x44);
     to_x2apic(bsp);
+    assert_true(msr_get(bsp, APIC_ICR_LOW) == 0);
     msr_put(bsp, APIC_SELF_IPI, 0x99);
     assert_int_equal(vlapic_pending_vector(bsp), 0x99);
     msr_put(bsp, APIC_SELF_IPI, 4);
@@ -428,6 +482,23 @@ static void priorities_nest(void **state) {
     put(bsp, APIC_EOI, 0); // nothing is in service
     assert_int_equal(get(bsp, APIC_PPR), 0);
     assert_int_equal(world.owner[0].level_eois, 0);
+}
+
+static void the_lowest_vector_and_equal_classes(void **state) {
+    (void)state;
+    all_on();
+    put(bsp, APIC_ICR_LOW, APIC_FIRST_VECTOR | (uint32_t)APIC_SHORTHAND_SELF << APIC_ICR_SHORTHAND_SHIFT);
+    assert_int_equal(vlapic_pending_vector(bsp), APIC_FIRST_VECTOR);
+    vlapic_accept(bsp, APIC_FIRST_VECTOR);
+    assert_int_equal(get(bsp, APIC_PPR), 0x10);
+    put(bsp, APIC_TPR, 0x17);
+    assert_int_equal(get(bsp, APIC_PPR), 0x17);
+    fixed(bsp, 0xff, false);
+    assert_int_equal(vlapic_pending_vector(bsp), 0xff);
+    fixed(&world.apic[2], 0x2f, true);
+    assert_int_equal(vlapic_pending_vector(&world.apic[2]), 0x2f);
+    vlapic_set_tpr(&world.apic[2], 0x20);
+    assert_int_equal(vlapic_pending_vector(&world.apic[2]), VLAPIC_NONE);
 }
 
 static void levels_are_ended_outside(void **state) {
@@ -534,6 +605,9 @@ static void destinations_of_x2apic(void **state) {
     vlapic_init(ap, 1, false, &world.config, &ops, &world.owner[1]); // one in xAPIC mode
     const struct vlapic_message wide = {.destination = 0x10002, .vector = 0x51, .logical = true};
     assert_int_equal(vlapic_destinations(world.all, COUNT, NULL, &wide), 0);
+    const struct vlapic_message self = {.shorthand = APIC_SHORTHAND_SELF};
+    assert_int_equal(vlapic_destinations(world.all, COUNT, ap, &self), 2);
+    assert_int_equal(vlapic_destinations(world.all, 1, ap, &self), 0);
 }
 
 static void lowest_priority(void **state) {
@@ -583,6 +657,9 @@ static void init_and_startup(void **state) {
     (void)state;
     put(bsp, APIC_SVR, APIC_SVR_ENABLE | 0xff);
     assert_false(vlapic_take_events(ap));
+    put(ap, APIC_SVR, APIC_SVR_ENABLE | 0xff);
+    fixed(ap, 0x80, false);
+    vlapic_receive(ap, &(struct vlapic_message){.mode = APIC_MODE_EXTINT});
     vlapic_receive(ap, &(struct vlapic_message){.mode = APIC_MODE_NMI}); // kept until it runs
     assert_false(vlapic_has_pending(ap) || vlapic_nmi_pending(ap) || vlapic_extint_pending(ap));
     ipi(1, with(APIC_SHORTHAND_NONE, APIC_MODE_INIT) | APIC_ICR_ASSERT);
@@ -800,6 +877,32 @@ static void periodic_without_drift(void **state) {
     }
 }
 
+// At any time the count is what is left of the exact period, rounded up; a new count begins at a whole tick.
+static void the_count_is_exact(void **state) {
+    const uint64_t hz = 1000003, clock = 1000000007, each = 3 * hz + 11;
+    uint64_t random = 1;
+
+    (void)state;
+    all_on();
+    world.config.clock_hz = clock;
+    world.config.timer_hz = hz;
+    timer(APIC_LVT_TIMER_PERIODIC, BY_1, (uint32_t)each);
+    uint64_t start = world.now;
+    for (unsigned i = 0; i < 3000; i++) {
+        random = random * 6364136223846793005 + 1442695040888963407;
+        bool whole_seconds = i % 3 != 0; // since the period began, as it is rounded down
+        unsigned __int128 periods = (unsigned __int128)(world.now - start) * hz / (each * clock);
+        uint64_t began = start + (uint64_t)(periods * each * clock / hz);
+        world.now =
+            whole_seconds ? began + ((world.now - began) / clock + 1) * clock : world.now + random % (2 * clock);
+        unsigned __int128 parts = (unsigned __int128)(world.now - start) * hz % (each * clock);
+        assert_int_equal(get(bsp, APIC_CURRENT_COUNT), each - (uint64_t)(parts / clock));
+    }
+    assert_true(bsp->timer.fraction != 0);
+    put(bsp, APIC_INITIAL_COUNT, 1000);
+    assert_true(world.owner[0].armed == world.now + (1000 * clock + hz - 1) / hz);
+}
+
 static void late_periods_are_one_interrupt(void **state) {
     (void)state;
     all_on();
@@ -884,6 +987,7 @@ static void tsc_deadline(void **state) {
     assert_false(took());
     world.now = 2800;
     assert_true(vlapic_tsc_deadline_read(bsp) == 0 && took());
+    assert_true(world.owner[0].armed == VLAPIC_NEVER);
 }
 
 static void a_change_of_mode_disarms(void **state) {
@@ -957,6 +1061,7 @@ static void no_request_is_lost(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(power_on_state, setup),
+        cmocka_unit_test_setup(every_way_to_reset, setup),
         cmocka_unit_test_setup(bounds_of_the_configuration, setup),
         cmocka_unit_test_setup(what_can_be_written, setup),
         cmocka_unit_test_setup(sizes_and_alignment, setup),
@@ -966,6 +1071,7 @@ int main(void) {
         cmocka_unit_test_setup(registers_as_msrs, setup),
         cmocka_unit_test_setup(self_ipi, setup),
         cmocka_unit_test_setup(priorities_nest, setup),
+        cmocka_unit_test_setup(the_lowest_vector_and_equal_classes, setup),
         cmocka_unit_test_setup(levels_are_ended_outside, setup),
         cmocka_unit_test_setup(software_disable, setup),
         cmocka_unit_test_setup(destinations, setup),
@@ -978,6 +1084,7 @@ int main(void) {
         cmocka_unit_test_setup(one_shot, setup),
         cmocka_unit_test_setup(dividers, setup),
         cmocka_unit_test_setup(periodic_without_drift, setup),
+        cmocka_unit_test_setup(the_count_is_exact, setup),
         cmocka_unit_test_setup(late_periods_are_one_interrupt, setup),
         cmocka_unit_test_setup(a_short_period_is_no_storm, setup),
         cmocka_unit_test_setup(a_masked_timer_counts_on, setup),
