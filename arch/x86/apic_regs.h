@@ -75,6 +75,11 @@ enum {
 #define APIC_DFR_MODEL                  0xf0000000u
 #define APIC_DFR_FLAT                   0xf0000000u
 #define APIC_DFR_ONES                   0x0fffffffu
+#define APIC_LDR_CLUSTER                0xf0u // of its uppermost byte, in the cluster model
+#define APIC_LDR_MEMBERS                0x0fu
+
+// TPR, PPR, and vectors as priorities: SDM 11.8.3.
+#define APIC_PRIORITY_CLASS             0xf0u
 
 // SVR: SDM 11.9.
 #define APIC_SVR_ENABLE                 (1u << 8)

@@ -27,7 +27,7 @@ static void bitmap_clear(uint32_t *words, unsigned vector) {
     __atomic_fetch_and(&words[vector / 32], ~(1u << vector % 32), __ATOMIC_ACQUIRE);
 }
 
-static uint32_t priority_class(uint32_t priority) { return priority & 0xf0u; }
+static uint32_t priority_class(uint32_t priority) { return priority & APIC_PRIORITY_CLASS; }
 
 // ---- priorities: SDM 11.8.3 -------------------------------------------------------------------------------
 
@@ -53,7 +53,7 @@ void vlapic_recheck(struct vlapic *vlapic) {
 }
 
 void vlapic_accept(struct vlapic *vlapic, unsigned vector) {
-    ASSERT(vector >= APIC_FIRST_VECTOR && vector <= APIC_VECTOR_MASK && bitmap_has(vlapic->irr, vector));
+    ASSERT(vector <= APIC_VECTOR_MASK && bitmap_has(vlapic->irr, vector));
     vlapic->isr[vector / 32] |= 1u << vector % 32;
     bitmap_clear(vlapic->irr, vector);
 }

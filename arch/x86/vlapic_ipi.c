@@ -18,7 +18,7 @@ static bool logical_match(const struct vlapic *vlapic, uint32_t destination) {
     ldr >>= APIC_XAPIC_ID_SHIFT;
     if (destination > APIC_XAPIC_BROADCAST) { return false; }
     if ((vlapic_picture(&vlapic->dfr) & APIC_DFR_MODEL) == APIC_DFR_FLAT) { return (destination & ldr) != 0; }
-    return (destination & 0xf0u) == (ldr & 0xf0u) && (destination & ldr & 0xfu) != 0; // SDM 11.6.2.2, flat clusters
+    return ((destination ^ ldr) & APIC_LDR_CLUSTER) == 0 && (destination & ldr & APIC_LDR_MEMBERS) != 0;
 }
 
 static bool matches(const struct vlapic *vlapic, const struct vlapic *sender, const struct vlapic_message *message) {

@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { COUNT = 3, MAX_STEPS = 200, STEP_BYTES = 8 };
+enum { COUNT = 3, MAX_STEPS = 128, STEP_BYTES = 8 };
 
 static struct {
     struct vlapic apic[COUNT];
@@ -78,10 +78,13 @@ static const struct vlapic_ops ops = {kick, send, level_eoi, timer_arm, now, ini
 // ---- what must always hold --------------------------------------------------------------------------------
 
 static int top(const uint32_t *words) {
-    for (int vector = APIC_VECTOR_MASK; vector >= 0; vector--) {
-        if ((words[vector / 32] >> vector % 32 & 1) != 0) { return vector; }
-    }
-    return VLAPIC_NONE;
+    unsigned word = APIC_BITMAP_WORDS;
+
+    while (word > 0 && words[word - 1] == 0) { word--; }
+    if (word == 0) { return VLAPIC_NONE; }
+    int bit = 31;
+    while ((words[word - 1] >> bit & 1) == 0) { bit--; }
+    return (int)(word - 1) * 32 + bit;
 }
 
 static void check_priorities(const struct vlapic *apic) {

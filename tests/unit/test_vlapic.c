@@ -475,8 +475,10 @@ static void priorities_nest(void **state) {
     vlapic_set_tpr(bsp, 0);
     put(bsp, APIC_EOI, 0);
     assert_int_equal(get(bsp, APIC_PPR), 0x40);
+    kicks = world.owner[0].kicks;
     put(bsp, APIC_EOI, 7);
     assert_int_equal(vlapic_pending_vector(bsp), 0x41);
+    assert_int_equal(world.owner[0].kicks, kicks + 1); // it can be taken now
     vlapic_accept(bsp, 0x41);
     put(bsp, APIC_EOI, 0);
     put(bsp, APIC_EOI, 0); // nothing is in service
@@ -495,6 +497,8 @@ static void the_lowest_vector_and_equal_classes(void **state) {
     assert_int_equal(get(bsp, APIC_PPR), 0x17);
     fixed(bsp, 0xff, false);
     assert_int_equal(vlapic_pending_vector(bsp), 0xff);
+    vlapic_accept(bsp, 0xff);
+    vlapic_eoi(bsp);
     fixed(&world.apic[2], 0x2f, true);
     assert_int_equal(vlapic_pending_vector(&world.apic[2]), 0x2f);
     vlapic_set_tpr(&world.apic[2], 0x20);
@@ -744,12 +748,67 @@ static void pins(void **state) {
     assert_true(vlapic_extint_pending(bsp));
     vlapic_set_lint(bsp, 0, false);
     assert_false(vlapic_extint_pending(bsp));
+    put(bsp, APIC_LVT_LINT1, (uint32_t)APIC_MODE_EXTINT << APIC_LVT_MODE_SHIFT);
+    vlapic_set_lint(bsp, 1, true);
+    assert_true(vlapic_extint_pending(bsp));
+    vlapic_set_lint(bsp, 1, false);
 
     put(bsp, APIC_LVT_LINT1, (uint32_t)APIC_MODE_NMI << APIC_LVT_MODE_SHIFT | APIC_LVT_LEVEL);
     vlapic_set_lint(bsp, 1, true);
     assert_true(vlapic_take_nmi(bsp));
     put(bsp, APIC_LVT_LINT1, (uint32_t)APIC_MODE_NMI << APIC_LVT_MODE_SHIFT | APIC_LVT_LEVEL);
     assert_false(vlapic_take_nmi(bsp));
+}
+
+static bool remote_irr(unsigned pin) { return (get(bsp, APIC_LVT_LINT0 + pin) & APIC_LVT_REMOTE_IRR) != 0; }
+
+static void pins_are_two(void **state) {
+    (void)state;
+    all_on();
+    for (unsigned pin = 0; pin < VLAPIC_LINTS; pin++) {
+        put(bsp, APIC_LVT_LINT0 + pin, (0x54 + 0x10 * pin) | APIC_LVT_LEVEL);
+        vlapic_set_lint(bsp, pin, true);
+    }
+    assert_true(remote_irr(0) && remote_irr(1));
+    vlapic_accept(bsp, 0x64);
+    vlapic_set_lint(bsp, 1, false);
+    vlapic_eoi(bsp); // of the other one
+    assert_true(remote_irr(0) && !remote_irr(1));
+    put(bsp, APIC_LVT_LINT1, 0x54 | APIC_LVT_LEVEL); // shared, and silent
+    put(bsp, APIC_LVT_LINT0, 0x54 | APIC_LVT_LEVEL | APIC_LVT_POLARITY);
+    assert_true(remote_irr(0));
+    vlapic_accept(bsp, 0x54);
+    vlapic_set_lint(bsp, 0, false);
+    vlapic_eoi(bsp);
+    assert_false(remote_irr(0) || remote_irr(1) || vlapic_has_pending(bsp));
+    vlapic_set_lint(bsp, 1, true);
+    put(bsp, APIC_LVT_LINT1, 0x55 | APIC_LVT_LEVEL); // another vector: its own request
+    assert_true(remote_irr(1) && requested(bsp, 0x54) && requested(bsp, 0x55));
+}
+
+static void local_edges_leave_no_level(void **state) {
+    (void)state;
+    all_on();
+    for (unsigned vector = 0x50; vector < 0x53; vector++) {
+        fixed(bsp, (uint8_t)vector, true);
+        vlapic_accept(bsp, vector);
+        vlapic_eoi(bsp);
+    }
+    put(bsp, APIC_LVT_ERROR, 0x50);
+    put(bsp, APIC_LVT_THERMAL, 0x51);
+    put(bsp, APIC_LVT_LINT0, 0x52);
+    get(bsp, APIC_APR);
+    vlapic_local_interrupt(bsp, APIC_LVT_THERMAL);
+    vlapic_set_lint(bsp, 0, true);
+    assert_int_equal(get(bsp, APIC_IRR + 2), 7u << 16);
+    assert_int_equal(get(bsp, APIC_TMR + 2), 0);
+    put(bsp, APIC_LVT_ERROR, APIC_FIRST_VECTOR);
+    put(bsp, APIC_ESR, 0);
+    get(bsp, APIC_APR);
+    assert_true(requested(bsp, APIC_FIRST_VECTOR));
+    unsigned kicks = world.owner[0].kicks;
+    put(bsp, APIC_LVT_LINT0, (uint32_t)APIC_MODE_EXTINT << APIC_LVT_MODE_SHIFT);
+    assert_int_equal(world.owner[0].kicks, kicks + 1);
 }
 
 static void local_interrupts(void **state) {
@@ -1080,6 +1139,8 @@ int main(void) {
         cmocka_unit_test_setup(modes_without_a_vector, setup),
         cmocka_unit_test_setup(init_and_startup, setup),
         cmocka_unit_test_setup(pins, setup),
+        cmocka_unit_test_setup(pins_are_two, setup),
+        cmocka_unit_test_setup(local_edges_leave_no_level, setup),
         cmocka_unit_test_setup(local_interrupts, setup),
         cmocka_unit_test_setup(one_shot, setup),
         cmocka_unit_test_setup(dividers, setup),
