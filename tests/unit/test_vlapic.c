@@ -586,6 +586,9 @@ static void destinations(void **state) {
     assert_int_equal(reached(0x50), 3);
     ipi(0x00, 0x50 | APIC_ICR_LOGICAL);
     assert_int_equal(reached(0x50), 0);
+    put(ap, APIC_DFR, APIC_DFR_FLAT);
+    const struct vlapic_message eight_bits = {.destination = 0xff, .vector = 0x50, .logical = true}; // but no broadcast
+    assert_int_equal(vlapic_destinations(world.all, COUNT, NULL, &eight_bits), 2);
 }
 
 static void destinations_of_x2apic(void **state) {
@@ -1001,6 +1004,27 @@ static void a_short_period_is_no_storm(void **state) {
     }
 }
 
+// An expiry that nobody has reported yet is not lost by what the guest writes next.
+static void what_is_due_comes_before_a_write(void **state) {
+    (void)state;
+    all_on();
+    for (unsigned way = 0; way < 5; way++) {
+        put(bsp, APIC_LVT_TIMER, VECTOR);
+        timer(way < 3 ? 0 : APIC_LVT_TIMER_DEADLINE, BY_1, 10);
+        vlapic_tsc_deadline_write(bsp, world.now + 320);
+        world.now += 320;
+        switch (way) {
+        case 0: put(bsp, APIC_INITIAL_COUNT, 0); break;
+        case 1: put(bsp, APIC_LVT_TIMER, VECTOR | APIC_LVT_MASKED); break;
+        case 2: put(bsp, APIC_DIVIDE, BY_2); break;
+        case 3: vlapic_tsc_deadline_write(bsp, 0); break;
+        default: vlapic_set_tsc_offset(bsp, (uint64_t)-100); break;
+        }
+        assert_true(took());
+        assert_true(world.owner[0].armed == VLAPIC_NEVER);
+    }
+}
+
 static void a_masked_timer_counts_on(void **state) {
     (void)state;
     all_on();
@@ -1148,6 +1172,7 @@ int main(void) {
         cmocka_unit_test_setup(the_count_is_exact, setup),
         cmocka_unit_test_setup(late_periods_are_one_interrupt, setup),
         cmocka_unit_test_setup(a_short_period_is_no_storm, setup),
+        cmocka_unit_test_setup(what_is_due_comes_before_a_write, setup),
         cmocka_unit_test_setup(a_masked_timer_counts_on, setup),
         cmocka_unit_test_setup(tsc_deadline, setup),
         cmocka_unit_test_setup(a_change_of_mode_disarms, setup),
