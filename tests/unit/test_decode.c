@@ -40,7 +40,7 @@ static int decode(const char *hex, enum decode_mode mode) {
 // The whole of an instruction, that nothing beyond it matters, and that no part of it is enough.
 static void decode_example(const char *text, const char *hex, enum decode_mode mode) {
     size_t count = set_code(hex);
-    struct decoded alone;
+    struct decoded alone = {0};
 
     doing = text;
     memset(code + count, 0xff, sizeof(code) - count);
