@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -256,6 +257,16 @@ static void what_is_not_known_is_refused_for_its_reason(void **state) {
         {DECODE_64, "xchg %r8,%rax", "f34190", DECODE_UNKNOWN},
         {DECODE_64, "0f3a", "0f3a0f", DECODE_UNKNOWN},
         {DECODE_64, "vmgexit", "f30f01d9", DECODE_UNKNOWN},
+        {DECODE_64, "66 wbinvd", "660f09", DECODE_UNKNOWN},
+        {DECODE_64, "extrq", "660f78c00102", DECODE_UNKNOWN},
+        {DECODE_64, "66 extrq", "660f79c1", DECODE_UNKNOWN},
+        {DECODE_64, "invpcid without 66", "0f388203", DECODE_UNKNOWN},
+        {DECODE_64, "invept without 66", "0f388003", DECODE_UNKNOWN},
+        {DECODE_64, "invvpid without 66", "0f388103", DECODE_UNKNOWN},
+        {DECODE_64, "66 f2 invpcid", "66f20f388203", DECODE_UNKNOWN},
+        {DECODE_64, "f2 0fc7 /6", "f20fc733", DECODE_UNKNOWN},
+        {DECODE_64, "66 vmptrst", "660fc73b", DECODE_UNKNOWN},
+        {DECODE_64, "crc32b", "f20f38f003", DECODE_UNKNOWN},
         {DECODE_64, "swapgs", "0f01f8", DECODE_UNKNOWN},
         {DECODE_64, "rdrand %eax", "0fc7f0", DECODE_UNKNOWN},
         {DECODE_64, "ud2", "0f0b", DECODE_UNKNOWN},
@@ -276,6 +287,55 @@ static void what_is_not_known_is_refused_for_its_reason(void **state) {
         assert_int_equal(decode(examples[i].bytes, examples[i].mode), examples[i].status);
     }
     doing = NULL;
+}
+
+// Nothing that accesses memory has a form without it; ModRM with mod 3 after every opcode of every map.
+static void register_forms_are_not_emulated(void **state) {
+    static const char *const maps[] = {"", "0f", "0f38"}, *const prefixes[] = {"", "66", "f3"};
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(maps) * ARRAY_SIZE(prefixes) * 256 * 8; i++) {
+        char hex[32];
+
+        snprintf(hex, sizeof(hex), "%s%s%02x%02x0000000000000000", prefixes[(i >> 11) % 3], maps[(i >> 11) / 3],
+                 i & 0xff, 0xc0 | (i >> 8 & 7) << 3);
+        if (decode(hex, DECODE_64) != DECODE_OK) { continue; }
+        assert_true(d.operation > OP_LAST_EVALUATED || d.memory_count > 0);
+        assert_false(d.operation == OP_INVLPG || d.operation == OP_INVPCID);
+        assert_false(d.operation >= OP_SGDT && d.operation <= OP_LIDT);
+        assert_false(d.operation >= OP_VMCLEAR && d.operation <= OP_VMPTRST);
+        assert_false(d.operation == OP_VMXON || d.operation == OP_INVEPT || d.operation == OP_INVVPID);
+    }
+}
+
+// 66, F2 and F3 make other instructions of group 7 than those that a reader of ModRM alone would think.
+static void a_prefix_makes_another_instruction_of_group_7(void **state) {
+    static const char *const prefixes[] = {"66", "f2", "f3"};
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(prefixes) * 64; i++) {
+        char hex[16];
+
+        snprintf(hex, sizeof(hex), "%s0f01%02x", prefixes[i / 64], 0xc0 | i % 64);
+        if (decode(hex, DECODE_64) == DECODE_OK) { assert_true(d.operation == OP_SMSW || d.operation == OP_LMSW); }
+    }
+}
+
+static void control_registers_and_ports_have_their_own_rules(void **state) {
+    (void)state;
+    assert_int_equal(decode("0f2018", DECODE_64), DECODE_OK); // mov %cr3,%rax with mod 0
+    assert_int_equal(d.operation, OP_MOV_FROM_CR);
+    assert_int_equal(d.reg, 3);
+    assert_int_equal(d.rm, 0);
+    assert_int_equal(decode("48e571", DECODE_64), DECODE_OK); // no port has 64 bits
+    assert_int_equal(d.operand_size, 4);
+    assert_int_equal(decode("486d", DECODE_64), DECODE_OK); // insl
+    assert_int_equal(d.operand_size, 4);
+    assert_true(d.memory[0].write && !d.memory[0].read && d.memory_first && d.memory[0].base == 7);
+    assert_int_equal(decode("65486f", DECODE_64), DECODE_OK); // outsl %gs:
+    assert_int_equal(d.operand_size, 4);
+    assert_true(!d.memory[0].write && d.memory[0].read && d.memory[0].base == 6);
+    assert_int_equal(d.memory[0].segment, SEGMENT_GS);
 }
 
 static void a_register_is_read_and_written_in_its_width(void **state) {
@@ -316,6 +376,9 @@ int main(void) {
         cmocka_unit_test(prefixes_count_in_any_order_and_rex_only_before_the_opcode),
         cmocka_unit_test(an_instruction_has_at_most_15_bytes),
         cmocka_unit_test_teardown(what_is_not_known_is_refused_for_its_reason, say_what_failed),
+        cmocka_unit_test(register_forms_are_not_emulated),
+        cmocka_unit_test(a_prefix_makes_another_instruction_of_group_7),
+        cmocka_unit_test(control_registers_and_ports_have_their_own_rules),
         cmocka_unit_test(a_register_is_read_and_written_in_its_width),
     };
 
