@@ -171,9 +171,8 @@ static int mb2_parse(const struct physical *physical, paddr_t pa, struct boot_in
     const char *info = physical_map(physical, pa, MB2_TAG_HEADER);
     uint32_t total = info == NULL ? 0 : word(info, 0);
 
-    if (info == NULL || total > MB2_INFO_MOST || (info = physical_map(physical, pa, total)) == NULL) {
-        return nowhere("the information", pa);
-    }
+    if (info != NULL) { info = total <= MB2_INFO_MOST ? physical_map(physical, pa, MAX(total, 1u)) : NULL; }
+    if (info == NULL) { return nowhere("the information", pa); }
     for (uint32_t at = MB2_TAG_HEADER; total >= MB2_TAG_HEADER && at <= total - MB2_TAG_HEADER;) {
         uint32_t size = word(info, at + 4);
         if (size < MB2_TAG_HEADER || size > total - at) {
