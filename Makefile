@@ -87,9 +87,10 @@ $(ITB): $(HYPERVISOR_IMAGE) guests FORCE | setup
 CHECK_ITB := $(OUT)/$(SYSTEM_NAME).check.itb
 check: guests $(BUILD)/host/takt-check | setup
 	@test -f '$(SYSTEM)' || { echo "make: SYSTEM=$(SYSTEM) does not exist; give the path of a system description (.dts)" >&2; exit 1; }
-	$(Q)$(PYTHON) scripts/mkimage.py --board $(BOARD) --partial --out $(CHECK_ITB) $(SYSTEM)
+	@rm -f $(CHECK_ITB:.itb=.system.itb)
 	$(Q)$(PYTHON) scripts/run.py --dump-dtb $(OUT)/board.dtb $(MACHINE_ARGS)
-	$(Q)$(BUILD)/host/takt-check $(CHECK_ITB:.itb=.system.itb) $(OUT)/board.dtb
+	$(Q)packed=yes; $(PYTHON) scripts/mkimage.py --board $(BOARD) --partial --out $(CHECK_ITB) $(SYSTEM) || packed=no; \
+	  test -f $(CHECK_ITB:.itb=.system.itb) && $(BUILD)/host/takt-check $(CHECK_ITB:.itb=.system.itb) $(OUT)/board.dtb && test $$packed = yes
 
 # Who sits before it hears of mistakes before the machine takes the terminal.
 run: $(if $(filter-out 0,$(HEADLESS)),,check) $(ITB)

@@ -109,7 +109,8 @@ static inline bool cpu_must_yield(struct cpu *cpu) {
 
 // ---- kernel/dispatch.c ------------------------------------------------------------------------------------
 // Before a guest or the thread resumes, when either todo word is set: takes what other cores left, fires timers,
-// decides, switches. Handler context. Bounded: every timer and every VCPU of the core once.
+// decides, switches, and takes interrupts that the work left over yields to. Handler context. Bounded between two of these:
+// every timer and every VCPU of the core once.
 void dispatch(struct cpu *cpu);
 
 #endif

@@ -164,7 +164,8 @@ def named_files(dtb):
 
 
 def collect_files(source, dtb, partial=False):
-    """{real path: (data, [paths as written])}, each file once. `partial`: without those that cannot be read."""
+    """{real path: (data, [paths as written])}, each file once, and what is wrong with them. `partial`: without those that
+    cannot be read, of which the checker says that they are missing."""
     files, mistakes = {}, []
     for node, name, path in named_files(dtb):
         real = os.path.realpath(os.path.join(os.path.dirname(source), path))
@@ -183,15 +184,13 @@ def collect_files(source, dtb, partial=False):
             mistakes.append(f'{source}:{node}:{name}: "{path}" {wrong}')
         if path not in files[real][1]:
             files[real][1].append(path)
-    if mistakes:
-        raise Mistakes(mistakes)
-    return files
+    return files, mistakes
 
 
 # ---- the two images --------------------------------------------------------------------------------------------------
 
 def system_fit(source, board, partial=False):
-    """The system part, as bytes."""
+    """The system part, as bytes, and what is wrong with its files; without `partial` that is an exception."""
     mistakes, trees = [], {}
     for name, path in (("system", source), ("board", board)):
         try:
@@ -200,7 +199,9 @@ def system_fit(source, board, partial=False):
             mistakes += error.args[0]
     if mistakes:
         raise Mistakes(mistakes)
-    files = collect_files(source, trees["system"], partial)
+    files, mistakes = collect_files(source, trees["system"], partial)
+    if mistakes and not partial:
+        raise Mistakes(mistakes)
     fit = begin_fit("Takt system", [("takt,source", source)])
     for name, dtb in trees.items():
         add_image(fit, name, dtb, {"description": "system description" if name == "system" else "board data",
@@ -210,7 +211,7 @@ def system_fit(source, board, partial=False):
                                                "takt,paths": paths}, 64)
     fit.end()
     fit.end()
-    return b"".join(fit.write())
+    return b"".join(fit.write()), mistakes
 
 
 def outer_fit(hypervisor, system, arch):
@@ -249,7 +250,8 @@ def main():
     parser.add_argument("--arch", default="arm64", help="the FIT's name of the architecture (default: %(default)s)")
     parser.add_argument("--hypervisor", help="the hypervisor's Image; without it only the system part is made")
     parser.add_argument("--partial", action="store_true",
-                        help="leave out guest files that cannot be read: the checker names them with all other mistakes")
+                        help="write it whatever is wrong with guest files, for the checker to say all else; those that "
+                             "cannot be read are left to it too")
     parser.add_argument("--out", required=True, help="NAME.itb; NAME.system.itb comes beside it")
     parser.add_argument("system", help="the system description, a .dts")
     args = parser.parse_args()
@@ -258,12 +260,14 @@ def main():
     board = args.board_data or os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "boards", args.board,
                                             "board.dts")
     try:
-        system = system_fit(args.system, os.path.relpath(board), args.partial)
+        system, mistakes = system_fit(args.system, os.path.relpath(board), args.partial)
         write_file(args.out[:-4] + ".system.itb", [system])
         if args.hypervisor:
             with open(args.hypervisor, "rb") as file:
                 hypervisor = file.read()
             write_file(args.out, outer_fit(hypervisor, system, args.arch))
+        if mistakes:
+            raise Mistakes(mistakes)
     except Mistakes as error:
         print("\n".join(error.args[0]), file=sys.stderr)
         return 1

@@ -141,6 +141,11 @@ def test_an_elf_file_is_no_kernel(takt, write):
     result = takt.pack_result(write(kernel=takt.guest("rtprobe.elf")), takt.folder / "my.itb")
     assert result.returncode == 1
     assert "/vms/rt:kernel: " in result.stderr and "is an ELF file" in result.stderr and "objcopy -O binary" in result.stderr
+    assert not (takt.folder / "my.itb").exists()
+    itb = takt.folder / "my.check.itb"
+    result = takt.pack_result(write(kernel=takt.guest("rtprobe.elf"), vcpu="core = <9>;"), itb, partial=True)
+    assert result.returncode == 1 and "is an ELF file" in result.stderr
+    assert "/vms/rt/vcpus/vcpu@0:core: " in takt.check_image(itb.with_suffix(".system.itb")).stdout
 
 
 def test_a_cpu_that_nobody_tried_is_refused(takt):
