@@ -2,6 +2,8 @@
 #include "arch/x86/acpi.h"
 
 #include "arch/x86/acpi_table.h"
+#include "kernel/log.h"
+#include "kernel/string.h"
 
 // ---- MADT (5.2.12) ----------------------------------------------------------------------------------------
 
@@ -414,7 +416,7 @@ static int open_list(const struct physical *physical, struct list *list) {
 }
 
 static int open_root(const struct physical *physical, paddr_t rsdp, struct list *list) {
-    struct roots roots;
+    struct roots roots = {0};
     int status = read_rsdp(physical, rsdp, &roots);
 
     if (status != OK) { return status; }

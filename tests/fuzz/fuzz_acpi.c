@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// covers: arch/x86/acpi.c arch/x86/acpi_table.h
+// covers: arch/x86/acpi.c arch/x86/acpi_table.c
 // A firmware's tables. Input: a byte of flags, how many accesses succeed (0: all), then what lies from IMAGE on.
 #include <stdlib.h>
 #include <string.h>
