@@ -207,15 +207,15 @@ void pv_eoi_offer(struct pv_vcpu *pv, bool may) {
 
 enum { KVM_HC_VAPIC_POLL_IRQ = 1, KVM_HC_KICK_CPU = 5, KVM_HC_SEND_IPI = 10, KVM_EINVAL = 22, KVM_ENOSYS = 1000 };
 
-// Two bitmaps of a word each, that begin at APIC ID `least`.
-static uint32_t targets(const uint64_t bitmap[2], uint64_t least, unsigned word, unsigned vcpus) {
-    uint32_t set = 0;
-
+// Into `call`: two bitmaps of a word each, that begin at APIC ID `least`.
+static void choose_targets(const uint64_t bitmap[2], uint64_t least, unsigned word, unsigned vcpus,
+                           struct pv_call *call) {
     for (unsigned i = 0; i < vcpus; i++) {
         uint64_t bit = i - least;
-        if (i >= least && bit < (uint64_t)word * 2 && (bitmap[bit / word] >> bit % word & 1) != 0) { set |= 1u << i; }
+        if (i < least || bit >= (uint64_t)word * 2 || (bitmap[bit / word] >> bit % word & 1) == 0) { continue; }
+        call->set |= 1u << i;
+        call->result++;
     }
-    return set;
 }
 
 static void send_ipi(const uint64_t arguments[4], unsigned word, unsigned vcpus, struct pv_call *call) {
@@ -229,8 +229,7 @@ static void send_ipi(const uint64_t arguments[4], unsigned word, unsigned vcpus,
     }
     call->action = PV_SEND;
     call->message = (struct vlapic_message){.vector = icr & APIC_VECTOR_MASK, .mode = mode};
-    call->set = targets(arguments, arguments[2], word, vcpus);
-    call->result = __builtin_popcount(call->set);
+    choose_targets(arguments, arguments[2], word, vcpus, call);
 }
 
 void pv_hypercall(bool long_mode, uint64_t number, const uint64_t arguments[4], unsigned vcpus, struct pv_call *call) {
