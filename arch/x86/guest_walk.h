@@ -39,7 +39,7 @@ struct guest_memory_ops {
 //   ERR_DENIED  #PF; *error is its code
 //   ERR_INVALID not canonical: #SS(0) for a stack segment, else #GP(0)
 //   ERR_RANGE   a table does not lie in RAM
-//   ERR_BUSY    an entry was changed meanwhile: nothing is known, the guest does it again
+//   ERR_BUSY    an entry was changed meanwhile, or is its own table's and was marked: the guest does it again
 int guest_walk(const struct guest_paging *paging, const struct guest_memory_ops *ops, void *context, uint64_t linear,
                unsigned access, gpa_t *gpa, uint32_t *error);
 

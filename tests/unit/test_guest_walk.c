@@ -264,6 +264,20 @@ static void an_entry_that_changes_meanwhile_is_not_believed(void **state) {
     assert_int_equal(gpa, UINT64_MAX);
 }
 
+// A table that is an entry of itself, as some kernels have theirs.
+static void an_entry_of_two_levels_is_marked_in_two_turns(void **state) {
+    const uint64_t linear = 0xffff800000000000 | 256ull << 30 | 256ull << 21 | 256ull << 12;
+    const gpa_t at = CR3 + 256 * sizeof(uint64_t);
+
+    (void)state;
+    paging = world_paging(LEVELS4);
+    entry_write(LEVELS4, at, CR3 | P | RW);
+    assert_int_equal(walk(linear, PF_WRITE), ERR_BUSY);
+    assert_int_equal(entry_read(LEVELS4, at), CR3 | P | RW | A);
+    goes_to(linear, PF_WRITE, CR3);
+    assert_int_equal(entry_read(LEVELS4, at), CR3 | P | RW | A | D);
+}
+
 static void an_address_that_is_not_canonical_is_no_page_fault(void **state) {
     (void)state;
     paging = world_paging(LEVELS4);
@@ -305,6 +319,7 @@ int main(void) {
         cmocka_unit_test_setup(cpl_1_and_2_are_supervisors, setup),
         cmocka_unit_test_setup(what_is_used_is_marked_as_the_processor_does, setup),
         cmocka_unit_test_setup(an_entry_that_changes_meanwhile_is_not_believed, setup),
+        cmocka_unit_test_setup(an_entry_of_two_levels_is_marked_in_two_turns, setup),
         cmocka_unit_test_setup(an_address_that_is_not_canonical_is_no_page_fault, setup),
         cmocka_unit_test_setup(tables_outside_of_ram_are_told, setup),
     };
