@@ -14,7 +14,7 @@ struct job {
     struct emulate_result *result;
 };
 
-// Where an operand lies. `first` is less than its size when it goes on at next.
+// Where an operand lies. `first` is less than its size when it goes on in another page: at `next`, if this is not a device.
 struct place {
     gpa_t gpa, next;
     unsigned first;
@@ -115,8 +115,8 @@ void emulate_advance(struct guest_state_view *view, unsigned length) {
 }
 
 // ---- operands in memory ----------------------------------------------------------------------------------------------
-// The processor has walked to `gpa` already. An operand that ends there needs no second walk if it is the only one, at the
-// same place of its page, and asks for no right that was not asked for then.
+// The processor has walked to `gpa` already. An operand needs no second walk if it is the only one, at the same place of its
+// page, and asks for no right that was not asked for then.
 static bool is_what_trapped(const struct decoded *d, uint64_t linear, gpa_t gpa, bool write) {
     return d->memory_count == 1 && ((linear ^ gpa) & PAGE_MASK) == 0 && (write || !d->memory[0].write);
 }
@@ -129,7 +129,7 @@ static enum emulate_outcome locate(const struct job *j, const struct decoded *d,
     enum emulate_outcome outcome;
 
     out->first = (unsigned)MIN(d->source_size, PAGE_SIZE - (linear & PAGE_MASK));
-    if (out->first == d->source_size && is_what_trapped(d, linear, gpa, write)) {
+    if (is_what_trapped(d, linear, gpa, write)) {
         out->gpa = gpa;
         out->device = true;
         return EMULATE_DONE;

@@ -62,10 +62,9 @@ static bool is_pdpte(const struct walk *w) { return w->level > w->format->with_r
 
 static unsigned shift_of(const struct walk *w) { return PAGE_SHIFT + (w->level - 1) * w->format->index_bits; }
 
+// PS where no page can be is reserved.
 static bool is_page(const struct walk *w, uint64_t entry) {
-    if (w->level == 1) { return true; }
-    if ((entry & ENTRY_PS) == 0 || w->level > 3 || is_pdpte(w)) { return false; }
-    return !is(w, LEGACY) || (w->paging->cr4 & CR4_PSE) != 0;
+    return w->level == 1 || ((entry & ENTRY_PS) != 0 && (!is(w, LEGACY) || (w->paging->cr4 & CR4_PSE) != 0));
 }
 
 static uint64_t reserved_bits(const struct walk *w, bool page) {

@@ -255,9 +255,12 @@ static void a_store_gives_the_device_its_value(void **state) {
     assert_int_equal(emulate_at("8823", DEVICE, true), EMULATE_DONE); // mov %ah,(%rbx)
     device_saw(0, DEVICE, 1, true, 0x77);
     view.rip = CODE;
-    view.segment_base[SEGMENT_GS] = MMIO;
-    assert_int_equal(emulate_at("6566890425f00f0000", DEVICE + 0xff0, true), EMULATE_DONE); // mov %ax,%gs:0xff0
-    device_saw(0, DEVICE + 0xff0, 2, true, 0x7788);
+    view.segment_base[SEGMENT_GS] = MMIO + 2;
+    assert_int_equal(emulate_at("6566890425f00f0000", DEVICE + 0xff2, true), EMULATE_DONE); // mov %ax,%gs:0xff0
+    device_saw(0, DEVICE + 0xff2, 2, true, 0x7788);
+    view.rip = CODE;
+    view.segment_base[SEGMENT_FS] = MMIO + 4;
+    assert_int_equal(emulate_at("6466890425f00f0000", DEVICE + 0xff4, true), EMULATE_DONE); // mov %ax,%fs:0xff0
     view.rip = CODE;
     assert_int_equal(emulate_at("a3d05fffffffffffff", DEVICE, true), EMULATE_FAULT); // movabs %eax, elsewhere
 }
@@ -467,6 +470,26 @@ static void memory_over_a_border_is_two_pages(void **state) {
     assert_int_equal(result.address, MISSING);
 }
 
+static void addresses_of_32_bits_wrap_within_an_operand(void **state) {
+    (void)state;
+    world_reset();
+    world_map(PAE, 0, DATA_PAGE2 | P | RW | A | D);
+    world_map(PAE, 0x1000, DEVICE | P | RW | A | D);
+    world_map(PAE, 0x2000, CODE_PAGE | P | A);
+    world_map(PAE, 0xfffff000, DATA_PAGE | P | RW | A | D);
+    view.paging = world_paging(PAE);
+    view.mode = DECODE_32;
+    memset(view.segment_base, 0, sizeof(view.segment_base));
+    view.rip = 0x2000;
+    world.device_value = 0x11223344;
+    gpr[SI] = 0x1000;
+    gpr[DI] = 0xfffffffe;
+    assert_int_equal(emulate_at("a5", DEVICE, false), EMULATE_DONE);
+    assert_int_equal(ram64(DATA_PAGE + PAGE_SIZE - 8) >> 48, 0x3344);
+    assert_int_equal(ram64(DATA_PAGE2), 0x1122);
+    assert_int_equal(gpr[DI], 2);
+}
+
 // Before anything is read that a device might not give again.
 static void the_memory_operand_is_checked_first(void **state) {
     (void)state;
@@ -590,6 +613,7 @@ int main(void) {
         cmocka_unit_test_setup(a_device_may_be_busy_or_refuse, setup),
         cmocka_unit_test_setup(a_move_goes_between_memory_and_device, setup),
         cmocka_unit_test_setup(memory_over_a_border_is_two_pages, setup),
+        cmocka_unit_test_setup(addresses_of_32_bits_wrap_within_an_operand, setup),
         cmocka_unit_test_setup(the_memory_operand_is_checked_first, setup),
         cmocka_unit_test_setup(what_is_written_is_marked_dirty, setup),
         cmocka_unit_test_setup(a_repeated_operation_is_done_element_by_element, setup),

@@ -63,6 +63,7 @@ static void pae_has_its_top_table_on_any_32_bytes(void **state) {
     gpa_t top = world_entry(PAE, 0xc0000000, 3);
     world_map(PAE, 0xc0000000, 0x5000 | P | A);
     entry_write(PAE, CR3 + 0x7e0 + 24, entry_read(PAE, top));
+    entry_write(PAE, top, 0);
     paging.cr3 = CR3 + 0x7e0;
     goes_to(0xc0000123, 0, 0x5123);
     faults(0x40000123, 0, 0);
@@ -157,7 +158,13 @@ static void reserved_bits_fault_at_every_level(void **state) {
         paging.efer &= ~EFER_NXE; // then it is reserved
         faults(linears[f], 0, PF_PRESENT | PF_RSVD);
     }
+    world_reset();
+    entry_write(LEVELS5, world_entry(LEVELS5, linears[LEVELS5], 4), P | PS);
+    faults(linears[LEVELS5], 0, PF_PRESENT | PF_RSVD);
     paging = world_paging(LEVELS4);
+    world_reset();
+    entry_write(LEVELS4, world_entry(LEVELS4, linears[LEVELS4], 4), P | PS);
+    faults(linears[LEVELS4], 0, PF_PRESENT | PF_RSVD);
     world_reset();
     entry_write(LEVELS4, world_entry(LEVELS4, linears[LEVELS4], 2), 0x600000 | P | PS | A | 1u << 13);
     faults(linears[LEVELS4], 0, PF_PRESENT | PF_RSVD);
