@@ -120,7 +120,8 @@ static void exit_nested(struct vcpu *vcpu, const struct vm_exit *exit) {
 
     vcpu->stats.exits[EXIT_MMIO]++;
     if (unlikely(exit->nested.table || exit->nested.fetch)) {
-        end_vm(vcpu, exit, exit->nested.fetch ? "code where there is no memory" : "page tables where there is no memory");
+        end_vm(vcpu, exit,
+               exit->nested.fetch ? "code where there is no memory" : "page tables where there is no memory");
         return;
     }
     if (unlikely(guest_is_ram(vcpu->vm, gpa, 1))) { return; } // mapped by now, or stale: the guest does it again
@@ -340,9 +341,7 @@ static COLD void exit_exception(struct vcpu *vcpu, const struct vm_exit *exit) {
     inject_exception(vcpu, exit->vector, exit->vector == EXCEPTION_AC, exit->error);
 }
 
-static COLD void exit_shutdown(struct vcpu *vcpu, const struct vm_exit *exit) {
-    end_vm(vcpu, exit, "triple fault");
-}
+static COLD void exit_shutdown(struct vcpu *vcpu, const struct vm_exit *exit) { end_vm(vcpu, exit, "triple fault"); }
 
 static COLD void exit_invalid(struct vcpu *vcpu, const struct vm_exit *exit) {
     end_vm(vcpu, exit, "a processor state that does not exist");
@@ -367,16 +366,26 @@ static COLD void exit_unknown(struct vcpu *vcpu, const struct vm_exit *exit) {
 }
 
 static void (*const handlers[VM_EXIT_KINDS])(struct vcpu *vcpu, const struct vm_exit *exit) = {
-    [VM_EXIT_UNKNOWN] = exit_unknown,     [VM_EXIT_INTERRUPT] = exit_interrupt,
-    [VM_EXIT_NMI] = exit_nmi,             [VM_EXIT_WINDOW] = exit_window,
-    [VM_EXIT_TIMER] = exit_timer,         [VM_EXIT_HYPERCALL] = exit_hypercall,
-    [VM_EXIT_CPUID] = exit_cpuid,         [VM_EXIT_HLT] = exit_hlt,
-    [VM_EXIT_IO] = exit_io,               [VM_EXIT_RDMSR] = exit_rdmsr,
-    [VM_EXIT_WRMSR] = exit_wrmsr,         [VM_EXIT_XSETBV] = exit_xsetbv,
-    [VM_EXIT_NESTED] = exit_nested,       [VM_EXIT_NOTHING] = exit_nothing,
-    [VM_EXIT_UNDEFINED] = exit_undefined, [VM_EXIT_REFUSED] = exit_refused,
-    [VM_EXIT_EXCEPTION] = exit_exception, [VM_EXIT_SHUTDOWN] = exit_shutdown,
-    [VM_EXIT_INVALID] = exit_invalid,     [VM_EXIT_MACHINE_CHECK] = exit_machine_check,
+    [VM_EXIT_UNKNOWN] = exit_unknown,
+    [VM_EXIT_INTERRUPT] = exit_interrupt,
+    [VM_EXIT_NMI] = exit_nmi,
+    [VM_EXIT_WINDOW] = exit_window,
+    [VM_EXIT_TIMER] = exit_timer,
+    [VM_EXIT_HYPERCALL] = exit_hypercall,
+    [VM_EXIT_CPUID] = exit_cpuid,
+    [VM_EXIT_HLT] = exit_hlt,
+    [VM_EXIT_IO] = exit_io,
+    [VM_EXIT_RDMSR] = exit_rdmsr,
+    [VM_EXIT_WRMSR] = exit_wrmsr,
+    [VM_EXIT_XSETBV] = exit_xsetbv,
+    [VM_EXIT_NESTED] = exit_nested,
+    [VM_EXIT_NOTHING] = exit_nothing,
+    [VM_EXIT_UNDEFINED] = exit_undefined,
+    [VM_EXIT_REFUSED] = exit_refused,
+    [VM_EXIT_EXCEPTION] = exit_exception,
+    [VM_EXIT_SHUTDOWN] = exit_shutdown,
+    [VM_EXIT_INVALID] = exit_invalid,
+    [VM_EXIT_MACHINE_CHECK] = exit_machine_check,
     [VM_EXIT_CONTROL] = exit_control,
 };
 

@@ -24,7 +24,7 @@ struct arch_vcpu {
     paddr_t control_pa;
     uint64_t xcr0;
     struct guest_debug debug;
-    void *fpu; // XSAVE area, 64-byte aligned
+    void *fpu;         // XSAVE area, 64-byte aligned
     bool start_real;   // it begins after a STARTUP
     bool init_pending; // published: INIT was sent to it while it ran
     struct vlapic vlapic;
@@ -37,7 +37,7 @@ struct arch_vm {
     uint64_t *nested; // root of the second stage's tables
     paddr_t nested_pa;
     uint8_t resident[MAX_CORES]; // which VCPU, counted from 1, each core loaded last
-    uint64_t tsc_offset; // the guest's TSC is the machine's plus this; set when the VM starts
+    uint64_t tsc_offset;         // the guest's TSC is the machine's plus this; set when the VM starts
     struct vlapic *vlapics[MAX_VCPUS];
     struct vlapic_config vlapic_config;
     struct vioapic vioapic;

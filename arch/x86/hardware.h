@@ -4,7 +4,7 @@
 #define X86_HARDWARE_H
 
 #include "arch/x86/entry_offsets.h"
-#include "arch/x86/regs.h"
+#include "arch/x86/msr_regs.h"
 #include "kernel/types.h"
 
 static inline uint64_t read_tsc(void) {
@@ -34,6 +34,32 @@ DEFINE_CONTROL_REGISTER(cr0)
 DEFINE_CONTROL_REGISTER(cr2)
 DEFINE_CONTROL_REGISTER(cr3)
 DEFINE_CONTROL_REGISTER(cr4)
+
+static inline void write_xcr0(uint64_t value) {
+    __asm__ volatile("xsetbv" ::"c"(0), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+}
+
+// DR0 to DR3.
+static inline uint64_t read_debug(unsigned n) {
+    uint64_t value;
+
+    switch (n) {
+    case 0: __asm__ volatile("mov %%dr0, %0" : "=r"(value)); break;
+    case 1: __asm__ volatile("mov %%dr1, %0" : "=r"(value)); break;
+    case 2: __asm__ volatile("mov %%dr2, %0" : "=r"(value)); break;
+    default: __asm__ volatile("mov %%dr3, %0" : "=r"(value)); break;
+    }
+    return value;
+}
+
+static inline void write_debug(unsigned n, uint64_t value) {
+    switch (n) {
+    case 0: __asm__ volatile("mov %0, %%dr0" ::"r"(value)); break;
+    case 1: __asm__ volatile("mov %0, %%dr1" ::"r"(value)); break;
+    case 2: __asm__ volatile("mov %0, %%dr2" ::"r"(value)); break;
+    default: __asm__ volatile("mov %0, %%dr3" ::"r"(value)); break;
+    }
+}
 
 struct cpuid {
     uint32_t eax, ebx, ecx, edx;

@@ -4,6 +4,8 @@
 #ifndef X86_MSR_REGS_H
 #define X86_MSR_REGS_H
 
+#include "arch/x86/regs.h"
+
 #define MSR_TSC                 0x10u
 #define MSR_TSC_ADJUST          0x3bu
 #define MSR_BIOS_SIGN_ID        0x8bu // PATCH_LEVEL on AMD
@@ -21,7 +23,6 @@
 #define MSR_KVM_SYSTEM_TIME_NEW 0x4b564d01u
 #define MSR_KVM_STEAL_TIME      0x4b564d03u
 #define MSR_KVM_PV_EOI_EN       0x4b564d04u
-#define MSR_EFER                0xc0000080u
 #define MSR_STAR                0xc0000081u
 #define MSR_LSTAR               0xc0000082u
 #define MSR_CSTAR               0xc0000083u
@@ -30,12 +31,6 @@
 #define MSR_GS_BASE             0xc0000101u
 #define MSR_KERNEL_GS_BASE      0xc0000102u
 #define MSR_TSC_AUX             0xc0000103u
-
-#define EFER_SCE                (1u << 0)
-#define EFER_LME                (1u << 8)
-#define EFER_LMA                (1u << 10)
-#define EFER_NXE                (1u << 11)
-#define EFER_FFXSR              (1u << 14)
 
 // Memory types: SDM vol. 3A, table 12-2 and 12-10. PAT alone has UC-.
 enum memory_type { MEMORY_UC = 0, MEMORY_WC = 1, MEMORY_WT = 4, MEMORY_WP = 5, MEMORY_WB = 6, MEMORY_UC_MINUS = 7 };

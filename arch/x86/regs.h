@@ -21,14 +21,17 @@
 #define CR0_CD                 REG_BIT(30)
 #define CR0_PG                 REG_BIT(31)
 
+#define CR4_PSE                REG_BIT(4)
 #define CR4_PAE                REG_BIT(5)
 #define CR4_PGE                REG_BIT(7)
 #define CR4_OSFXSR             REG_BIT(9)
 #define CR4_OSXMMEXCPT         REG_BIT(10)
+#define CR4_LA57               REG_BIT(12)
 #define CR4_VMXE               REG_BIT(13)
 #define CR4_OSXSAVE            REG_BIT(18)
 #define CR4_SMEP               REG_BIT(20)
 #define CR4_SMAP               REG_BIT(21)
+#define CR4_PKE                REG_BIT(22)
 
 #define MSR_EFER               0xc0000080
 #define EFER_SCE               REG_BIT(0)
@@ -36,13 +39,16 @@
 #define EFER_LMA               REG_BIT(10)
 #define EFER_NXE               REG_BIT(11)
 #define EFER_SVME              REG_BIT(12)
-
-#define MSR_FS_BASE            0xc0000100
-#define MSR_GS_BASE            0xc0000101
-#define MSR_PAT                0x277
+#define EFER_FFXSR             REG_BIT(14)
 
 #define RFLAGS_RES1            REG_BIT(1)
+#define RFLAGS_ZF              REG_BIT(6)
+#define RFLAGS_TF              REG_BIT(8)
 #define RFLAGS_IF              REG_BIT(9)
+#define RFLAGS_DF              REG_BIT(10)
+#define RFLAGS_RF              REG_BIT(16)
+#define RFLAGS_VM              REG_BIT(17)
+#define RFLAGS_AC              REG_BIT(18)
 
 // Entries of translation tables.
 #define PTE_PRESENT            REG_BIT(0)
@@ -89,6 +95,7 @@
 #define CPUID_EXTENDED         7
 #define CPUID_7_EBX_SMEP       REG_BIT(7)
 #define CPUID_7_EBX_SMAP       REG_BIT(20)
+#define CPUID_XSAVE            0xd
 #define CPUID_TOPOLOGY         0xb
 #define CPUID_TSC              0x15
 #define CPUID_HYPERVISOR       0x40000000

@@ -79,10 +79,10 @@ struct virt_ops {
     void (*vm_flush)(struct vm *vm);
 
     // Own core, handler context, from here on.
-    void (*reset)(struct vcpu *vcpu);                                   // power-on state
+    void (*reset)(struct vcpu *vcpu);                                      // power-on state
     void (*start)(struct vcpu *vcpu, const struct guest_registers *state); // registers to begin with
-    void (*load)(struct vcpu *vcpu);                                    // becomes the one that this core's hardware has
-    void (*save)(struct vcpu *vcpu);                                    // ... or is not any more
+    void (*load)(struct vcpu *vcpu); // becomes the one that this core's hardware has
+    void (*save)(struct vcpu *vcpu); // ... or is not any more
     // Enters the guest with vcpu->arch's registers until it exits, at `until` (arch_clock) at the latest where the machine
     // can; fills *exit and the registers. Interrupts masked before and after.
     void (*run)(struct vcpu *vcpu, uint64_t until, struct vm_exit *exit);

@@ -113,7 +113,9 @@ static const struct vioapic_ops ioapic_ops = {.deliver = ioapic_deliver};
 
 static uint64_t ports_now(UNUSED void *context) { return arch_clock(); }
 
-static uint64_t ports_seconds(UNUSED void *context) { return clock_ticks_to_ns_down(&clock_rate, arch_clock()) / NS_PER_S; }
+static uint64_t ports_seconds(UNUSED void *context) {
+    return clock_ticks_to_ns_down(&clock_rate, arch_clock()) / NS_PER_S;
+}
 
 static COLD void ports_reset(void *context) { vm_end(context, VM_END_RESET, "the guest reset itself"); }
 
@@ -189,7 +191,8 @@ void arch_vm_reset(struct vm *vm) {
 }
 
 int arch_vm_map(struct vm *vm, gpa_t gpa, paddr_t pa, uint64_t size, enum stage2_kind kind) {
-    const struct pagetable tables = {.format = virt->nested_format, .root = vm->arch.nested, .bits = HYP_VA_BITS_NESTED};
+    const struct pagetable tables = {
+        .format = virt->nested_format, .root = vm->arch.nested, .bits = HYP_VA_BITS_NESTED};
 
     return pagetable_map(&tables, gpa, pa, size, virt->nested_leaves[kind]);
 }

@@ -75,7 +75,9 @@ static inline void read_exit(const struct vmcb *vmcb, struct vm_exit *exit) {
     if (likely(code - EXIT_BASE < ARRAY_SIZE(rows))) {
         exit->kind = rows[code - EXIT_BASE].kind;
         exit->operation = rows[code - EXIT_BASE].operation;
-        if (svm_machine.next_rip && exit->operation != OP_NONE) { exit->length = (uint8_t)(vmcb->next_rip - vmcb->rip); }
+        if (svm_machine.next_rip && exit->operation != OP_NONE) {
+            exit->length = (uint8_t)(vmcb->next_rip - vmcb->rip);
+        }
         if (code == SVM_EXIT_IOIO) {
             read_io(vmcb, exit);
         } else if (code == SVM_EXIT_MSR && vmcb->exit_info1 == MSR_WRITE) {
@@ -95,8 +97,8 @@ static inline void read_exit(const struct vmcb *vmcb, struct vm_exit *exit) {
 // What the exit interrupted is delivered again; but INT, INT3 and INTO are executed again (APM volume 2, 15.20).
 static inline uint64_t redeliver(uint64_t event) {
     unsigned type = event >> SVM_EVENT_TYPE_SHIFT & SVM_EVENT_TYPE_MASK, vector = event & 0xff;
-    bool software = type == EVENT_SOFTWARE ||
-                    (type == EVENT_EXCEPTION && (vector == EXCEPTION_BP || vector == EXCEPTION_OF));
+    bool software =
+        type == EVENT_SOFTWARE || (type == EVENT_EXCEPTION && (vector == EXCEPTION_BP || vector == EXCEPTION_OF));
 
     return software ? 0 : event;
 }

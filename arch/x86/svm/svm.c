@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The machine's side of SVM: AMD APM volume 2, 15.4 (enabling), 15.10, 15.11 (permission maps), 15.16 (ASIDs).
+#include "arch/x86/svm/svm.h"
 #include "arch/x86/hardware.h"
 #include "arch/x86/mmu.h"
-#include "arch/x86/svm/svm.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
 #include "kernel/string.h"
@@ -23,7 +23,7 @@ static void pass_msr(uint8_t *map, uint32_t msr) {
 
     for (unsigned i = 0; i < ARRAY_SIZE(ranges); i++) {
         uint32_t n = msr - ranges[i];
-        if (n < MSRPM_MSRS) { map[i * MSRPM_RANGE + n * MSRPM_BITS / 8] &= (uint8_t) ~(3u << n * MSRPM_BITS % 8); }
+        if (n < MSRPM_MSRS) { map[i * MSRPM_RANGE + n * MSRPM_BITS / 8] &= (uint8_t)~(3u << n * MSRPM_BITS % 8); }
     }
 }
 
@@ -31,7 +31,8 @@ static COLD int machine_init(void) {
     struct cpuid features;
     uint8_t *iopm, *msrpm;
 
-    if (read_cpuid(CPUID_EXT_MAX, 0).eax < CPUID_SVM || (read_cpuid(CPUID_EXT_FEATURES, 0).ecx & CPUID_EXT_ECX_SVM) == 0) {
+    if (read_cpuid(CPUID_EXT_MAX, 0).eax < CPUID_SVM ||
+        (read_cpuid(CPUID_EXT_FEATURES, 0).ecx & CPUID_EXT_ECX_SVM) == 0) {
         return ERR_NOT_FOUND;
     }
     if ((read_msr(MSR_VM_CR) & VM_CR_SVMDIS) != 0) {

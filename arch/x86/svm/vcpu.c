@@ -11,14 +11,14 @@ enum { RFLAGS_VM_SHIFT = 17 };
 // What a guest does that the hypervisor must see. #DB and #AC: delivering them could never end (CVE-2015-8104,
 // CVE-2015-5307).
 #define EXCEPTIONS (1u << EXCEPTION_DB | 1u << EXCEPTION_AC | 1u << EXCEPTION_MC)
-#define INTERCEPTS_0                                                                                                   \
-    (INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_INIT | INTERCEPT_RDPMC | INTERCEPT_CPUID |             \
-     INTERCEPT_INVD | INTERCEPT_INVLPGA | INTERCEPT_IOIO | INTERCEPT_MSR | INTERCEPT_TASK | INTERCEPT_FERR |           \
+#define INTERCEPTS_0                                                                                         \
+    (INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_INIT | INTERCEPT_RDPMC | INTERCEPT_CPUID |   \
+     INTERCEPT_INVD | INTERCEPT_INVLPGA | INTERCEPT_IOIO | INTERCEPT_MSR | INTERCEPT_TASK | INTERCEPT_FERR | \
      INTERCEPT_SHUTDOWN)
-#define INTERCEPTS_1                                                                                                   \
-    (INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE | INTERCEPT_STGI | INTERCEPT_CLGI |     \
-     INTERCEPT_SKINIT | INTERCEPT_ICEBP | INTERCEPT_WBINVD | INTERCEPT_MONITOR | INTERCEPT_MWAIT | INTERCEPT_MWAIT_IF | \
-     INTERCEPT_XSETBV | INTERCEPT_RDPRU)
+#define INTERCEPTS_1                                                                                               \
+    (INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE | INTERCEPT_STGI | INTERCEPT_CLGI | \
+     INTERCEPT_SKINIT | INTERCEPT_ICEBP | INTERCEPT_WBINVD | INTERCEPT_MONITOR | INTERCEPT_MWAIT |                 \
+     INTERCEPT_MWAIT_IF | INTERCEPT_XSETBV | INTERCEPT_RDPRU)
 
 #define DR6_POWER_ON 0xffff0ff0ull
 #define DR7_POWER_ON 0x400ull
@@ -90,10 +90,10 @@ void svm_view(struct vcpu *vcpu, struct guest_state_view *view) {
     view->rip = vcpu->arch.rip;
     view->rflags = vcpu->arch.rflags;
     for (unsigned i = 0; i < GUEST_SEGMENTS; i++) { view->segment_base[i] = segments[i]->base; }
-    view->mode = real                                                                             ? DECODE_16
+    view->mode = real                                                                        ? DECODE_16
                  : (vmcb->efer & EFER_LMA) != 0 && (vmcb->cs.attributes & SEGMENT_LONG) != 0 ? DECODE_64
-                 : (vmcb->cs.attributes & SEGMENT_BIG) != 0                                      ? DECODE_32
-                                                                                                  : DECODE_16;
+                 : (vmcb->cs.attributes & SEGMENT_BIG) != 0                                  ? DECODE_32
+                                                                                             : DECODE_16;
     view->paging = (struct guest_paging){
         .cr0 = vmcb->cr0,
         .cr3 = vmcb->cr3,
@@ -140,7 +140,9 @@ static const struct {
 
 static uint64_t *field_of(const struct vcpu *vcpu, uint32_t msr) {
     for (unsigned i = 0; i < ARRAY_SIZE(msr_fields); i++) {
-        if (msr_fields[i].msr == msr) { return (uint64_t *)(void *)((char *)vcpu->arch.control + msr_fields[i].offset); }
+        if (msr_fields[i].msr == msr) {
+            return (uint64_t *)(void *)((char *)vcpu->arch.control + msr_fields[i].offset);
+        }
     }
     return NULL;
 }

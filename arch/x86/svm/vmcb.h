@@ -52,61 +52,63 @@ struct vmcb {
     uint64_t pat;
     uint8_t reserved12[0x1000 - 0x670];
 };
-_Static_assert(offsetof(struct vmcb, iopm) == 0x40 && offsetof(struct vmcb, exit_code) == 0x70, "APM volume 2, table B-1");
-_Static_assert(offsetof(struct vmcb, event) == 0xa8 && offsetof(struct vmcb, next_rip) == 0xc8, "APM volume 2, table B-1");
+_Static_assert(offsetof(struct vmcb, iopm) == 0x40 && offsetof(struct vmcb, exit_code) == 0x70,
+               "APM volume 2, table B-1");
+_Static_assert(offsetof(struct vmcb, event) == 0xa8 && offsetof(struct vmcb, next_rip) == 0xc8,
+               "APM volume 2, table B-1");
 _Static_assert(offsetof(struct vmcb, cpl) == 0x4cb && offsetof(struct vmcb, efer) == 0x4d0, "APM volume 2, table B-2");
 _Static_assert(offsetof(struct vmcb, cr4) == 0x548 && offsetof(struct vmcb, rsp) == 0x5d8, "APM volume 2, table B-2");
 _Static_assert(offsetof(struct vmcb, rax) == 0x5f8 && offsetof(struct vmcb, pat) == 0x668, "APM volume 2, table B-2");
 _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM volume 2, 15.5.1");
 
 // Word 0 of `intercepts` (offset 0Ch).
-#define INTERCEPT_INTR       (1u << 0)
-#define INTERCEPT_NMI        (1u << 1)
-#define INTERCEPT_SMI        (1u << 2)
-#define INTERCEPT_INIT       (1u << 3)
-#define INTERCEPT_VINTR      (1u << 4)
-#define INTERCEPT_RDPMC      (1u << 15)
-#define INTERCEPT_CPUID      (1u << 18)
-#define INTERCEPT_IRET       (1u << 20)
-#define INTERCEPT_INVD       (1u << 22)
-#define INTERCEPT_HLT        (1u << 24)
-#define INTERCEPT_INVLPGA    (1u << 26)
-#define INTERCEPT_IOIO       (1u << 27)
-#define INTERCEPT_MSR        (1u << 28)
-#define INTERCEPT_TASK       (1u << 29)
-#define INTERCEPT_FERR       (1u << 30)
-#define INTERCEPT_SHUTDOWN   (1u << 31)
+#define INTERCEPT_INTR        (1u << 0)
+#define INTERCEPT_NMI         (1u << 1)
+#define INTERCEPT_SMI         (1u << 2)
+#define INTERCEPT_INIT        (1u << 3)
+#define INTERCEPT_VINTR       (1u << 4)
+#define INTERCEPT_RDPMC       (1u << 15)
+#define INTERCEPT_CPUID       (1u << 18)
+#define INTERCEPT_IRET        (1u << 20)
+#define INTERCEPT_INVD        (1u << 22)
+#define INTERCEPT_HLT         (1u << 24)
+#define INTERCEPT_INVLPGA     (1u << 26)
+#define INTERCEPT_IOIO        (1u << 27)
+#define INTERCEPT_MSR         (1u << 28)
+#define INTERCEPT_TASK        (1u << 29)
+#define INTERCEPT_FERR        (1u << 30)
+#define INTERCEPT_SHUTDOWN    (1u << 31)
 // Word 1 (offset 10h).
-#define INTERCEPT_VMRUN      (1u << 0)
-#define INTERCEPT_VMMCALL    (1u << 1)
-#define INTERCEPT_VMLOAD     (1u << 2)
-#define INTERCEPT_VMSAVE     (1u << 3)
-#define INTERCEPT_STGI       (1u << 4)
-#define INTERCEPT_CLGI       (1u << 5)
-#define INTERCEPT_SKINIT     (1u << 6)
-#define INTERCEPT_ICEBP      (1u << 8)
-#define INTERCEPT_WBINVD     (1u << 9)
-#define INTERCEPT_MONITOR    (1u << 10)
-#define INTERCEPT_MWAIT      (1u << 11)
-#define INTERCEPT_MWAIT_IF   (1u << 12)
-#define INTERCEPT_XSETBV     (1u << 13)
-#define INTERCEPT_RDPRU      (1u << 14)
+#define INTERCEPT_VMRUN       (1u << 0)
+#define INTERCEPT_VMMCALL     (1u << 1)
+#define INTERCEPT_VMLOAD      (1u << 2)
+#define INTERCEPT_VMSAVE      (1u << 3)
+#define INTERCEPT_STGI        (1u << 4)
+#define INTERCEPT_CLGI        (1u << 5)
+#define INTERCEPT_SKINIT      (1u << 6)
+#define INTERCEPT_ICEBP       (1u << 8)
+#define INTERCEPT_WBINVD      (1u << 9)
+#define INTERCEPT_MONITOR     (1u << 10)
+#define INTERCEPT_MWAIT       (1u << 11)
+#define INTERCEPT_MWAIT_IF    (1u << 12)
+#define INTERCEPT_XSETBV      (1u << 13)
+#define INTERCEPT_RDPRU       (1u << 14)
 
-#define SVM_INTERRUPT_VIRQ   (1u << 8)
-#define SVM_PRIORITY_SHIFT   16
-#define SVM_MASKING          (1u << 24) // V_INTR_MASKING: the guest's IF and TPR are its own
-#define SVM_TPR_MASK         0xfu
+#define SVM_INTERRUPT_VIRQ    (1u << 8)
+#define SVM_PRIORITY_SHIFT    16
+#define SVM_MASKING           (1u << 24) // V_INTR_MASKING: the guest's IF and TPR are its own
+#define SVM_TPR_MASK          0xfu
 
-#define SVM_SHADOW           1ull
-#define SVM_NESTED_ENABLE    1ull
-#define SVM_FLUSH_ALL        1u // TLB_CONTROL
-#define SVM_FLUSH_ASID       3u
+#define SVM_SHADOW            1ull
+#define SVM_NESTED_ENABLE     1ull
+#define SVM_FLUSH_ALL         1u // TLB_CONTROL
+#define SVM_FLUSH_ASID        3u
 
 // Event injection, and the event that an exit interrupted (15.20, 15.7.2).
-#define SVM_EVENT_TYPE_SHIFT 8
-#define SVM_EVENT_TYPE_MASK  7u
-#define SVM_EVENT_ERROR      BIT(11)
-#define SVM_EVENT_VALID      BIT(31)
+#define SVM_EVENT_TYPE_SHIFT  8
+#define SVM_EVENT_TYPE_MASK   7u
+#define SVM_EVENT_ERROR       BIT(11)
+#define SVM_EVENT_VALID       BIT(31)
 #define SVM_EVENT_ERROR_SHIFT 32
 
 // Exit codes.
@@ -148,22 +150,22 @@ enum {
 };
 
 // EXITINFO1 of IOIO (15.10.2), MSR (15.11), nested page fault (15.25.6).
-#define IOIO_IN           BIT(0)
-#define IOIO_STRING       BIT(2)
-#define IOIO_SIZE_SHIFT   4
-#define IOIO_SIZE_MASK    7u
-#define IOIO_PORT_SHIFT   16
-#define MSR_WRITE         1u
-#define NESTED_WRITE      BIT(1)
-#define NESTED_FETCH      BIT(4)
-#define NESTED_TABLE      BIT(33)
+#define IOIO_IN                  BIT(0)
+#define IOIO_STRING              BIT(2)
+#define IOIO_SIZE_SHIFT          4
+#define IOIO_SIZE_MASK           7u
+#define IOIO_PORT_SHIFT          16
+#define MSR_WRITE                1u
+#define NESTED_WRITE             BIT(1)
+#define NESTED_FETCH             BIT(4)
+#define NESTED_TABLE             BIT(33)
 
-#define MSR_VM_CR         0xc0010114u
-#define VM_CR_SVMDIS      BIT(4)
-#define MSR_VM_HSAVE_PA   0xc0010117u
-#define CPUID_SVM         0x8000000au
-#define CPUID_SVM_EDX_NPT BIT(0)
-#define CPUID_SVM_EDX_NRIPS BIT(3)
+#define MSR_VM_CR                0xc0010114u
+#define VM_CR_SVMDIS             BIT(4)
+#define MSR_VM_HSAVE_PA          0xc0010117u
+#define CPUID_SVM                0x8000000au
+#define CPUID_SVM_EDX_NPT        BIT(0)
+#define CPUID_SVM_EDX_NRIPS      BIT(3)
 #define CPUID_SVM_EDX_FLUSH_ASID BIT(6)
 
 #endif
