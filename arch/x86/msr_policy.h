@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a guest's RDMSR and WRMSR do: one table, sorted by number (msr_policy.c). What is in no row is #GP for the guest, and
-// told to the owner once for each number, for the first few. Sources: Intel SDM vol. 4; AMD APM vol. 2, appendix A; what
-// Linux 6.1 touches, read from its source.
+// told to the owner once for each number, for the first few. Sources: Intel SDM vol. 4; AMD APM vol. 2, appendix A. What
+// Linux touches and no row has shows in that log.
 //
 // Four kinds of rows:
 //   direct    msr_direct: the hardware switches the value with the guest, so the guest may have the MSR itself (bitmaps of
