@@ -100,6 +100,10 @@ int arch_vm_map(struct vm *vm, gpa_t gpa, paddr_t pa, uint64_t size, enum stage2
 // with its caches off sees it, and fetches it, since arch_vm_reset emptied the instruction caches and nothing can fetch
 // from a stopped VM's memory. Thread or handler context; a few instructions for each cache line.
 void arch_cache_publish(const void *address, uint64_t size);
+// Writes what is to lie at the description's dtb_gpa when the guest starts: its device tree, or what else tells it of its
+// machine, and whatever of its first registers follows from that. Returns how many bytes, at most `size`; negative: it does
+// not fit (logged). Thread context.
+int arch_guest_describe(struct vm *vm, void *buffer, size_t size);
 // Adds the architecture's nodes (interrupt controller, timer, PSCI, cpus' enable method, virtual console UART) to the
 // guest's device tree. See kernel/guest_fdt.h.
 int arch_guest_fdt(void *fdt, struct vm *vm);

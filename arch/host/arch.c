@@ -3,11 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <libfdt.h>
+
 #include "arch/arm64/mmu.h"
 #include "arch/arm64/stage2.h"
 #include "arch/host/host.h"
 #include "arch/host/model.h"
 #include "kernel/board.h"
+#include "kernel/guest_platform.h"
 #include "kernel/memory.h"
 #include "kernel/space.h"
 
@@ -267,4 +270,11 @@ FAKE void window_unmap(unsigned slot) { window_open[slot] = false; }
 FAKE int arch_trng(uint64_t *value) {
     (void)value;
     return ERR_UNSUPPORTED;
+}
+
+// A host program may be asked about any board.
+const struct guest_platform *arch_guest_platform(const struct board *board) {
+    bool pc = board != NULL && board->fdt != NULL && fdt_node_check_compatible(board->fdt, 0, "takt,pc") == 0;
+
+    return pc ? &pc_platform : &virt_platform;
 }

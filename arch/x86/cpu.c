@@ -7,7 +7,7 @@
 #include "arch/x86/layout.h"
 #include "arch/x86/machine.h"
 #include "arch/x86/mmu.h"
-#include "arch/x86/run.h"
+#include "arch/x86/virt.h"
 #include "kernel/arch.h"
 #include "kernel/log.h"
 #include "kernel/space.h"
@@ -56,6 +56,9 @@ static bool start(struct cpu *cpu, char *page) {
 COLD int arch_cpu_start(struct cpu *cpu) {
     paddr_t block = ALIGN_DOWN(machine.trampoline, WINDOW_SIZE);
 
+    int status = virt_pages(cpu);
+
+    if (status != OK) { return status; }
     if (machine.trampoline == 0) {
         log_line("memory map: no page below 640 KiB for other cores to start in");
         return ERR_NO_MEMORY;

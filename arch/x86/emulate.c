@@ -4,7 +4,7 @@
 
 #include "arch/x86/control_regs.h"
 
-enum { REGISTER_AX = 0, REGISTER_CX = 1 };
+enum { REGISTER_AX = 0, REGISTER_CX = 1, REGISTER_DX = 2 };
 
 // One emulation on its way.
 struct job {
@@ -169,7 +169,11 @@ static enum emulate_outcome access(const struct job *j, const struct place *p, u
 }
 
 // ---- registers -------------------------------------------------------------------------------------------------------
-static bool is_string(const struct decoded *d) { return d->operation >= OP_MOVS && d->operation <= OP_SCAS; }
+static bool is_port_string(const struct decoded *d) { return d->operation == OP_INS || d->operation == OP_OUTS; }
+
+static bool is_string(const struct decoded *d) {
+    return (d->operation >= OP_MOVS && d->operation <= OP_SCAS) || is_port_string(d);
+}
 
 static bool is_repeated(const struct decoded *d) { return is_string(d) && d->repeat != REPEAT_NONE; }
 
@@ -263,4 +267,53 @@ enum emulate_outcome emulate_mmio(struct guest_state_view *view, const struct em
         device |= places[i].device;
     }
     return device ? execute(&j, view, &d, places) : EMULATE_RETRY; // another instruction than the one that trapped
+}
+
+// ---- INS and OUTS ----------------------------------------------------------------------------------------------------
+static enum emulate_outcome locate_ram(const struct job *j, const struct decoded *d, struct place *out) {
+    const struct decoded_memory *m = &d->memory[0];
+    const unsigned access = m->write ? PF_WRITE : 0;
+    const uint64_t linear = decode_address(d, 0, j->view->gpr, j->view->rip, segment_base(j->view, m->segment));
+    enum emulate_outcome outcome = translate(j, m->segment, linear, access, &out->gpa);
+
+    out->device = false;
+    out->first = (unsigned)MIN(d->operand_size, PAGE_SIZE - (linear & PAGE_MASK));
+    if (outcome == EMULATE_DONE && out->first < d->operand_size) {
+        outcome = translate(j, m->segment, truncate(j->view, linear + out->first), access, &out->next);
+    }
+    return outcome;
+}
+
+static enum emulate_outcome transfer(const struct job *j, const struct decoded *d, const struct place *place) {
+    const bool out = d->operation == OP_OUTS;
+    const uint16_t port = (uint16_t)j->view->gpr[REGISTER_DX];
+    uint64_t value = 0;
+    int status = out ? access_ram(j, place, d->operand_size, false, &value)
+                     : j->ops->port(j->context, port, d->operand_size, false, &value);
+
+    if (status == OK) {
+        status = out ? j->ops->port(j->context, port, d->operand_size, true, &value)
+                     : access_ram(j, place, d->operand_size, true, &value);
+    }
+    if (status == OK) { return EMULATE_DONE; }
+    return status == ERR_BUSY ? EMULATE_RETRY : unknown(j, "string input or output outside of RAM");
+}
+
+enum emulate_outcome emulate_port_string(struct guest_state_view *view, const struct emulate_ops *ops, void *context,
+                                         struct emulate_result *result) {
+    const struct job j = {view, ops, context, result};
+    struct decoded d;
+    struct place place;
+    enum emulate_outcome outcome = decode(&j, &d);
+
+    if (outcome == EMULATE_DONE && !is_port_string(&d)) { return EMULATE_RETRY; }
+    if (outcome != EMULATE_DONE) { return outcome; }
+    if (is_repeated(&d) && address_register(view, &d, REGISTER_CX) == 0) {
+        emulate_advance(view, d.length);
+        return EMULATE_DONE;
+    }
+    outcome = locate_ram(&j, &d, &place);
+    if (outcome == EMULATE_DONE) { outcome = transfer(&j, &d, &place); }
+    if (outcome == EMULATE_DONE && !step_string(view, &d)) { emulate_advance(view, d.length); }
+    return outcome;
 }

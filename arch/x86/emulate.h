@@ -45,6 +45,8 @@ struct emulate_ops {
     // One access of 1, 2, 4 or 8 bytes within a page, of any alignment, to what is not RAM. A read leaves the value in *value
     // (what is above `size` is ignored). OK; ERR_BUSY: EMULATE_RETRY; else EMULATE_UNKNOWN.
     int (*mmio)(void *context, gpa_t gpa, unsigned size, bool write, uint64_t *value);
+    // One access of 1, 2 or 4 bytes to a port, for emulate_port_string. The same results.
+    int (*port)(void *context, uint16_t port, unsigned size, bool write, uint64_t *value);
 };
 
 enum emulate_outcome { EMULATE_DONE, EMULATE_FAULT, EMULATE_RETRY, EMULATE_UNKNOWN };
@@ -77,5 +79,9 @@ void emulate_advance(struct guest_state_view *view, unsigned length);
 // in an emulated page ends the VM by the caller.
 enum emulate_outcome emulate_mmio(struct guest_state_view *view, const struct emulate_ops *ops, void *context,
                                   gpa_t gpa, bool write, struct emulate_result *result);
+
+// The instruction at RIP is INS or OUTS, and its port is the guest's to use. One element; the memory operand is RAM.
+enum emulate_outcome emulate_port_string(struct guest_state_view *view, const struct emulate_ops *ops, void *context,
+                                         struct emulate_result *result);
 
 #endif

@@ -2,6 +2,8 @@
 // A guest's exits: a table by kind. A guest's mistake becomes an exception in the guest, or ends its VM.
 #include "arch/x86/exits.h"
 
+#include "arch/x86/control_regs.h"
+#include "arch/x86/guest_ram.h"
 #include "arch/x86/hardware.h"
 #include "arch/x86/interrupts.h"
 #include "kernel/arch.h"
@@ -50,19 +52,33 @@ static COLD void refuse(struct vcpu *vcpu, const struct vm_exit *exit, const str
     }
 }
 
-// The instruction was done on the guest's behalf. Where the machine does not say how long it is, it is read; false: it is
-// another one by now, and nothing must be done.
-static bool skip_prepare(struct vcpu *vcpu, const struct vm_exit *exit, unsigned *length) {
+// How long an intercepted instruction is where the machine does not say. It is read from the guest once for each place:
+// an instruction of the same kind that comes to stand at the same place, with another number of redundant prefixes, would
+// be taken for the old one; only that guest would notice.
+static bool find_length(struct vcpu *vcpu, const struct vm_exit *exit, unsigned *length) {
+    uint64_t tag = virt->cr3(vcpu);
+    struct known_length *known = &vcpu->arch.lengths[vcpu->arch.rip % ARRAY_SIZE(vcpu->arch.lengths)];
     struct guest_state_view view;
     struct emulate_result result;
 
-    *length = exit->length;
-    if (*length != 0) { return true; }
+    if (likely(known->rip == vcpu->arch.rip && known->cr3 == tag && known->operation == exit->operation)) {
+        *length = known->length;
+        return true;
+    }
     virt->view(vcpu, &view);
     enum emulate_outcome outcome = emulate_length(&view, &guest_emulation, vcpu, exit->operation, length, &result);
-    if (likely(outcome == EMULATE_DONE)) { return true; }
-    refuse(vcpu, exit, &view, outcome, &result);
-    return false;
+    if (unlikely(outcome != EMULATE_DONE)) {
+        refuse(vcpu, exit, &view, outcome, &result);
+        return false;
+    }
+    *known = (struct known_length){vcpu->arch.rip, tag, exit->operation, (uint8_t)*length};
+    return true;
+}
+
+// Before the instruction is done on the guest's behalf; false: it is another one by now, and nothing must be done.
+static inline bool skip_prepare(struct vcpu *vcpu, const struct vm_exit *exit, unsigned *length) {
+    *length = exit->length;
+    return *length != 0 || find_length(vcpu, exit, length);
 }
 
 static inline void skip(struct vcpu *vcpu, unsigned length) {
@@ -74,31 +90,13 @@ static inline void skip(struct vcpu *vcpu, unsigned length) {
 
 // ---- memory -----------------------------------------------------------------------------------------------
 
-static int memory_read(void *context, gpa_t gpa, void *out, size_t size) {
-    const struct vcpu *vcpu = context;
-
-    return guest_read(vcpu->vm, gpa, out, size);
-}
-
-static int memory_write(void *context, gpa_t gpa, const void *in, size_t size) {
-    const struct vcpu *vcpu = context;
-
-    return guest_write(vcpu->vm, gpa, in, size);
-}
-
-static int memory_compare_exchange(void *context, gpa_t gpa, unsigned size, uint64_t expected, uint64_t desired) {
-    const struct vcpu *vcpu = context;
-
-    return guest_compare_exchange(vcpu->vm, gpa, size, expected, desired);
-}
-
-// A page that is nobody's reads as all ones and ignores writes, as on a PC.
+// What is nobody's reads as all ones and ignores writes, as on a PC; so does what devices do not know.
 static int emulate_access(void *context, gpa_t gpa, unsigned size, bool write, uint64_t *value) {
     struct vcpu *vcpu = context;
     struct mmio_access access = {.value = *value, .size = (uint8_t)size, .write = write};
     const struct mmio_region *region = mmio_find(&vcpu->vm->mmio, gpa, size);
 
-    if (unlikely(region == NULL)) {
+    if (unlikely(region == NULL || gpa % size != 0)) {
         if (!write) { *value = UINT64_MAX; }
         return OK;
     }
@@ -108,9 +106,19 @@ static int emulate_access(void *context, gpa_t gpa, unsigned size, bool write, u
     return status;
 }
 
+static int emulate_port(void *context, uint16_t port, unsigned size, bool write, uint64_t *value) {
+    struct vcpu *vcpu = context;
+    struct pc_ports *ports = &vcpu->vm->arch.ports;
+
+    if (write) { return pc_ports_write(ports, port, size, (uint32_t)*value); }
+    *value = pc_ports_read(ports, port, size);
+    return OK;
+}
+
 const struct emulate_ops guest_emulation = {
-    .memory = {.read = memory_read, .write = memory_write, .compare_exchange = memory_compare_exchange},
+    .memory = {.read = guest_ram_read, .write = guest_ram_write, .compare_exchange = guest_ram_compare_exchange},
     .mmio = emulate_access,
+    .port = emulate_port,
 };
 
 static void exit_nested(struct vcpu *vcpu, const struct vm_exit *exit) {
@@ -228,7 +236,7 @@ static COLD void exit_io_string(struct vcpu *vcpu, const struct vm_exit *exit) {
     struct emulate_result result;
 
     virt->view(vcpu, &view);
-    enum emulate_outcome outcome = emulate_string_io(&view, &guest_emulation, vcpu, &result);
+    enum emulate_outcome outcome = emulate_port_string(&view, &guest_emulation, vcpu, &result);
     if (outcome == EMULATE_DONE) {
         vcpu->arch.rip = view.rip;
         vcpu->arch.rflags = view.rflags;
@@ -276,6 +284,11 @@ static void call_kvm(struct vcpu *vcpu, const struct guest_state_view *view) {
     }
 }
 
+static guest_call_t find_call(uint32_t id) {
+    if (likely(id - TAKT_HC_BASE < HYPERCALLS)) { return hypercalls[id - TAKT_HC_BASE]; }
+    return id - SMCCC_VENDOR_HYP_COUNT < VENDOR_CALLS ? vendor_calls[id - SMCCC_VENDOR_HYP_COUNT] : NULL;
+}
+
 // Number and arguments as include/takt/hypercall.h has them; else KVM's, which stock kernels make.
 static void exit_hypercall(struct vcpu *vcpu, const struct vm_exit *exit) {
     static const uint8_t registers[CALL_REGISTERS] = {GPR_RAX, GPR_RBX, GPR_RCX, GPR_RDX};
@@ -286,7 +299,7 @@ static void exit_hypercall(struct vcpu *vcpu, const struct vm_exit *exit) {
     if (!skip_prepare(vcpu, exit, &length)) { return; }
     skip(vcpu, length);
     for (unsigned i = 0; i < CALL_REGISTERS; i++) { x[i] = gpr[registers[i]]; }
-    guest_call_t call = hypercall_find((uint32_t)x[0]);
+    guest_call_t call = find_call((uint32_t)x[0]);
     if (likely(call != NULL)) {
         x[0] = (uint64_t)call(vcpu, x);
         for (unsigned i = 0; i < CALL_REGISTERS; i++) { gpr[registers[i]] = x[i]; }

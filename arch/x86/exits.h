@@ -9,6 +9,6 @@
 void exit_handle(struct vcpu *vcpu, const struct vm_exit *exit);
 
 // Memory of the guest for page walks, the registered words of the PV interfaces and emulation; context: the VCPU.
-extern const struct guest_memory_ops guest_memory;
+extern const struct emulate_ops guest_emulation;
 
 #endif

@@ -4,6 +4,7 @@
 #define X86_GUEST_STATE_H
 
 #include "arch/x86/cpuid_policy.h"
+#include "arch/x86/guest_registers.h"
 #include "arch/x86/msr_policy.h"
 #include "arch/x86/pc_ports.h"
 #include "arch/x86/pv_clock.h"
@@ -17,6 +18,13 @@ struct guest_debug {
     uint64_t dr[4]; // DR0 to DR3; DR6 and DR7 are switched with the guest
 };
 
+// An instruction that exits, and how long it is (exits.c).
+struct known_length {
+    uint64_t rip, cr3;
+    uint8_t operation, length;
+};
+enum { KNOWN_LENGTHS = 16 };
+
 struct arch_vcpu {
     uint64_t gpr[GUEST_GPRS]; // in the order of their numbers; valid between an exit and the next entry
     uint64_t rip, rflags;
@@ -24,9 +32,9 @@ struct arch_vcpu {
     paddr_t control_pa;
     uint64_t xcr0;
     struct guest_debug debug;
-    void *fpu;         // XSAVE area, 64-byte aligned
-    bool start_real;   // it begins after a STARTUP
-    bool init_pending; // published: INIT was sent to it while it ran
+    void *fpu;   // XSAVE area, 64-byte aligned
+    bool unhalt; // published: another VCPU asks it to go on after its HLT
+    struct known_length lengths[KNOWN_LENGTHS];
     struct vlapic vlapic;
     struct cpuid_vcpu cpuid;
     struct msr_state msr;
@@ -44,6 +52,7 @@ struct arch_vm {
     struct pc_ports ports;
     struct cpuid_policy cpuid;
     struct pv_config pv;
+    struct guest_registers start; // of the first VCPU
 };
 
 #endif

@@ -2,17 +2,14 @@
 #include "arch/x86/host_ioapic.h"
 
 #include "arch/x86/hardware.h"
+#include "arch/x86/ioapic_regs.h"
 #include "arch/x86/machine.h"
 #include "kernel/arch.h"
 #include "kernel/log.h"
 #include "kernel/space.h"
 
-enum { IOREGSEL = 0x00, IOWIN = 0x10, IOAPIC_VERSION = 1, IOAPIC_REDIRECTION = 0x10, INPUTS_SHIFT = 16 };
+
 enum { PIC1_DATA = 0x21, PIC2_DATA = 0xa1, PIC_ALL = 0xff, CLAIMS_MAX = 16 };
-#define REDIRECTION_ACTIVE_LOW BIT(13)
-#define REDIRECTION_LEVEL      BIT(15)
-#define REDIRECTION_MASKED     BIT(16)
-#define DESTINATION_SHIFT      56
 
 static struct {
     volatile uint32_t *page;
@@ -32,9 +29,9 @@ static void write(unsigned unit, unsigned reg, uint32_t value) {
 }
 
 static void set_entry(unsigned unit, unsigned input, uint64_t entry) {
-    write(unit, IOAPIC_REDIRECTION + 2 * input, REDIRECTION_MASKED);
-    write(unit, IOAPIC_REDIRECTION + 2 * input + 1, (uint32_t)(entry >> 32));
-    write(unit, IOAPIC_REDIRECTION + 2 * input, (uint32_t)entry);
+    write(unit, IOREDTBL + 2 * input, IOREDTBL_MASKED);
+    write(unit, IOREDTBL + 2 * input + 1, (uint32_t)(entry >> 32));
+    write(unit, IOREDTBL + 2 * input, (uint32_t)entry);
 }
 
 COLD int host_ioapic_init(void) {
@@ -49,8 +46,8 @@ COLD int host_ioapic_init(void) {
         if (units[i].page == NULL) { return ERR_NO_MEMORY; }
         unit_count = i + 1;
         units[i].first = acpi->io_apics[i].gsi_base;
-        units[i].count = (read(i, IOAPIC_VERSION) >> INPUTS_SHIFT & 0xff) + 1;
-        for (unsigned input = 0; input < units[i].count; input++) { set_entry(i, input, REDIRECTION_MASKED); }
+        units[i].count = (read(i, IOAPICVER) >> IOAPIC_MAX_ENTRY_SHIFT & 0xff) + 1;
+        for (unsigned input = 0; input < units[i].count; input++) { set_entry(i, input, IOREDTBL_MASKED); }
     }
     return OK;
 }
@@ -67,10 +64,10 @@ static uint64_t mode_of(unsigned gsi) {
     for (unsigned i = 0; i < ACPI_ISA_IRQS; i++) {
         const struct acpi_isa_irq *isa = &machine.acpi.isa[i];
         if (isa->gsi == gsi) {
-            return (isa->level_triggered ? REDIRECTION_LEVEL : 0) | (isa->active_low ? REDIRECTION_ACTIVE_LOW : 0);
+            return (isa->level_triggered ? IOREDTBL_LEVEL : 0) | (isa->active_low ? IOREDTBL_POLARITY : 0);
         }
     }
-    return REDIRECTION_LEVEL | REDIRECTION_ACTIVE_LOW;
+    return IOREDTBL_LEVEL | IOREDTBL_POLARITY;
 }
 
 COLD void arch_irq_claim(unsigned irq, struct cpu *cpu) {
@@ -78,7 +75,7 @@ COLD void arch_irq_claim(unsigned irq, struct cpu *cpu) {
         if (irq - units[i].first >= units[i].count || claim_count == CLAIMS_MAX) { continue; }
         claims[claim_count++] = irq;
         set_entry(i, irq - units[i].first,
-                  mode_of(irq) | host_ioapic_vector(irq) | (uint64_t)(uint8_t)cpu->hwid << DESTINATION_SHIFT);
+                  mode_of(irq) | host_ioapic_vector(irq) | (uint64_t)(uint8_t)cpu->hwid << IOREDTBL_DESTINATION_SHIFT);
         return;
     }
     log_line("interrupt %u: no I/O APIC has it; what it is for will not be heard", irq);

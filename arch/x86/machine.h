@@ -11,6 +11,8 @@ struct machine {
     struct acpi_machine acpi;
     paddr_t trampoline; // a page below 1 MiB for cores that start; 0: none
     uint64_t clock_hz;
+    uint64_t xcr0;       // what of the processor's state is switched with a guest
+    uint32_t xsave_size; // how many bytes that has
 };
 extern struct machine machine;
 

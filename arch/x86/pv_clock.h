@@ -67,6 +67,8 @@ void pv_tsc_moved(struct pv_vcpu *pv, uint64_t tsc_adjust);
 // would go on.
 void pv_steal(struct pv_vcpu *pv, uint64_t stolen_ns, bool preempted);
 
+static inline bool pv_eoi_wanted(const struct pv_vcpu *pv) { return pv->msr[PV_EOI] != 0; }
+
 // PV end of interrupt. After an exit, before anything asks the local APIC: true once when the guest has ended the interrupt
 // that was offered: vlapic_eoi.
 bool pv_eoi_ended(struct pv_vcpu *pv);

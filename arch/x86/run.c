@@ -3,6 +3,7 @@
 
 #include "arch/x86/exits.h"
 #include "arch/x86/interrupts.h"
+#include "arch/x86/vcpu.h"
 #include "kernel/arch.h"
 
 void run(struct cpu *cpu) {

@@ -98,6 +98,7 @@ struct virt_ops {
     void (*window)(struct vcpu *vcpu, int vector);
     void (*trap_hlt)(struct vcpu *vcpu, bool trap);
     void (*tsc_offset)(struct vcpu *vcpu, uint64_t offset); // the guest's TSC is the machine's plus this
+    uint64_t (*cr3)(const struct vcpu *vcpu);
     uint64_t (*cr4)(const struct vcpu *vcpu);
     bool (*paging)(const struct vcpu *vcpu); // CR0.PG
     void (*set_cr2)(struct vcpu *vcpu, uint64_t value);
@@ -110,5 +111,8 @@ struct virt_ops {
 
 extern const struct virt_ops svm_ops, vmx_ops;
 extern const struct virt_ops *virt; // constant after boot
+
+// The pages that switching it on needs on `cpu`. Boot core, before that core runs. ERR_NO_MEMORY.
+int virt_pages(struct cpu *cpu);
 
 #endif

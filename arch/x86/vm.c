@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // The x86 parts of the machine and of a VM, put together from the files that make them.
 #include "arch/x86/exits.h"
+#include "arch/x86/guest_place_pc.h"
 #include "arch/x86/guest_start.h"
 #include "arch/x86/hardware.h"
 #include "arch/x86/host_ioapic.h"
 #include "arch/x86/interrupts.h"
 #include "arch/x86/machine.h"
 #include "arch/x86/vcpu.h"
+#include "arch/x86/virt.h"
 #include "kernel/arch.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
 #include "kernel/string.h"
 
-enum { NESTED_BITS = 40, VIOAPIC_INPUTS = 24, LEAST_PERIOD_US = 20 };
+enum { NESTED_BITS = 48, VIOAPIC_INPUTS = 24, LEAST_PERIOD_US = 20 };
 // What a guest's local APIC counts at, where the clock is not slower.
 #define LAPIC_TIMER_HZ 100000000ull
 #define NS_PER_S       1000000000ull
@@ -55,6 +57,12 @@ COLD int arch_init(UNUSED const struct board *board) {
     return status == OK ? choose_virt() : status;
 }
 
+COLD int virt_pages(struct cpu *cpu) {
+    cpu->arch.virt_page = memory_alloc_pages(1);
+    cpu->arch.virt_state = memory_alloc_pages(1);
+    return cpu->arch.virt_page != NULL && cpu->arch.virt_state != NULL ? OK : ERR_NO_MEMORY;
+}
+
 COLD void arch_cpu_init(struct cpu *cpu) {
     struct frame *frame = (struct frame *)cpu->thread_stack - 1;
 
@@ -68,14 +76,9 @@ COLD void arch_cpu_init(struct cpu *cpu) {
     };
     cpu->arch.thread_sp = (uint64_t)frame;
     write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE);
-    if (virt->cpu_init(cpu) != OK) { panic("core %u: %s cannot be switched on", cpu->id, virt->name); }
-}
-
-// Pages that each core's virtualisation needs, made where memory still is: by the boot core.
-COLD int arch_cpu_prepare(struct cpu *cpu) {
-    cpu->arch.virt_page = memory_alloc_pages(1);
-    cpu->arch.virt_state = memory_alloc_pages(1);
-    return cpu->arch.virt_page != NULL && cpu->arch.virt_state != NULL ? OK : ERR_NO_MEMORY;
+    if ((cpu == &boot_cpu && virt_pages(cpu) != OK) || virt->cpu_init(cpu) != OK) {
+        panic("core %u: %s cannot be switched on", cpu->id, virt->name);
+    }
 }
 
 // ---- a VM -------------------------------------------------------------------------------------------------
@@ -191,8 +194,7 @@ void arch_vm_reset(struct vm *vm) {
 }
 
 int arch_vm_map(struct vm *vm, gpa_t gpa, paddr_t pa, uint64_t size, enum stage2_kind kind) {
-    const struct pagetable tables = {
-        .format = virt->nested_format, .root = vm->arch.nested, .bits = HYP_VA_BITS_NESTED};
+    const struct pagetable tables = {.format = virt->nested_format, .root = vm->arch.nested, .bits = NESTED_BITS};
 
     return pagetable_map(&tables, gpa, pa, size, virt->nested_leaves[kind]);
 }
@@ -215,3 +217,48 @@ int arch_irq_assign(UNUSED unsigned irq, UNUSED struct vcpu *vcpu, UNUSED bool e
 void arch_irq_acquire(UNUSED unsigned irq) {}
 
 void arch_irq_release(UNUSED unsigned irq) {}
+
+// ---- what a guest is told of its machine ---------------------------------------------------------------------
+
+const struct guest_platform *arch_guest_platform(UNUSED const struct board *board) { return &pc_platform; }
+
+static int image_of(const struct vm_desc *desc, struct guest_image *image) {
+    struct guest_refusal why;
+
+    if (desc->type == IMAGE_RAW) { return guest_image_raw(desc->kernel.size, desc->load, desc->entry, image, &why); }
+    return guest_image_read(desc->kernel.data, desc->kernel.size, pc_image_kind(desc->type), image, &why);
+}
+
+int arch_guest_describe(struct vm *vm, void *buffer, size_t size) {
+    const struct guest_acpi_device virtio[] = {
+        {(uint32_t)pc_platform.virtio_base, PAGE_SIZE, pc_platform.virtio_irq, .level_triggered = true},
+    };
+    const struct vm_desc *desc = vm->desc;
+    struct range ram[MAX_VM_MEMORY];
+    struct guest_image image;
+    const struct guest_start what = {
+        .image = &image,
+        .kernel = desc->kernel.data,
+        .command = desc->bootargs,
+        .ram = ram,
+        .ram_count = vm->memory_count,
+        .initrd = desc->initrd_gpa,
+        .initrd_size = desc->initrd.size,
+        .acpi =
+            {
+                .vcpus = vm->vcpu_count,
+                .sleep_control = PC_SLEEP_CONTROL,
+                .sleep_status = PC_SLEEP_STATUS,
+                .sleep_type = PC_SLEEP_TYPE_S5,
+                .reset = PC_RESET_CONTROL,
+                .reset_value = PC_RESET_VALUE,
+                .com1 = desc->vpl011,
+                .virtio_count = desc->virtio_console ? ARRAY_SIZE(virtio) : 0,
+                .virtio = virtio,
+            },
+    };
+
+    for (unsigned i = 0; i < vm->memory_count; i++) { ram[i] = (struct range){vm->memory[i].gpa, vm->memory[i].size}; }
+    if (size < GUEST_START_SIZE || image_of(desc, &image) != OK) { return ERR_NO_MEMORY; }
+    return (int)guest_start_build(&what, buffer, &vm->arch.start);
+}

@@ -5,4 +5,4 @@ CROSS         := x86_64-linux-gnu-
 TARGET_TRIPLE := x86_64-linux-gnu
 BOARD_CFLAGS  := -m64 -march=x86-64 -mgeneral-regs-only -mno-red-zone -mcmodel=kernel -fcf-protection=none -falign-functions=4
 LINKER_SCRIPT := linker/x86.ld
-DRIVERS       := ns16550 registry_pc virtio_console virtio_queue
+DRIVERS       := ns16550 registry_pc v16550 virtio_console virtio_queue

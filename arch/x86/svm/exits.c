@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entering a guest, and what its exit was: a table by exit code (AMD APM volume 2, appendix C).
+#include "arch/x86/control_regs.h"
 #include "arch/x86/hardware.h"
 #include "arch/x86/svm/svm.h"
 #include "kernel/cpu.h"
 
 void svm_run(paddr_t vmcb, uint64_t *gpr, paddr_t host); // run.S
 
-enum { EXIT_BASE = SVM_EXIT_EXCEPTION, TPR_SHIFT = 4, EXCEPTION_BP = 3, EXCEPTION_OF = 4 };
+enum { EXIT_BASE = SVM_EXIT_EXCEPTION, TPR_SHIFT = 4 };
 
 // What an exit code means, and the instruction that it was for, whose length the machine may not say.
 static const struct {

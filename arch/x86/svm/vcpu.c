@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A VCPU's state in its VMCB, and the events that it is given. AMD APM volume 2, chapter 15 and appendix B.
+#include "arch/x86/control_regs.h"
 #include "arch/x86/hardware.h"
 #include "arch/x86/svm/svm.h"
 #include "kernel/log.h"
 #include "kernel/string.h"
 
-enum { EXCEPTION_DB = 1, EXCEPTION_AC = 17, EXCEPTION_MC = 18 };
-enum { RFLAGS_VM_SHIFT = 17 };
+
+
 
 // What a guest does that the hypervisor must see. #DB and #AC: delivering them could never end (CVE-2015-8104,
 // CVE-2015-5307).
@@ -84,7 +85,7 @@ void svm_view(struct vcpu *vcpu, struct guest_state_view *view) {
         [SEGMENT_ES] = &vmcb->es, [SEGMENT_CS] = &vmcb->cs, [SEGMENT_SS] = &vmcb->ss,
         [SEGMENT_DS] = &vmcb->ds, [SEGMENT_FS] = &vmcb->fs, [SEGMENT_GS] = &vmcb->gs,
     };
-    bool real = (vmcb->cr0 & CR0_PE) == 0 || (vcpu->arch.rflags >> RFLAGS_VM_SHIFT & 1) != 0;
+    bool real = (vmcb->cr0 & CR0_PE) == 0 || (vcpu->arch.rflags & RFLAGS_VM) != 0;
 
     view->gpr = vcpu->arch.gpr;
     view->rip = vcpu->arch.rip;
@@ -104,6 +105,8 @@ void svm_view(struct vcpu *vcpu, struct guest_state_view *view) {
         .maxphyaddr = (uint8_t)vcpu->vm->arch.cpuid.physical_bits,
     };
 }
+
+uint64_t svm_cr3(const struct vcpu *vcpu) { return vmcb_of(vcpu)->cr3; }
 
 uint64_t svm_cr4(const struct vcpu *vcpu) { return vmcb_of(vcpu)->cr4; }
 
