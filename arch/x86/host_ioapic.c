@@ -8,7 +8,6 @@
 #include "kernel/log.h"
 #include "kernel/space.h"
 
-
 enum { PIC1_DATA = 0x21, PIC2_DATA = 0xa1, PIC_ALL = 0xff, CLAIMS_MAX = 16 };
 
 static struct {

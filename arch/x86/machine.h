@@ -13,6 +13,7 @@ struct machine {
     uint64_t clock_hz;
     uint64_t xcr0;       // what of the processor's state is switched with a guest
     uint32_t xsave_size; // how many bytes that has
+    bool tsc_aux;        // RDTSCP is there, and its MSR
 };
 extern struct machine machine;
 

@@ -37,7 +37,7 @@ void arch_vcpu_save(struct vcpu *vcpu) {
 void arch_vcpu_load(struct vcpu *vcpu) {
     virt->load(vcpu);
     for (unsigned i = 0; i < ARRAY_SIZE(vcpu->arch.debug.dr); i++) { write_debug(i, vcpu->arch.debug.dr[i]); }
-    if (vcpu->vm->arch.cpuid.tsc_aux) { write_msr(MSR_TSC_AUX, vcpu->arch.msr.tsc_aux); }
+    if (machine.tsc_aux) { write_msr(MSR_TSC_AUX, vcpu->arch.msr.tsc_aux); }
     fpu_restore(vcpu);
 }
 

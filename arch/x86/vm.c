@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The x86 parts of the machine and of a VM, put together from the files that make them.
+#include <libfdt.h>
+
 #include "arch/x86/exits.h"
 #include "arch/x86/guest_place_pc.h"
 #include "arch/x86/guest_start.h"
@@ -12,6 +14,7 @@
 #include "kernel/arch.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
+#include "kernel/pagetable.h"
 #include "kernel/string.h"
 
 enum { NESTED_BITS = 48, VIOAPIC_INPUTS = 24, LEAST_PERIOD_US = 20 };
@@ -46,6 +49,7 @@ static COLD int fpu_init(void) {
     }
     machine.xcr0 = ((uint64_t)features.edx << 32 | features.eax) & wanted;
     if ((machine.xcr0 & XCR0_AVX512) != XCR0_AVX512) { machine.xcr0 &= ~XCR0_AVX512; }
+    machine.tsc_aux = (read_cpuid(CPUID_EXT_FEATURES, 0).edx & CPUID_EXT_EDX_RDTSCP) != 0;
     machine.xsave_size = features.ecx; // of all that the machine has: enough
     return OK;
 }
@@ -261,4 +265,11 @@ int arch_guest_describe(struct vm *vm, void *buffer, size_t size) {
     for (unsigned i = 0; i < vm->memory_count; i++) { ram[i] = (struct range){vm->memory[i].gpa, vm->memory[i].size}; }
     if (size < GUEST_START_SIZE || image_of(desc, &image) != OK) { return ERR_NO_MEMORY; }
     return (int)guest_start_build(&what, buffer, &vm->arch.start);
+}
+
+// Guests of a PC have no device tree: nobody calls these.
+int arch_guest_fdt(UNUSED void *fdt, UNUSED struct vm *vm) { return -FDT_ERR_NOTFOUND; }
+
+int arch_guest_fdt_interrupt(UNUSED void *fdt, UNUSED int node, UNUSED unsigned id, UNUSED bool edge) {
+    return -FDT_ERR_NOTFOUND;
 }

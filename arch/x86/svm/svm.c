@@ -3,6 +3,7 @@
 #include "arch/x86/svm/svm.h"
 #include "arch/x86/hardware.h"
 #include "arch/x86/mmu.h"
+#include "kernel/arch.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
 #include "kernel/string.h"
@@ -44,10 +45,7 @@ static COLD int machine_init(void) {
         log_line("SVM: this processor has no nested paging; take another one (QEMU: -cpu max, EPYC)");
         return ERR_UNSUPPORTED;
     }
-    if (features.ebx <= MAX_VMS) {
-        log_line("SVM: %u address space identifiers are too few for %u VMs", features.ebx, MAX_VMS);
-        return ERR_UNSUPPORTED;
-    }
+    svm_machine.asids = MAX(features.ebx, 2u) - 1; // 0 is the hypervisor's
     svm_machine.next_rip = (features.edx & CPUID_SVM_EDX_NRIPS) != 0;
     svm_machine.flush = (features.edx & CPUID_SVM_EDX_FLUSH_ASID) != 0 ? SVM_FLUSH_ASID : SVM_FLUSH_ALL;
     iopm = memory_alloc_pages(IOPM_PAGES);

@@ -7,8 +7,9 @@
 #include "arch/x86/virt.h"
 
 struct svm_machine {
-    bool next_rip; // exits say where the next instruction is
-    uint8_t flush; // TLB_CONTROL that empties an ASID
+    bool next_rip;  // exits say where the next instruction is
+    uint8_t flush;  // TLB_CONTROL that empties an ASID
+    uint32_t asids; // for guests, from 1 on; where they are fewer than VMs, some share one
     paddr_t iopm, msrpm;
 };
 extern struct svm_machine svm_machine; // constant after boot

@@ -3,11 +3,9 @@
 #include "arch/x86/control_regs.h"
 #include "arch/x86/hardware.h"
 #include "arch/x86/svm/svm.h"
+#include "kernel/arch.h"
 #include "kernel/log.h"
 #include "kernel/string.h"
-
-
-
 
 // What a guest does that the hypervisor must see. #DB and #AC: delivering them could never end (CVE-2015-8104,
 // CVE-2015-5307).
@@ -36,7 +34,7 @@ COLD void svm_reset(struct vcpu *vcpu) {
     vmcb->iopm = svm_machine.iopm;
     vmcb->msrpm = svm_machine.msrpm;
     vmcb->tsc_offset = vcpu->vm->arch.tsc_offset;
-    vmcb->asid = vcpu->vm->id + 1u; // 0 is the hypervisor's
+    vmcb->asid = vcpu->vm->id % svm_machine.asids + 1;
     vmcb->interrupt_control = SVM_MASKING;
     vmcb->nested_control = SVM_NESTED_ENABLE;
     vmcb->nested_cr3 = vcpu->vm->arch.nested_pa;
@@ -67,11 +65,12 @@ COLD void svm_start(struct vcpu *vcpu, const struct guest_registers *registers) 
     vmcb->efer = registers->efer | EFER_SVME; // which hardware wants to be set
 }
 
-// A TLB entry carries the VM's identifier, not the VCPU's: what a sibling left is not this one's.
+// A TLB entry carries the VM's identifier, not the VCPU's: what a sibling left is not this one's; nor is what another VM left
+// that shares the identifier.
 void svm_load(struct vcpu *vcpu) {
     uint8_t *resident = &vcpu->vm->arch.resident[vcpu->cpu->id];
 
-    if (unlikely(*resident != vcpu->index + 1)) {
+    if (unlikely(*resident != vcpu->index + 1 || svm_machine.asids < MAX_VMS)) {
         *resident = (uint8_t)(vcpu->index + 1);
         vmcb_of(vcpu)->tlb_control = svm_machine.flush;
     }
