@@ -13,6 +13,6 @@
 #define VIRTIO_CONSOLE_SIZE 0x200ull
 #define VIRTIO_CONSOLE_IRQ  48u
 
-extern const struct virtual_device vpl011_device, virtio_console_device;
+extern const struct virtual_device vpl011_device, v16550_device, virtio_console_device;
 
 #endif

@@ -7,20 +7,10 @@
 #define IOAPIC_DEFAULT_BASE 0xfec00000ull
 #define IOAPIC_SIZE         0x1000u
 
-// Offsets of what lies in memory: 82093AA 3.1, ICH 13.5.1.
-enum {
-    IOREGSEL = 0x00, // which register IOWIN is: 8 bits
-    IOWIN = 0x10,    // 32 bits
-    IOAPIC_EOI = 0x40,
-};
-
-// Registers behind IOWIN: 82093AA 3.2. Redirection entry n is two of them, the lower half first.
-enum {
-    IOAPICID = 0x00,
-    IOAPICVER = 0x01,
-    IOAPICARB = 0x02,
-    IOREDTBL = 0x10,
-};
+// Offsets of what lies in memory (82093AA 3.1, ICH 13.5.1): which register IOWIN is, in 8 bits; its 32 bits; EOI.
+enum { IOREGSEL = 0x00, IOWIN = 0x10, IOAPIC_EOI = 0x40 };
+// Registers behind IOWIN (82093AA 3.2). Redirection entry n is two of them, the lower half first.
+enum { IOAPICID = 0x00, IOAPICVER = 0x01, IOAPICARB = 0x02, IOREDTBL = 0x10 };
 
 #define IOAPIC_ID_SHIFT            24
 #define IOAPIC_ID_MAX              15u

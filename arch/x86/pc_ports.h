@@ -9,8 +9,8 @@
 //   0x70        real-time clock (vrtc.h)
 //   0x80 0xed   the ports that are written to pass time: ignored
 //   0xcf8       PCI configuration, without a device: the address reads back, data are all ones
-//   0xcf9       reset control
-//   0x600       ACPI's sleep control and sleep status (ACPI 6.5, 4.8.3.7)
+//   0xcf9       reset control; reads as 0
+//   0x600       ACPI's sleep control and sleep status (ACPI 6.5, 4.8.3.7); read as 0: nothing has been woken from
 //
 // Accesses of 1, 2 and 4 bytes; one of several bytes is split, the lowest port first, as the bridge to 8-bit devices does.
 // Only the PCI address register is of 4 bytes, and there only for an access of 4 at 0xcf8 (PCI 3.0, 3.2.2.3.2).
@@ -24,16 +24,10 @@
 #include "arch/x86/vpit.h"
 #include "arch/x86/vrtc.h"
 #include "kernel/ports.h"
-#include "kernel/types.h"
 
 // For the FADT: SLEEP_CONTROL_REG, SLEEP_STATUS_REG and RESET_REG, bytes in I/O space; RESET_VALUE; and for \_S5.
-enum {
-    PC_SLEEP_CONTROL = 0x600,
-    PC_SLEEP_STATUS = 0x601,
-    PC_SLEEP_TYPE_S5 = 5,
-    PC_RESET_CONTROL = 0xcf9,
-    PC_RESET_VALUE = 0x06,
-};
+enum { PC_SLEEP_CONTROL = 0x600, PC_SLEEP_STATUS = 0x601, PC_SLEEP_TYPE_S5 = 5 };
+enum { PC_RESET_CONTROL = 0xcf9, PC_RESET_VALUE = 0x06 };
 
 #define PC_CLOCK_HZ_MIN 1000000ull
 #define PC_CLOCK_HZ_MAX 8589934592ull
@@ -64,12 +58,9 @@ struct pc_pic {
 struct pc_ports {
     const struct pc_ports_ops *ops;
     void *context;
-    uint64_t clock_hz;
-    uint64_t unclaimed;    // accesses of a byte that found no device, since the reset; atomic
-    uint32_t pci_address;  // atomic
-    uint8_t reset_control; // atomic
-    uint8_t sleep_control; // atomic
-    struct spinlock lock;  // the following
+    uint64_t unclaimed;   // accesses of a byte that found no device, since the reset; atomic
+    uint32_t pci_address; // atomic
+    struct spinlock lock; // the following
     struct pc_pic pics[PC_PICS];
     struct vpit pit;
     struct vrtc rtc;

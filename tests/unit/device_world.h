@@ -20,6 +20,7 @@ static struct {
     struct vcpu vcpu;
     void *state; // the device's
     bool level;  // of its interrupt
+    unsigned level_changes;
     unsigned line;
     unsigned traps;    // that the last access took
     unsigned accesses; // to the guest's memory, of the current trap
@@ -33,6 +34,7 @@ void arch_vm_set_line(struct vm *vm, unsigned id, bool level) {
     (void)vm;
     world.line = id;
     world.level = level;
+    world.level_changes++;
 }
 
 void *arch_window_map(unsigned slot, paddr_t pa) {

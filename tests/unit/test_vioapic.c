@@ -331,6 +331,59 @@ static void reset_is_power_on(void **state) {
     assert_int_equal(sent(), 1);
 }
 
+// ---- with a local APIC ------------------------------------------------------------------------------------
+
+static struct vlapic local;
+static struct vlapic *const locals[] = {&local};
+
+static void to_local(void *context, const struct vlapic_message *message) {
+    (void)context;
+    vlapic_deliver(locals, 1, NULL, message);
+}
+
+static void local_eoi(void *context, uint8_t vector) {
+    (void)context;
+    vioapic_eoi(apic, vector);
+}
+
+static void nothing(void *context) { (void)context; }
+
+static uint64_t no_time(void *context) {
+    (void)context;
+    return 0;
+}
+
+static void take(unsigned vector) {
+    assert_int_equal(vlapic_pending_vector(&local), vector);
+    vlapic_accept(&local, vector);
+}
+
+// The way of a level interrupt, there and back, of two inputs that share a vector.
+static void the_eoi_of_a_local_apic_comes_back(void **state) {
+    static const struct vlapic_config config = {2000000000, 1000000000, 1, true, true};
+    static const struct vlapic_ops local_ops = {.kick = nothing, .level_eoi = local_eoi, .now = no_time};
+    static const struct vioapic_ops io_ops = {to_local};
+    (void)state;
+    assert_int_equal(vioapic_init(apic, INPUTS, ID, &io_ops, NULL), OK);
+    assert_int_equal(vlapic_init(&local, 0, true, &config, &local_ops, NULL), OK);
+    assert_int_equal(vlapic_mmio_write(&local, APIC_SVR << APIC_REGISTER_SHIFT, 4, APIC_SVR_ENABLE | 0xff), OK);
+    put_entry(PIN, IOREDTBL_LEVEL | 0x61);
+    put_entry(PIN + 1, IOREDTBL_LEVEL | 0x61);
+    vioapic_set_line(apic, PIN, true);
+    take(0x61);
+    vioapic_set_line(apic, PIN + 1, true); // its turn comes in the same service
+    vioapic_set_line(apic, PIN, false);
+    vlapic_eoi(&local);
+    take(0x61);
+    assert_true(waits_for_eoi(PIN + 1) && !waits_for_eoi(PIN));
+    vlapic_eoi(&local); // still asserted
+    take(0x61);
+    vioapic_set_line(apic, PIN + 1, false);
+    vlapic_eoi(&local);
+    assert_int_equal(vlapic_pending_vector(&local), VLAPIC_NONE);
+    assert_false(waits_for_eoi(PIN) || waits_for_eoi(PIN + 1));
+}
+
 // ---- two cores --------------------------------------------------------------------------------------------
 
 enum { ROUNDS = 20000 };
@@ -373,6 +426,7 @@ int main(void) {
         TEST(what_is_no_interrupt_by_vector_is_an_edge),
         TEST(an_eoi_delivers_each_input_once),
         TEST(reset_is_power_on),
+        TEST(the_eoi_of_a_local_apic_comes_back),
         TEST(two_cores_lose_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
