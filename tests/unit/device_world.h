@@ -21,6 +21,7 @@ static struct {
     struct vcpu vcpu;
     void *state; // the device's
     bool level;  // of its interrupt
+    unsigned level_changes;
     unsigned line;
     unsigned traps;    // that the last access took
     unsigned accesses; // to the guest's memory, of the current trap
@@ -34,6 +35,7 @@ void arch_vm_set_line(struct vm *vm, unsigned id, bool level) {
     (void)vm;
     world.line = id;
     world.level = level;
+    world.level_changes++;
 }
 
 void *window_map(unsigned slot, paddr_t pa) {
