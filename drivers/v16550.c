@@ -88,7 +88,7 @@ static uint8_t read_lsr(struct v16550 *uart) {
 }
 
 // In loop-back its own outputs are the other side.
-static uint8_t read_msr(const struct v16550 *uart) {
+static uint8_t read_modem_status(const struct v16550 *uart) {
     if (!has(uart, UART_MCR, MCR_LOOP)) { return MSR_CTS | MSR_DSR | MSR_CARRIER; }
     return (has(uart, UART_MCR, MCR_RTS) ? MSR_CTS : 0) | (has(uart, UART_MCR, MCR_DTR) ? MSR_DSR : 0) |
            (has(uart, UART_MCR, MCR_OUT1) ? MSR_RING : 0) | (has(uart, UART_MCR, MCR_OUT2) ? MSR_CARRIER : 0);
@@ -122,7 +122,7 @@ static uint8_t read_register(struct v16550 *uart, unsigned offset) {
     case UART_RBR: return take(uart);
     case UART_IIR: return read_iir(uart);
     case UART_LSR: return read_lsr(uart);
-    case UART_MSR: return read_msr(uart);
+    case UART_MSR: return read_modem_status(uart);
     default: return uart->registers[offset];
     }
 }
