@@ -37,6 +37,7 @@ include scripts/common.mk
 include scripts/hypervisor.mk
 include scripts/host.mk
 include scripts/fuzz.mk
+include scripts/efi.mk
 -include guests/guests.mk
 
 .PHONY: help setup all hypervisor guests image check run test bench lint format fuzz clean distclean FORCE
