@@ -4,8 +4,9 @@
 
 EFI_OUT := $(BUILD)/efi
 EFI_LOADERS := $(EFI_OUT)/BOOTX64.EFI $(EFI_OUT)/BOOTAA64.EFI
+EFI_LOADER  := $(EFI_OUT)/$(if $(filter arm64,$(ARCH)),BOOTAA64.EFI,BOOTX64.EFI)
 
-EFI_COMMON_SRCS := $(addprefix tools/efi/,main.c copy.c memory.c memory_map.c) kernel/format.c kernel/string.c
+EFI_COMMON_SRCS := $(addprefix tools/efi/,main.c copy.c memory.c) kernel/format.c kernel/string.c
 
 EFI_NAME_x86_64   := BOOTX64.EFI
 EFI_CROSS_x86_64  := x86_64-linux-gnu-

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every compiler calls, and what kernel/string.c leaves to the architecture. The compiler is told not to make calls
-// of these out of their own loops (scripts/efi.mk).
+// What compilers call, and kernel/string.c leaves to the architecture. The compiler is told not to make calls of these
+// out of their own loops (scripts/efi.mk).
 #include "kernel/string.h"
 
 void *memmove(void *to, const void *from, size_t n) {
-    char *out = to;
-    const char *in = from;
-
     // In the direction in which nothing is overwritten that is still to be read.
-    if (out <= in) {
-        for (size_t i = 0; i < n; i++) { out[i] = in[i]; }
-    } else {
-        while (n-- > 0) { out[n] = in[n]; }
+    if ((const char *)to > (const char *)from) {
+        while (n-- > 0) { ((char *)to)[n] = ((const char *)from)[n]; }
+        return to;
     }
+    for (size_t i = 0; i < n; i++) { ((char *)to)[i] = ((const char *)from)[i]; }
     return to;
 }
 

@@ -4,11 +4,9 @@
 #include "kernel/string.h"
 #include "tools/efi/loader.h"
 
-enum { KEY_WAIT_MS = 10000, KEY_STEP_MS = 50, PATH_MAX = 32 };
+enum { KEY_WAIT_MS = 10000, KEY_STEP_MS = 50, PATH_MAX = 32, TREE_HEAD = 8 };
 
 EFI_SYSTEM_TABLE *efi;
-
-static EFI_GUID loaded_image_id = EFI_LOADED_IMAGE_PROTOCOL_GUID, volume_id = EFI_SIMPLE_FILE_SYSTEM_PROTOCOL_GUID;
 
 // ---- console ---------------------------------------------------------------------------------------------------------
 
@@ -21,53 +19,38 @@ static void widen(const char *text, CHAR16 *out, UINTN room) {
 
 void log_line(const char *format, ...) {
     char line[LOG_LINE_MAX];
-    CHAR16 wide[LOG_LINE_MAX];
+    CHAR16 wide[LOG_LINE_MAX], end[] = {'\r', '\n', 0};
     va_list args;
 
     va_start(args, format);
     format_string_v(line, sizeof(line), format, args);
     va_end(args);
     widen(line, wide, ARRAY_SIZE(wide));
-    static CHAR16 begin[] = L"takt loader: ", end[] = L"\r\n";
-    efi->ConOut->OutputString(efi->ConOut, begin);
     efi->ConOut->OutputString(efi->ConOut, wide);
     efi->ConOut->OutputString(efi->ConOut, end);
 }
 
-const char *status_name(EFI_STATUS status) {
-    static const struct {
-        EFI_STATUS status;
-        const char *name;
-    } names[] = {
-        {EFI_LOAD_ERROR, "load error"},
-        {EFI_INVALID_PARAMETER, "invalid parameter"},
-        {EFI_UNSUPPORTED, "unsupported"},
-        {EFI_BAD_BUFFER_SIZE, "bad buffer size"},
-        {EFI_BUFFER_TOO_SMALL, "buffer too small"},
-        {EFI_NOT_READY, "not ready"},
-        {EFI_DEVICE_ERROR, "device error"},
-        {EFI_OUT_OF_RESOURCES, "out of resources"},
-        {EFI_VOLUME_CORRUPTED, "volume corrupted"},
-        {EFI_NO_MEDIA, "no media"},
-        {EFI_MEDIA_CHANGED, "media changed"},
-        {EFI_NOT_FOUND, "not found"},
-        {EFI_ACCESS_DENIED, "access denied"},
-        {EFI_END_OF_FILE, "end of file"},
-        {EFI_SECURITY_VIOLATION, "security violation"},
+EFI_STATUS fail(EFI_STATUS status, const char *what, const char *problem) {
+    static const char *const names[] = {
+        "success",          "load error",  "invalid parameter", "unsupported",     "bad buffer size",
+        "buffer too small", "not ready",   "device error",      "write protected", "out of resources",
+        "volume corrupted", "volume full", "no media",          "media changed",   "not found",
     };
+    UINTN number = status & ~EFI_ERROR_MASK;
 
-    for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
-        if (names[i].status == status) { return names[i].name; }
-    }
-    return "a status of no name";
+    log_line("takt loader: %s: %s (%s)", what, problem,
+             number < ARRAY_SIZE(names) ? names[number] : "another EFI status");
+    return status;
 }
 
 static void wait_for_key(void) {
     EFI_INPUT_KEY key;
 
+    log_line("takt loader: nothing is started; a key, or %u s, gives the machine back to the firmware",
+             KEY_WAIT_MS / 1000);
     efi->ConIn->Reset(efi->ConIn, FALSE);
-    for (unsigned ms = 0; ms < KEY_WAIT_MS && efi->ConIn->ReadKeyStroke(efi->ConIn, &key) != EFI_SUCCESS;
-         ms += KEY_STEP_MS) {
+    for (unsigned ms = 0; ms < KEY_WAIT_MS; ms += KEY_STEP_MS) {
+        if (efi->ConIn->ReadKeyStroke(efi->ConIn, &key) == EFI_SUCCESS) { return; }
         efi->BootServices->Stall(KEY_STEP_MS * 1000);
     }
 }
@@ -76,80 +59,60 @@ static void wait_for_key(void) {
 
 void *configuration_table(const EFI_GUID *name) {
     for (UINTN i = 0; i < efi->NumberOfTableEntries; i++) {
-        if (memcmp(&efi->ConfigurationTable[i].VendorGuid, name, sizeof(*name)) == 0) {
-            return efi->ConfigurationTable[i].VendorTable;
-        }
+        EFI_CONFIGURATION_TABLE *table = &efi->ConfigurationTable[i];
+        if (memcmp(&table->VendorGuid, name, sizeof(*name)) == 0) { return table->VendorTable; }
     }
     return NULL;
 }
 
 static EFI_STATUS open_volume(EFI_HANDLE image, EFI_FILE_HANDLE *root) {
+    static EFI_GUID loaded_id = EFI_LOADED_IMAGE_PROTOCOL_GUID, volume_id = EFI_SIMPLE_FILE_SYSTEM_PROTOCOL_GUID;
+    EFI_BOOT_SERVICES *services = efi->BootServices;
     EFI_LOADED_IMAGE *loaded;
     EFI_FILE_IO_INTERFACE *volume;
-    EFI_STATUS status = efi->BootServices->HandleProtocol(image, &loaded_image_id, (void **)&loaded);
+    EFI_STATUS status = services->HandleProtocol(image, &loaded_id, (void **)&loaded);
 
-    if (!EFI_ERROR(status)) {
-        status = efi->BootServices->HandleProtocol(loaded->DeviceHandle, &volume_id, (void **)&volume);
-    }
+    if (!EFI_ERROR(status)) { status = services->HandleProtocol(loaded->DeviceHandle, &volume_id, (void **)&volume); }
     if (!EFI_ERROR(status)) { status = volume->OpenVolume(volume, root); }
-    if (EFI_ERROR(status)) {
-        log_line("the volume it was started from cannot be read (%s); start it from a FAT volume", status_name(status));
-    }
-    return status;
+    return EFI_ERROR(status) ? fail(status, "boot volume", "it cannot be read; start from a FAT volume") : EFI_SUCCESS;
 }
 
 // ---- files -----------------------------------------------------------------------------------------------------------
 
-// A volume may give less at a time than it is asked for.
-static EFI_STATUS read_all(EFI_FILE_HANDLE file, const struct range *into) {
-    for (UINTN done = 0, count; done < into->size; done += count) {
-        count = into->size - done;
-        EFI_STATUS status = file->Read(file, &count, (char *)into->base + done);
-        if (EFI_ERROR(status)) { return status; }
-        if (count == 0) { return EFI_END_OF_FILE; }
-    }
-    return EFI_SUCCESS;
+static EFI_STATUS file_size(EFI_FILE_HANDLE file, uint64_t *size) {
+    EFI_STATUS status = file->SetPosition(file, UINT64_MAX); // its end; a directory has none
+
+    if (!EFI_ERROR(status)) { status = file->GetPosition(file, size); }
+    if (!EFI_ERROR(status)) { status = file->SetPosition(file, 0); }
+    return status;
 }
 
 static EFI_STATUS read_open_file(EFI_FILE_HANDLE file, const char *path, struct range *out) {
-    EFI_STATUS status = file->SetPosition(file, UINT64_MAX); // its end; a directory has none
+    EFI_STATUS status = file_size(file, &out->size);
+    UINTN count = 1;
 
-    if (!EFI_ERROR(status)) { status = file->GetPosition(file, &out->size); }
-    if (!EFI_ERROR(status)) { status = file->SetPosition(file, 0); }
-    if (!EFI_ERROR(status) && out->size == 0) {
-        log_line("%s: it is empty; copy it anew", path);
-        return EFI_END_OF_FILE;
+    if (!EFI_ERROR(status) && out->size != 0) {
+        status = memory_take(path, out->size, PAGE_SIZE, EfiLoaderData, &out->base);
+        if (EFI_ERROR(status)) { return status; }
     }
-    if (!EFI_ERROR(status)) {
-        status = memory_take(out->size, PAGE_SIZE, arch_memory_limit, EfiLoaderData, &out->base);
-        if (EFI_ERROR(status)) {
-            log_line("%s: there is no memory for its %llu KiB (%s); give the machine more", path,
-                     (unsigned long long)(out->size >> 10), status_name(status));
-            return status;
-        }
-        status = read_all(file, out);
+    // A volume may give less at a time than it is asked for.
+    for (UINTN done = 0; !EFI_ERROR(status) && done < out->size && count != 0; done += count) {
+        count = out->size - done;
+        status = file->Read(file, &count, (char *)out->base + done);
     }
-    if (EFI_ERROR(status)) {
-        log_line("%s: it cannot be read (%s); check the volume and copy it anew", path, status_name(status));
-    }
-    return status;
+    if (!EFI_ERROR(status) && (out->size == 0 || count == 0)) { status = EFI_LOAD_ERROR; }
+    return EFI_ERROR(status) ? fail(status, path, "it is empty or cannot be read; copy it anew") : EFI_SUCCESS;
 }
 
 // A file that need not be there has a size of 0 then.
 static EFI_STATUS read_file(EFI_FILE_HANDLE root, const char *path, bool needed, struct range *out) {
     CHAR16 wide[PATH_MAX];
     EFI_FILE_HANDLE file;
-    EFI_STATUS status;
 
-    *out = (struct range){0};
     widen(path, wide, ARRAY_SIZE(wide));
-    status = root->Open(root, &file, wide, EFI_FILE_MODE_READ, 0);
+    EFI_STATUS status = root->Open(root, &file, wide, EFI_FILE_MODE_READ, 0);
     if (status == EFI_NOT_FOUND && !needed) { return EFI_SUCCESS; }
-    if (EFI_ERROR(status)) {
-        log_line("%s: it cannot be opened (%s); copy it to the volume that this loader was started from", path,
-                 status_name(status));
-        return status;
-    }
+    if (EFI_ERROR(status)) { return fail(status, path, "it cannot be opened; copy it to this loader's volume"); }
     status = read_open_file(file, path, out);
     file->Close(file);
     return status;
@@ -158,33 +121,24 @@ static EFI_STATUS read_file(EFI_FILE_HANDLE root, const char *path, bool needed,
 // The first line of the file, without its end.
 static EFI_STATUS set_command(struct boot *boot, const struct range *file) {
     const char *text = (const char *)file->base;
-    UINTN length = 0;
 
-    while (length < file->size && text[length] != '\r' && text[length] != '\n') { length++; }
-    if (length >= COMMAND_MAX) {
-        log_line("%s: its line has %llu characters; %u are the most", COMMAND_PATH, (unsigned long long)length,
-                 COMMAND_MAX - 1);
-        return EFI_BAD_BUFFER_SIZE;
+    for (UINTN i = 0; i < file->size && text[i] != '\r' && text[i] != '\n'; i++) {
+        if (i == COMMAND_MAX - 1) { return fail(EFI_BAD_BUFFER_SIZE, COMMAND_PATH, "255 characters are the most"); }
+        boot->command[i] = text[i];
     }
-    if (length > 0) { memcpy(boot->command, text, length); }
     return EFI_SUCCESS;
 }
 
-// The head of a flattened tree, which a FIT image is: magic number and size (Devicetree Specification 0.4, 5.2). What is
-// inside is checked by the hypervisor.
+// A FIT image begins as every flattened tree: magic number, size (Devicetree Specification 0.4, 5.2). What is inside
+// is for the hypervisor to check.
 static EFI_STATUS check_system(const struct range *file) {
     const uint8_t *head = (const uint8_t *)file->base;
-    uint64_t size = 0;
 
-    if (file->size < 8 || memcmp(head, "\xd0\x0d\xfe\xed", 4) != 0) {
-        log_line("%s: it is no system image; copy what 'make image' made", SYSTEM_PATH);
-        return EFI_LOAD_ERROR;
+    if (file->size < TREE_HEAD || memcmp(head, "\xd0\x0d\xfe\xed", 4) != 0) {
+        return fail(EFI_LOAD_ERROR, SYSTEM_PATH, "it is no system image; copy what 'make image' made");
     }
-    for (unsigned i = 4; i < 8; i++) { size = size << 8 | head[i]; }
-    if (size > file->size) {
-        log_line("%s: it ends after %llu bytes, and its header speaks of %llu; copy it anew", SYSTEM_PATH,
-                 (unsigned long long)file->size, (unsigned long long)size);
-        return EFI_LOAD_ERROR;
+    if (((uint64_t)head[4] << 24 | head[5] << 16 | head[6] << 8 | head[7]) > file->size) {
+        return fail(EFI_LOAD_ERROR, SYSTEM_PATH, "it is cut off; copy it anew");
     }
     return EFI_SUCCESS;
 }
@@ -194,13 +148,11 @@ static EFI_STATUS load_files(struct boot *boot) {
     struct range command = {0};
     EFI_STATUS status = open_volume(boot->image, &root);
 
-    if (EFI_ERROR(status)) { return status; }
-    status = read_file(root, HYPERVISOR_PATH, true, &boot->hypervisor);
+    if (!EFI_ERROR(status)) { status = read_file(root, HYPERVISOR_PATH, true, &boot->hypervisor); }
     if (!EFI_ERROR(status)) { status = read_file(root, SYSTEM_PATH, true, &boot->system); }
     if (!EFI_ERROR(status)) { status = check_system(&boot->system); }
     if (!EFI_ERROR(status)) { status = read_file(root, COMMAND_PATH, false, &command); }
     if (!EFI_ERROR(status)) { status = set_command(boot, &command); }
-    root->Close(root);
     return status;
 }
 
@@ -215,9 +167,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table) {
     boot.image = image;
     status = load_files(&boot);
     if (!EFI_ERROR(status)) { status = arch_prepare(&boot); }
-    if (!EFI_ERROR(status)) { status = leave_boot_services(&boot); }
+    if (!EFI_ERROR(status)) { status = leave_boot_services(image); }
     if (!EFI_ERROR(status)) { arch_enter(); }
-    log_line("nothing is started; a key, or %u seconds, gives the machine back to the firmware", KEY_WAIT_MS / 1000);
     wait_for_key();
     return status;
 }

@@ -1,177 +1,122 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/efi/multiboot2.h"
-#include "kernel/log.h"
 #include "kernel/string.h"
 
+// Magic number, architecture, length, and what makes the sum of the four zero (3.1.2).
 #define HEADER_MAGIC 0xe85250d6u
+enum { MAGIC, ARCHITECTURE, LENGTH, CHECKSUM, HEADER_WORDS };
 
 enum {
     HEADER_SEARCH = 32768, // it lies in this many bytes from the beginning
-    HEADER_ALIGN = 8,
     ARCHITECTURE_I386 = 0,
-    TAG_OPTIONAL = 1,
-    TAG_HEADER = 8,
-    INFO_HEADER = 8,
-    DEFAULT_ALIGN = 1 << 21,
+    UNIT = 8, // what headers and tags are aligned to, and the size of the head of a tag
 };
 
-enum header_tag {
-    HEADER_END = 0,
-    HEADER_INFORMATION = 1,
-    HEADER_ADDRESS = 2,
-    HEADER_ENTRY = 3,
-    HEADER_MODULE_ALIGN = 6,
-    HEADER_RELOCATABLE = 10,
-};
+// Tags of the header: a half word each of type and flags, a word of size (3.1.3).
+enum { TAG_END = 0, TAG_INFORMATION = 1, TAG_ADDRESS = 2, TAG_ENTRY = 3, TAG_MODULE_ALIGN = 6, TAG_RELOCATABLE = 10 };
+enum { OPTIONAL = 1 << 16, TYPE_MASK = OPTIONAL - 1 };
 
-struct header {
-    uint32_t magic, architecture, length, checksum;
-};
-
-struct header_tag_start {
-    uint16_t type, flags;
-    uint32_t size;
-};
-
-// 3.1.5, 3.1.7 and 3.1.13, each behind its struct header_tag_start.
-struct address_tag {
-    uint32_t header, load, load_end, bss_end;
-};
-
-struct relocatable_tag {
-    uint32_t least, most, align, preference;
-};
+// Words of the address tag and of the entry tag (3.1.5, 3.1.7).
+enum { ADDRESS_HEADER, ADDRESS_LOAD, ADDRESS_LOAD_END, ADDRESS_BSS_END, ADDRESS_WORDS };
 
 struct tags {
-    struct address_tag address;
-    uint32_t entry;
-    struct relocatable_tag place;
+    uint32_t address[ADDRESS_WORDS], entry;
     bool has_address, has_entry;
 };
 
-static int refuse(const char *name, const char *problem) {
-    log_line("%s: %s; copy the hypervisor's takt.img anew", name, problem);
-    return ERR_INVALID;
-}
-
-// 3.1.2. Negative: there is none.
-static int find_header(const char *file, uint64_t size, struct header *out) {
-    for (uint64_t at = 0; at + sizeof(*out) <= MIN(size, (uint64_t)HEADER_SEARCH); at += HEADER_ALIGN) {
-        memcpy(out, file + at, sizeof(*out));
-        if (out->magic == HEADER_MAGIC && out->architecture == ARCHITECTURE_I386 &&
-            out->magic + out->architecture + out->length + out->checksum == 0) {
+// Returns its offset; negative: there is none.
+static int find_header(const char *file, uint64_t size, uint32_t *header) {
+    for (unsigned at = 0; at + HEADER_WORDS * sizeof(*header) <= MIN(size, (uint64_t)HEADER_SEARCH); at += UNIT) {
+        memcpy(header, file + at, HEADER_WORDS * sizeof(*header));
+        if (header[MAGIC] == HEADER_MAGIC && header[ARCHITECTURE] == ARCHITECTURE_I386 &&
+            header[MAGIC] + header[ARCHITECTURE] + header[LENGTH] + header[CHECKSUM] == 0) {
             return (int)at;
         }
     }
     return ERR_NOT_FOUND;
 }
 
-// `body`: what follows the start of the tag, `size` bytes. A tag that is too short counts as unknown.
+// `body` has `size` bytes. False: not a tag that we know.
 static bool take_tag(struct tags *tags, unsigned type, const char *body, uint32_t size) {
-    if (type == HEADER_ADDRESS && size >= sizeof(tags->address)) {
-        memcpy(&tags->address, body, sizeof(tags->address));
-        tags->has_address = true;
-    } else if (type == HEADER_ENTRY && size >= sizeof(tags->entry)) {
+    if (type == TAG_ADDRESS && size >= sizeof(tags->address)) {
+        memcpy(tags->address, body, sizeof(tags->address));
+        return tags->has_address = true;
+    }
+    if (type == TAG_ENTRY && size >= sizeof(tags->entry)) {
         memcpy(&tags->entry, body, sizeof(tags->entry));
-        tags->has_entry = true;
-    } else if (type == HEADER_RELOCATABLE && size >= sizeof(tags->place)) {
-        memcpy(&tags->place, body, sizeof(tags->place));
-    } else {
-        // Modules lie on pages anyway; what is asked of the information is given as far as there is such a thing.
-        return type == HEADER_MODULE_ALIGN || type == HEADER_INFORMATION;
+        return tags->has_entry = true;
     }
-    return true;
+    // Modules lie on pages anyway, the kernel on MB2_ALIGN, and all there is to know is told.
+    return type == TAG_MODULE_ALIGN || type == TAG_RELOCATABLE || type == TAG_INFORMATION;
 }
 
-static int read_tags(const char *name, const char *header, uint32_t length, struct tags *tags) {
-    struct header_tag_start start;
+static const char *read_tags(const char *header, uint32_t length, struct tags *tags) {
+    uint32_t head[2];
 
-    for (uint32_t at = sizeof(struct header); length - at >= TAG_HEADER && at < length;) {
-        memcpy(&start, header + at, sizeof(start));
-        if (start.size < TAG_HEADER || start.size > length - at) { break; }
-        if (start.type == HEADER_END) { return OK; }
-        if (!take_tag(tags, start.type, header + at + TAG_HEADER, start.size - TAG_HEADER) &&
-            (start.flags & TAG_OPTIONAL) == 0) {
-            log_line(
-                "%s: its Multiboot2 header wants tag %u, which this loader does not know; use a loader of the same "
-                "version",
-                name, start.type);
-            return ERR_UNSUPPORTED;
+    for (uint32_t at = HEADER_WORDS * sizeof(head[0]); at < length && length - at >= UNIT;) {
+        memcpy(head, header + at, sizeof(head));
+        if (head[1] < UNIT || head[1] > length - at) { break; }
+        unsigned type = head[0] & TYPE_MASK;
+        if (type == TAG_END) {
+            return tags->has_address && tags->has_entry ? NULL : "its Multiboot2 header lacks address or entry";
         }
-        at += ALIGN_UP(start.size, (uint32_t)HEADER_ALIGN);
+        if (!take_tag(tags, type, header + at + UNIT, head[1] - UNIT) && (head[0] & OPTIONAL) == 0) {
+            return "its Multiboot2 header wants what this loader cannot do; use the loader of the same version";
+        }
+        at += ALIGN_UP(head[1], (uint32_t)UNIT);
     }
-    return refuse(name, "its Multiboot2 header has no end");
+    return "its Multiboot2 header has no end; copy it anew";
 }
 
-// 3.1.5: a load address of -1 means from the beginning of the file, an end of 0 its end, no bss if that is 0.
-static int set_addresses(const char *name, uint64_t at, uint64_t size, const struct tags *tags,
-                         struct mb2_kernel *out) {
-    const struct address_tag *address = &tags->address;
-    uint64_t load = address->load == UINT32_MAX ? address->header - at : address->load;
-    uint64_t offset = at - (address->header - load);
-    uint64_t end = address->load_end == 0 ? load + (size - offset) : address->load_end;
-    uint64_t bss_end = address->bss_end == 0 ? end : address->bss_end;
+// A load address of -1 means from the beginning of the file, an end of 0 the end of the file, and no bss (3.1.5).
+static const char *set_addresses(uint64_t at, uint64_t size, const struct tags *tags, struct mb2_kernel *out) {
+    uint64_t header = tags->address[ADDRESS_HEADER], load = tags->address[ADDRESS_LOAD];
 
-    if (load > address->header || offset > at || end < address->header || bss_end < end || bss_end > UINT32_MAX) {
-        return refuse(name, "the addresses of its Multiboot2 header contradict each other");
+    if (load == UINT32_MAX) { load = header - at; }
+    uint64_t offset = at - (header - load);
+    uint64_t end = tags->address[ADDRESS_LOAD_END], bss_end = tags->address[ADDRESS_BSS_END];
+    if (end == 0) { end = load + (size - offset); }
+    if (bss_end == 0) { bss_end = end; }
+    if (load > header || offset > at || end <= header || bss_end < end || bss_end > UINT32_MAX || tags->entry < load ||
+        tags->entry >= end) {
+        return "the addresses in its Multiboot2 header contradict each other; copy it anew";
     }
-    if (end - load > size - offset) {
-        log_line("%s: it ends after %llu bytes, and its header speaks of %llu; copy it anew", name,
-                 (unsigned long long)size, (unsigned long long)(offset + (end - load)));
-        return ERR_INVALID;
-    }
-    if (tags->entry < load || tags->entry >= end) { return refuse(name, "its entry lies outside of it"); }
-    out->offset = (uint32_t)offset;
-    out->file_size = (uint32_t)(end - load);
-    out->memory_size = (uint32_t)(bss_end - load);
-    out->load = (uint32_t)load;
-    out->entry = (uint32_t)(tags->entry - load);
-    return OK;
+    if (end - load > size - offset) { return "it is cut off; copy it anew"; }
+    *out = (struct mb2_kernel){(uint32_t)offset, (uint32_t)(end - load), (uint32_t)(bss_end - load), (uint32_t)load,
+                               (uint32_t)(tags->entry - load)};
+    return NULL;
 }
 
-int mb2_read_header(const char *name, const void *file, uint64_t size, struct mb2_kernel *out) {
-    struct tags tags = {.place = {0, UINT32_MAX, DEFAULT_ALIGN, 0}};
-    struct header header;
-    int at = find_header(file, size, &header), status;
+const char *mb2_read_header(const void *file, uint64_t size, struct mb2_kernel *out) {
+    uint32_t header[HEADER_WORDS];
+    struct tags tags = {0};
+    int at = find_header(file, size, header);
 
-    if (at < 0) { return refuse(name, "it has no Multiboot2 header, so it is no hypervisor for x86-64"); }
-    if (header.length < sizeof(header) || header.length > size - (uint64_t)at) {
-        return refuse(name, "its Multiboot2 header goes beyond its end");
-    }
-    status = read_tags(name, (const char *)file + at, header.length, &tags);
-    if (status != OK) { return status; }
-    if (!tags.has_address || !tags.has_entry) { return refuse(name, "its Multiboot2 header lacks address or entry"); }
-    if (tags.place.align == 0 || (tags.place.align & (tags.place.align - 1)) != 0) {
-        return refuse(name, "the alignment in its Multiboot2 header is no power of two");
-    }
-    out->align = MAX(tags.place.align, (uint32_t)PAGE_SIZE);
-    out->least = tags.place.least;
-    out->most = tags.place.most;
-    return set_addresses(name, (uint64_t)at, size, &tags, out);
+    if (at < 0) { return "it has no Multiboot2 header; copy a hypervisor for x86-64"; }
+    if (header[LENGTH] > size - (unsigned)at) { return "it is cut off; copy it anew"; }
+    const char *problem = read_tags((const char *)file + at, header[LENGTH], &tags);
+    return problem != NULL ? problem : set_addresses((unsigned)at, size, &tags, out);
 }
 
-// ---- the information ------------------------------------------------------------------------------------------------
+// ---- the information -------------------------------------------------------------------------------------------------
 
-void mb2_begin(struct mb2_info *info, void *base, uint32_t room) {
-    *info = (struct mb2_info){base, room, INFO_HEADER};
-    memset(base, 0, room);
-}
+void mb2_begin(struct mb2_info *info, void *base, uint32_t room) { *info = (struct mb2_info){base, room, UNIT}; }
 
 void *mb2_add(struct mb2_info *info, uint32_t type, uint32_t size) {
-    uint32_t tag[] = {type, TAG_HEADER + size}, place = info->used;
+    uint32_t head[] = {type, UNIT + size};
+    char *tag = info->base + info->used;
 
     // The end tag has to fit behind it.
-    if (size > info->room || info->room - info->used < ALIGN_UP(tag[1], (uint32_t)HEADER_ALIGN) + TAG_HEADER) {
+    if (info->room - info->used < 2 * UNIT || ALIGN_UP((uint64_t)size, UNIT) > info->room - info->used - 2 * UNIT) {
         return NULL;
     }
-    memcpy(info->base + place, tag, sizeof(tag));
-    memset(info->base + place + TAG_HEADER, 0, ALIGN_UP(size, (uint32_t)HEADER_ALIGN));
-    info->used += ALIGN_UP(tag[1], (uint32_t)HEADER_ALIGN);
-    return info->base + place + TAG_HEADER;
+    memcpy(tag, head, sizeof(head));
+    info->used += ALIGN_UP(head[1], (uint32_t)UNIT);
+    return tag + UNIT;
 }
 
 void mb2_end(struct mb2_info *info) {
-    uint32_t tag[] = {MB2_END, TAG_HEADER}, head[] = {info->used + TAG_HEADER, 0};
+    uint32_t tag[] = {MB2_END, UNIT}, head[] = {info->used + UNIT, 0};
 
     memcpy(info->base + info->used, tag, sizeof(tag));
     memcpy(info->base, head, sizeof(head));
