@@ -8,7 +8,7 @@ HOST_COMPILER ?= gcc
 
 # kernel/string.c is what a freestanding image has in place of the C library; on the host there is one.
 HOST_LIB_SRCS := $(filter-out kernel/string.c,$(wildcard $(addsuffix /*.c,sched timer kernel drivers iommu arch/host))) \
-                 $(addprefix arch/arm64/,$(HOST_ARM64)) $(addprefix arch/x86/,$(HOST_X86))
+                 $(addprefix arch/arm64/,$(HOST_ARM64)) $(addprefix arch/x86/,$(HOST_X86)) tools/efi/multiboot2.c
 UNIT_SRCS     := $(wildcard tests/unit/test_*.c tests/unit/*/test_*.c)
 UNIT_HELPERS  := $(wildcard tests/unit/helpers/*.c)
 TOOL_SRCS     := $(wildcard tools/*.c)
