@@ -21,13 +21,16 @@ EFI_CFLAGS_aarch64 := -mgeneral-regs-only -mstrict-align -mno-outline-atomics
 EFI_SRCS_aarch64   := $(addprefix tools/efi/,aarch64.c aarch64_enter.S)
 EFI_FDT_aarch64    := fdt.c fdt_ro.c fdt_rw.c fdt_strerror.c fdt_wip.c
 
-EFI_CFLAGS := -std=c17 -Os -ffreestanding -fno-common -fno-stack-protector -fpic -fshort-wchar -fno-tree-loop-distribute-patterns -fvisibility=hidden \
+EFI_CFLAGS := -std=c17 -Os -ffreestanding -fno-common -fno-stack-protector -fpic -fshort-wchar -fvisibility=hidden \
               -fno-asynchronous-unwind-tables $(REPRODUCIBLE) -I. $(LIBFDT_INCLUDE)
+# Or its loops become calls of itself.
+$(EFI_OUT)/x86_64/tools/efi/copy.o $(EFI_OUT)/aarch64/tools/efi/copy.o: EFI_ONLY := -fno-tree-loop-distribute-patterns
 
 .PHONY: efi-loader
 efi-loader: $(EFI_LOADERS)
 
 # objcopy makes PE out of ELF, unless crt0 brings a PE header of its own (AArch64 up to Debian 12): then the bytes do.
+# crt0 calls efi_main, and from 3.0.18 on _entry, which libefi has: we do without that.
 define efi_variant
 EFI_OBJS_$(1) := $$(addprefix $(EFI_OUT)/$(1)/,$$(addsuffix .o,$$(basename $(EFI_COMMON_SRCS) $(EFI_SRCS_$(1))))) \
                  $(addprefix $(EFI_OUT)/$(1)/libfdt/,$(EFI_FDT_$(1):.c=.o))
@@ -44,7 +47,7 @@ $(EFI_OUT)/$(1)/libfdt/%.o: $(LIBFDT_SRC)/%.c $(EFI_OUT)/$(1)/flags | setup
 $(EFI_OUT)/$(1)/%.o: %.c $(EFI_OUT)/$(1)/flags $(EFI_UNPACKED_$(1)) | setup
 	@mkdir -p $$(@D)
 	$$(call say,CC efi,$$<)
-	$(Q)$(EFI_CROSS_$(1))gcc $$(EFI_ALL_CFLAGS_$(1)) $(WARNINGS) -MMD -MP -c -o $$@ $$<
+	$(Q)$(EFI_CROSS_$(1))gcc $$(EFI_ALL_CFLAGS_$(1)) $(WARNINGS) $$(EFI_ONLY) -MMD -MP -c -o $$@ $$<
 
 $(EFI_OUT)/$(1)/%.o: %.S $(EFI_OUT)/$(1)/flags | setup
 	@mkdir -p $$(@D)
@@ -54,7 +57,7 @@ $(EFI_OUT)/$(1)/%.o: %.S $(EFI_OUT)/$(1)/flags | setup
 $(EFI_OUT)/$(EFI_NAME_$(1)): $$(EFI_OBJS_$(1)) $(EFI_UNPACKED_$(1))
 	$$(call say,LD efi,$$@)
 	$(Q)$(EFI_CROSS_$(1))ld -nostdlib -shared -Bsymbolic -znocombreloc -znoexecstack --no-undefined --no-warn-rwx-segments \
-	  --build-id=none --defsym=EFI_SUBSYSTEM=10 \
+	  --build-id=none --defsym=EFI_SUBSYSTEM=10 --defsym=_entry=efi_main \
 	  -T $(EFI_ROOT_$(1))/usr/lib/elf_$(1)_efi.lds -o $$(@:.EFI=.so) $(EFI_ROOT_$(1))/usr/lib/crt0-efi-$(1).o \
 	  $$(EFI_OBJS_$(1)) $(EFI_ROOT_$(1))/usr/lib/libgnuefi.a
 	$(Q)if $(EFI_CROSS_$(1))objdump -h $$(@:.EFI=.so) | grep -qw '\.reloc'; then to='--target efi-app-$(1) --subsystem=10'; \

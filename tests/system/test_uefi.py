@@ -138,8 +138,9 @@ def test_x86_says_what_cannot_be_started(takt, probe, change, message):
     (",virtualization=off", {}, "firmware: it does not run at EL2"),
     ("", {"takt.img": b"MZ" + bytes(100)}, r"\takt\takt.img: it is no arm64 Image"),
     ("", {"takt.img": b"MZ"}, r"\takt\takt.img: it is no arm64 Image"),
+    ("", {"takt.img": bytes(56) + b"ARM\x64" + bytes(4)}, r"\takt\takt.img: its size and its header contradict"),
     ("", {"system.itb": SYSTEM[:-1]}, r"\takt\system.itb: it is cut off"),
-], ids=["acpi", "el1", "no-image", "short-image", "system-cut"])
+], ids=["acpi", "el1", "no-image", "short-image", "no-size", "system-cut"])
 def test_arm64_says_what_cannot_be_started(takt, machine, files, message):
     good = {"takt.img": takt.hypervisor.read_bytes(), "system.itb": SYSTEM}
     with arm64(takt, good | files, machine) as console:

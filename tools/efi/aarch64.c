@@ -64,8 +64,8 @@ static EFI_STATUS place_image(const struct range *file) {
     if (memcmp(header.magic, "ARM\x64", sizeof(header.magic)) != 0 || header.text_offset >= IMAGE_ALIGN) {
         return fail(EFI_LOAD_ERROR, HYPERVISOR_PATH, "it is no arm64 Image; copy takt.Image of 'make hypervisor'");
     }
-    if (header.image_size < file->size) {
-        return fail(EFI_LOAD_ERROR, HYPERVISOR_PATH, "it is larger than its header says; copy it anew");
+    if (header.image_size < file->size || header.image_size > UINT32_MAX) {
+        return fail(EFI_LOAD_ERROR, HYPERVISOR_PATH, "its size and its header contradict each other; copy it anew");
     }
     EFI_STATUS status = memory_take(HYPERVISOR_PATH, header.text_offset + header.image_size, IMAGE_ALIGN, EfiLoaderData,
                                     &state.image.base);

@@ -15,7 +15,7 @@ void *memmove(void *to, const void *from, size_t n) {
 
 void *memcpy(void *restrict to, const void *restrict from, size_t n) { return memmove(to, from, n); }
 
-void *memset(void *at, int value, size_t n) {
-    for (size_t i = 0; i < n; i++) { ((char *)at)[i] = (char)value; }
-    return at;
+void *memset(void *to, int value, size_t n) {
+    for (size_t i = 0; i < n; i++) { ((char *)to)[i] = (char)value; }
+    return to;
 }

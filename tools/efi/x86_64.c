@@ -11,7 +11,7 @@ const EFI_PHYSICAL_ADDRESS arch_memory_limit = UINT32_MAX;
 enum { INFO_SIZE = 8192, MAP_ENTRY = 24, RSDP_OLD_SIZE = 20, RSDP_LENGTH = 20, RSDP_NEW_MOST = 64 };
 
 // Leaves long mode and enters the hypervisor, from wherever it is copied to; x86_64_enter.S.
-typedef void (*enter_function)(uint32_t entry, uint32_t info) __attribute__((noreturn));
+typedef void enter_function(uint32_t entry, uint32_t info);
 extern const char enter_kernel[], enter_kernel_end[];
 
 static struct {
@@ -95,4 +95,7 @@ EFI_STATUS arch_describe_memory(const struct memory_map *map) {
 
 _Static_assert(sizeof(struct memory_piece) == MAP_ENTRY, "a piece is an entry of Multiboot2's map");
 
-void arch_enter(void) { ((enter_function)state.enter)((uint32_t)state.entry, (uint32_t)(uintptr_t)state.info.base); }
+void arch_enter(void) {
+    ((enter_function *)state.enter)((uint32_t)state.entry, (uint32_t)(uintptr_t)state.info.base);
+    __builtin_unreachable();
+}
