@@ -40,7 +40,12 @@ tidy_hypervisor() {
 }
 tidy_host() {
     # shellcheck disable=SC2046 # lists of files
-    tidy "$(flags HOST_CFLAGS)" $(files 'arch/host/*.c' 'arch/x86/*.c' 'tools/*.c' 'tests/*.c')
+    tidy "$(flags HOST_CFLAGS)" $(files 'arch/host/*.c' 'arch/x86/*.c' ':(glob)tools/*.c' 'tests/*.c')
+}
+tidy_loader() { # what both have in common once, with x86-64
+    make -s BUILD="$build" "$build/efi/gnu-efi-arm64/unpacked" &&
+        tidy "--target=x86_64-linux-gnu $(flags EFI_ALL_CFLAGS_x86_64)" $(files 'tools/efi/*.c' ':!tools/efi/aarch64.c') &&
+        tidy "--target=aarch64-linux-gnu $(flags EFI_ALL_CFLAGS_aarch64)" tools/efi/aarch64.c
 }
 
 # cppcheck reads the hypervisor as the compiler does; what it cannot see of system headers it need not. Two symbols of
@@ -51,7 +56,7 @@ analysed() {
     cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,performance,portability \
         --suppress=missingIncludeSystem --suppress=unmatchedSuppression --suppress=comparePointers --suppress=uninitvar \
         --suppress=normalCheckLevelMaxBranches -j "$(nproc)" '-D__asm__(name)=' -D__aarch64__ -D__GNUC__ \
-        -I. -Iarch/arm64 -Iinclude arch/arm64 arch/x86 kernel sched timer drivers iommu
+        -I. -Iarch/arm64 -Iinclude arch/arm64 arch/x86 tools kernel sched timer drivers iommu
 }
 
 python_compiles() {
@@ -69,6 +74,7 @@ shell_parses() { for f in $(files '*.sh'); do sh -n "$f" || return 1; done; }
 check "the C sources are formatted" formatted
 check "clang-tidy finds nothing in the hypervisor" tidy_hypervisor
 check "clang-tidy finds nothing in the host programs and tests" tidy_host
+check "clang-tidy finds nothing in the UEFI loader" tidy_loader
 check "cppcheck finds nothing" analysed
 check "the rules of the house hold" $python scripts/check_rooms.py
 check "the Python scripts compile" python_compiles

@@ -7,7 +7,10 @@ import subprocess
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BOOT_WAYS = ("kernel", "uboot-bootm", "uboot-booti")
+BOOT_WAYS = ("kernel", "uboot-bootm", "uboot-booti", "uefi")
+# What lies in front of the hypervisor on a disk: the board's setting that names it, and its package.
+FIRMWARE = {"uboot-bootm": ("uboot", "u-boot-qemu"), "uboot-booti": ("uboot", "u-boot-qemu"),
+            "uefi": ("efi", "qemu-efi-aarch64")}
 
 # One instruction is one nanosecond of virtual time, and idle time is skipped: equal runs give equal numbers.
 ICOUNT = "shift=0,sleep=off"
@@ -58,6 +61,8 @@ class Machine:
         if shutil.which(qemu) is None:
             raise MachineError(f"{qemu} is not installed; run 'make setup' as root")
         machine = f"{self.setting('machine')},gic-version={self.setting('gic')}"
+        if self.boot == "uefi":
+            machine += ",acpi=off"  # or the firmware passes on tables in place of the device tree
         cpu = self.setting("cpu")
         hz = self.counter_hz or (ICOUNT_COUNTER_HZ if self.icount else None)
         if hz is not None:
@@ -78,9 +83,10 @@ class Machine:
             return command + (["-append", self.bootargs] if self.bootargs else [])
         if disk is None:
             raise MachineError(f"boot way '{self.boot}' starts from a disk; make one with disk.boot_disk()")
-        firmware = board_settings(self.board)["uboot"]
+        setting, package = FIRMWARE[self.boot]
+        firmware = board_settings(self.board)[setting]
         if not pathlib.Path(firmware).exists():
-            raise MachineError(f"{firmware} is missing; run 'make setup' as root (package u-boot-qemu)")
+            raise MachineError(f"{firmware} is missing; run 'make setup' as root (package {package})")
         return command + ["-bios", firmware, "-drive", f"if=none,id=disk,format=raw,snapshot=on,file={disk}",
                           "-device", "virtio-blk-device,drive=disk"]
 

@@ -131,6 +131,7 @@ def main():
     parser.add_argument("--timeout", type=int, default=180, help="seconds for a whole headless run")
     parser.add_argument("--dump-dtb", metavar="FILE")
     parser.add_argument("--hypervisor")
+    parser.add_argument("--loader", help="the UEFI loader (boot way uefi)")
     parser.add_argument("itb", nargs="?")
     args = parser.parse_args()
     emulated = machine.from_arguments(args)
@@ -142,7 +143,7 @@ def main():
     itb = pathlib.Path(args.itb)
     boot_disk = None
     if args.boot != "kernel":
-        boot_disk = disk.boot_disk(itb.with_suffix(f".{args.boot}.img"), args.boot, args.hypervisor, itb)
+        boot_disk = disk.boot_disk(itb.with_suffix(f".{args.boot}.img"), args.boot, args.hypervisor, itb, args.loader)
     command = emulated.command(args.hypervisor, itb, boot_disk)
     if not args.headless:
         return interactive(command)

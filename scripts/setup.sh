@@ -15,8 +15,9 @@ while [ $# -gt 0 ]; do
 done
 
 compile='gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross clang lld llvm device-tree-compiler libfdt-dev
-    libcmocka-dev newlib-source dpkg-dev xz-utils cpio kmod'
-run='qemu-system-arm u-boot-qemu u-boot-tools mtools python3 python3-pytest python3-pytest-xdist python3-pexpect'
+    libcmocka-dev newlib-source gnu-efi dpkg-dev xz-utils cpio kmod'
+run='u-boot-qemu qemu-efi-aarch64 ovmf u-boot-tools mtools python3 python3-pytest python3-pytest-xdist python3-pexpect'
+emulators='qemu-system-arm qemu-system-x86'
 # The same version on both releases, so that one format and one set of checks holds.
 lint='clang-format-19 clang-tidy-19 cppcheck'
 
@@ -45,7 +46,7 @@ fuzzer_runtime() {
 needed_qemu=1:8
 
 missing_packages() {
-    wanted="$compile $run $lint $(fuzzer_runtime)"
+    wanted="$compile $run $emulators $lint $(fuzzer_runtime)"
     # shellcheck disable=SC2086 # a list of words
     have=$(dpkg-query -W -f '${Package}=${db:Status-Status}=${Version}\n' $wanted 2>/dev/null) || :
     for p in $wanted; do
@@ -56,8 +57,10 @@ $p=installed="*) ;;
         *) printf '%s ' "$p" ;;
         esac
     done
-    qemu=$(printf '%s\n' "$have" | sed -n 's/^qemu-system-arm=installed=//p')
-    if [ -n "$qemu" ] && dpkg --compare-versions "$qemu" lt $needed_qemu; then printf 'qemu-system-arm '; fi
+    for p in $emulators; do
+        qemu=$(printf '%s\n' "$have" | sed -n "s/^$p=installed=//p")
+        if [ -n "$qemu" ] && dpkg --compare-versions "$qemu" lt $needed_qemu; then printf '%s ' "$p"; fi
+    done
 }
 
 # The lines `site suite component` that apt is configured with for this release.
@@ -85,16 +88,16 @@ install_packages() {
     [ "$(id -u)" = 0 ] || fail "these packages are missing: $missing- run 'make setup' once as root (sudo make setup)"
     echo "setup: installing $missing"
     case " $missing" in
-    *" qemu-system-arm "*) add_backports ;;
+    *" qemu-system-"*) add_backports ;;
     esac
     apt_quietly "read the package lists" apt-get -q update
-    plain=$(printf '%s' "$missing" | sed 's/qemu-system-arm //g')
+    plain=$(printf '%s' "$missing" | sed 's/qemu-system-[a-z0-9]* //g')
     if [ "$plain" != "$missing" ]; then
         qemu_from=
         [ "$version" != 12 ] || qemu_from="-t $codename-backports"
-        # shellcheck disable=SC2086 # an option and its value
+        # shellcheck disable=SC2086 # an option and its value; both, so that they are of one version
         apt_quietly "install QEMU" apt-get -q -y --no-install-recommends install \
-            $qemu_from qemu-system-arm
+            $qemu_from $emulators
     fi
     # shellcheck disable=SC2086 # a list of words
     [ -z "$plain" ] || apt_quietly "install the packages" apt-get -q -y --no-install-recommends install $plain

@@ -62,7 +62,7 @@ def stage_build(tally, args):
     for compiler in ("gcc", "clang"):
         make(tally, args, f"the hypervisor builds with {compiler}; no SIMD, nothing writable and executable",
              "hypervisor", f"COMPILER={compiler}")
-    make(tally, args, "host programs and guests build", "host-programs", "guests")
+    make(tally, args, "host programs, guests and the UEFI loaders build", "host-programs", "guests", "efi-loader")
 
 
 # ---- unit tests ------------------------------------------------------------------------------------------------------

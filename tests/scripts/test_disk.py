@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The disk that U-Boot starts from, read back with the tools of the machine."""
+"""The disks that U-Boot and UEFI start from, read back with the tools of the machine."""
 import struct
 import subprocess
 
@@ -29,3 +29,18 @@ def test_disk_holds_what_the_script_loads(tmp_path, boot, names):
     assert {line.removeprefix("::/") for line in listing.stdout.split()} == names
     script = subprocess.run(["mtype", "-i", f"{out}@@{start * 512}", "::boot.scr"], check=True, capture_output=True)
     assert b"#main" in script.stdout and b"CONFIGURATION" not in script.stdout
+
+
+def test_uefi_disk_holds_the_loader_under_its_own_name(tmp_path):
+    paths = [tmp_path / name for name in ("BOOTAA64.EFI", "takt.Image", "a.itb")]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    out = disk.boot_disk(tmp_path / "disk.img", "uefi", *paths[1:], paths[0])
+    sector = out.read_bytes()[:512]
+    start = struct.unpack_from("<I", sector, 446 + 8)[0] * 512
+    assert sector[446 + 4] == disk.EFI_SYSTEM
+    for name, path in zip(("EFI/BOOT/BOOTAA64.EFI", "takt/takt.img", "takt/system.itb"), paths):
+        read = subprocess.run(["mtype", "-i", f"{out}@@{start}", f"::{name}"], check=True, capture_output=True)
+        assert read.stdout == path.name.encode()
+    with pytest.raises(RuntimeError, match="make efi-loader"):
+        disk.boot_disk(out, "uefi", *paths[1:])

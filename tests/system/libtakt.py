@@ -32,6 +32,7 @@ class Takt:
         self.board = os.environ.get("TAKT_BOARD", "qemu-arm64")
         self.build = (ROOT / os.environ.get("TAKT_BUILD", "build")).resolve()
         self.hypervisor = self.build / self.board / "takt.Image"
+        self.loader = self.build / "efi/BOOTAA64.EFI"
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._boots = 0
@@ -92,7 +93,7 @@ class Takt:
         emulated = self.machine(**options)
         boot_disk = None
         if emulated.boot != "kernel":
-            boot_disk = disk.boot_disk(self.folder / "disk.img", emulated.boot, self.hypervisor, itb)
+            boot_disk = disk.boot_disk(self.folder / "disk.img", emulated.boot, self.hypervisor, itb, self.loader)
         self._boots += 1
         log = self.folder / f"console-{self._boots}.log"
         return takt_console.Console(emulated.command(self.hypervisor, itb, boot_disk), log, budget)
