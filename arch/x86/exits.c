@@ -328,7 +328,6 @@ static COLD void exit_nmi(UNUSED struct vcpu *vcpu, UNUSED const struct vm_exit 
 
 static void exit_window(struct vcpu *vcpu, UNUSED const struct vm_exit *exit) {
     vcpu->stats.exits[EXIT_MAINTENANCE]++;
-    virt->window(vcpu, -1);
     vcpu->cpu->todo |= TODO_INTERRUPTS;
 }
 

@@ -110,17 +110,9 @@ void arch_vcpu_sync_interrupts(struct vcpu *vcpu) {
 
     vcpu->arch.unhalt = false;
     if (unlikely(vlapic_take_events(lapic)) && vcpu->state == VCPU_OFF) { return; }
+    int vector = vlapic_requested_vector(lapic);
+    if (virt->interrupt(vcpu, vector)) { vlapic_accept(lapic, (unsigned)vector); }
     if (unlikely(vlapic_nmi_pending(lapic))) { give_nmi(vcpu); }
-    int vector = vlapic_pending_vector(lapic);
-    if (vector != VLAPIC_NONE && virt->can_interrupt(vcpu)) {
-        const struct event event = {.type = EVENT_INTERRUPT, .vector = (uint8_t)vector};
-        vlapic_accept(lapic, (unsigned)vector);
-        virt->inject(vcpu, &event);
-        vector = vlapic_pending_vector(lapic);
-    }
-    if (unlikely(vector != VLAPIC_NONE || vlapic_nmi_pending(lapic))) {
-        virt->window(vcpu, vector != VLAPIC_NONE ? vector : 0);
-    }
 }
 
 void arch_vcpu_inject(struct vcpu *vcpu, unsigned id) {

@@ -91,11 +91,13 @@ struct virt_ops {
     void (*view)(struct vcpu *vcpu, struct guest_state_view *view);
     // The instruction is done on its behalf: it no longer shades interrupts.
     void (*end_shadow)(struct vcpu *vcpu);
-    bool (*can_interrupt)(const struct vcpu *vcpu); // IF set, no shadow, nothing else to be delivered first
-    bool (*can_nmi)(const struct vcpu *vcpu);
-    void (*inject)(struct vcpu *vcpu, const struct event *event);
-    // Whether to exit when an interrupt of `vector` can be taken; `vector` 0: an NMI; -1: not any more.
-    void (*window)(struct vcpu *vcpu, int vector);
+    void (*inject)(struct vcpu *vcpu, const struct event *event); // before anything else; an exception or an NMI
+    // The guest is to take interrupt `vector` as soon as it can; -1: none, and the one before no more. True: it has it, and
+    // the local APIC is told by the caller; false: run() tells it (vlapic_accept) when the guest has taken it, or exits
+    // with VM_EXIT_WINDOW when it could.
+    bool (*interrupt)(struct vcpu *vcpu, int vector);
+    // Whether it can take an NMI now. If not, it exits with VM_EXIT_WINDOW when it can.
+    bool (*can_nmi)(struct vcpu *vcpu);
     void (*trap_hlt)(struct vcpu *vcpu, bool trap);
     void (*tsc_offset)(struct vcpu *vcpu, uint64_t offset); // the guest's TSC is the machine's plus this
     uint64_t (*cr3)(const struct vcpu *vcpu);

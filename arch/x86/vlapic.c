@@ -48,6 +48,16 @@ int vlapic_pending_vector(const struct vlapic *vlapic) {
     return vector;
 }
 
+int vlapic_requested_vector(const struct vlapic *vlapic) {
+    int vector = bitmap_top(vlapic->irr), in_service = bitmap_top(vlapic->isr);
+
+    if (vector == VLAPIC_NONE || vlapic->waits ||
+        (in_service != VLAPIC_NONE && priority_class((uint32_t)vector) <= priority_class((uint32_t)in_service))) {
+        return VLAPIC_NONE;
+    }
+    return vector;
+}
+
 void vlapic_recheck(struct vlapic *vlapic) {
     if (vlapic_pending_vector(vlapic) != VLAPIC_NONE) { vlapic->ops->kick(vlapic->context); }
 }

@@ -166,7 +166,9 @@ void vlapic_eoi(struct vlapic *vlapic);
 
 // The vector that the guest takes when it takes one: the highest requested, above PPR. VLAPIC_NONE; never below 16.
 int vlapic_pending_vector(const struct vlapic *vlapic);
-// It has been given to the guest: from IRR to ISR. `vector` is what vlapic_pending_vector just said.
+// The same whatever TPR is, for hardware that looks at TPR itself.
+int vlapic_requested_vector(const struct vlapic *vlapic);
+// It has been given to the guest: from IRR to ISR. `vector` is what one of the two said, and still requested.
 void vlapic_accept(struct vlapic *vlapic, unsigned vector);
 // Something would end the guest's wait in HLT (RFLAGS.IF set, NMIs not blocked; the caller knows both).
 bool vlapic_has_pending(const struct vlapic *vlapic);

@@ -95,13 +95,29 @@ static inline void read_exit(const struct vmcb *vmcb, struct vm_exit *exit) {
     }
 }
 
-// What the exit interrupted is delivered again; but INT, INT3 and INTO are executed again (APM volume 2, 15.20).
+// The guest has taken the virtual interrupt that was requested, and the local APIC is told; but if the exit came while it
+// did, it is requested again.
+static inline void settle_interrupt(struct vcpu *vcpu, struct vmcb *vmcb) {
+    uint64_t event = vmcb->exit_event;
+    bool interrupted =
+        (event & SVM_EVENT_VALID) != 0 && (event & SVM_EVENT_TYPE) == 0 && (uint8_t)event == vmcb->interrupt_vector;
+
+    if (unlikely(interrupted)) {
+        vmcb->interrupt_control |= SVM_INTERRUPT_VIRQ;
+        vmcb->exit_event = 0;
+    } else {
+        vlapic_accept(&vcpu->arch.vlapic, vmcb->interrupt_vector);
+    }
+}
+
+// Any other event that the exit interrupted is delivered again; but INT, INT3 and INTO are executed again (APM volume 2,
+// 15.20).
 static inline uint64_t redeliver(uint64_t event) {
     unsigned type = event >> SVM_EVENT_TYPE_SHIFT & SVM_EVENT_TYPE_MASK, vector = event & 0xff;
     bool software =
         type == EVENT_SOFTWARE || (type == EVENT_EXCEPTION && (vector == EXCEPTION_BP || vector == EXCEPTION_OF));
 
-    return software ? 0 : event;
+    return software || (event & SVM_EVENT_VALID) == 0 ? 0 : event;
 }
 
 void svm_enter(struct vcpu *vcpu, UNUSED uint64_t until, struct vm_exit *exit) {
@@ -113,7 +129,8 @@ void svm_enter(struct vcpu *vcpu, UNUSED uint64_t until, struct vm_exit *exit) {
     vmcb->rsp = arch->gpr[GPR_RSP];
     vmcb->rip = arch->rip;
     vmcb->rflags = arch->rflags;
-    vmcb->interrupt_control = (vmcb->interrupt_control & ~SVM_TPR_MASK) | tpr;
+    uint32_t control = (vmcb->interrupt_control & ~SVM_TPR_MASK) | tpr;
+    vmcb->interrupt_control = control;
     svm_run(arch->control_pa, arch->gpr, this_cpu()->arch.virt_state_pa);
     arch->gpr[GPR_RAX] = vmcb->rax;
     arch->gpr[GPR_RSP] = vmcb->rsp;
@@ -123,7 +140,8 @@ void svm_enter(struct vcpu *vcpu, UNUSED uint64_t until, struct vm_exit *exit) {
     if (unlikely((vmcb->interrupt_control & SVM_TPR_MASK) != tpr)) {
         vlapic_set_tpr(&arch->vlapic, (uint8_t)((vmcb->interrupt_control & SVM_TPR_MASK) << TPR_SHIFT));
     }
-    vmcb->event = unlikely((vmcb->exit_event & SVM_EVENT_VALID) != 0) ? redeliver(vmcb->exit_event) : 0;
+    if ((control & ~vmcb->interrupt_control & SVM_INTERRUPT_VIRQ) != 0) { settle_interrupt(vcpu, vmcb); }
+    vmcb->event = redeliver(vmcb->exit_event);
     if (unlikely(vmcb->exit_code == SVM_EXIT_IRET)) { vmcb->intercepts[0] &= ~INTERCEPT_IRET; }
     read_exit(vmcb, exit);
 }

@@ -19,6 +19,8 @@
      INTERCEPT_SKINIT | INTERCEPT_ICEBP | INTERCEPT_WBINVD | INTERCEPT_MONITOR | INTERCEPT_MWAIT |                 \
      INTERCEPT_MWAIT_IF | INTERCEPT_XSETBV | INTERCEPT_RDPRU)
 
+enum { PRIORITY_SHIFT = 4 };
+
 #define DR6_POWER_ON 0xffff0ff0ull
 #define DR7_POWER_ON 0x400ull
 
@@ -173,21 +175,6 @@ void svm_msr_store(struct vcpu *vcpu, uint32_t msr, uint64_t value) {
 
 void svm_end_shadow(struct vcpu *vcpu) { vmcb_of(vcpu)->shadow &= ~SVM_SHADOW; }
 
-static bool free_for_event(const struct vmcb *vmcb) {
-    return (vmcb->event & SVM_EVENT_VALID) == 0 && (vmcb->shadow & SVM_SHADOW) == 0;
-}
-
-bool svm_can_interrupt(const struct vcpu *vcpu) {
-    return (vcpu->arch.rflags & RFLAGS_IF) != 0 && free_for_event(vmcb_of(vcpu));
-}
-
-// Between an NMI and its IRET, which is intercepted, there is none.
-bool svm_can_nmi(const struct vcpu *vcpu) {
-    const struct vmcb *vmcb = vmcb_of(vcpu);
-
-    return free_for_event(vmcb) && (vmcb->intercepts[0] & INTERCEPT_IRET) == 0;
-}
-
 void svm_inject(struct vcpu *vcpu, const struct event *event) {
     struct vmcb *vmcb = vmcb_of(vcpu);
 
@@ -196,20 +183,31 @@ void svm_inject(struct vcpu *vcpu, const struct event *event) {
     if (event->type == EVENT_NMI) { vmcb->intercepts[0] |= INTERCEPT_IRET; }
 }
 
-// A virtual interrupt that is requested and intercepted: the exit comes when the guest could take it. For an NMI the
-// guest's next IRET, or whatever ends the shadow, is as good.
-void svm_window(struct vcpu *vcpu, int vector) {
+// A virtual interrupt: the hardware has the guest take it when RFLAGS.IF and the task priority let it (15.21.4).
+bool svm_interrupt(struct vcpu *vcpu, int vector) {
+    struct vmcb *vmcb = vmcb_of(vcpu);
+    uint32_t control = vmcb->interrupt_control & (SVM_TPR_MASK | SVM_MASKING);
+
+    if (vector >= 0) {
+        control |= SVM_INTERRUPT_VIRQ | ((unsigned)vector & APIC_PRIORITY_CLASS)
+                                            << (SVM_PRIORITY_SHIFT - PRIORITY_SHIFT);
+        vmcb->interrupt_vector = (uint8_t)vector;
+    }
+    vmcb->interrupt_control = control;
+    vmcb->intercepts[0] &= ~INTERCEPT_VINTR;
+    return false;
+}
+
+// Between an NMI and its IRET, which is intercepted, there is none. In a shadow, or behind another event, the next virtual
+// interrupt that could be taken is the moment.
+bool svm_can_nmi(struct vcpu *vcpu) {
     struct vmcb *vmcb = vmcb_of(vcpu);
 
-    if (vector < 0) {
-        vmcb->interrupt_control = (vmcb->interrupt_control & SVM_TPR_MASK) | SVM_MASKING;
-        vmcb->intercepts[0] &= ~INTERCEPT_VINTR;
-        return;
-    }
-    unsigned priority = vector == 0 ? 0xf : (unsigned)vector >> 4;
-    vmcb->interrupt_control =
-        (vmcb->interrupt_control & SVM_TPR_MASK) | SVM_MASKING | SVM_INTERRUPT_VIRQ | priority << SVM_PRIORITY_SHIFT;
+    if ((vmcb->intercepts[0] & INTERCEPT_IRET) != 0) { return false; }
+    if ((vmcb->event & SVM_EVENT_VALID) == 0 && (vmcb->shadow & SVM_SHADOW) == 0) { return true; }
     vmcb->intercepts[0] |= INTERCEPT_VINTR;
+    vmcb->interrupt_control |= SVM_INTERRUPT_VIRQ | SVM_PRIORITY_MASK;
+    return false;
 }
 
 // ---- for the log ------------------------------------------------------------------------------------------

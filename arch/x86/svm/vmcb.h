@@ -96,6 +96,7 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM volume 2, 15.5.1");
 
 #define SVM_INTERRUPT_VIRQ    (1u << 8)
 #define SVM_PRIORITY_SHIFT    16
+#define SVM_PRIORITY_MASK     (0xfu << SVM_PRIORITY_SHIFT)
 #define SVM_MASKING           (1u << 24) // V_INTR_MASKING: the guest's IF and TPR are its own
 #define SVM_TPR_MASK          0xfu
 
@@ -107,6 +108,7 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM volume 2, 15.5.1");
 // Event injection, and the event that an exit interrupted (15.20, 15.7.2).
 #define SVM_EVENT_TYPE_SHIFT  8
 #define SVM_EVENT_TYPE_MASK   7u
+#define SVM_EVENT_TYPE        (7u << SVM_EVENT_TYPE_SHIFT)
 #define SVM_EVENT_ERROR       BIT(11)
 #define SVM_EVENT_VALID       BIT(31)
 #define SVM_EVENT_ERROR_SHIFT 32
