@@ -33,7 +33,7 @@ FREESTANDING := -std=c17 -g -ffreestanding -fno-common -fno-stack-protector -fno
 OPTIMISE := -Oz $(SMALL)
 HOT      := sched/sched sched/server timer/% $(addprefix kernel/,dispatch hypercall mmio sha256 stats vcpu) \
             $(addprefix arch/$(ARCH)/,gicv3 guest_calls irq mmio_trap switch trap vgic%) \
-            $(addprefix arch/x86/,run exits vcpu interrupts host_apic svm/% vmx/% vlapic% emulate guest_walk decode cpuid_policy msr_policy)
+            $(addprefix arch/x86/,run exits vcpu interrupts host_apic svm/exits vmx/exits vlapic vlapic_timer)
 $(addprefix $(OUT)/obj/,$(addsuffix .o,$(HOT))): OPTIMISE := -O2 $(INLINE)
 
 HYPERVISOR_CFLAGS := $(FREESTANDING) $(WARNINGS) -I. -Iarch/$(ARCH) -Iinclude $(LIBFDT_INCLUDE)
