@@ -12,8 +12,6 @@
 #include "kernel/log.h"
 #include "takt/hypercall.h"
 
-enum { CALL_REGISTERS = 4, IO_STRING_SLICE = 16 };
-
 // ---- what handlers do -------------------------------------------------------------------------------------
 
 static void inject_exception(struct vcpu *vcpu, unsigned vector, bool has_error, uint32_t error) {
@@ -52,39 +50,47 @@ static COLD void refuse(struct vcpu *vcpu, const struct vm_exit *exit, const str
     }
 }
 
-// How long an intercepted instruction is where the machine does not say. It is read from the guest once for each place:
-// an instruction of the same kind that comes to stand at the same place, with another number of redundant prefixes, would
-// be taken for the old one; only that guest would notice.
-static bool find_length(struct vcpu *vcpu, const struct vm_exit *exit, unsigned *length) {
-    uint64_t tag = virt->cr3(vcpu);
-    struct known_length *known = &vcpu->arch.lengths[vcpu->arch.rip % ARRAY_SIZE(vcpu->arch.lengths)];
+static COLD bool read_length(struct vcpu *vcpu, const struct vm_exit *exit, struct known_length *known) {
     struct guest_state_view view;
     struct emulate_result result;
+    unsigned length;
 
-    if (likely(known->rip == vcpu->arch.rip && known->cr3 == tag && known->operation == exit->operation)) {
-        *length = known->length;
-        return true;
-    }
     virt->view(vcpu, &view);
-    enum emulate_outcome outcome = emulate_length(&view, &guest_emulation, vcpu, exit->operation, length, &result);
-    if (unlikely(outcome != EMULATE_DONE)) {
+    enum emulate_outcome outcome = emulate_length(&view, &guest_emulation, vcpu, exit->operation, &length, &result);
+    if (outcome != EMULATE_DONE) {
         refuse(vcpu, exit, &view, outcome, &result);
         return false;
     }
-    *known = (struct known_length){vcpu->arch.rip, tag, exit->operation, (uint8_t)*length};
+    *known = (struct known_length){vcpu->arch.rip, exit->place, exit->operation, (uint8_t)length};
+    return true;
+}
+
+// How long an intercepted instruction is where the machine does not say. It is read from the guest once for each place:
+// an instruction of the same kind that comes to stand at the same place, with another number of redundant prefixes, would
+// be taken for the old one; only that guest would notice.
+static inline __attribute__((always_inline)) bool find_length(struct vcpu *vcpu, const struct vm_exit *exit,
+                                                              unsigned *length) {
+    struct known_length *known = &vcpu->arch.lengths[vcpu->arch.rip % ARRAY_SIZE(vcpu->arch.lengths)];
+
+    if (unlikely(known->rip != vcpu->arch.rip || known->cr3 != exit->place || known->operation != exit->operation) &&
+        !read_length(vcpu, exit, known)) {
+        return false;
+    }
+    *length = known->length;
     return true;
 }
 
 // Before the instruction is done on the guest's behalf; false: it is another one by now, and nothing must be done.
-static inline bool skip_prepare(struct vcpu *vcpu, const struct vm_exit *exit, unsigned *length) {
+static inline __attribute__((always_inline)) bool skip_prepare(struct vcpu *vcpu, const struct vm_exit *exit,
+                                                               unsigned *length) {
     *length = exit->length;
     return *length != 0 || find_length(vcpu, exit, length);
 }
 
-static inline void skip(struct vcpu *vcpu, unsigned length) {
+static inline __attribute__((always_inline)) void skip(struct vcpu *vcpu, unsigned length) {
     vcpu->arch.rip += length; // in 64-bit mode; elsewhere RIP has 32 bits, and what carries beyond is the guest's bug
     vcpu->arch.rflags &= ~RFLAGS_RF;
-    virt->end_shadow(vcpu);
+    if (unlikely(vcpu->arch.shadowed)) { virt->end_shadow(vcpu); }
     if (unlikely((vcpu->arch.rflags & RFLAGS_TF) != 0)) { inject_exception(vcpu, EXCEPTION_DB, false, 0); }
 }
 
@@ -289,28 +295,31 @@ static guest_call_t find_call(uint32_t id) {
     return id - SMCCC_VENDOR_HYP_COUNT < VENDOR_CALLS ? vendor_calls[id - SMCCC_VENDOR_HYP_COUNT] : NULL;
 }
 
-// Number and arguments as include/takt/hypercall.h has them; else KVM's, which stock kernels make.
+static COLD void call_other(struct vcpu *vcpu) {
+    struct guest_state_view view;
+
+    virt->view(vcpu, &view);
+    if (view.paging.cpl != 0) {
+        vcpu->arch.gpr[GPR_RAX] = (uint64_t)-KVM_EPERM;
+    } else {
+        call_kvm(vcpu, &view);
+    }
+}
+
+// As include/takt/hypercall.h has them: number, arguments and results in the registers 0 to 3. Else KVM's, which stock
+// kernels make.
 static void exit_hypercall(struct vcpu *vcpu, const struct vm_exit *exit) {
-    static const uint8_t registers[CALL_REGISTERS] = {GPR_RAX, GPR_RBX, GPR_RCX, GPR_RDX};
-    uint64_t *gpr = vcpu->arch.gpr, x[CALL_REGISTERS];
+    uint64_t *gpr = vcpu->arch.gpr;
     unsigned length;
 
     vcpu->stats.exits[EXIT_HYPERCALL]++;
     if (!skip_prepare(vcpu, exit, &length)) { return; }
     skip(vcpu, length);
-    for (unsigned i = 0; i < CALL_REGISTERS; i++) { x[i] = gpr[registers[i]]; }
-    guest_call_t call = find_call((uint32_t)x[0]);
+    guest_call_t call = find_call((uint32_t)gpr[GPR_RAX]);
     if (likely(call != NULL)) {
-        x[0] = (uint64_t)call(vcpu, x);
-        for (unsigned i = 0; i < CALL_REGISTERS; i++) { gpr[registers[i]] = x[i]; }
-        return;
-    }
-    struct guest_state_view view;
-    virt->view(vcpu, &view);
-    if (view.paging.cpl != 0) {
-        gpr[GPR_RAX] = (uint64_t)-KVM_EPERM;
+        gpr[GPR_RAX] = (uint64_t)call(vcpu, gpr);
     } else {
-        call_kvm(vcpu, &view);
+        call_other(vcpu);
     }
 }
 

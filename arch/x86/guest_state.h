@@ -28,6 +28,7 @@ enum { KNOWN_LENGTHS = 16 };
 struct arch_vcpu {
     uint64_t gpr[GUEST_GPRS]; // in the order of their numbers; valid between an exit and the next entry
     uint64_t rip, rflags;
+    bool shadowed; // by STI or MOV SS: as the exit left it
     void *control; // VMCB or VMCS
     paddr_t control_pa;
     uint64_t xcr0;

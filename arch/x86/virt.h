@@ -51,6 +51,7 @@ struct vm_exit {
             bool table; // the access was to the guest's own page tables
         } nested;
     };
+    uint64_t place;                // without a length: CR3, in whose address space RIP is
     uint64_t reason, info1, info2; // as the hardware has them, for the log
 };
 
@@ -100,7 +101,6 @@ struct virt_ops {
     bool (*can_nmi)(struct vcpu *vcpu);
     void (*trap_hlt)(struct vcpu *vcpu, bool trap);
     void (*tsc_offset)(struct vcpu *vcpu, uint64_t offset); // the guest's TSC is the machine's plus this
-    uint64_t (*cr3)(const struct vcpu *vcpu);
     uint64_t (*cr4)(const struct vcpu *vcpu);
     bool (*paging)(const struct vcpu *vcpu); // CR0.PG
     void (*set_cr2)(struct vcpu *vcpu, uint64_t value);

@@ -5,8 +5,6 @@
 #include "arch/x86/svm/svm.h"
 #include "kernel/cpu.h"
 
-void svm_run(paddr_t vmcb, uint64_t *gpr, paddr_t host); // run.S
-
 enum { EXIT_BASE = SVM_EXIT_EXCEPTION, TPR_SHIFT = 4 };
 
 // What an exit code means, and the instruction that it was for, whose length the machine may not say.
@@ -69,30 +67,49 @@ static inline void read_nested(const struct vmcb *vmcb, struct vm_exit *exit) {
     exit->nested.table = (vmcb->exit_info1 & NESTED_TABLE) != 0;
 }
 
-static inline void read_exit(const struct vmcb *vmcb, struct vm_exit *exit) {
-    uint64_t code = vmcb->exit_code;
-
-    *exit = (struct vm_exit){.reason = code, .info1 = vmcb->exit_info1, .info2 = vmcb->exit_info2};
-    if (likely(code - EXIT_BASE < ARRAY_SIZE(rows))) {
-        exit->kind = rows[code - EXIT_BASE].kind;
-        exit->operation = rows[code - EXIT_BASE].operation;
-        if (svm_machine.next_rip && exit->operation != OP_NONE) {
-            exit->length = (uint8_t)(vmcb->next_rip - vmcb->rip);
-        }
-        if (code == SVM_EXIT_IOIO) {
-            read_io(vmcb, exit);
-        } else if (code == SVM_EXIT_MSR && vmcb->exit_info1 == MSR_WRITE) {
-            exit->kind = VM_EXIT_WRMSR;
-            exit->operation = OP_WRMSR;
-        } else if (code < SVM_EXIT_INTR) {
-            exit->vector = (uint8_t)(code - EXIT_BASE);
-            exit->error = (uint32_t)vmcb->exit_info1;
-        }
-    } else if (code == SVM_EXIT_NESTED) {
+static COLD void read_rare(const struct vmcb *vmcb, uint64_t code, struct vm_exit *exit) {
+    if (code == SVM_EXIT_NESTED) {
         read_nested(vmcb, exit);
     } else if ((int32_t)code == SVM_EXIT_INVALID) {
         exit->kind = VM_EXIT_INVALID;
     }
+}
+
+// What depends on the exit is only there for the exits that have it.
+static inline void read_exit(const struct vmcb *vmcb, struct vm_exit *exit) {
+    uint64_t code = vmcb->exit_code;
+
+    exit->kind = VM_EXIT_UNKNOWN;
+    exit->length = 0;
+    exit->vector = 0;
+    exit->place = vmcb->cr3;
+    exit->reason = code;
+    exit->info1 = vmcb->exit_info1;
+    exit->info2 = vmcb->exit_info2;
+    if (unlikely(code - EXIT_BASE >= ARRAY_SIZE(rows))) {
+        read_rare(vmcb, code, exit);
+        return;
+    }
+    exit->kind = rows[code - EXIT_BASE].kind;
+    exit->operation = rows[code - EXIT_BASE].operation;
+    if (svm_machine.next_rip && exit->operation != OP_NONE) { exit->length = (uint8_t)(vmcb->next_rip - vmcb->rip); }
+    if (code == SVM_EXIT_IOIO) {
+        read_io(vmcb, exit);
+    } else if (code == SVM_EXIT_MSR && vmcb->exit_info1 == MSR_WRITE) {
+        exit->kind = VM_EXIT_WRMSR;
+        exit->operation = OP_WRMSR;
+    } else if (unlikely(code < SVM_EXIT_INTR)) {
+        exit->vector = (uint8_t)(code - EXIT_BASE);
+        exit->error = (uint32_t)vmcb->exit_info1;
+    }
+}
+
+// svm_run of run.S, which leaves the guest's registers in ours: what of them is needed is saved once, here.
+static inline __attribute__((always_inline)) void world_switch(paddr_t vmcb, uint64_t *gpr, paddr_t host) {
+    __asm__ volatile("call svm_run"
+                     : "+D"(vmcb), "+S"(gpr), "+d"(host)
+                     :
+                     : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc");
 }
 
 // The guest has taken the virtual interrupt that was requested, and the local APIC is told; but if the exit came while it
@@ -112,12 +129,12 @@ static inline void settle_interrupt(struct vcpu *vcpu, struct vmcb *vmcb) {
 
 // Any other event that the exit interrupted is delivered again; but INT, INT3 and INTO are executed again (APM volume 2,
 // 15.20).
-static inline uint64_t redeliver(uint64_t event) {
+static COLD uint64_t redeliver(uint64_t event) {
     unsigned type = event >> SVM_EVENT_TYPE_SHIFT & SVM_EVENT_TYPE_MASK, vector = event & 0xff;
     bool software =
         type == EVENT_SOFTWARE || (type == EVENT_EXCEPTION && (vector == EXCEPTION_BP || vector == EXCEPTION_OF));
 
-    return software || (event & SVM_EVENT_VALID) == 0 ? 0 : event;
+    return software ? 0 : event;
 }
 
 void svm_enter(struct vcpu *vcpu, UNUSED uint64_t until, struct vm_exit *exit) {
@@ -131,7 +148,7 @@ void svm_enter(struct vcpu *vcpu, UNUSED uint64_t until, struct vm_exit *exit) {
     vmcb->rflags = arch->rflags;
     uint32_t control = (vmcb->interrupt_control & ~SVM_TPR_MASK) | tpr;
     vmcb->interrupt_control = control;
-    svm_run(arch->control_pa, arch->gpr, this_cpu()->arch.virt_state_pa);
+    world_switch(arch->control_pa, arch->gpr, this_cpu()->arch.virt_state_pa);
     arch->gpr[GPR_RAX] = vmcb->rax;
     arch->gpr[GPR_RSP] = vmcb->rsp;
     arch->rip = vmcb->rip;
@@ -141,7 +158,8 @@ void svm_enter(struct vcpu *vcpu, UNUSED uint64_t until, struct vm_exit *exit) {
         vlapic_set_tpr(&arch->vlapic, (uint8_t)((vmcb->interrupt_control & SVM_TPR_MASK) << TPR_SHIFT));
     }
     if ((control & ~vmcb->interrupt_control & SVM_INTERRUPT_VIRQ) != 0) { settle_interrupt(vcpu, vmcb); }
-    vmcb->event = redeliver(vmcb->exit_event);
+    vmcb->event = unlikely((vmcb->exit_event & SVM_EVENT_VALID) != 0) ? redeliver(vmcb->exit_event) : 0;
+    arch->shadowed = (vmcb->shadow & SVM_SHADOW) != 0;
     if (unlikely(vmcb->exit_code == SVM_EXIT_IRET)) { vmcb->intercepts[0] &= ~INTERCEPT_IRET; }
     read_exit(vmcb, exit);
 }

@@ -2,18 +2,13 @@
 // The world switch of SVM: AMD APM volume 2, 15.5, 15.17.
 //
 // svm_run(RDI: physical address of the VMCB, RSI: the guest's general registers in the order of their numbers, RDX: physical
-// address of the VMCB that keeps the host's segments). RAX and RSP of the guest are in its VMCB. Interrupts are masked
-// around it. With the global interrupt flag clear, those of the machine wait; STI makes them end the guest.
+// address of the VMCB that keeps the host's segments). RAX and RSP of the guest are in its VMCB. Keeps RBP and RSP only,
+// whatever the calling convention says. Interrupts are masked around it. With the global interrupt flag clear, those of the machine wait; STI makes them end the guest.
 
     .text
     .globl svm_run
 svm_run:
     push    %rbp
-    push    %rbx
-    push    %r12
-    push    %r13
-    push    %r14
-    push    %r15
     push    %rsi
     push    %rdx
     mov     %rdi, %rax
@@ -55,11 +50,6 @@ svm_run:
     mov     %r13, 104(%rax)
     mov     %r14, 112(%rax)
     mov     %r15, 120(%rax)
-    pop     %r15
-    pop     %r14
-    pop     %r13
-    pop     %r12
-    pop     %rbx
     pop     %rbp
     cld
     ret

@@ -102,7 +102,6 @@ const struct virt_ops svm_ops = {
     .can_nmi = svm_can_nmi,
     .trap_hlt = svm_trap_hlt,
     .tsc_offset = svm_tsc_offset,
-    .cr3 = svm_cr3,
     .cr4 = svm_cr4,
     .paging = svm_paging,
     .set_cr2 = svm_set_cr2,

@@ -28,7 +28,6 @@ bool svm_interrupt(struct vcpu *vcpu, int vector);
 bool svm_can_nmi(struct vcpu *vcpu);
 void svm_trap_hlt(struct vcpu *vcpu, bool trap);
 void svm_tsc_offset(struct vcpu *vcpu, uint64_t offset);
-uint64_t svm_cr3(const struct vcpu *vcpu);
 uint64_t svm_cr4(const struct vcpu *vcpu);
 bool svm_paging(const struct vcpu *vcpu);
 void svm_set_cr2(struct vcpu *vcpu, uint64_t value);

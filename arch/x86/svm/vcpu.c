@@ -107,8 +107,6 @@ void svm_view(struct vcpu *vcpu, struct guest_state_view *view) {
     };
 }
 
-uint64_t svm_cr3(const struct vcpu *vcpu) { return vmcb_of(vcpu)->cr3; }
-
 uint64_t svm_cr4(const struct vcpu *vcpu) { return vmcb_of(vcpu)->cr4; }
 
 bool svm_paging(const struct vcpu *vcpu) { return (vmcb_of(vcpu)->cr0 & CR0_PG) != 0; }
