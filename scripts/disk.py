@@ -1,14 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes a disk image from which U-Boot starts the hypervisor with nothing typed.
+"""Makes a medium from which a boot loader starts the hypervisor with nothing typed.
 
-    disk.py --boot uboot-bootm|uboot-booti --hypervisor takt.Image --out DISK NAME.itb
+    disk.py --boot WAY --hypervisor takt.Image [--loader BOOT*.EFI] [--bootargs TEXT] --out IMAGE NAME.itb
 
-The disk has an MBR with one FAT partition, on it boot.scr (found by U-Boot's standard boot order) and what it loads.
+WAY          medium                        what is on it
+uboot-bootm  MBR disk, one FAT partition   boot.scr (found by U-Boot's standard boot order) and system.itb
+uboot-booti  the same                      boot.scr, takt.Image and system.itb
+uefi         the same                      EFI/BOOT/ the loader, takt/takt.img and takt/system.itb
+grub         CD-ROM with GRUB for a BIOS   takt.Image and system.itb, by Multiboot 2
 """
 import argparse
 import os
 import pathlib
+import shutil
 import struct
 import subprocess
 import sys
@@ -32,6 +37,20 @@ load ${devtype} ${devnum}:${distro_bootpart} ${ramdisk_addr_r} system.itb
 booti ${kernel_addr_r} ${ramdisk_addr_r}#CONFIGURATION ${fdtcontroladdr}
 """
 SCRIPTS = {"uboot-bootm": BOOTM, "uboot-booti": BOOTI}
+WAYS = (*SCRIPTS, "uefi", "grub")
+
+# On the serial line, so that what GRUB cannot do is seen; dumb, so that it sends no sequences that move a cursor.
+GRUB = """\
+serial --unit=0 --speed=115200
+terminfo -g 80x25 serial dumb
+terminal_output serial
+echo GRUB starts Takt
+multiboot2 /takt.Image BOOTARGS
+module2 /system.itb
+boot
+"""
+GRUB_MODULES = "normal multiboot2 iso9660 biosdisk serial terminfo echo"
+GRUB_FOLDER = "/usr/lib/grub/i386-pc"
 
 
 def master_boot_record(sectors):
@@ -51,39 +70,80 @@ def run(*command):
     return result.stdout.strip()
 
 
-def boot_disk(out, boot, hypervisor, itb):
-    out = pathlib.Path(out)
-    files = {"system.itb": pathlib.Path(itb)}
-    if boot == "uboot-booti":
-        files["takt.Image"] = pathlib.Path(hypervisor)
+def fat_disk(out, files):
+    """A disk whose one partition holds {path: file}."""
     size = PARTITION_START + SPARE + sum(path.stat().st_size for path in files.values())
     sectors = -(-size // PARTITION_START) * PARTITION_START // SECTOR
-    out.parent.mkdir(parents=True, exist_ok=True)
     with open(out, "wb") as file:
         file.write(master_boot_record(sectors))
         file.truncate(sectors * SECTOR)
     partition = f"{out}@@{PARTITION_START}"
     run("mformat", "-i", partition, "-T", str(sectors - PARTITION_START // SECTOR), "-h", "16", "-s", "63", "::")
+    folders = {str(folder) for name in files for folder in pathlib.PurePath(name).parents if folder.name}
+    for folder in sorted(folders):
+        run("mmd", "-i", partition, f"::{folder}")
+    for name, path in files.items():
+        run("mcopy", "-i", partition, str(path), f"::{name}")
+
+
+def uboot_disk(out, boot, hypervisor, itb):
     with tempfile.TemporaryDirectory() as folder:
         source, script = pathlib.Path(folder, "boot.cmd"), pathlib.Path(folder, "boot.scr")
         configuration = run("fdtget", str(itb), "/configurations", "default")
         source.write_text(SCRIPTS[boot].replace("CONFIGURATION", configuration), encoding="ascii")
         run("mkimage", "-A", "arm64", "-T", "script", "-C", "none", "-d", str(source), str(script))
-        run("mcopy", "-i", partition, str(script), "::boot.scr")
-    for name, path in files.items():
-        run("mcopy", "-i", partition, str(path), f"::{name}")
+        fat_disk(out, {"boot.scr": script, "system.itb": itb} | ({"takt.Image": hypervisor} if boot == "uboot-booti" else {}))
+
+
+def grub_cdrom(out, hypervisor, itb, bootargs):
+    if not pathlib.Path(GRUB_FOLDER).is_dir():
+        raise RuntimeError(f"{GRUB_FOLDER} is missing; run 'make setup' as root (package grub-pc-bin)")
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        (folder / "boot/grub").mkdir(parents=True)
+        (folder / "boot/grub/grub.cfg").write_text(GRUB.replace("BOOTARGS", bootargs), encoding="utf-8")
+        shutil.copy(hypervisor, folder / "takt.Image")
+        shutil.copy(itb, folder / "system.itb")
+        run("grub-mkrescue", "-d", GRUB_FOLDER, "--locales=", "--fonts=", "--themes=", f"--install-modules={GRUB_MODULES}",
+            "-o", str(out), str(folder))
+
+
+def boot_disk(out, boot, hypervisor, itb, loader=None, bootargs=""):
+    out, hypervisor, itb = pathlib.Path(out), pathlib.Path(hypervisor), pathlib.Path(itb)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if boot == "grub":
+        grub_cdrom(out, hypervisor, itb, bootargs)
+    elif boot == "uefi":
+        if loader is None or not pathlib.Path(loader).exists():
+            raise RuntimeError(f"the loader {loader} is not there; build it first")
+        fat_disk(out, {f"EFI/BOOT/{pathlib.Path(loader).name}": pathlib.Path(loader), "takt/takt.img": hypervisor,
+                       "takt/system.itb": itb})
+    else:
+        uboot_disk(out, boot, hypervisor, itb)
     return out
+
+
+def medium(emulated, out, hypervisor, itb):
+    """What a machine.Machine starts from, made at `out`; None where the emulator loads both files itself."""
+    if emulated.boot == "kernel":
+        return None
+    # Loaders are built beside the boards: build/BOARD/takt.Image, build/efi/BOOTX64.EFI.
+    loader = (pathlib.Path(hypervisor).resolve().parent.parent / "efi" / emulated.setting("efi-loader")
+              if emulated.boot == "uefi" else None)
+    return boot_disk(out, emulated.boot, hypervisor, itb, loader, emulated.bootargs)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--boot", choices=sorted(SCRIPTS), required=True)
+    parser.add_argument("--boot", choices=sorted(WAYS), required=True)
     parser.add_argument("--hypervisor", required=True)
+    parser.add_argument("--loader", help="the UEFI program that loads the hypervisor")
+    parser.add_argument("--bootargs", default="", help="the hypervisor's command line (grub)")
     parser.add_argument("--out", required=True)
     parser.add_argument("itb")
     args = parser.parse_args()
     try:
-        boot_disk(args.out, args.boot, args.hypervisor, args.itb)
+        boot_disk(args.out, args.boot, args.hypervisor, args.itb, args.loader, args.bootargs)
     except (OSError, RuntimeError) as error:
         print(f"disk: cannot make {args.out}: {error}", file=sys.stderr)
         return 1

@@ -34,25 +34,50 @@ tidy() { # tidy "FLAGS" FILES...
     shift
     [ $# -eq 0 ] || printf '%s\n' "$@" | xargs -P "$(nproc)" -I{} clang-tidy-19 --quiet --warnings-as-errors='*' {} -- $options 2>/dev/null
 }
+# A board for each architecture. What is common is read as the first one compiles it.
+common_board=qemu-arm64
+x86_board=qemu-x86
+[ -f boards/$x86_board/board.mk ] || x86_board=
+
+# The drivers that a board names, or all.
+drivers_of() {
+    named=$(flags DRIVERS BOARD="$1")
+    [ -n "$named" ] || files 'drivers/*.c'
+    for name in $named; do files "drivers/$(basename "$name" .c).c"; done
+}
+# tidy_for BOARD FILES...: as Clang compiles them for that board, its drivers too.
+tidy_for() {
+    board=$1
+    shift
+    # shellcheck disable=SC2046 # lists of files
+    tidy "--target=$(flags TARGET_TRIPLE BOARD="$board") $(flags HYPERVISOR_CFLAGS COMPILER=clang BOARD="$board")" \
+        "$@" $(drivers_of "$board")
+}
 tidy_hypervisor() {
     # shellcheck disable=SC2046 # lists of files
-    tidy "--target=aarch64-linux-gnu $(flags HYPERVISOR_CFLAGS COMPILER=clang)" $(files 'arch/arm64/*.c' 'kernel/*.c' 'sched/*.c' 'timer/*.c' 'drivers/*.c' 'iommu/*.c')
+    tidy_for $common_board $(files 'arch/arm64/*.c' 'kernel/*.c' 'sched/*.c' 'timer/*.c' 'iommu/*.c') &&
+        { [ -z "$x86_board" ] || tidy_for $x86_board $(files 'arch/x86/*.c'); }
 }
 tidy_host() {
     # shellcheck disable=SC2046 # lists of files
-    tidy "$(flags HOST_CFLAGS)" $(files 'arch/host/*.c' 'arch/x86/*.c' 'tools/*.c' 'tests/*.c')
+    tidy "$(flags HOST_CFLAGS)" $(files 'arch/host/*.c' 'tools/*.c' 'tests/*.c') \
+        $([ -n "$x86_board" ] || files 'arch/x86/*.c')
 }
 
 # cppcheck reads the hypervisor as the compiler does; what it cannot see of system headers it need not. Two symbols of
 # the linker script bound one object, which it cannot know (comparePointers); an array inside a structure that a function
 # fills counts with it as never written (uninitvar: compilers and clang-tidy judge that better). Newer ones do not read a
 # register's name behind a variable, and tell how deep they look.
-analysed() {
+analyse() { # analyse ARCH SYMBOL FOLDERS...
+    arch=$1
+    symbol=$2
+    shift 2
     cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,performance,portability \
         --suppress=missingIncludeSystem --suppress=unmatchedSuppression --suppress=comparePointers --suppress=uninitvar \
-        --suppress=normalCheckLevelMaxBranches -j "$(nproc)" '-D__asm__(name)=' -D__aarch64__ -D__GNUC__ \
-        -I. -Iarch/arm64 -Iinclude arch/arm64 arch/x86 kernel sched timer drivers iommu
+        --suppress=normalCheckLevelMaxBranches -j "$(nproc)" '-D__asm__(name)=' -D"$symbol" -D__GNUC__ \
+        -I. -Iarch/"$arch" -Iinclude arch/"$arch" "$@"
 }
+analysed() { analyse arm64 __aarch64__ kernel sched timer drivers iommu && analyse x86 __x86_64__; }
 
 python_compiles() {
     # shellcheck disable=SC2046 # a list of files
