@@ -11,16 +11,21 @@ exits with 0, so that its words are read instead. Bochs User Manual, chapter 4 (
 import argparse
 import os
 import pathlib
+import re
 import select
 import shutil
 import subprocess
 import sys
 import tempfile
 import termios
+import time
 import tty
 
 BIOS = "/usr/share/bochs/BIOS-bochs-latest"
 SWITCHED_OFF = "Shutdown port: shutdown requested"  # Bochs' own words
+# Its text screen is a pseudo terminal too; when nobody reads what is shown there, it soon stands still.
+SCREEN = re.compile(r'connected to screen "([^"]+)"')
+SCREEN_SECONDS = 10
 MOST = 65536
 
 # Every run sees the same date, and time is counted in instructions: `ips` of them are a second of the machine, however
@@ -29,7 +34,7 @@ BOCHSRC = """\
 config_interface: textconfig
 display_library: term
 plugin_ctrl: unmapped=true, biosdev=true, speaker=false, extfpuirq=true, parallel=false, serial=true, iodebug=false
-cpu: model={cpu}, count={cores}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=0
+cpu: model={cpu}, count={cores}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs={ignore_msrs}
 memory: guest={memory}, host={memory}
 romimage: file={rom}
 vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
@@ -48,21 +53,35 @@ debug: action=ignore
 
 
 def start(args, folder, terminal):
-    """Debian's Bochs has a debugger in it, which is told to go on at once."""
+    """Debian's Bochs has a debugger in it, which is told to go on at once. EDK2 reads registers that Bochs' processors do
+    not have; without it such a read is the fault that it is on a real one."""
     log, config, commands = (folder / name for name in ("bochs.log", "bochsrc", "debugger"))
     medium = (f'type=cdrom, path="{os.path.abspath(args.cdrom)}", status=inserted' if args.cdrom else
               f'type=disk, path="{os.path.abspath(args.disk)}", mode=flat, cylinders=0')
     config.write_text(BOCHSRC.format(cpu=args.cpu, cores=args.cores, memory=args.memory, rom=args.rom, medium=medium,
-                                     boot="cdrom" if args.cdrom else "disk", terminal=terminal, log=log), encoding="utf-8")
+                                     boot="cdrom" if args.cdrom else "disk", terminal=terminal, log=log,
+                                     ignore_msrs=int(args.rom != BIOS)), encoding="utf-8")
     commands.write_text("c\n", encoding="ascii")
     said = open(folder / "said", "wb")
     return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", args.bochs, "-q", "-f", str(config), "-rc", str(commands)],
                             stdin=subprocess.DEVNULL, stdout=said, stderr=said, env={**os.environ, "TERM": "xterm"})
 
 
-def carry(process, console):
-    """Every byte from either side to the other, until Bochs has ended."""
-    sources = [console, sys.stdin.fileno()]
+def open_screen(process, said):
+    """Opens what Bochs shows its screen on, once it has said where; None: nowhere."""
+    until = time.monotonic() + SCREEN_SECONDS
+    while process.poll() is None and time.monotonic() < until:
+        if found := SCREEN.search(said.read_text(errors="replace")):
+            screen = os.open(found[1], os.O_RDWR | os.O_NOCTTY)
+            tty.setraw(screen)
+            return screen
+        time.sleep(0.05)
+    return None
+
+
+def carry(process, console, screen):
+    """Every byte from either side to the other, and none of the screen, until Bochs has ended."""
+    sources = [console, sys.stdin.fileno(), *([] if screen is None else [screen])]
     ended = False
     while not ended:
         ended = process.poll() is not None
@@ -70,6 +89,8 @@ def carry(process, console):
         if console in ready:
             os.write(sys.stdout.fileno(), os.read(console, MOST))
             ended = False
+        if screen in ready:
+            os.read(screen, MOST)
         if sys.stdin.fileno() in ready:
             typed = os.read(sys.stdin.fileno(), MOST)
             if typed:
@@ -85,7 +106,7 @@ def run(args):
         tty.setraw(terminal)
         process = start(args, folder, os.ttyname(terminal))
         try:
-            carry(process, console)
+            carry(process, console, open_screen(process, folder / "said"))
         finally:
             process.kill()
             process.wait()
