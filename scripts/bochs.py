@@ -14,6 +14,7 @@ import pathlib
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -131,6 +132,8 @@ def main():
         parser.error("give either --cdrom or --disk")
     if shutil.which("setpriv") is None:
         parser.error("setpriv is not installed (package util-linux)")
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))  # so that it leaves nothing behind
     before = termios.tcgetattr(sys.stdin) if sys.stdin.isatty() else None
     try:
         if before:
