@@ -37,6 +37,7 @@ include scripts/common.mk
 include scripts/hypervisor.mk
 include scripts/host.mk
 include scripts/fuzz.mk
+include scripts/efi.mk
 -include guests/guests.mk
 
 .PHONY: help setup all hypervisor guests image check run test bench lint format fuzz clean distclean FORCE
@@ -49,6 +50,7 @@ help:
 	  'make bench                  the latency and size table, with its bounds' \
 	  'make check SYSTEM=my.dts    say every mistake of a system description, without starting it' \
 	  'make image SYSTEM=my.dts    pack a system into one bootable .itb' \
+	  'make efi-loader             the UEFI loader for both architectures, build/efi/BOOT*.EFI (docs/boot.md)' \
 	  'make lint                   format, clang-tidy, cppcheck, and the rules of the house' \
 	  'make format                 write every C file as the format wants it' \
 	  'make fuzz                   long fuzzing (SECONDS=600 for each target)' \
@@ -64,7 +66,7 @@ help:
 setup:
 	@scripts/setup.sh --build $(BUILD)
 
-all: hypervisor host-programs units guests
+all: hypervisor host-programs units guests efi-loader
 
 guests: $(GUESTS)
 
@@ -93,7 +95,7 @@ check: guests $(BUILD)/host/takt-check | setup
 	  test -f $(CHECK_ITB:.itb=.system.itb) && $(BUILD)/host/takt-check $(CHECK_ITB:.itb=.system.itb) $(OUT)/board.dtb && test $$packed = yes
 
 # Who sits before it hears of mistakes before the machine takes the terminal.
-run: $(if $(filter-out 0,$(HEADLESS)),,check) $(ITB)
+run: $(if $(filter-out 0,$(HEADLESS)),,check) $(ITB) $(if $(filter uefi,$(BOOT)),$(EFI_LOADER))
 	$(Q)$(PYTHON) scripts/run.py $(MACHINE_ARGS) $(if $(BOOT),--boot $(BOOT)) $(if $(filter-out 0,$(HEADLESS)),--headless --facts $(SYSTEM:.dts=.facts.toml)) \
 	  $(if $(TIMEOUT),--timeout $(TIMEOUT)) --hypervisor $(HYPERVISOR_IMAGE) $(ITB)
 

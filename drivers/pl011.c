@@ -5,6 +5,7 @@
 #include "kernel/arch.h"
 #include "kernel/board_irq.h"
 #include "kernel/console.h"
+#include "kernel/space.h"
 
 // Register offsets and bits (DDI 0183, chapter 3)
 enum {
@@ -66,7 +67,7 @@ void console_uart_find(const void *fdt) {
         board_irq(fdt, node, 0, &irq) != OK) {
         return;
     }
-    registers = arch_map_device(range.base, range.size);
+    registers = space_map_device(range.base, range.size);
     if (registers == NULL) { return; }
     pl011_enable();
     pl011_ops = (struct uart_ops){

@@ -10,7 +10,10 @@
 #include "kernel/arch.h"
 #include "kernel/console.h"
 #include "kernel/guest_mem.h"
+#include "kernel/guest_platform.h"
 #include "kernel/memory.h"
+
+static const struct guest_platform *platform(void) { return arch_guest_platform(NULL); }
 
 enum virtio_mmio_offset {
     MAGIC_VALUE = 0x000,
@@ -61,7 +64,7 @@ struct virtio_console {
 
 static void raise_interrupt(struct virtio_console *dev, uint32_t cause) {
     dev->interrupts |= cause;
-    arch_vm_set_line(dev->vm, VIRTIO_CONSOLE_IRQ, dev->interrupts != 0);
+    arch_vm_set_line(dev->vm, platform()->virtio_irq, dev->interrupts != 0);
 }
 
 static void needs_reset(struct virtio_console *dev) {
@@ -269,7 +272,7 @@ static int virtio_create(struct vm *vm, void **state) {
     dev->vm = vm;
     *state = dev;
     console_vm_attach(vm, CONSOLE_VIRTIO, &(struct console_device){console_input, console_drained, dev});
-    return mmio_add(&vm->mmio, &(struct mmio_region){.base = VIRTIO_CONSOLE_BASE,
+    return mmio_add(&vm->mmio, &(struct mmio_region){.base = platform()->virtio_base,
                                                      .size = VIRTIO_CONSOLE_SIZE,
                                                      .handler = virtio_access,
                                                      .device = dev,
@@ -282,8 +285,8 @@ static int virtio_fdt(struct vm *vm, void *state, void *fdt) {
 
     (void)vm;
     (void)state;
-    error |= fdt_appendprop_addrrange(fdt, 0, node, "reg", VIRTIO_CONSOLE_BASE, VIRTIO_CONSOLE_SIZE);
-    error |= arch_guest_fdt_interrupt(fdt, node, VIRTIO_CONSOLE_IRQ, false);
+    error |= fdt_appendprop_addrrange(fdt, 0, node, "reg", platform()->virtio_base, VIRTIO_CONSOLE_SIZE);
+    error |= arch_guest_fdt_interrupt(fdt, node, platform()->virtio_irq, false);
     return error | fdt_setprop(fdt, node, "dma-coherent", NULL, 0);
 }
 

@@ -9,10 +9,9 @@
 #define VPL011_BASE         0x09000000ull
 #define VPL011_SIZE         0x1000ull
 #define VPL011_IRQ          33u
-#define VIRTIO_CONSOLE_BASE 0x0a000000ull
 #define VIRTIO_CONSOLE_SIZE 0x200ull
 #define VIRTIO_CONSOLE_IRQ  48u
 
-extern const struct virtual_device vpl011_device, virtio_console_device;
+extern const struct virtual_device vpl011_device, v16550_device, virtio_console_device;
 
 #endif

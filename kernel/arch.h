@@ -31,8 +31,6 @@ uint64_t arch_hwid(void);
 void arch_cpu_init(struct cpu *cpu);
 // Starts core `cpu` (firmware call); it will call cpu_main(cpu). ERR_UNSUPPORTED, ERR_NOT_FOUND.
 int arch_cpu_start(struct cpu *cpu);
-// A stack of `pages` 4 KiB pages between two unmapped guard pages; its top, or NULL. Boot.
-void *arch_alloc_stack(unsigned pages);
 // Interrupts another core: it will run its `todo`. Any context.
 void arch_ipi(struct cpu *target);
 // The handler takes an interrupt that waits for this core, if one still does, as if it had been left and entered anew:
@@ -102,6 +100,10 @@ int arch_vm_map(struct vm *vm, gpa_t gpa, paddr_t pa, uint64_t size, enum stage2
 // with its caches off sees it, and fetches it, since arch_vm_reset emptied the instruction caches and nothing can fetch
 // from a stopped VM's memory. Thread or handler context; a few instructions for each cache line.
 void arch_cache_publish(const void *address, uint64_t size);
+// Writes what is to lie at the description's dtb_gpa when the guest starts: its device tree, or what else tells it of its
+// machine, and whatever of its first registers follows from that. Returns how many bytes, at most `size`; negative: it does
+// not fit (logged). Thread context.
+int arch_guest_describe(struct vm *vm, void *buffer, size_t size);
 // Adds the architecture's nodes (interrupt controller, timer, PSCI, cpus' enable method, virtual console UART) to the
 // guest's device tree. See kernel/guest_fdt.h.
 int arch_guest_fdt(void *fdt, struct vm *vm);
@@ -122,23 +124,11 @@ void arch_irq_release(unsigned irq);
 // The firmware's device tree at `pa`, mapped read-only for ever; NULL: there is none, or none of a sane size. Once, before
 // memory_init.
 const void *arch_map_fdt(paddr_t pa);
-// Linear map, read-write, of [pa, pa + size), both multiples of 2 MiB: the hypervisor's memory. Once, by memory_init.
-void *arch_map_pool(paddr_t pa, uint64_t size);
 // What boot itself occupies: the hypervisor's image and, mapped, the device tree.
 void arch_boot_ranges(struct range *image, struct range *fdt);
 // Between addresses inside the hypervisor's image and physical ones.
 paddr_t arch_image_pa(const void *address);
 void *arch_image_va(paddr_t pa);
-// Maps of devices and, read-only, of the system image; any alignment. NULL: no room. Boot, after memory_init; one small
-// device (the console's UART) may come before.
-void *arch_map_device(paddr_t pa, uint64_t size);
-void *arch_map_image(paddr_t pa, uint64_t size);
-// The calling core's windows to guest memory: 2 MiB each, `pa` 2 MiB aligned. Slot ARCH_WINDOW_THREAD belongs to the
-// thread, ARCH_WINDOW_HANDLER to handlers (and boot), which may interrupt the thread's use of its own.
-enum { ARCH_WINDOW_THREAD, ARCH_WINDOW_HANDLER, ARCH_WINDOW_SLOTS };
-#define ARCH_WINDOW_SIZE (2ull << 20)
-void *arch_window_map(unsigned slot, paddr_t pa);
-void arch_window_unmap(unsigned slot);
 // For panic: every other core that is online calls panic_stop() when it next takes an interrupt.
 void arch_stop_others(void);
 // For panic: logs the machine's registers and how it came to the caller.

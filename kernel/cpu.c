@@ -6,6 +6,7 @@
 #include "kernel/boot.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
+#include "kernel/space.h"
 
 struct cpu boot_cpu;
 struct cpu *cpus[MAX_CORES];
@@ -29,10 +30,10 @@ static int cpu_prepare(struct cpu *cpu, unsigned id) {
     cpu->late_limit = clock_ns_to_ticks_up(&clock_rate, DISTORTION_NS);
     cpu->load_time = clock_ns_to_ticks_up(&clock_rate, LOAD_NS);
     if (cpu->stack_top == NULL) { // the boot core runs on its own already
-        cpu->stack_top = arch_alloc_stack(4);
+        cpu->stack_top = space_alloc_stack(4);
     }
-    cpu->panic_stack = arch_alloc_stack(2);
-    cpu->thread_stack = arch_alloc_stack(4);
+    cpu->panic_stack = space_alloc_stack(2);
+    cpu->thread_stack = space_alloc_stack(4);
     if (cpu->stack_top == NULL || cpu->panic_stack == NULL || cpu->thread_stack == NULL) { return ERR_NO_MEMORY; }
     sched_core_init(&cpu->sched, clock_ns_to_ticks_up(&clock_rate, TURN_NS));
     timer_queue_init(&cpu->timers);

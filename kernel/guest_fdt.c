@@ -186,5 +186,3 @@ int guest_fdt_build(struct vm *vm, void *buffer, gpa_t initrd, uint64_t initrd_s
     }
     return fdt_pack(buffer);
 }
-
-uint64_t guest_fdt_size(const void *buffer) { return fdt_totalsize(buffer); }

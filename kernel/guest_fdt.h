@@ -21,8 +21,6 @@ void guest_fdt_init(const struct board *board, const struct system_desc *system)
 // Writes the tree of `vm` to `buffer` (GUEST_FDT_MAX bytes, 8-byte aligned hypervisor memory), with fresh seeds.
 // `initrd_gpa` is where the initrd was put. A job slice: bounded by the VM's description. Negative: libfdt's error, logged.
 int guest_fdt_build(struct vm *vm, void *buffer, gpa_t initrd_gpa, uint64_t initrd_size);
-// How many bytes of the buffer the tree takes.
-uint64_t guest_fdt_size(const void *buffer);
 
 // Copies the node of an assigned device from the board's tree (guest_fdt_device.c): its addresses as the guest has them,
 // its clocks as one fixed clock, nothing that refers to nodes which the guest does not have.

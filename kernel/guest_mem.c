@@ -2,6 +2,7 @@
 #include "kernel/guest_mem.h"
 
 #include "kernel/arch.h"
+#include "kernel/space.h"
 #include "kernel/string.h"
 
 // What a handler may touch in one call: a few hundred instructions.
@@ -34,16 +35,16 @@ static void touch(enum access access, char *guest, void *own, size_t size) {
 
 static int access_memory(struct vm *vm, gpa_t gpa, enum access access, void *own, size_t size) {
     bool handler = arch_in_handler();
-    unsigned slot = handler ? ARCH_WINDOW_HANDLER : ARCH_WINDOW_THREAD;
+    unsigned slot = handler ? WINDOW_HANDLER : WINDOW_THREAD;
     const struct vm_memory *block = find_block(vm, gpa, size);
 
     if (block == NULL || (handler && size > HANDLER_MAX)) { return ERR_RANGE; }
     for (paddr_t pa = block->pa + (gpa - block->gpa); size > 0;) {
-        uint64_t offset = pa & (ARCH_WINDOW_SIZE - 1);
-        size_t chunk = MIN(size, ARCH_WINDOW_SIZE - offset);
-        char *window = arch_window_map(slot, pa - offset);
+        uint64_t offset = pa & (WINDOW_SIZE - 1);
+        size_t chunk = MIN(size, WINDOW_SIZE - offset);
+        char *window = window_map(slot, pa - offset);
         touch(access, window + offset, own, chunk);
-        arch_window_unmap(slot);
+        window_unmap(slot);
         own = (char *)own + chunk;
         pa += chunk;
         size -= chunk;

@@ -100,3 +100,27 @@ const guest_call_t hypercalls[HYPERCALLS] = {
     [CALL(TAKT_HC_STATS)] = call_stats,
     [CALL(TAKT_HC_MARK)] = call_mark,
 };
+
+// ---- who this is --------------------------------------------------------------------------------------------
+
+static int64_t vendor_count(UNUSED struct vcpu *vcpu, UNUSED uint64_t *x) {
+    return VENDOR_CALLS - 1 + HYPERCALLS_DEFINED;
+}
+
+static int64_t vendor_uid(UNUSED struct vcpu *vcpu, uint64_t *x) {
+    x[1] = TAKT_HC_UID_1;
+    x[2] = TAKT_HC_UID_2;
+    x[3] = TAKT_HC_UID_3;
+    return TAKT_HC_UID_0;
+}
+
+static int64_t vendor_revision(UNUSED struct vcpu *vcpu, uint64_t *x) {
+    x[1] = TAKT_HC_VERSION_MINOR;
+    return TAKT_HC_VERSION_MAJOR;
+}
+
+const guest_call_t vendor_calls[VENDOR_CALLS] = {
+    [SMCCC_VENDOR_HYP_COUNT & 3] = vendor_count,
+    [SMCCC_VENDOR_HYP_UID & 3] = vendor_uid,
+    [SMCCC_VENDOR_HYP_REVISION & 3] = vendor_revision,
+};

@@ -14,5 +14,8 @@ typedef int64_t (*guest_call_t)(struct vcpu *vcpu, uint64_t *x);
 // By number, counted from TAKT_HC_BASE; NULL: no such call.
 enum { HYPERCALLS = 0x22, HYPERCALLS_DEFINED = 5 };
 extern const guest_call_t hypercalls[HYPERCALLS];
+// The standard queries, counted from SMCCC_VENDOR_HYP_COUNT.
+enum { VENDOR_CALLS = 4 };
+extern const guest_call_t vendor_calls[VENDOR_CALLS];
 
 #endif

@@ -8,6 +8,7 @@
 #include "kernel/log.h"
 #include "kernel/memory.h"
 #include "kernel/report.h"
+#include "kernel/space.h"
 
 // Nothing runs and nothing will: the machine stays as it is, for somebody to read why.
 static __attribute__((noreturn)) void give_up(const char *what) {
@@ -41,7 +42,7 @@ static const struct system_desc *boot_description(const struct board *board, str
     if (board->initrd.size == 0) {
         give_up("no system image: give it to QEMU with -initrd, or let U-Boot boot the whole .itb");
     }
-    image = arch_map_image(board->initrd.base, board->initrd.size);
+    image = space_map_image(board->initrd.base, board->initrd.size);
     if (desc == NULL || image == NULL) { give_up("too little memory for the system description"); }
     (void)sysdesc_parse(image, board->initrd.size, board, clock_rate.hz, desc, &sink);
     start = arch_clock();

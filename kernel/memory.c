@@ -2,6 +2,7 @@
 #include "kernel/memory.h"
 
 #include "kernel/arch.h"
+#include "kernel/space.h"
 #include "kernel/string.h"
 
 // The hypervisor's own memory beside its image: structures of VMs and VCPUs, their translation tables, stacks, rings.
@@ -47,7 +48,7 @@ int memory_init(const struct board *board) {
     pool.pa = find_pool();
     if (pool.pa == 0) { return ERR_NO_MEMORY; }
     ranges_remove(&free_memory, &(struct range){pool.pa, POOL_SIZE});
-    pool.address = arch_map_pool(pool.pa, POOL_SIZE);
+    pool.address = space_map_pool(pool.pa, POOL_SIZE);
     pool.size = POOL_SIZE;
     pool.used = 0;
     report.hypervisor = image.size + POOL_SIZE;

@@ -14,7 +14,7 @@ struct blob { // a file inside the system image
     uint64_t size;
 };
 
-enum image_type { IMAGE_LINUX, IMAGE_RAW };
+enum image_type { IMAGE_LINUX, IMAGE_RAW, IMAGE_PVH, IMAGE_MULTIBOOT };
 enum restart_policy { RESTART_NEVER, RESTART_ON_FAILURE, RESTART_ALWAYS };
 enum { CORE_AUTO = 0xff };
 
@@ -27,6 +27,7 @@ enum {
     PERIOD_US_MAX = 10 * 1000 * 1000, // 10 s
     BOOTARGS_MAX = 2047,              // Linux' COMMAND_LINE_SIZE on arm64, without the terminator
     SPIS_MAX = 224,
+    MAX_IMAGE_SEGMENTS = 8,
 };
 // Guest memory and assigned devices lie below: what three levels of 4 KiB granule stage-2 tables reach.
 #define GUEST_ADDRESS_MAX (1ull << 39)
@@ -56,6 +57,12 @@ struct device_desc {      // an assigned platform device
     uint32_t irq_distance_us; // least distance between interrupts; 0 only on a core without reservations
 };
 
+// A piece of the kernel's file and where it goes.
+struct image_segment {
+    uint64_t offset, size;
+    gpa_t gpa;
+};
+
 struct vm_desc {
     const char *name;
     unsigned memory_count;
@@ -67,9 +74,11 @@ struct vm_desc {
     struct vcpu_desc vcpus[MAX_VCPUS];
     enum image_type type;
     struct blob kernel, initrd, dtb, overlay;
-    gpa_t load, entry;    // raw: as given; Linux: chosen by the checker from the Image header
+    gpa_t load, entry; // raw: as given; else chosen by the checker from the file's header
+    unsigned segment_count;
+    struct image_segment segments[MAX_IMAGE_SEGMENTS];
     gpa_t initrd_gpa;     // where the loader puts the initrd, when there is one
-    gpa_t dtb_gpa;        // and the guest's device tree: GUEST_FDT_MAX bytes
+    gpa_t dtb_gpa;        // and what describes the machine to the guest: at most GUEST_FDT_MAX bytes
     const char *bootargs; // "" when none
     enum restart_policy restart;
     uint32_t restart_limit;           // restarts by policy before the VM stays stopped

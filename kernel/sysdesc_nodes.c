@@ -144,7 +144,7 @@ static const struct schema devices_children[] = {
 // ---- a VM -------------------------------------------------------------------------------------------------
 
 static const struct property vm_properties[] = {
-    [VM_TYPE] = {"type", CHOICE, false, FIELD(vm_desc, type), .list = "linux\0raw\0"},
+    [VM_TYPE] = {"type", CHOICE, false, FIELD(vm_desc, type), .list = "linux\0raw\0pvh\0multiboot\0"},
     [VM_LOAD] = {"load-address", ADDRESS, false, FIELD(vm_desc, load)},
     [VM_ENTRY] = {"entry-address", ADDRESS, false, FIELD(vm_desc, entry)},
     {"memory", MEMORY, true, FIELD(vm_desc, memory)},

@@ -6,13 +6,9 @@
 #include "kernel/guest_fdt.h"
 #include "kernel/guest_mem.h"
 #include "kernel/memory.h"
-#include "kernel/tree.h"
 
 // One slice: about 10 us of copying at one instruction per nanosecond, cache maintenance included.
 enum { COPY_SLICE = 4096, SCRUB_SLICE = 64 * 1024 };
-
-// Offset of `totalsize` in a flattened device tree's header.
-#define FDT_TOTALSIZE 4
 
 struct vm_load;
 // Does one slice; OK: the step is done, ERR_BUSY: more to do, other: loading fails.
@@ -20,9 +16,10 @@ typedef int (*load_step_t)(struct vm *vm, struct vm_load *load);
 
 struct vm_load {
     const load_step_t *step;
-    uint64_t done; // bytes of this step
-    unsigned block;
-    char fdt[GUEST_FDT_MAX];
+    uint64_t done;  // bytes of this step
+    unsigned block; // of memory, or segment of the kernel
+    uint64_t described;
+    char description[GUEST_FDT_MAX] __attribute__((aligned(8)));
 };
 
 static int step_reset(struct vm *vm, UNUSED struct vm_load *load) {
@@ -42,11 +39,9 @@ static int step_scrub(struct vm *vm, struct vm_load *load) {
     vm->stats.scrub_ticks += arch_clock() - start;
     if (status != OK) { return status; }
     load->done += size;
-    if (load->done == memory->size) {
-        load->done = 0;
-        load->block++;
-    }
-    return load->block == vm->memory_count ? OK : ERR_BUSY;
+    if (load->done < memory->size) { return ERR_BUSY; }
+    load->done = 0;
+    return ++load->block == vm->memory_count ? OK : ERR_BUSY;
 }
 
 static int copy(struct vm *vm, struct vm_load *load, const struct blob *from, gpa_t to) {
@@ -61,25 +56,34 @@ static int copy(struct vm *vm, struct vm_load *load, const struct blob *from, gp
 }
 
 static int step_kernel(struct vm *vm, struct vm_load *load) {
-    return copy(vm, load, &vm->desc->kernel, vm->desc->load);
+    const struct image_segment *segment = &vm->desc->segments[load->block];
+    const struct blob piece = {(const char *)vm->desc->kernel.data + segment->offset, segment->size};
+    int status = copy(vm, load, &piece, segment->gpa);
+
+    if (status != OK) { return status; }
+    load->done = 0;
+    return ++load->block == vm->desc->segment_count ? OK : ERR_BUSY;
 }
 
 static int step_initrd(struct vm *vm, struct vm_load *load) {
     return copy(vm, load, &vm->desc->initrd, vm->desc->initrd_gpa);
 }
 
-static int step_tree(struct vm *vm, UNUSED struct vm_load *load) {
-    return guest_fdt_build(vm, load->fdt, vm->desc->initrd_gpa, vm->desc->initrd.size);
+static int step_describe(struct vm *vm, struct vm_load *load) {
+    int size = arch_guest_describe(vm, load->description, sizeof(load->description));
+
+    load->described = (uint64_t)MAX(size, 0);
+    return MIN(size, 0);
 }
 
-static int step_tree_copy(struct vm *vm, struct vm_load *load) {
-    struct blob tree = {load->fdt, tree_u32(load->fdt + FDT_TOTALSIZE)};
+static int step_description(struct vm *vm, struct vm_load *load) {
+    const struct blob description = {load->description, load->described};
 
-    return copy(vm, load, &tree, vm->desc->dtb_gpa);
+    return copy(vm, load, &description, vm->desc->dtb_gpa);
 }
 
 static const load_step_t load_steps[] = {
-    step_reset, step_scrub, step_kernel, step_initrd, step_tree, step_tree_copy, NULL,
+    step_reset, step_scrub, step_kernel, step_initrd, step_describe, step_description, NULL,
 };
 
 int vm_load_init(struct vm *vm) {
@@ -101,6 +105,7 @@ int vm_load_slice(struct vm *vm) {
 
     if (status != OK) { return status; }
     load->done = 0;
+    load->block = 0;
     load->step++;
     return *load->step != NULL ? ERR_BUSY : OK;
 }

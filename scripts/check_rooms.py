@@ -28,8 +28,8 @@ ROOMS = {
     "guests": ({"guests", "include"}, None),
     "tools": ({"tools", "kernel", "sched", "timer"}, None),
 }
-# The one header that an architecture supplies and the include path resolves.
-SUPPLIED_BY_ARCH = "arch_types.h"
+# What an architecture supplies and the include path resolves.
+SUPPLIED_BY_ARCH = ("arch_types.h", "maintenance.h")
 SUPPLIED_TO = ("kernel/", "arch/")
 
 ARCHITECTURE_CONDITION = re.compile(
@@ -73,7 +73,7 @@ def include_faults(path, text, files, graph):
         if room is None:
             continue
         allowed_rooms, allowed_system = room
-        if quoted == SUPPLIED_BY_ARCH and path.endswith(".h") and path.startswith(SUPPLIED_TO):
+        if (quoted or system) in SUPPLIED_BY_ARCH and path.startswith(SUPPLIED_TO):
             continue
         if target:
             if room_of(target) not in allowed_rooms:

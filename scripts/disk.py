@@ -7,7 +7,7 @@
 WAY          medium                        what is on it
 uboot-bootm  MBR disk, one FAT partition   boot.scr (found by U-Boot's standard boot order) and system.itb
 uboot-booti  the same                      boot.scr, takt.Image and system.itb
-uefi         the same                      EFI/BOOT/ the loader, takt/takt.img and takt/system.itb
+uefi         the same                      EFI/BOOT/ the loader, takt/takt.img and takt/system.itb (docs/boot.md)
 grub         CD-ROM with GRUB for a BIOS   takt.Image and system.itb, by Multiboot 2
 """
 import argparse
@@ -21,7 +21,7 @@ import tempfile
 
 SECTOR = 512
 PARTITION_START = 1 << 20
-FAT_LBA = 0x0C
+FAT_LBA, EFI_SYSTEM = 0x0C, 0xEF  # types of a partition
 SPARE = 8 << 20  # room for the FAT itself and the script
 
 # bootm: the one FIT holds hypervisor and system. It is loaded well above the place the hypervisor is moved to; naming
@@ -53,10 +53,10 @@ GRUB_MODULES = "normal multiboot2 iso9660 biosdisk serial terminfo echo"
 GRUB_FOLDER = "/usr/lib/grub/i386-pc"
 
 
-def master_boot_record(sectors):
+def master_boot_record(sectors, kind):
     """One active partition from PARTITION_START to the end. CHS fields hold the 'use LBA' value."""
     beyond_chs = b"\xfe\xff\xff"
-    entry = b"\x80" + beyond_chs + bytes([FAT_LBA]) + beyond_chs
+    entry = b"\x80" + beyond_chs + bytes([kind]) + beyond_chs
     first = PARTITION_START // SECTOR
     entry += struct.pack("<II", first, sectors - first)
     return bytes(446) + entry + bytes(48) + b"\x55\xaa"
@@ -70,20 +70,22 @@ def run(*command):
     return result.stdout.strip()
 
 
-def fat_disk(out, files):
-    """A disk whose one partition holds {path: file}."""
-    size = PARTITION_START + SPARE + sum(path.stat().st_size for path in files.values())
+def fat_disk(out, files, kind=FAT_LBA):
+    """A disk with one partition and these files on it: paths there, with '/', and where each comes from."""
+    out = pathlib.Path(out)
+    size = PARTITION_START + SPARE + sum(pathlib.Path(path).stat().st_size for path in files.values())
     sectors = -(-size // PARTITION_START) * PARTITION_START // SECTOR
     with open(out, "wb") as file:
-        file.write(master_boot_record(sectors))
+        file.write(master_boot_record(sectors, kind))
         file.truncate(sectors * SECTOR)
     partition = f"{out}@@{PARTITION_START}"
     run("mformat", "-i", partition, "-T", str(sectors - PARTITION_START // SECTOR), "-h", "16", "-s", "63", "::")
-    folders = {str(folder) for name in files for folder in pathlib.PurePath(name).parents if folder.name}
+    folders = {parent.as_posix() for name in files for parent in pathlib.PurePosixPath(name).parents} - {"."}
     for folder in sorted(folders):
         run("mmd", "-i", partition, f"::{folder}")
     for name, path in files.items():
         run("mcopy", "-i", partition, str(path), f"::{name}")
+    return out
 
 
 def uboot_disk(out, boot, hypervisor, itb):
@@ -92,7 +94,19 @@ def uboot_disk(out, boot, hypervisor, itb):
         configuration = run("fdtget", str(itb), "/configurations", "default")
         source.write_text(SCRIPTS[boot].replace("CONFIGURATION", configuration), encoding="ascii")
         run("mkimage", "-A", "arm64", "-T", "script", "-C", "none", "-d", str(source), str(script))
-        fat_disk(out, {"boot.scr": script, "system.itb": itb} | ({"takt.Image": hypervisor} if boot == "uboot-booti" else {}))
+        files = {"boot.scr": script, "system.itb": itb}
+        return fat_disk(out, files | ({"takt.Image": hypervisor} if boot == "uboot-booti" else {}))
+
+
+def uefi_disk(out, loader, hypervisor, itb, bootargs):
+    if loader is None or not pathlib.Path(loader).exists():
+        raise RuntimeError(f"the loader {loader} is not there; make it with 'make efi-loader'")
+    files = {f"EFI/BOOT/{pathlib.Path(loader).name}": loader, "takt/takt.img": hypervisor, "takt/system.itb": itb}
+    with tempfile.TemporaryDirectory() as folder:
+        if bootargs:
+            files["takt/cmdline.txt"] = pathlib.Path(folder, "cmdline.txt")
+            files["takt/cmdline.txt"].write_text(bootargs, encoding="ascii")
+        return fat_disk(out, files, EFI_SYSTEM)
 
 
 def grub_cdrom(out, hypervisor, itb, bootargs):
@@ -106,21 +120,18 @@ def grub_cdrom(out, hypervisor, itb, bootargs):
         shutil.copy(itb, folder / "system.itb")
         run("grub-mkrescue", "-d", GRUB_FOLDER, "--locales=", "--fonts=", "--themes=", f"--install-modules={GRUB_MODULES}",
             "-o", str(out), str(folder))
+        return out
 
 
 def boot_disk(out, boot, hypervisor, itb, loader=None, bootargs=""):
-    out, hypervisor, itb = pathlib.Path(out), pathlib.Path(hypervisor), pathlib.Path(itb)
+    """`loader`: for the boot way `uefi`, whose file name is the one that the firmware looks for."""
+    out = pathlib.Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     if boot == "grub":
-        grub_cdrom(out, hypervisor, itb, bootargs)
-    elif boot == "uefi":
-        if loader is None or not pathlib.Path(loader).exists():
-            raise RuntimeError(f"the loader {loader} is not there; build it first")
-        fat_disk(out, {f"EFI/BOOT/{pathlib.Path(loader).name}": pathlib.Path(loader), "takt/takt.img": hypervisor,
-                       "takt/system.itb": itb})
-    else:
-        uboot_disk(out, boot, hypervisor, itb)
-    return out
+        return grub_cdrom(out, hypervisor, itb, bootargs)
+    if boot == "uefi":
+        return uefi_disk(out, loader, hypervisor, itb, bootargs)
+    return uboot_disk(out, boot, hypervisor, itb)
 
 
 def medium(emulated, out, hypervisor, itb):
@@ -137,8 +148,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--boot", choices=sorted(WAYS), required=True)
     parser.add_argument("--hypervisor", required=True)
-    parser.add_argument("--loader", help="the UEFI program that loads the hypervisor")
-    parser.add_argument("--bootargs", default="", help="the hypervisor's command line (grub)")
+    parser.add_argument("--loader", help="the UEFI loader for the machine's architecture")
+    parser.add_argument("--bootargs", default="", help="the hypervisor's command line (grub, uefi)")
     parser.add_argument("--out", required=True)
     parser.add_argument("itb")
     args = parser.parse_args()

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Downloads what is unpacked and never installed: libfdt's source (out of Debian's u-boot source package) and the arm64
-# packages that the Linux guests are assembled from. scripts/setup.sh calls it.
+# Downloads what is unpacked and never installed: libfdt's source (out of Debian's u-boot source package), the arm64
+# packages that the Linux guests are assembled from, and arm64's gnu-efi for the loader. scripts/setup.sh calls it.
 #
 #   scripts/fetch_packages.sh [--build DIR]   -> DIR/libfdt-src/*.[ch]   DIR/packages/*.deb
 #
@@ -16,6 +16,7 @@ stamp=$build/setup.stamp
 
 flavours='cloud rt'
 guest_packages='busybox-static rt-tests libc6 libnuma1'
+loader_packages='gnu-efi'
 
 fail() { echo "setup: $*" >&2; exit 1; }
 
@@ -47,7 +48,7 @@ write_sources() {
 }
 
 # apt of its own: an arm64 machine on which nothing is installed.
-guest_apt() {
+arm64_apt() {
     command=$1
     shift
     "$command" -q -o Dir::State="$apt/state" -o Dir::Cache="$apt/cache" -o Dir::State::status=/dev/null \
@@ -67,20 +68,21 @@ quietly() {
 
 # The metapackage of a flavour depends on the release's newest kernel of that flavour.
 kernel_of() {
-    guest_apt apt-cache depends "linux-image-$1-arm64" | sed -n 's/^ *Depends: \(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1
+    arm64_apt apt-cache depends "linux-image-$1-arm64" | sed -n 's/^ *Depends: \(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1
 }
 
-fetch_guest_packages() {
+fetch_packages() {
     kernels=
     for flavour in $flavours; do
         kernel=$(kernel_of "$flavour")
         [ -n "$kernel" ] || fail "the mirror has no arm64 kernel of flavour '$flavour' for $VERSION_CODENAME"
         kernels="$kernels $kernel"
     done
-    echo "setup: downloading for the Linux guests (unpacked below $build, not installed):$kernels $guest_packages"
+    wanted="$kernels $guest_packages $loader_packages"
+    echo "setup: downloading for the Linux guests and the loader (unpacked below $build, not installed):$wanted"
     mkdir -p "$build/packages.new"
     # shellcheck disable=SC2086 # lists of words
-    (cd "$build/packages.new" && quietly "download the guests' packages" guest_apt apt-get download $kernels $guest_packages)
+    (cd "$build/packages.new" && quietly "download the arm64 packages" arm64_apt apt-get download $wanted)
     rm -rf "$build/packages"
     mv "$build/packages.new" "$build/packages"
 }
@@ -88,7 +90,7 @@ fetch_guest_packages() {
 fetch_libfdt() {
     echo "setup: downloading the u-boot source package for its libfdt"
     mkdir -p "$apt/source" "$build/libfdt-src"
-    (cd "$apt/source" && quietly "download the u-boot source package" guest_apt apt-get source --download-only --tar-only u-boot)
+    (cd "$apt/source" && quietly "download the u-boot source package" arm64_apt apt-get source --download-only --tar-only u-boot)
     archive=$(find "$apt/source" -name 'u-boot_*.orig.tar.*' ! -name '*.asc' | head -n 1)
     [ -n "$archive" ] || fail "apt brought no u-boot_*.orig.tar.* into $apt/source"
     tar -C "$build/libfdt-src" --strip-components=4 --wildcards -xf "$archive" '*/scripts/dtc/libfdt/*.[ch]'
@@ -97,8 +99,8 @@ fetch_libfdt() {
 
 mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial"
 write_sources
-quietly "read the package lists for arm64" guest_apt apt-get update
+quietly "read the package lists for arm64" arm64_apt apt-get update
 fetch_libfdt
-fetch_guest_packages
+fetch_packages
 rm -rf "$apt" "$build/setup.log"
 echo "$made_by" >"$stamp"

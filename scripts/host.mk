@@ -6,9 +6,9 @@ HOST_COMPILER ?= gcc
 
 -include arch/host/arm64_sources.mk arch/host/x86_sources.mk
 
-# kernel/string.c is what a freestanding image has in place of the C library; on the host there is one.
-HOST_LIB_SRCS := $(filter-out kernel/string.c,$(wildcard $(addsuffix /*.c,sched timer kernel drivers iommu arch/host))) \
-                 $(addprefix arch/arm64/,$(HOST_ARM64)) $(addprefix arch/x86/,$(HOST_X86))
+# On the host there is a C library in place of kernel/string.c, and the fake architecture in that of kernel/space.c.
+HOST_LIB_SRCS := $(filter-out kernel/string.c kernel/space.c drivers/ns16550.c drivers/registry_pc.c,$(wildcard $(addsuffix /*.c,sched timer kernel drivers iommu arch/host))) \
+                 $(addprefix arch/arm64/,$(HOST_ARM64)) $(addprefix arch/x86/,$(HOST_X86)) tools/efi/multiboot2.c
 UNIT_SRCS     := $(wildcard tests/unit/test_*.c tests/unit/*/test_*.c)
 UNIT_HELPERS  := $(wildcard tests/unit/helpers/*.c)
 TOOL_SRCS     := $(wildcard tools/*.c)

@@ -34,34 +34,27 @@ tidy() { # tidy "FLAGS" FILES...
     shift
     [ $# -eq 0 ] || printf '%s\n' "$@" | xargs -P "$(nproc)" -I{} clang-tidy-19 --quiet --warnings-as-errors='*' {} -- $options 2>/dev/null
 }
-# A board for each architecture. What is common is read as the first one compiles it.
-common_board=qemu-arm64
-x86_board=qemu-x86
-[ -f boards/$x86_board/board.mk ] || x86_board=
-
-# The drivers that a board names, or all.
-drivers_of() {
-    named=$(flags DRIVERS BOARD="$1")
-    [ -n "$named" ] || files 'drivers/*.c'
-    for name in $named; do files "drivers/$(basename "$name" .c).c"; done
-}
 # tidy_for BOARD FILES...: as Clang compiles them for that board, its drivers too.
 tidy_for() {
     board=$1
     shift
     # shellcheck disable=SC2046 # lists of files
     tidy "--target=$(flags TARGET_TRIPLE BOARD="$board") $(flags HYPERVISOR_CFLAGS COMPILER=clang BOARD="$board")" \
-        "$@" $(drivers_of "$board")
+        "$@" $(printf 'drivers/%s.c ' $(flags DRIVERS BOARD="$board"))
 }
-tidy_hypervisor() {
+tidy_hypervisor() { # what is common as the first board compiles it
     # shellcheck disable=SC2046 # lists of files
-    tidy_for $common_board $(files 'arch/arm64/*.c' 'kernel/*.c' 'sched/*.c' 'timer/*.c' 'iommu/*.c') &&
-        { [ -z "$x86_board" ] || tidy_for $x86_board $(files 'arch/x86/*.c'); }
+    tidy_for qemu-arm64 $(files 'arch/arm64/*.c' 'kernel/*.c' 'sched/*.c' 'timer/*.c' 'iommu/*.c') &&
+        tidy_for qemu-x86 $(files 'arch/x86/*.c')
 }
 tidy_host() {
     # shellcheck disable=SC2046 # lists of files
-    tidy "$(flags HOST_CFLAGS)" $(files 'arch/host/*.c' 'tools/*.c' 'tests/*.c') \
-        $([ -n "$x86_board" ] || files 'arch/x86/*.c')
+    tidy "$(flags HOST_CFLAGS)" $(files 'arch/host/*.c' ':(glob)tools/*.c' 'tests/*.c')
+}
+tidy_loader() { # what both have in common once, with x86-64
+    make -s BUILD="$build" "$build/efi/gnu-efi-arm64/unpacked" &&
+        tidy "--target=x86_64-linux-gnu $(flags EFI_ALL_CFLAGS_x86_64)" $(files 'tools/efi/*.c' ':!tools/efi/aarch64.c') &&
+        tidy "--target=aarch64-linux-gnu $(flags EFI_ALL_CFLAGS_aarch64)" tools/efi/aarch64.c
 }
 
 # cppcheck reads the hypervisor as the compiler does; what it cannot see of system headers it need not. Two symbols of
@@ -77,7 +70,7 @@ analyse() { # analyse ARCH SYMBOL FOLDERS...
         --suppress=normalCheckLevelMaxBranches -j "$(nproc)" '-D__asm__(name)=' -D"$symbol" -D__GNUC__ \
         -I. -Iarch/"$arch" -Iinclude arch/"$arch" "$@"
 }
-analysed() { analyse arm64 __aarch64__ kernel sched timer drivers iommu && analyse x86 __x86_64__; }
+analysed() { analyse arm64 __aarch64__ kernel sched timer drivers iommu tools && analyse x86 __x86_64__; }
 
 python_compiles() {
     # shellcheck disable=SC2046 # a list of files
@@ -94,6 +87,7 @@ shell_parses() { for f in $(files '*.sh'); do sh -n "$f" || return 1; done; }
 check "the C sources are formatted" formatted
 check "clang-tidy finds nothing in the hypervisor" tidy_hypervisor
 check "clang-tidy finds nothing in the host programs and tests" tidy_host
+check "clang-tidy finds nothing in the UEFI loader" tidy_loader
 check "cppcheck finds nothing" analysed
 check "the rules of the house hold" $python scripts/check_rooms.py
 check "the Python scripts compile" python_compiles

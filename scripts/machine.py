@@ -18,7 +18,7 @@ ICOUNT_COUNTER_HZ = 1_000_000_000
 # What else differs from run to run on x86: random numbers, of QEMU's own and of the processor.
 ICOUNT_X86 = ["-seed", "42"]
 ICOUNT_X86_CPU = ",-rdrand,-rdseed"
-BOOTARGS_WAYS = ("kernel", "grub")
+BOOTARGS_WAYS = ("kernel", "grub", "uefi")
 
 
 class MachineError(Exception):
@@ -36,12 +36,6 @@ def board_settings(board):
         raise MachineError(f"board '{board}' has no {path.relative_to(ROOT)}; the emulated boards are: {', '.join(boards())}")
     with open(path, "rb") as file:
         return tomllib.load(file)
-
-
-def existing(path, package):
-    if not pathlib.Path(path).exists():
-        raise MachineError(f"{path} is missing; run 'make setup' as root (package {package})")
-    return str(path)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +74,7 @@ class Machine:
         if self.counter_hz is not None and settings["arch"] != "arm64":
             yield f"the frequency of {board}'s counter cannot be chosen"
         if self.bootargs and self.boot not in BOOTARGS_WAYS:
-            yield f"boot way '{self.boot}' hands over no command line; {' and '.join(BOOTARGS_WAYS)} do"
+            yield f"boot way '{self.boot}' hands over no command line; {', '.join(BOOTARGS_WAYS)} do"
         if (self.icount or self.extra) and settings["emulator"] == BOCHS:
             yield f"{board} runs in Bochs, which has neither QEMU's icount nor its devices"
 
@@ -99,7 +93,9 @@ class Machine:
         machine = f"{self.setting('machine')},gic-version={self.setting('gic')}"
         hz = self.counter_hz or (ICOUNT_COUNTER_HZ if self.icount else None)
         cpu = self.setting("cpu") + (f",cntfrq={hz}" if hz is not None else "")
-        return ["-M", machine + (",dtb-randomness=off" if self.icount else ""), "-cpu", cpu]
+        # With ACPI the firmware passes on its tables in place of the device tree.
+        machine += (",acpi=off" if self.boot == "uefi" else "") + (",dtb-randomness=off" if self.icount else "")
+        return ["-M", machine, "-cpu", cpu]
 
     def _x86(self):
         cpu = self.setting("cpu") + (ICOUNT_X86_CPU if self.icount else "")
@@ -116,22 +112,22 @@ class Machine:
             return ["-kernel", str(hypervisor), "-initrd", str(itb), *(["-append", self.bootargs] if self.bootargs else [])]
         if self.boot == "grub":
             return ["-cdrom", str(medium)]
-        disk = f"format=raw,snapshot=on,file={medium}"
-        if self.boot == "uefi":
-            code, variables = (existing(path, "ovmf") for path in self.setting("uefi"))
-            return ["-drive", f"if=pflash,format=raw,readonly=on,file={code}",
-                    "-drive", f"if=pflash,format=raw,snapshot=on,file={variables}", "-drive", disk]
-        return ["-bios", existing(self.setting("uboot"), "u-boot-qemu"), "-drive", f"if=none,id=disk,{disk}",
-                "-device", "virtio-blk-device,drive=disk"]
+        return ["-bios", self._firmware(), "-drive", f"if=virtio,format=raw,snapshot=on,file={medium}"]
 
     # ---- Bochs -------------------------------------------------------------------------------------------------------
     def _bochs(self, medium):
-        start = (["--rom", existing(self.setting("uefi")[0], "ovmf"), "--disk", str(medium)] if self.boot == "uefi" else
-                 ["--cdrom", str(medium)])
+        start = ["--rom", self._firmware(), "--disk", str(medium)] if self.boot == "uefi" else ["--cdrom", str(medium)]
         return [sys.executable, str(ROOT / "scripts/bochs.py"), "--bochs", self._emulator(), "--cpu", self.setting("cpu"),
                 "--cores", str(self.setting("cores")), "--memory", str(self.setting("memory-mib")), *start]
 
     # ---- either ------------------------------------------------------------------------------------------------------
+    def _firmware(self):
+        """What lies in front of the hypervisor: the file, and the package that brings it."""
+        path, package = self.setting(self.boot.partition("-")[0])
+        if not pathlib.Path(path).exists():
+            raise MachineError(f"{path} is missing; run 'make setup' as root (package {package})")
+        return path
+
     def command(self, hypervisor, itb, medium=None):
         """The emulator's command line; the machine's console is on stdin and stdout, every key goes to the guest."""
         if self.boot != "kernel" and medium is None:

@@ -4,7 +4,8 @@
 
     test.py [--build DIR] [--board BOARD] [--only build,unit,fuzz,lint,system] [-k EXPRESSION]
 
-Without --board every board's hypervisor is built and tested; what runs on the host is the same for all. A failure never stops the rest. A test that cannot run for want of something counts as skipped, never as passed.
+Without --board every board's hypervisor is built and tested; what runs on the host is the same for all. A failure never
+stops the rest. A test that cannot run for want of something counts as skipped, never as passed.
 """
 import argparse
 import concurrent.futures
@@ -64,7 +65,7 @@ def stage_build(tally, args):
             make(tally, args, f"{board}: the hypervisor builds with {compiler}; no SIMD, nothing writable and executable",
                  "hypervisor", f"COMPILER={compiler}", board=board)
         make(tally, args, f"{board}: the guests build", "guests", board=board)
-    make(tally, args, "the host programs build", "host-programs")
+    make(tally, args, "the host programs and the UEFI loaders build", "host-programs", "efi-loader")
 
 
 # ---- unit tests ------------------------------------------------------------------------------------------------------

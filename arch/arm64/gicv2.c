@@ -8,6 +8,7 @@
 #include "arch/arm64/gic_mmio.h"
 #include "kernel/arch.h"
 #include "kernel/log.h"
+#include "kernel/space.h"
 
 enum { GICH_VTR_LRS = 0x3f };
 
@@ -24,7 +25,7 @@ static int map_frame(const void *fdt, int node, unsigned index, void **frame) {
     int status = board_reg(fdt, node, index, &range);
 
     if (status == OK) {
-        *frame = arch_map_device(range.base, range.size);
+        *frame = space_map_device(range.base, range.size);
         status = *frame != NULL ? OK : ERR_NO_MEMORY;
     }
     return status;

@@ -5,7 +5,7 @@
 #include "kernel/vm.h"
 #include "takt/hypercall.h"
 
-enum { SMCCC_1_2 = 1 << 16 | 2, ARCH_CALLS = 2, VENDOR_CALLS = 4, WORKAROUND_CALLS = 1 };
+enum { SMCCC_1_2 = 1 << 16 | 2, ARCH_CALLS = 2, WORKAROUND_CALLS = 1 };
 
 struct service {
     uint32_t base, count;
@@ -35,30 +35,8 @@ static int64_t arch_workaround(UNUSED struct vcpu *vcpu, uint64_t *x) {
     return (int64_t)x[0]; // these calls return nothing
 }
 
-static int64_t vendor_count(UNUSED struct vcpu *vcpu, UNUSED uint64_t *x) {
-    return VENDOR_CALLS - 1 + HYPERCALLS_DEFINED;
-}
-
-static int64_t vendor_uid(UNUSED struct vcpu *vcpu, uint64_t *x) {
-    x[1] = TAKT_HC_UID_1;
-    x[2] = TAKT_HC_UID_2;
-    x[3] = TAKT_HC_UID_3;
-    return TAKT_HC_UID_0;
-}
-
-static int64_t vendor_revision(UNUSED struct vcpu *vcpu, uint64_t *x) {
-    x[1] = TAKT_HC_VERSION_MINOR;
-    return TAKT_HC_VERSION_MAJOR;
-}
-
 static const guest_call_t arch_calls[ARCH_CALLS] = {smccc_version_call, arch_features};
 static const guest_call_t workaround_calls[WORKAROUND_CALLS] = {arch_workaround};
-static const guest_call_t vendor_calls[VENDOR_CALLS] = {
-    [SMCCC_VENDOR_HYP_COUNT & 3] = vendor_count,
-    [SMCCC_VENDOR_HYP_UID & 3] = vendor_uid,
-    [SMCCC_VENDOR_HYP_REVISION & 3] = vendor_revision,
-};
-
 // By how often they are called.
 static const struct service services[] = {
     {PSCI_BASE, PSCI_CALLS, psci_calls},

@@ -81,3 +81,9 @@ int arch_guest_fdt_interrupt(void *fdt, int node, unsigned id, bool edge) {
     error |= fdt_appendprop_u32(fdt, node, "interrupts", id - SPI_BASE);
     return error | fdt_appendprop_u32(fdt, node, "interrupts", edge ? EDGE_RISING : LEVEL_HIGH);
 }
+
+int arch_guest_describe(struct vm *vm, void *buffer, UNUSED size_t size) {
+    int error = guest_fdt_build(vm, buffer, vm->desc->initrd_gpa, vm->desc->initrd.size);
+
+    return error != 0 ? error : (int)fdt_totalsize(buffer);
+}

@@ -6,6 +6,7 @@
 #include "arch/arm64/stage2.h"
 #include "arch/arm64/trap.h"
 #include "kernel/arch.h"
+#include "kernel/guest_platform.h"
 
 #define MPIDR_AFFINITY 0xff00ffffffull
 
@@ -31,3 +32,5 @@ void arch_vm_reset(struct vm *vm) {
     stage2_flush(vm);
     vgic_vm_reset(vm);
 }
+
+const struct guest_platform *arch_guest_platform(UNUSED const struct board *board) { return &virt_platform; }

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The hypervisor's address space after start.S: what is added to it, and the windows to guest memory that come and go.
+// The hypervisor's address space as start.S leaves it (kernel/space.c adds to it), the firmware's device tree, and what
+// other cores start with.
 #include "arch/arm64/mmu.h"
 
 #include <libfdt.h>
 
 #include "arch/arm64/layout.h"
 #include "arch/arm64/maintenance.h"
-#include "arch/arm64/pagetable.h"
 #include "kernel/arch.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
+#include "kernel/space.h"
 
-enum { BLOCK_SHIFT = 21, TABLE_ENTRIES = 512, ROOT_SHIFT = 39 };
+enum { TABLE_ENTRIES = 512, ROOT_SHIFT = 39 };
 
-#define BLOCK_SIZE     (1ull << BLOCK_SHIFT)
 #define LEAF           (DESC_AF | DESC_SH_INNER | DESC_AP_RES1)
 #define LEAF_NORMAL    (LEAF | DESC_ATTR_INDEX(MAIR_INDEX_NORMAL))
 #define LEAF_DATA      (LEAF_NORMAL | DESC_XN)
@@ -25,19 +25,29 @@ enum { BLOCK_SHIFT = 21, TABLE_ENTRIES = 512, ROOT_SHIFT = 39 };
 extern const char image_start[], image_end[];
 extern uint64_t boot_tables[BOOT_TABLES][TABLE_ENTRIES];
 
+static struct range fdt_range;
 uint64_t image_offset; // address - physical address, inside the image; start.S knows it
 
-// How much is used of each part that grows, while booting.
-static struct {
-    uint64_t device, stack, system;
-    struct range fdt;
-} layout;
-
 static const struct pagetable hypervisor = {
+    .format = &vmsa_format,
     .root = boot_tables[0],
     .level = 0,
     .bits = HYP_VA_BITS,
     .flush = tlb_flush_hypervisor,
+};
+
+// The windows' level 2 table is the image's.
+const struct space hyp_space = {
+    .tables = &hypervisor,
+    .window_entries = boot_tables[2],
+    .windows = HYP_WINDOWS,
+    .devices = {HYP_DEVICES, HYP_DEVICES_END},
+    .stacks = {HYP_STACKS, HYP_STACKS_END},
+    .pool = {HYP_POOL, HYP_POOL_END},
+    .system = {HYP_SYSTEM, HYP_SYSTEM_END},
+    .data = LEAF_DATA,
+    .read_only = LEAF_READ_ONLY,
+    .device = LEAF_DEVICE,
 };
 
 unsigned mmu_pa_range(void) {
@@ -52,38 +62,7 @@ void arch_boot_ranges(struct range *image, struct range *fdt) {
     image->base = arch_image_pa(image_start);
     // cppcheck-suppress subtractPointers ; the linker script's symbols bound one object
     image->size = (uint64_t)(image_end - image_start);
-    *fdt = layout.fdt;
-}
-
-// Maps the pages around [pa, pa + size) at the first address after the *used bytes from `start` on that lies as far into
-// a block as `pa`, so that blocks can be used, when that matters. Leaves a page free behind it.
-static void *map_next(uint64_t *used, uint64_t start, uint64_t end, paddr_t pa, uint64_t size, uint64_t attributes) {
-    uint64_t alignment = size >= BLOCK_SIZE ? BLOCK_SIZE : PAGE_SIZE;
-    paddr_t base = ALIGN_DOWN(pa, PAGE_SIZE);
-    uint64_t length = ALIGN_UP(pa + size, PAGE_SIZE) - base;
-    uint64_t va = ALIGN_UP(start + *used, alignment) + (base & (alignment - 1));
-
-    if (size == 0 || pa + size < pa || length >= end - va ||
-        pagetable_map(&hypervisor, va, base, length, attributes) != OK) {
-        return NULL;
-    }
-    *used = va + length + PAGE_SIZE - start;
-    return (void *)(va + (pa - base));
-}
-
-void *arch_map_device(paddr_t pa, uint64_t size) {
-    return map_next(&layout.device, HYP_DEVICES, HYP_DEVICES_END, pa, size, LEAF_DEVICE);
-}
-
-void *arch_map_image(paddr_t pa, uint64_t size) {
-    return map_next(&layout.system, HYP_SYSTEM, HYP_SYSTEM_END, pa, size, LEAF_READ_ONLY);
-}
-
-void *arch_map_pool(paddr_t pa, uint64_t size) {
-    if (size > HYP_POOL_END - HYP_POOL || pagetable_map(&hypervisor, HYP_POOL, pa, size, LEAF_DATA) != OK) {
-        return NULL;
-    }
-    return (void *)HYP_POOL;
+    *fdt = fdt_range;
 }
 
 // How much of the tree's buffer is used: firmware may leave a large empty tail in `totalsize`.
@@ -110,51 +89,14 @@ const void *arch_map_fdt(paddr_t pa) {
                                                                 LEAF_READ_ONLY) != OK)) {
         return NULL;
     }
-    layout.fdt = (struct range){base, length};
+    fdt_range = (struct range){base, length};
     return fdt;
-}
-
-void *arch_alloc_stack(unsigned pages) {
-    uint64_t size = pages * PAGE_SIZE;
-    uint64_t bottom = HYP_STACKS + layout.stack + PAGE_SIZE; // above a guard page
-    void *memory = memory_alloc_pages(pages);
-
-    if (memory == NULL || bottom + size + PAGE_SIZE > HYP_STACKS_END ||
-        pagetable_map(&hypervisor, bottom, memory_pa(memory), size, LEAF_DATA) != OK) {
-        return NULL;
-    }
-    layout.stack += PAGE_SIZE + size;
-    return (void *)(bottom + size);
-}
-
-// ---- windows ----------------------------------------------------------------------------------------------
-
-static uint64_t window_address(unsigned slot) {
-    return HYP_WINDOWS + ((uint64_t)this_cpu()->id * ARCH_WINDOW_SLOTS + slot) * ARCH_WINDOW_SIZE;
-}
-
-// The windows' level 2 table is the image's.
-static uint64_t *window_entry(uint64_t address) { return &boot_tables[2][(address >> BLOCK_SHIFT) % TABLE_ENTRIES]; }
-
-void *arch_window_map(unsigned slot, paddr_t pa) {
-    uint64_t address = window_address(slot);
-
-    ASSERT(slot < ARCH_WINDOW_SLOTS && (pa & (ARCH_WINDOW_SIZE - 1)) == 0);
-    pagetable_open(window_entry(address), pa | LEAF_DATA | DESC_VALID);
-    return (void *)address;
-}
-
-// Other cores never use this core's window, but may walk to it speculatively: the flush is for all of them.
-void arch_window_unmap(unsigned slot) {
-    uint64_t address = window_address(slot);
-
-    pagetable_close(&hypervisor, window_entry(address), address);
 }
 
 // ---- other cores ------------------------------------------------------------------------------------------
 
 static int identity_tables(paddr_t *identity) {
-    struct pagetable map = {.root = memory_alloc_pages(1), .bits = HYP_VA_BITS};
+    struct pagetable map = {.format = &vmsa_format, .root = memory_alloc_pages(1), .bits = HYP_VA_BITS};
     paddr_t code = arch_image_pa(image_start);
 
     if (map.root == NULL) { return ERR_NO_MEMORY; }

@@ -3,7 +3,17 @@
 #ifndef ARM64_MMU_H
 #define ARM64_MMU_H
 
-#include "kernel/types.h"
+#include "arch/arm64/sysreg.h"
+#include "kernel/pagetable.h"
+
+// Descriptors of VMSAv8-64, either stage (DDI 0487, D8.3).
+static const struct pagetable_format vmsa_format = {
+    .table = DESC_VALID | DESC_TABLE,
+    .block = DESC_VALID,
+    .page = DESC_VALID | DESC_TABLE,
+    .distinction = DESC_TABLE,
+    .block_level = 1,
+};
 
 // Physical addresses that this machine's tables can hold, as PARange encodes it, at most 48 bits. Any core.
 unsigned mmu_pa_range(void);

@@ -4,10 +4,10 @@
 #include <maintenance.h>
 
 #include "arch/arm64/mmu.h"
-#include "arch/arm64/pagetable.h"
 #include "arch/arm64/sysreg.h"
 #include "kernel/arch.h"
 #include "kernel/memory.h"
+#include "kernel/pagetable.h"
 
 // VMID 0 is what VTTBR_EL2 holds out of reset; the baseline has eight bits of VMID.
 _Static_assert(MAX_VMS < 255, "VMIDs of 8 bits, 0 left out");
@@ -64,6 +64,7 @@ void stage2_flush(struct vm *vm) {
 int arch_vm_map(struct vm *vm, gpa_t gpa, paddr_t pa, uint64_t size, enum stage2_kind kind) {
     unsigned bits = ipa_bits();
     struct pagetable tables = {
+        .format = &vmsa_format,
         .root = vm->arch.stage2,
         .level = (uint8_t)start_level(bits),
         .bits = (uint8_t)bits,

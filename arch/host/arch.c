@@ -3,12 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <libfdt.h>
+
 #include "arch/arm64/mmu.h"
 #include "arch/arm64/stage2.h"
 #include "arch/host/host.h"
 #include "arch/host/model.h"
 #include "kernel/board.h"
+#include "kernel/guest_platform.h"
 #include "kernel/memory.h"
+#include "kernel/space.h"
 
 #define FAKE __attribute__((weak))
 
@@ -28,7 +32,7 @@ int host_cpu_start_status;
 jmp_buf host_catch;
 bool host_catching;
 
-static bool window_open[ARCH_WINDOW_SLOTS];
+static bool window_open[SPACE_WINDOWS];
 
 void host_reset(void) {
     static const struct board board = {
@@ -82,7 +86,7 @@ FAKE int arch_cpu_start(struct cpu *cpu) {
     return host_cpu_start_status;
 }
 
-FAKE void *arch_alloc_stack(unsigned pages) {
+FAKE void *space_alloc_stack(unsigned pages) {
     char *stack = memory_alloc_pages(pages);
 
     return stack == NULL ? NULL : stack + pages * PAGE_SIZE;
@@ -227,7 +231,7 @@ FAKE unsigned mmu_pa_range(void) { return host_pa_range; }
 
 FAKE const void *arch_map_fdt(paddr_t pa) { return model_ram(pa); }
 
-FAKE void *arch_map_pool(paddr_t pa, uint64_t size) {
+FAKE void *space_map_pool(paddr_t pa, uint64_t size) {
     (void)size;
     return model_ram(pa);
 }
@@ -241,29 +245,36 @@ FAKE paddr_t arch_image_pa(const void *address) { return (paddr_t)(uintptr_t)add
 
 FAKE void *arch_image_va(paddr_t pa) { return (void *)(uintptr_t)pa; }
 
-FAKE void *arch_map_device(paddr_t pa, uint64_t size) {
+FAKE void *space_map_device(paddr_t pa, uint64_t size) {
     static uint64_t registers[8192]; // of all devices: plain memory
 
     (void)pa;
     return size <= sizeof(registers) ? registers : NULL;
 }
 
-FAKE void *arch_map_image(paddr_t pa, uint64_t size) {
+FAKE void *space_map_image(paddr_t pa, uint64_t size) {
     (void)size;
     return model_ram(pa);
 }
 
-FAKE void *arch_window_map(unsigned slot, paddr_t pa) {
-    if (slot >= ARCH_WINDOW_SLOTS || window_open[slot] || pa % ARCH_WINDOW_SIZE != 0) {
+FAKE void *window_map(unsigned slot, paddr_t pa) {
+    if (slot >= SPACE_WINDOWS || window_open[slot] || pa % WINDOW_SIZE != 0) {
         abort(); // what mmu.c asserts
     }
     window_open[slot] = true;
     return model_ram(pa);
 }
 
-FAKE void arch_window_unmap(unsigned slot) { window_open[slot] = false; }
+FAKE void window_unmap(unsigned slot) { window_open[slot] = false; }
 
 FAKE int arch_trng(uint64_t *value) {
     (void)value;
     return ERR_UNSUPPORTED;
+}
+
+// A host program may be asked about any board.
+const struct guest_platform *arch_guest_platform(const struct board *board) {
+    bool pc = board != NULL && board->fdt != NULL && fdt_node_check_compatible(board->fdt, 0, "takt,pc") == 0;
+
+    return pc ? &pc_platform : &virt_platform;
 }

@@ -350,7 +350,7 @@ static paddr_t search(const struct physical *physical, paddr_t pa, uint32_t size
 
 static int find_rsdp(const struct physical *physical, paddr_t *rsdp) {
     const uint8_t *segment = physical_map(physical, EBDA_SEGMENT, sizeof(uint16_t));
-    paddr_t ebda = segment == NULL ? 0 : acpi_little_endian(segment, sizeof(uint16_t)) << REAL_MODE_SHIFT;
+    paddr_t ebda = segment == NULL ? 0 : load_le(segment, sizeof(uint16_t)) << REAL_MODE_SHIFT;
 
     *rsdp = ebda < REAL_MODE_VECTORS ? 0 : search(physical, ebda, EBDA_SEARCHED);
     if (*rsdp == 0) { *rsdp = search(physical, BIOS_AREA, BIOS_AREA_SIZE); }
@@ -456,7 +456,7 @@ static int read_listed(const struct physical *physical, const struct list *list,
     const uint8_t *bytes = physical_map(physical, listing.pa + at, list->width);
 
     if (bytes == NULL) { return acpi_unreadable(&listing, at + list->width); }
-    struct acpi_table t = {.pa = acpi_little_endian(bytes, list->width)};
+    struct acpi_table t = {.pa = load_le(bytes, list->width)};
     if (t.pa == 0) { return OK; }
     bytes = physical_map(physical, t.pa, SIGNATURE_SIZE);
     if (bytes == NULL) {

@@ -6,6 +6,7 @@
 
 #include "arch/x86/acpi.h"
 #include "arch/x86/acpi_layout.h"
+#include "arch/x86/little_endian.h"
 
 // A table whose bytes are there. They stay valid until the next physical_map().
 struct acpi_table {
@@ -26,16 +27,9 @@ int acpi_full(const struct acpi_table *t, uint32_t offset, const char *problem, 
 
 int acpi_unreadable(const struct acpi_table *t, uint32_t size);
 
-static inline uint64_t acpi_little_endian(const uint8_t *p, unsigned size) {
-    uint64_t value = 0;
-
-    while (size-- > 0) { value = value << 8 | p[size]; }
-    return value;
-}
-
 // A field that lies beyond the table's end, as in older revisions, is 0.
 static inline uint64_t acpi_field(const struct acpi_table *t, uint32_t offset, unsigned size) {
-    return offset > t->length || size > t->length - offset ? 0 : acpi_little_endian(t->bytes + offset, size);
+    return offset > t->length || size > t->length - offset ? 0 : load_le(t->bytes + offset, size);
 }
 
 static inline uint8_t acpi_u8(const struct acpi_table *t, uint32_t offset) { return (uint8_t)acpi_field(t, offset, 1); }

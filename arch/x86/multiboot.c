@@ -1,23 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Multiboot Specification 0.6.96, 3.3 (boot information format), and Multiboot2 Specification 2.0, 3.6.
 #include "arch/x86/boot_info.h"
+#include "arch/x86/multiboot_layout.h"
 #include "kernel/log.h"
 #include "kernel/string.h"
-
-// Multiboot 1: offsets in the information, and which of its flags says that a field is there.
-enum {
-    MB1_FLAGS = 0,
-    MB1_COMMAND = 16,
-    MB1_MODULES_COUNT = 20,
-    MB1_MODULES = 24,
-    MB1_MAP_SIZE = 44,
-    MB1_MAP = 48,
-    MB1_INFO_SIZE = 52,
-    MB1_HAS_COMMAND = 1 << 2,
-    MB1_HAS_MODULES = 1 << 3,
-    MB1_HAS_MAP = 1 << 6,
-    MB1_ENTRY_LEAST = 20, // an entry of the map, without the word in front of it that says its size
-};
 
 // Multiboot 2: tags.
 enum {
@@ -130,10 +116,10 @@ static int mb1_parse(const struct physical *physical, paddr_t pa, struct boot_in
     status = mb1_map(physical, word(info, MB1_MAP), word(info, MB1_MAP_SIZE), out);
     if (status == OK && (flags & MB1_HAS_MODULES) != 0) {
         for (uint32_t i = 0; status == OK && i < MIN(modules, 2u); i++) {
-            paddr_t at = word(info, MB1_MODULES) + 16ull * i;
-            const void *module = physical_map(physical, at, 16);
-            status =
-                module == NULL ? nowhere("the list of modules", at) : set_system(out, word(module, 0), word(module, 4));
+            paddr_t at = word(info, MB1_MODULES) + (paddr_t)MB1_MODULE_SIZE * i;
+            const void *module = physical_map(physical, at, MB1_MODULE_SIZE);
+            status = module == NULL ? nowhere("the list of modules", at)
+                                    : set_system(out, word(module, MB1_MODULE_START), word(module, MB1_MODULE_END));
         }
     }
     if ((flags & MB1_HAS_COMMAND) != 0) { mb1_command(physical, word(info, MB1_COMMAND), out); }

@@ -223,6 +223,20 @@ bool vlapic_has_pending(const struct vlapic *vlapic) {
     return events(vlapic) != 0 || vlapic_extint_pending(vlapic) || vlapic_pending_vector(vlapic) != VLAPIC_NONE;
 }
 
+bool vlapic_may_end_quietly(const struct vlapic *vlapic) {
+    unsigned in_service = 0;
+
+    for (unsigned i = 0; i < APIC_BITMAP_WORDS; i++) {
+        uint32_t isr = vlapic->isr[i];
+        if (vlapic_picture(&vlapic->irr[i]) != 0 || (isr & (isr - 1)) != 0 ||
+            (isr & vlapic_picture(&vlapic->tmr[i])) != 0) {
+            return false;
+        }
+        in_service += isr != 0;
+    }
+    return in_service == 1;
+}
+
 bool vlapic_nmi_pending(const struct vlapic *vlapic) { return (events(vlapic) & VLAPIC_EVENT_NMI) != 0; }
 
 bool vlapic_take_nmi(struct vlapic *vlapic) {

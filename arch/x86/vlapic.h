@@ -173,6 +173,8 @@ bool vlapic_has_pending(const struct vlapic *vlapic);
 // An NMI waits; taking it is telling that the guest has it.
 bool vlapic_nmi_pending(const struct vlapic *vlapic);
 bool vlapic_take_nmi(struct vlapic *vlapic);
+// Whether the guest may end its interrupt without telling: one vector is in service, an edge, and none is requested.
+bool vlapic_may_end_quietly(const struct vlapic *vlapic);
 // An external interrupt waits, whose vector the 8259 has (LINT0 as ExtINT while its level stands, or a message).
 bool vlapic_extint_pending(const struct vlapic *vlapic);
 void vlapic_extint_taken(struct vlapic *vlapic);

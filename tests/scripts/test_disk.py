@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The disk that U-Boot starts from, read back with the tools of the machine."""
+"""The disks that U-Boot and UEFI start from, read back with the tools of the machine."""
 import struct
 import subprocess
 
@@ -31,24 +31,22 @@ def test_disk_holds_what_the_script_loads(tmp_path, boot, names):
     assert b"#main" in script.stdout and b"CONFIGURATION" not in script.stdout
 
 
-def listing_of(folder, *options):
-    return set(subprocess.run(["mdir", "-b", *options, folder], check=True, capture_output=True, text=True).stdout.split())
-
-
-def test_uefi_disk_holds_loader_hypervisor_and_system(tmp_path):
-    loader, itb, image, out = (tmp_path / name for name in ("BOOTX64.EFI", "a.itb", "takt.Image", "disk.img"))
-    for file in (loader, itb, image):
-        file.write_text(file.name, encoding="ascii")
-    disk.boot_disk(out, "uefi", image, itb, loader)
-    partition = f"{out}@@{disk.PARTITION_START}"
-    assert listing_of("::/EFI/BOOT", "-i", partition) == {"::/EFI/BOOT/BOOTX64.EFI"}
-    assert listing_of("::/takt", "-i", partition) == {"::/takt/takt.img", "::/takt/system.itb"}
-    script = subprocess.run(["mtype", "-i", partition, "::takt/takt.img"], check=True, capture_output=True)
-    assert script.stdout == b"takt.Image"
+def test_uefi_disk_holds_the_loader_under_its_own_name(tmp_path):
+    paths = [tmp_path / name for name in ("BOOTAA64.EFI", "takt.Image", "a.itb")]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    out = disk.boot_disk(tmp_path / "disk.img", "uefi", *paths[1:], paths[0], "quiet trace")
+    sector = out.read_bytes()[:512]
+    start = struct.unpack_from("<I", sector, 446 + 8)[0] * 512
+    assert sector[446 + 4] == disk.EFI_SYSTEM
+    for name, text in (("EFI/BOOT/BOOTAA64.EFI", "BOOTAA64.EFI"), ("takt/takt.img", "takt.Image"), ("takt/system.itb", "a.itb"),
+                       ("takt/cmdline.txt", "quiet trace")):
+        read = subprocess.run(["mtype", "-i", f"{out}@@{start}", f"::{name}"], check=True, capture_output=True)
+        assert read.stdout == text.encode()
 
 
 def test_a_missing_loader_is_named(tmp_path):
-    with pytest.raises(RuntimeError, match=r"nowhere/BOOTX64\.EFI is not there"):
+    with pytest.raises(RuntimeError, match=r"nowhere/BOOTX64\.EFI is not there; make it with 'make efi-loader'"):
         disk.boot_disk(tmp_path / "disk.img", "uefi", tmp_path / "i", tmp_path / "s", tmp_path / "nowhere/BOOTX64.EFI")
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the emulated machines are started with, and what is refused before anything starts."""
+import pathlib
 import subprocess
 
 import board_tree
@@ -13,7 +14,8 @@ MIB, GIB = 1 << 20, 1 << 30
 @pytest.fixture(autouse=True)
 def everything_is_installed(monkeypatch):
     monkeypatch.setattr(machine.shutil, "which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(machine, "existing", lambda path, _package: path)
+    exists = pathlib.Path.exists
+    monkeypatch.setattr(pathlib.Path, "exists", lambda path: path.is_relative_to("/usr/share") or exists(path))
 
 
 def options_of(medium=None, **options):
@@ -33,7 +35,7 @@ def after(command, option):
     ({"board": X86, "counter_hz": 1}, "counter cannot be chosen"),
     ({"board": X86, "cores": 0}, "0 cores is no machine"),
     ({"board": X86, "memory_mib": -1}, "-1 MiB of memory is no machine"),
-    ({"board": X86, "boot": "uefi", "bootargs": "a"}, "'uefi' hands over no command line; kernel and grub do"),
+    ({"boot": "uboot-bootm", "bootargs": "a"}, "'uboot-bootm' hands over no command line; kernel, grub, uefi do"),
     ({"board": BOCHS, "icount": True}, "neither QEMU's icount nor its devices"),
     ({"board": BOCHS, "extra": ("-device", "edu")}, "neither QEMU's icount nor its devices"),
 ])
@@ -69,10 +71,14 @@ def test_the_pc_deterministic():
 
 def test_the_pc_from_media():
     assert after(options_of("m.img", board=X86, boot="grub"), "-cdrom") == "m.img"
-    command = options_of("m.img", board=X86, boot="uefi")
-    drives = [command[i + 1] for i, word in enumerate(command) if word == "-drive"]
-    assert ["OVMF_CODE" in drives[0], "readonly=on" in drives[0], "OVMF_VARS" in drives[1], "snapshot=on" in drives[1]] == [True] * 4
-    assert drives[2] == "format=raw,snapshot=on,file=m.img"
+    assert after(options_of("m.img", board=X86, boot="uefi"), "-bios") == "/usr/share/ovmf/OVMF.fd"
+
+
+def test_by_uefi_only_the_arm_machine_goes_without_acpi():
+    command = options_of("m.img", boot="uefi")
+    assert after(command, "-M").endswith(",acpi=off") and after(command, "-bios").endswith("QEMU_EFI.fd")
+    assert after(command, "-drive") == after(options_of("m.img", board=X86, boot="uefi"), "-drive")
+    assert "acpi" not in after(options_of("m.img", board=X86, boot="uefi"), "-M")
 
 
 def test_bochs():

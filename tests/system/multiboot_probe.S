@@ -1,141 +1,172 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the emulated machines are tried with where no hypervisor is wanted: a flat image with the headers of Multiboot 1
-// and 2. On COM1 it says which of them started it and the first line of its module, echoes what is typed, and switches
-// the machine off at the key q. Multiboot 0.6.96, 3.1 to 3.3; Multiboot2 2.0, 3.1 to 3.6; powering off: PM1a control of
-// QEMU's q35, and Bochs' port for the word Shutdown.
+// A Multiboot2 kernel that says on COM1 how it was entered, for tests of the UEFI loader (test_uefi.py), all in hex:
+//
+//     eax 36d76289 ebx 00012000 base 00200000 eflags 00000002 cr0 00000011 cr4 00000000 efer 00000000
+//     bss 00000000 module 0001beef     all words of the bss, all bytes of the module added up
+//     info 68000000...                 the whole information, byte by byte
+//     end
+//
+// It runs wherever it is put: ebp is where that is. WANTED: a header tag that no loader knows; LOAD: another place.
 
-#define MULTIBOOT1_HEADER 0x1badb002
-#define MULTIBOOT1_LOADED 0x2badb002
-#define MULTIBOOT1_ALIGN_MODULES 0x1
-#define MULTIBOOT1_ADDRESSES 0x10000
-#define MULTIBOOT1_FLAGS (MULTIBOOT1_ALIGN_MODULES | MULTIBOOT1_ADDRESSES)
-#define INFO1_MODS_ADDR 24
-
-#define MULTIBOOT2_HEADER 0xe85250d6
-#define MULTIBOOT2_LOADED 0x36d76289
-#define TAG_END 0
-#define TAG_ADDRESS 2
-#define TAG_ENTRY 3
-#define INFO2_TAGS 8
-#define INFO2_MODULE 3
-#define INFO2_MODULE_START 8
-
+#ifndef LOAD
+#define LOAD 0x200000
+#endif
+#define HEADER_MAGIC 0xe85250d6
+#define HEADER_LENGTH (header_end - header)
 #define COM1 0x3f8
-#define COM1_LCR (COM1 + 3)
-#define COM1_LSR (COM1 + 5)
-#define LCR_8N1 0x03
-#define LSR_RECEIVED 0x01
-#define LSR_MAY_SEND 0x20
+#define COM1_LINE_STATUS (COM1 + 5)
+#define TRANSMIT_EMPTY 0x20
+#define TAG_MODULE 3
+#define MSR_EFER 0xc0000080
+#define LINKED(symbol) (LOAD + symbol - image)
+#define HERE(symbol) symbol - image(%ebp)
 
-#define PM1A_CONTROL 0x604
-#define SLEEP_ENABLE 0x2000
-#define BOCHS_SHUTDOWN 0x8900
+    // A label and eax.
+    .macro say text
+    call    2f
+    .asciz  "\text"
+2:  pop     %esi
+    call    put_text
+    call    put_word
+    .endm
 
     .code32
     .text
-    .balign 8
-multiboot1:
-    .long MULTIBOOT1_HEADER, MULTIBOOT1_FLAGS, -(MULTIBOOT1_HEADER + MULTIBOOT1_FLAGS)
-    .long multiboot1, multiboot1, data_end, bss_end, _start
+    .globl  image
+image:
+    .fill   4096, 1, 0x90               // the header may be anywhere in the first 32 KiB
+header:
+    .long   HEADER_MAGIC, 0, HEADER_LENGTH, -(HEADER_MAGIC + HEADER_LENGTH)
+    .short  2, 0                        // addresses
+    .long   24, LINKED(header), LINKED(image), LINKED(image_end), LINKED(bss_end)
+    .short  3, 0                        // entry
+    .long   12, LINKED(entry), 0
+#ifdef WANTED
+    .short  WANTED, 0
+    .long   8
+#endif
+    .short  0, 0
+    .long   8
+header_end:
 
-    .balign 8
-multiboot2:
-    .long MULTIBOOT2_HEADER, 0, multiboot2_end - multiboot2, -(MULTIBOOT2_HEADER + multiboot2_end - multiboot2)
-    .short TAG_ADDRESS, 0
-    .long 24, multiboot2, multiboot1, data_end, bss_end
-    .short TAG_ENTRY, 0
-    .long 12, _start
-    .balign 8
-    .short TAG_END, 0
-    .long 8
-multiboot2_end:
+entry:
+    lea     8(%ebx), %esp               // the one word we know to be writable: the information's reserved one
+    call    1f
+1:  pop     %ebp
+    sub     $(1b - image), %ebp
+    movl    $0, 4(%ebx)
+    xor     %ecx, %ecx                  // before anything is written there
+    lea     HERE(image_end), %esi
+    lea     HERE(bss_end), %edi
+1:  add     (%esi), %ecx
+    add     $4, %esi
+    cmp     %edi, %esi
+    jb      1b
+    lea     HERE(bss_end), %esp
+    pushf
 
-    .globl _start
-_start:
-    mov $stack_end, %esp
-    mov %eax, %ecx
-    mov $COM1_LCR, %dx
-    mov $LCR_8N1, %al
-    outb %al, %dx
-    cmp $MULTIBOOT2_LOADED, %ecx
-    je from_multiboot2
+    push    %ecx
+    say     "eax "
+    mov     %ebx, %eax
+    say     " ebx "
+    mov     %ebp, %eax
+    say     " base "
+    mov     4(%esp), %eax
+    say     " eflags "
+    mov     %cr0, %eax
+    say     " cr0 "
+    mov     %cr4, %eax
+    say     " cr4 "
+    mov     $MSR_EFER, %ecx
+    rdmsr
+    say     " efer "
+    pop     %eax
+    say     "\nbss "
 
-    mov $said_multiboot1, %esi
-    call print_line
-    mov INFO1_MODS_ADDR(%ebx), %esi
-    mov (%esi), %esi
-    jmp say_module
+    lea     8(%ebx), %esi               // tags, each at a multiple of 8; the loader promised that there is a module
+1:  cmpl    $TAG_MODULE, (%esi)
+    je      2f
+    mov     4(%esi), %eax
+    lea     7(%esi, %eax), %esi
+    and     $~7, %esi
+    jmp     1b
+2:  mov     12(%esi), %edi
+    mov     8(%esi), %esi
+    xor     %edx, %edx
+    xor     %eax, %eax
+1:  lodsb
+    add     %eax, %edx
+    cmp     %edi, %esi
+    jb      1b
+    mov     %edx, %eax
+    say     " module "
 
-from_multiboot2:
-    mov $said_multiboot2, %esi
-    call print_line
-    add $INFO2_TAGS, %ebx
-next_tag:
-    cmpl $INFO2_MODULE, (%ebx)
-    je module_tag
-    mov 4(%ebx), %eax
-    lea 7(%ebx, %eax), %ebx
-    and $~7, %ebx
-    jmp next_tag
-module_tag:
-    mov INFO2_MODULE_START(%ebx), %esi
+    lea     HERE(info_text), %esi
+    call    put_text
+    mov     %ebx, %esi
+    mov     (%ebx), %edi
+    add     %ebx, %edi
+1:  lodsb
+    call    put_byte
+    cmp     %edi, %esi
+    jb      1b
+    lea     HERE(end_text), %esi
+    call    put_text
+1:  hlt
+    jmp     1b
 
-say_module:
-    call print_line
-echo:
-    mov $COM1_LSR, %dx
-    inb %dx, %al
-    test $LSR_RECEIVED, %al
-    jz echo
-    mov $COM1, %dx
-    inb %dx, %al
-    cmp $'q', %al
-    je power_off
-    call print
-    jmp echo
-
-power_off:
-    mov $PM1A_CONTROL, %dx
-    mov $SLEEP_ENABLE, %ax
-    outw %ax, %dx
-    mov $BOCHS_SHUTDOWN, %dx
-    mov $shutdown, %esi
-    mov $8, %ecx
-    rep outsb
-halt:
-    hlt
-    jmp halt
-
-// Prints the line at ESI, its end included.
-print_line:
-    lodsb
-    call print
-    cmp $'\n', %al
-    jne print_line
+put_text:                               // esi; keeps eax
+    push    %eax
+1:  lodsb
+    test    %al, %al
+    jz      2f
+    call    put
+    jmp     1b
+2:  pop     %eax
     ret
 
-// Prints AL and keeps it.
-print:
-    mov %al, %ah
-    mov $COM1_LSR, %dx
-1:
-    inb %dx, %al
-    test $LSR_MAY_SEND, %al
-    jz 1b
-    mov %ah, %al
-    mov $COM1, %dx
-    outb %al, %dx
+put_word:                               // eax
+    mov     $4, %ecx
+1:  rol     $8, %eax
+    call    put_byte
+    loop    1b
     ret
 
-said_multiboot1:
-    .ascii "multiboot 1 ok\n"
-said_multiboot2:
-    .ascii "multiboot 2 ok\n"
-shutdown:
-    .ascii "Shutdown"
-data_end:
+put_byte:                               // al; keeps eax
+    push    %eax
+    ror     $4, %al
+    call    put_digit
+    mov     (%esp), %eax
+    call    put_digit
+    pop     %eax
+    ret
 
-    .bss
-    .skip 256
-stack_end:
-bss_end:
+put_digit:
+    and     $15, %al
+    cmp     $10, %al
+    sbb     $0x69, %al                  // 0 to 9, a to f
+    das
+    or      $0x20, %al
+
+put:                                    // al
+    push    %edx
+    push    %eax
+    mov     $COM1_LINE_STATUS, %edx
+1:  in      %dx, %al
+    test    $TRANSMIT_EMPTY, %al
+    jz      1b
+    pop     %eax
+    mov     $COM1, %edx
+    out     %al, %dx
+    pop     %edx
+    ret
+
+info_text:
+    .asciz  "\ninfo "
+end_text:
+    .asciz  "\nend\n"
+
+    .balign 16
+image_end:
+    .set    bss_end, image_end + 8192
+    .section .note.GNU-stack, "", @progbits

@@ -45,6 +45,14 @@ def test_boot_from_a_disk_with_nothing_typed(takt, pair, way):
         both_advance(console)
 
 
+@pytest.mark.parametrize("cpu, gic", [("cortex-a53", 3), ("max", 2)])
+def test_boot_by_uefi_with_nothing_typed(takt, pair, cpu, gic):
+    with takt.boot(pair, boot="uefi", cpu=cpu, gic=gic, cores=2) as console:
+        console.seen(r"UEFI firmware", 60)
+        console.seen(r"\[takt\] Takt on .*: 2 cores", 60)
+        both_advance(console)
+
+
 def test_counter_of_1_ghz(takt, pair):
     with takt.boot(pair, counter_hz=1_000_000_000, cores=2) as console:
         console.seen(r"counter 1000000000 Hz", 60)

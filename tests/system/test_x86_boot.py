@@ -14,7 +14,7 @@ BOOTED_BY = {"kernel": 1, "grub": 2}  # version of Multiboot
 def probe(takt):
     """A Takt whose hypervisor is the probe, and its module."""
     elf, image, module = (takt.folder / name for name in ("probe.elf", "takt.Image", "module.itb"))
-    source = libtakt.ROOT / "tests/system/multiboot_probe.S"
+    source = libtakt.ROOT / "tests/system/pc_probe.S"
     subprocess.run(["x86_64-linux-gnu-gcc", "-m32", "-nostdlib", "-static", "-no-pie", "-Wl,-Ttext=0x100000,--build-id=none",
                     "-o", elf, source], check=True, timeout=60)
     subprocess.run(["x86_64-linux-gnu-objcopy", "-O", "binary", elf, image], check=True, timeout=60)

@@ -9,6 +9,7 @@
 #include "kernel/console_state.h"
 #include "kernel/cpu.h"
 #include "kernel/devices.h"
+#include "kernel/space.h"
 #include "kernel/vm.h"
 
 #define WORLD_RAM_GPA  0x40000000ull
@@ -20,6 +21,7 @@ static struct {
     struct vcpu vcpu;
     void *state; // the device's
     bool level;  // of its interrupt
+    unsigned level_changes;
     unsigned line;
     unsigned traps;    // that the last access took
     unsigned accesses; // to the guest's memory, of the current trap
@@ -33,16 +35,17 @@ void arch_vm_set_line(struct vm *vm, unsigned id, bool level) {
     (void)vm;
     world.line = id;
     world.level = level;
+    world.level_changes++;
 }
 
-void *arch_window_map(unsigned slot, paddr_t pa) {
-    if (slot >= ARCH_WINDOW_SLOTS || world.window_open || pa % ARCH_WINDOW_SIZE != 0) { __builtin_trap(); }
+void *window_map(unsigned slot, paddr_t pa) {
+    if (slot >= SPACE_WINDOWS || world.window_open || pa % WINDOW_SIZE != 0) { __builtin_trap(); }
     world.window_open = true;
     world.accesses++;
     return model_ram(pa);
 }
 
-void arch_window_unmap(unsigned slot) {
+void window_unmap(unsigned slot) {
     (void)slot;
     world.window_open = false;
 }

@@ -12,24 +12,25 @@
 #include "arch/host/host.h"
 #include "arch/host/model.h"
 #include "kernel/guest_mem.h"
+#include "kernel/space.h"
 
 #define KIB(n) ((uint64_t)(n) << 10)
 #define MIB(n) ((uint64_t)(n) << 20)
 #define PA     (MODEL_RAM_BASE + MIB(8))
 
 static struct vm vm;
-static unsigned windows[ARCH_WINDOW_SLOTS]; // opened
+static unsigned windows[SPACE_WINDOWS]; // opened
 static unsigned open_windows;
 
-void *arch_window_map(unsigned slot, paddr_t pa) {
+void *window_map(unsigned slot, paddr_t pa) {
     assert_int_equal(open_windows, 0);
-    assert_int_equal(pa % ARCH_WINDOW_SIZE, 0);
+    assert_int_equal(pa % WINDOW_SIZE, 0);
     windows[slot]++;
     open_windows++;
     return model_ram(pa);
 }
 
-void arch_window_unmap(unsigned slot) {
+void window_unmap(unsigned slot) {
     (void)slot;
     open_windows--;
 }
@@ -126,12 +127,12 @@ static void a_handler_uses_its_own_window_and_is_bounded(void **state) {
 
     (void)state;
     assert_int_equal(guest_read(&vm, 0x40000000, buffer, KIB(8)), OK); // a thread may
-    assert_int_equal(windows[ARCH_WINDOW_THREAD], 1);
+    assert_int_equal(windows[WINDOW_THREAD], 1);
     host_in_handler = true;
     assert_int_equal(guest_read(&vm, 0x40000000, buffer, KIB(4) + 1), ERR_RANGE);
     assert_int_equal(guest_read(&vm, 0x40000000, buffer, KIB(4)), OK);
-    assert_int_equal(windows[ARCH_WINDOW_HANDLER], 1);
-    assert_int_equal(windows[ARCH_WINDOW_THREAD], 1);
+    assert_int_equal(windows[WINDOW_HANDLER], 1);
+    assert_int_equal(windows[WINDOW_THREAD], 1);
 }
 
 // A guest starts with its caches off.

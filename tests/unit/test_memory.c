@@ -12,6 +12,7 @@
 #include "arch/host/model.h"
 #include "kernel/board.h"
 #include "kernel/memory.h"
+#include "kernel/space.h"
 
 #define KIB(n) ((uint64_t)(n) << 10)
 #define MIB(n) ((uint64_t)(n) << 20)

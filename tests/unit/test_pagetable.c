@@ -9,7 +9,7 @@
 
 #include <maintenance.h>
 
-#include "arch/arm64/pagetable.h"
+#include "arch/arm64/mmu.h"
 #include "arch/arm64/stage2.h"
 #include "arch/arm64/sysreg.h"
 #include "arch/host/host.h"
@@ -21,6 +21,7 @@
 
 static struct pagetable make_table(void) {
     return (struct pagetable){
+        .format = &vmsa_format,
         .root = memory_alloc_pages(1),
         .bits = 48,
         .flush = tlb_flush_hypervisor,

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "arch/arm64/pagetable.h"
+#include "kernel/pagetable.h"
 
 #include <maintenance.h>
 
-#include "arch/arm64/sysreg.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
 
@@ -32,18 +31,23 @@ static struct slot slot_below(struct slot slot, uint64_t address) {
     return slot_of(memory_va(*slot.entry & ADDRESS_MASK), slot.level + 1, address, INDEX_MASK);
 }
 
-// Whether one leaf there can map the beginning of [address, address + size): level 0 has none, a page always can.
-static bool leaf_fits(struct slot slot, uint64_t address, paddr_t pa, uint64_t size) {
-    return slot.level == LAST_LEVEL || (slot.level > 0 && size >= slot.size && ((address | pa) & (slot.size - 1)) == 0);
+static bool is_table(const struct pagetable *table, uint64_t entry) {
+    return ((entry ^ table->format->table) & table->format->distinction) == 0;
+}
+
+// Whether one leaf there can map the beginning of [address, address + size): a page always can.
+static bool leaf_fits(const struct pagetable *table, struct slot slot, uint64_t address, paddr_t pa, uint64_t size) {
+    return slot.level == LAST_LEVEL ||
+           (slot.level >= table->format->block_level && size >= slot.size && ((address | pa) & (slot.size - 1)) == 0);
 }
 
 // Hangs an empty table below an empty entry.
-static int grow(struct slot slot) {
+static int grow(const struct pagetable *table, struct slot slot) {
     void *below = memory_alloc_pages(1);
 
     if (below == NULL) { return ERR_NO_MEMORY; }
     table_publish(); // its zeroes, before a walker can reach them
-    table_write(slot.entry, memory_pa(below) | DESC_TABLE | DESC_VALID);
+    table_write(slot.entry, memory_pa(below) | table->format->table);
     return OK;
 }
 
@@ -53,13 +57,13 @@ static int prepare_leaf(const struct pagetable *table, uint64_t address, paddr_t
 
     for (;;) {
         if (*slot.entry == 0) {
-            if (leaf_fits(slot, address, pa, size)) {
+            if (leaf_fits(table, slot, address, pa, size)) {
                 *out = slot;
                 return OK;
             }
-            int status = grow(slot);
+            int status = grow(table, slot);
             if (status != OK) { return status; }
-        } else if (slot.level == LAST_LEVEL || (*slot.entry & DESC_TABLE) == 0) { // a leaf
+        } else if (slot.level == LAST_LEVEL || !is_table(table, *slot.entry)) { // a leaf
             return ERR_BUSY;
         }
         slot = slot_below(slot, address);
@@ -72,7 +76,10 @@ static int map(const struct pagetable *table, uint64_t address, paddr_t pa, uint
         struct slot slot;
         int status = prepare_leaf(table, address, pa, size, &slot);
         if (status != OK) { return status; }
-        if (leaf != 0) { table_write(slot.entry, pa | leaf | (slot.level == LAST_LEVEL ? DESC_TABLE : 0)); }
+        if (leaf != 0) {
+            table_write(slot.entry,
+                        pa | leaf | (slot.level == LAST_LEVEL ? table->format->page : table->format->block));
+        }
         address += slot.size;
         pa += slot.size;
         size -= slot.size;
@@ -88,7 +95,7 @@ int pagetable_map(const struct pagetable *table, uint64_t address, paddr_t pa, u
     if (size > limit || address > limit - size || pa > BIT(48) || size > BIT(48) - pa) { return ERR_RANGE; }
     status = map(table, address, pa, size, 0);
     if (status == OK) {
-        int mapped = map(table, address, pa, size, attributes | DESC_VALID);
+        int mapped = map(table, address, pa, size, attributes);
         ASSERT(mapped == OK);
     }
     table_publish(); // also of the empty tables that a failure leaves

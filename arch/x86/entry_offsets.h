@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// Offsets that assembly uses; interrupts.c asserts each against the structure.
+#ifndef X86_ENTRY_OFFSETS_H
+#define X86_ENTRY_OFFSETS_H
+
+#define CPU_STACK_TOP  0
+#define CPU_SELF       64
+#define CPU_THREAD_SP  72
+#define CPU_IN_HANDLER 80
+
+#define FRAME_VECTOR   120 // of struct frame
+
+#endif

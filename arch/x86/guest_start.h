@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a PC guest finds in its memory beside its kernel and initrd: one area at GUEST_START_GPA, in what every PC reserves
+// for firmware. Below 640 KiB nothing is taken. The area, by guest address:
+//
+//   0xe0000  ACPI tables, the RSDP first (guest_acpi.h)
+//   0xe2000  what its kind of kernel is handed, one page, with memory map and modules in or behind it: Linux the zero page,
+//            PVH struct hvm_start_info, Multiboot the information. Raw: zeros
+//   0xe3000  the command line
+//   0xe4000  the segments that it starts with (guest_registers.h)
+//   0xe5000  Linux: page tables that map the first 4 GiB to themselves, in pages of 2 MiB
+//
+// Its memory map says: RAM up to 0xa0000, reserved up to 1 MiB, then what the VM has of RAM from there on. The whole first
+// MiB must be the VM's memory nevertheless.
+// Sources: Linux, Documentation/arch/x86/boot.rst and zero-page.rst; Xen, docs/misc/pvh.pandoc and public/arch-x86/hvm/
+// start_info.h; Multiboot 0.6.96, 3.3; AMD APM volume 2, 5.3.
+#ifndef X86_GUEST_START_H
+#define X86_GUEST_START_H
+
+#include "arch/x86/guest_acpi.h"
+#include "arch/x86/guest_image.h"
+#include "arch/x86/guest_registers.h"
+
+#define GUEST_START_GPA 0xe0000ull
+enum { GUEST_START_SIZE = 0xb000 };
+
+struct guest_start {
+    const struct guest_image *image; // accepted by guest_image_place() with the following
+    const void *kernel;              // the file that `image` describes; read for Linux only
+    const char *command;             // at most image->command_max characters
+    const struct range *ram;         // the VM's blocks by guest address, apart from each other; the first begins at 0
+    unsigned ram_count;              // 1 to MAX_VM_MEMORY
+    gpa_t initrd;
+    uint64_t initrd_size; // 0: none
+    struct guest_acpi acpi;
+};
+
+// Writes into `area`, GUEST_START_SIZE bytes at any alignment, to be copied to GUEST_START_GPA, and the state
+// in which the boot processor begins. Returns how many bytes are to be copied, up to a page border. Pure; any context;
+// writes GUEST_START_SIZE bytes, once or twice.
+size_t guest_start_build(const struct guest_start *what, uint8_t *area, struct guest_registers *registers);
+
+#endif

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Little-endian numbers of 1 to 8 bytes in tables and file headers, at any alignment.
+#ifndef X86_LITTLE_ENDIAN_H
+#define X86_LITTLE_ENDIAN_H
+
+#include "kernel/types.h"
+
+static inline uint64_t load_le(const uint8_t *p, unsigned size) {
+    uint64_t value = 0;
+
+    while (size-- > 0) { value = value << 8 | p[size]; }
+    return value;
+}
+
+static inline void store_le(uint8_t *p, uint64_t value, unsigned size) {
+    for (unsigned i = 0; i < size; i++, value >>= 8) { p[i] = (uint8_t)value; }
+}
+
+#endif

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// What boot found, for the rest of arch/x86; constant afterwards.
+#ifndef X86_MACHINE_H
+#define X86_MACHINE_H
+
+#include "arch/x86/acpi.h"
+#include "arch/x86/boot_info.h"
+
+struct machine {
+    struct boot_info boot;
+    struct acpi_machine acpi;
+    paddr_t trampoline; // a page below 1 MiB for cores that start; 0: none
+    uint64_t clock_hz;
+    uint64_t xcr0;       // what of the processor's state is switched with a guest
+    uint32_t xsave_size; // how many bytes that has
+    bool tsc_aux;        // RDTSCP is there, and its MSR
+};
+extern struct machine machine;
+
+// The machine as a device tree, which is what kernel/ reads: first with the console alone, so that what goes wrong later
+// can be said, then with all of it. NULL: it does not fit. Boot core.
+void *board_tree_begin(void);
+int board_tree_complete(void *tree, const struct machine *found);
+
+#endif

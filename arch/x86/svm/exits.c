@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Entering a guest, and what its exit was: a table by exit code (AMD APM volume 2, appendix C).
+#include "arch/x86/control_regs.h"
+#include "arch/x86/hardware.h"
+#include "arch/x86/svm/svm.h"
+#include "kernel/cpu.h"
+
+void svm_run(paddr_t vmcb, uint64_t *gpr, paddr_t host); // run.S
+
+enum { EXIT_BASE = SVM_EXIT_EXCEPTION, TPR_SHIFT = 4 };
+
+// What an exit code means, and the instruction that it was for, whose length the machine may not say.
+static const struct {
+    uint8_t kind, operation;
+} rows[SVM_EXIT_TABLED - EXIT_BASE] = {
+#define ROW(code) [SVM_EXIT_##code - EXIT_BASE]
+    ROW(EXCEPTION) = {VM_EXIT_UNKNOWN, OP_NONE},
+    [0x41 - EXIT_BASE] = {VM_EXIT_EXCEPTION, OP_NONE}, // #DB
+    [0x51 - EXIT_BASE] = {VM_EXIT_EXCEPTION, OP_NONE}, // #AC
+    [0x52 - EXIT_BASE] = {VM_EXIT_MACHINE_CHECK, OP_NONE},
+    ROW(INTR) = {VM_EXIT_INTERRUPT, OP_NONE},
+    ROW(NMI) = {VM_EXIT_NMI, OP_NONE},
+    ROW(SMI) = {VM_EXIT_NMI, OP_NONE}, // taken by the firmware when the global interrupt flag is set again
+    ROW(INIT) = {VM_EXIT_NMI, OP_NONE},
+    ROW(VINTR) = {VM_EXIT_WINDOW, OP_NONE},
+    ROW(RDPMC) = {VM_EXIT_REFUSED, OP_RDPMC},
+    ROW(CPUID) = {VM_EXIT_CPUID, OP_CPUID},
+    ROW(IRET) = {VM_EXIT_WINDOW, OP_NONE},
+    ROW(INVD) = {VM_EXIT_NOTHING, OP_INVD},
+    ROW(HLT) = {VM_EXIT_HLT, OP_HLT},
+    ROW(INVLPGA) = {VM_EXIT_UNDEFINED, OP_NONE},
+    ROW(IOIO) = {VM_EXIT_IO, OP_NONE},
+    ROW(MSR) = {VM_EXIT_RDMSR, OP_RDMSR},
+    ROW(TASK) = {VM_EXIT_UNKNOWN, OP_NONE},
+    ROW(FERR) = {VM_EXIT_UNKNOWN, OP_NONE},
+    ROW(SHUTDOWN) = {VM_EXIT_SHUTDOWN, OP_NONE},
+    ROW(VMRUN) = {VM_EXIT_UNDEFINED, OP_NONE},
+    ROW(VMMCALL) = {VM_EXIT_HYPERCALL, OP_VMMCALL},
+    ROW(VMLOAD) = {VM_EXIT_UNDEFINED, OP_NONE},
+    ROW(VMSAVE) = {VM_EXIT_UNDEFINED, OP_NONE},
+    ROW(STGI) = {VM_EXIT_UNDEFINED, OP_NONE},
+    ROW(CLGI) = {VM_EXIT_UNDEFINED, OP_NONE},
+    ROW(SKINIT) = {VM_EXIT_UNDEFINED, OP_NONE},
+    ROW(ICEBP) = {VM_EXIT_UNDEFINED, OP_NONE},
+    ROW(WBINVD) = {VM_EXIT_NOTHING, OP_WBINVD},
+    ROW(MONITOR) = {VM_EXIT_UNDEFINED, OP_NONE},
+    ROW(MWAIT) = {VM_EXIT_UNDEFINED, OP_NONE},
+    ROW(MWAIT_IF) = {VM_EXIT_UNDEFINED, OP_NONE},
+    ROW(XSETBV) = {VM_EXIT_XSETBV, OP_XSETBV},
+    ROW(RDPRU) = {VM_EXIT_UNDEFINED, OP_NONE},
+#undef ROW
+};
+
+static inline void read_io(const struct vmcb *vmcb, struct vm_exit *exit) {
+    uint64_t info = vmcb->exit_info1;
+
+    exit->io.port = (uint16_t)(info >> IOIO_PORT_SHIFT);
+    exit->io.size = info >> IOIO_SIZE_SHIFT & IOIO_SIZE_MASK;
+    exit->io.in = (info & IOIO_IN) != 0;
+    exit->io.string = (info & IOIO_STRING) != 0;
+    exit->length = (uint8_t)(vmcb->exit_info2 - vmcb->rip); // the next instruction, on any machine
+}
+
+static inline void read_nested(const struct vmcb *vmcb, struct vm_exit *exit) {
+    exit->kind = VM_EXIT_NESTED;
+    exit->nested.gpa = vmcb->exit_info2;
+    exit->nested.write = (vmcb->exit_info1 & NESTED_WRITE) != 0;
+    exit->nested.fetch = (vmcb->exit_info1 & NESTED_FETCH) != 0;
+    exit->nested.table = (vmcb->exit_info1 & NESTED_TABLE) != 0;
+}
+
+static inline void read_exit(const struct vmcb *vmcb, struct vm_exit *exit) {
+    uint64_t code = vmcb->exit_code;
+
+    *exit = (struct vm_exit){.reason = code, .info1 = vmcb->exit_info1, .info2 = vmcb->exit_info2};
+    if (likely(code - EXIT_BASE < ARRAY_SIZE(rows))) {
+        exit->kind = rows[code - EXIT_BASE].kind;
+        exit->operation = rows[code - EXIT_BASE].operation;
+        if (svm_machine.next_rip && exit->operation != OP_NONE) {
+            exit->length = (uint8_t)(vmcb->next_rip - vmcb->rip);
+        }
+        if (code == SVM_EXIT_IOIO) {
+            read_io(vmcb, exit);
+        } else if (code == SVM_EXIT_MSR && vmcb->exit_info1 == MSR_WRITE) {
+            exit->kind = VM_EXIT_WRMSR;
+            exit->operation = OP_WRMSR;
+        } else if (code < SVM_EXIT_INTR) {
+            exit->vector = (uint8_t)(code - EXIT_BASE);
+            exit->error = (uint32_t)vmcb->exit_info1;
+        }
+    } else if (code == SVM_EXIT_NESTED) {
+        read_nested(vmcb, exit);
+    } else if ((int32_t)code == SVM_EXIT_INVALID) {
+        exit->kind = VM_EXIT_INVALID;
+    }
+}
+
+// What the exit interrupted is delivered again; but INT, INT3 and INTO are executed again (APM volume 2, 15.20).
+static inline uint64_t redeliver(uint64_t event) {
+    unsigned type = event >> SVM_EVENT_TYPE_SHIFT & SVM_EVENT_TYPE_MASK, vector = event & 0xff;
+    bool software =
+        type == EVENT_SOFTWARE || (type == EVENT_EXCEPTION && (vector == EXCEPTION_BP || vector == EXCEPTION_OF));
+
+    return software ? 0 : event;
+}
+
+void svm_enter(struct vcpu *vcpu, UNUSED uint64_t until, struct vm_exit *exit) {
+    struct vmcb *vmcb = vmcb_of(vcpu);
+    struct arch_vcpu *arch = &vcpu->arch;
+    uint8_t tpr = (uint8_t)(vlapic_tpr(&arch->vlapic) >> TPR_SHIFT);
+
+    vmcb->rax = arch->gpr[GPR_RAX];
+    vmcb->rsp = arch->gpr[GPR_RSP];
+    vmcb->rip = arch->rip;
+    vmcb->rflags = arch->rflags;
+    vmcb->interrupt_control = (vmcb->interrupt_control & ~SVM_TPR_MASK) | tpr;
+    svm_run(arch->control_pa, arch->gpr, this_cpu()->arch.virt_state_pa);
+    arch->gpr[GPR_RAX] = vmcb->rax;
+    arch->gpr[GPR_RSP] = vmcb->rsp;
+    arch->rip = vmcb->rip;
+    arch->rflags = vmcb->rflags;
+    vmcb->tlb_control = 0;
+    if (unlikely((vmcb->interrupt_control & SVM_TPR_MASK) != tpr)) {
+        vlapic_set_tpr(&arch->vlapic, (uint8_t)((vmcb->interrupt_control & SVM_TPR_MASK) << TPR_SHIFT));
+    }
+    vmcb->event = unlikely((vmcb->exit_event & SVM_EVENT_VALID) != 0) ? redeliver(vmcb->exit_event) : 0;
+    if (unlikely(vmcb->exit_code == SVM_EXIT_IRET)) { vmcb->intercepts[0] &= ~INTERCEPT_IRET; }
+    read_exit(vmcb, exit);
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// SVM's part of virt.h, by file: svm.c (machine, VM), vcpu.c (a VCPU's state and events), exits.c (entry and exits).
+#ifndef X86_SVM_H
+#define X86_SVM_H
+
+#include "arch/x86/svm/vmcb.h"
+#include "arch/x86/virt.h"
+
+struct svm_machine {
+    bool next_rip;  // exits say where the next instruction is
+    uint8_t flush;  // TLB_CONTROL that empties an ASID
+    uint32_t asids; // for guests, from 1 on; where they are fewer than VMs, some share one
+    paddr_t iopm, msrpm;
+};
+extern struct svm_machine svm_machine; // constant after boot
+
+static inline struct vmcb *vmcb_of(const struct vcpu *vcpu) { return vcpu->arch.control; }
+
+// vcpu.c
+void svm_reset(struct vcpu *vcpu);
+void svm_start(struct vcpu *vcpu, const struct guest_registers *state);
+void svm_load(struct vcpu *vcpu);
+void svm_save(struct vcpu *vcpu);
+void svm_view(struct vcpu *vcpu, struct guest_state_view *view);
+void svm_end_shadow(struct vcpu *vcpu);
+bool svm_can_interrupt(const struct vcpu *vcpu);
+bool svm_can_nmi(const struct vcpu *vcpu);
+void svm_inject(struct vcpu *vcpu, const struct event *event);
+void svm_window(struct vcpu *vcpu, int vector);
+void svm_trap_hlt(struct vcpu *vcpu, bool trap);
+void svm_tsc_offset(struct vcpu *vcpu, uint64_t offset);
+uint64_t svm_cr3(const struct vcpu *vcpu);
+uint64_t svm_cr4(const struct vcpu *vcpu);
+bool svm_paging(const struct vcpu *vcpu);
+void svm_set_cr2(struct vcpu *vcpu, uint64_t value);
+uint64_t svm_msr_load(const struct vcpu *vcpu, uint32_t msr);
+void svm_msr_store(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+void svm_dump(const struct vcpu *vcpu);
+
+// exits.c
+void svm_enter(struct vcpu *vcpu, uint64_t until, struct vm_exit *exit);
+
+#endif

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+// A VCPU: its state in hardware, its interrupts, what its local APIC and MSRs ask for.
+#include "arch/x86/vcpu.h"
+
+#include "arch/x86/exits.h"
+#include "arch/x86/hardware.h"
+#include "arch/x86/machine.h"
+#include "kernel/arch.h"
+#include "kernel/log.h"
+#include "kernel/string.h"
+
+enum { FPU_MXCSR = 24, MXCSR_POWER_ON = 0x1f80, FPU_CONTROL_POWER_ON = 0x37f, XSAVE_STATE = 512, XSAVE_HEADER = 64 };
+
+// ---- state in hardware ------------------------------------------------------------------------------------
+
+static void fpu_save(struct vcpu *vcpu) {
+    uint64_t all = machine.xcr0;
+
+    if (vcpu->arch.xcr0 != all) { write_xcr0(all); }
+    __asm__ volatile("xsave64 (%0)" ::"r"(vcpu->arch.fpu), "a"((uint32_t)all), "d"((uint32_t)(all >> 32)) : "memory");
+}
+
+static void fpu_restore(const struct vcpu *vcpu) {
+    uint64_t all = machine.xcr0;
+
+    write_xcr0(all);
+    __asm__ volatile("xrstor64 (%0)" ::"r"(vcpu->arch.fpu), "a"((uint32_t)all), "d"((uint32_t)(all >> 32)) : "memory");
+    if (vcpu->arch.xcr0 != all) { write_xcr0(vcpu->arch.xcr0); }
+}
+
+void arch_vcpu_save(struct vcpu *vcpu) {
+    fpu_save(vcpu);
+    for (unsigned i = 0; i < ARRAY_SIZE(vcpu->arch.debug.dr); i++) { vcpu->arch.debug.dr[i] = read_debug(i); }
+    virt->save(vcpu);
+}
+
+void arch_vcpu_load(struct vcpu *vcpu) {
+    virt->load(vcpu);
+    for (unsigned i = 0; i < ARRAY_SIZE(vcpu->arch.debug.dr); i++) { write_debug(i, vcpu->arch.debug.dr[i]); }
+    if (machine.tsc_aux) { write_msr(MSR_TSC_AUX, vcpu->arch.msr.tsc_aux); }
+    fpu_restore(vcpu);
+}
+
+static void report_stolen(struct vcpu *vcpu, bool preempted) {
+    if (vcpu->arch.pv.msr[PV_STEAL] != 0) {
+        pv_steal(&vcpu->arch.pv, clock_ticks_to_ns_down(&clock_rate, vcpu->stolen), preempted);
+    }
+}
+
+void arch_vcpu_pause(struct vcpu *vcpu) { report_stolen(vcpu, vcpu->state == VCPU_READY); }
+
+void arch_vcpu_resume(struct vcpu *vcpu) { report_stolen(vcpu, false); }
+
+void arch_vcpu_trap_wfi(struct vcpu *vcpu, bool trap) { virt->trap_hlt(vcpu, trap); }
+
+COLD void arch_vcpu_reset(struct vcpu *vcpu) {
+    struct arch_vcpu *arch = &vcpu->arch;
+
+    memset(arch->gpr, 0, sizeof(arch->gpr));
+    memset(arch->fpu, 0, XSAVE_STATE + XSAVE_HEADER);
+    *(uint16_t *)arch->fpu = FPU_CONTROL_POWER_ON;
+    *(uint32_t *)(void *)((char *)arch->fpu + FPU_MXCSR) = MXCSR_POWER_ON;
+    *(uint64_t *)(void *)((char *)arch->fpu + XSAVE_STATE) = XCR0_X87 | XCR0_SSE; // XSTATE_BV: these two are here
+    memset(&arch->debug, 0, sizeof(arch->debug));
+    arch->xcr0 = XCR0_X87;
+    arch->unhalt = false;
+    virt->reset(vcpu);
+    (void)cpuid_set_xcr0(&vcpu->vm->arch.cpuid, &arch->cpuid, XCR0_X87);
+    msr_reset(&arch->msr);
+    pv_reset(&arch->pv);
+    vlapic_reset(&arch->vlapic);
+    arch->vlapic.waits = false;
+}
+
+COLD void arch_vcpu_set_entry(struct vcpu *vcpu, gpa_t entry, UNUSED uint64_t arg) {
+    struct guest_registers registers;
+
+    if (vcpu->index == 0) {
+        registers = vcpu->vm->arch.start;
+    } else {
+        guest_registers_startup((uint8_t)(entry >> PAGE_SHIFT), &registers);
+    }
+    memcpy(vcpu->arch.gpr, registers.gpr, sizeof(registers.gpr));
+    vcpu->arch.rip = registers.rip;
+    vcpu->arch.rflags = registers.rflags;
+    virt->start(vcpu, &registers);
+}
+
+uint64_t arch_vcpu_clock_offset(const struct vcpu *vcpu) { return -vcpu->vm->arch.tsc_offset; }
+
+// ---- interrupts -------------------------------------------------------------------------------------------
+
+// HLT ends with an interrupt that is let in, an NMI, INIT, or a kick of another VCPU (KVM_HC_KICK_CPU).
+bool arch_vcpu_has_interrupt(struct vcpu *vcpu) {
+    const struct vlapic *lapic = &vcpu->arch.vlapic;
+
+    if (unlikely(__atomic_load_n(&vcpu->arch.unhalt, __ATOMIC_ACQUIRE))) { return true; }
+    if (unlikely(__atomic_load_n(&lapic->events, __ATOMIC_ACQUIRE) != 0)) { return true; }
+    return (vcpu->arch.rflags & RFLAGS_IF) != 0 && vlapic_pending_vector(lapic) != VLAPIC_NONE;
+}
+
+static COLD void give_nmi(struct vcpu *vcpu) {
+    const struct event nmi = {.type = EVENT_NMI, .vector = VECTOR_NMI};
+
+    if (virt->can_nmi(vcpu) && vlapic_take_nmi(&vcpu->arch.vlapic)) { virt->inject(vcpu, &nmi); }
+}
+
+void arch_vcpu_sync_interrupts(struct vcpu *vcpu) {
+    struct vlapic *lapic = &vcpu->arch.vlapic;
+
+    vcpu->arch.unhalt = false;
+    if (unlikely(vlapic_take_events(lapic)) && vcpu->state == VCPU_OFF) { return; }
+    if (unlikely(vlapic_nmi_pending(lapic))) { give_nmi(vcpu); }
+    int vector = vlapic_pending_vector(lapic);
+    if (vector != VLAPIC_NONE && virt->can_interrupt(vcpu)) {
+        const struct event event = {.type = EVENT_INTERRUPT, .vector = (uint8_t)vector};
+        vlapic_accept(lapic, (unsigned)vector);
+        virt->inject(vcpu, &event);
+        vector = vlapic_pending_vector(lapic);
+    }
+    if (unlikely(vector != VLAPIC_NONE || vlapic_nmi_pending(lapic))) {
+        virt->window(vcpu, vector != VLAPIC_NONE ? vector : 0);
+    }
+}
+
+void arch_vcpu_inject(struct vcpu *vcpu, unsigned id) {
+    const struct vlapic_message message = {.vector = (uint8_t)id, .mode = APIC_MODE_FIXED};
+
+    vlapic_receive(&vcpu->arch.vlapic, &message);
+}
+
+bool arch_vcpu_interrupt_free(UNUSED const struct vcpu *vcpu, unsigned id) { return id >= VECTOR_EXCEPTIONS; }
+
+// ---- its local APIC ---------------------------------------------------------------------------------------
+
+static void lapic_kick(void *context) { vcpu_interrupt(context); }
+
+// A STARTUP starts a VCPU that is off; one that is still on its way there by an INIT starts again when it has arrived.
+static void lapic_send(void *context, const struct vlapic_message *message) {
+    struct vcpu *vcpu = context;
+    struct vm *vm = vcpu->vm;
+
+    if (likely(message->mode != APIC_MODE_STARTUP)) {
+        vlapic_deliver(vm->arch.vlapics, vm->vcpu_count, &vcpu->arch.vlapic, message);
+        return;
+    }
+    uint32_t set = vlapic_destinations(vm->arch.vlapics, vm->vcpu_count, &vcpu->arch.vlapic, message);
+    for (unsigned i = 1; i < vm->vcpu_count; i++) { // never the boot processor, which does not wait for one
+        if ((set >> i & 1) != 0 && vcpu_start(vm->vcpus[i], (gpa_t)message->vector << PAGE_SHIFT, 0) != OK) {
+            vlapic_receive(&vm->vcpus[i]->arch.vlapic, message);
+        }
+    }
+}
+
+static void lapic_level_eoi(void *context, uint8_t vector) {
+    struct vcpu *vcpu = context;
+
+    vioapic_eoi(&vcpu->vm->arch.vioapic, vector);
+}
+
+static void timer_fired(struct timer_event *event, UNUSED uint64_t now) {
+    struct vcpu *vcpu = container_of(event, struct vcpu, device_timer);
+
+    if (vcpu != vcpu->cpu->current) { vcpu->timer_due = event->when; }
+    vlapic_timer_fired(&vcpu->arch.vlapic);
+}
+
+static void lapic_timer_arm(void *context, uint64_t when) {
+    struct vcpu *vcpu = context;
+    struct cpu *cpu = vcpu->cpu;
+
+    if (when == VLAPIC_NEVER) {
+        timer_queue_remove(&cpu->timers, &vcpu->device_timer);
+        return;
+    }
+    vcpu->device_timer.fire = timer_fired;
+    vcpu->device_timer.slack = vcpu_running_slack(vcpu);
+    if (timer_queue_add(&cpu->timers, &vcpu->device_timer, when) != TIMER_QUEUE_OK) {
+        panic("core %u: more timers than its VCPUs can have", cpu->id);
+    }
+    cpu->todo |= TODO_DISPATCH; // programs the hardware timer
+}
+
+static uint64_t lapic_now(UNUSED void *context) { return arch_clock(); }
+
+// INIT: the boot processor would begin at the reset vector, where nothing is; others wait for a STARTUP.
+static COLD void lapic_init(void *context) {
+    struct vcpu *vcpu = context;
+
+    if (vcpu->index == 0) {
+        vm_end(vcpu->vm, VM_END_RESET, "the guest reset its boot processor");
+    } else {
+        vcpu_off(vcpu);
+    }
+}
+
+static COLD void lapic_startup(void *context, uint8_t vector) {
+    (void)vcpu_start(context, (gpa_t)vector << PAGE_SHIFT, 0);
+}
+
+const struct vlapic_ops vcpu_lapic_ops = {
+    .kick = lapic_kick,
+    .send = lapic_send,
+    .level_eoi = lapic_level_eoi,
+    .timer_arm = lapic_timer_arm,
+    .now = lapic_now,
+    .init = lapic_init,
+    .startup = lapic_startup,
+};
+
+// The local APIC's timer is a timer of the core's queue, whatever the VCPU does: nothing of it is in hardware.
+uint64_t arch_vcpu_timer_deadline(UNUSED const struct vcpu *vcpu) { return UINT64_MAX; }
+
+bool arch_vcpu_timer_expire(UNUSED struct vcpu *vcpu) { return false; }
+
+// ---- its MSRs ---------------------------------------------------------------------------------------------
+
+static uint64_t msr_hardware(void *context, uint32_t msr) { return virt->msr_load(context, msr); }
+
+static void msr_to_hardware(void *context, uint32_t msr, uint64_t value) { virt->msr_store(context, msr, value); }
+
+static bool msr_paging(void *context) { return virt->paging(context); }
+
+static uint64_t msr_tsc(void *context) {
+    const struct vcpu *vcpu = context;
+
+    return arch_clock() + vcpu->vm->arch.tsc_offset + vcpu->arch.msr.tsc_adjust;
+}
+
+static void msr_tsc_move(void *context, uint64_t by) {
+    struct vcpu *vcpu = context;
+    uint64_t offset = vcpu->vm->arch.tsc_offset + vcpu->arch.msr.tsc_adjust + by;
+
+    virt->tsc_offset(vcpu, offset);
+    vlapic_set_tsc_offset(&vcpu->arch.vlapic, offset);
+}
+
+static int msr_apic_read(void *context, uint32_t msr, uint64_t *value) {
+    struct vlapic *lapic = &((struct vcpu *)context)->arch.vlapic;
+
+    if (msr == MSR_APIC_BASE) {
+        *value = vlapic_base_read(lapic);
+    } else if (msr == MSR_TSC_DEADLINE) {
+        *value = vlapic_tsc_deadline_read(lapic);
+    } else {
+        return vlapic_msr_read(lapic, msr, value);
+    }
+    return OK;
+}
+
+static int msr_apic_write(void *context, uint32_t msr, uint64_t value) {
+    struct vlapic *lapic = &((struct vcpu *)context)->arch.vlapic;
+
+    if (msr == MSR_APIC_BASE) { return vlapic_base_write(lapic, value); }
+    if (msr != MSR_TSC_DEADLINE) { return vlapic_msr_write(lapic, msr, value); }
+    vlapic_tsc_deadline_write(lapic, value);
+    return OK;
+}
+
+static COLD void msr_unknown(void *context, uint32_t msr, bool write) {
+    const struct vcpu *vcpu = context;
+
+    log_line("%s: VCPU %u: %s of MSR 0x%x, which it has not, at RIP 0x%lx", vcpu->vm->name, vcpu->index,
+             write ? "write" : "read", msr, vcpu->arch.rip);
+}
+
+const struct msr_ops vcpu_msr_ops = {
+    .load = msr_hardware,
+    .store = msr_to_hardware,
+    .paging = msr_paging,
+    .tsc = msr_tsc,
+    .tsc_move = msr_tsc_move,
+    .apic_read = msr_apic_read,
+    .apic_write = msr_apic_write,
+    .unknown = msr_unknown,
+};
+
+static int pv_write(void *context, gpa_t gpa, const void *data, size_t size) {
+    return guest_emulation.memory.write(context, gpa, data, size);
+}
+
+static int pv_read(void *context, gpa_t gpa, void *data, size_t size) {
+    return guest_emulation.memory.read(context, gpa, data, size);
+}
+
+const struct pv_ops vcpu_pv_ops = {.write = pv_write, .read = pv_read};

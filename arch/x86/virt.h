@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the rest of arch/x86 asks of the machine's virtualisation, AMD's SVM (svm/) or Intel's VMX (vmx/), chosen when the
+// machine starts. One record of functions each; an exit comes back in the same terms from both.
+#ifndef X86_VIRT_H
+#define X86_VIRT_H
+
+#include "arch/x86/emulate.h"
+#include "arch/x86/guest_registers.h"
+#include "kernel/vm.h"
+
+enum vm_exit_kind {
+    VM_EXIT_UNKNOWN,   // no table has it: the VM ends
+    VM_EXIT_INTERRUPT, // of the machine: `vector` if it is acknowledged already, else 0 and it waits
+    VM_EXIT_NMI,
+    VM_EXIT_WINDOW, // the guest can take an interrupt now
+    VM_EXIT_TIMER,  // the preemption timer ended the time that run() was given
+    VM_EXIT_HYPERCALL,
+    VM_EXIT_CPUID,
+    VM_EXIT_HLT,
+    VM_EXIT_IO,
+    VM_EXIT_RDMSR,
+    VM_EXIT_WRMSR,
+    VM_EXIT_XSETBV,
+    VM_EXIT_NESTED,    // an access that the guest's second stage does not map
+    VM_EXIT_NOTHING,   // an instruction that needs nothing: it is skipped
+    VM_EXIT_UNDEFINED, // one that this guest has not: #UD
+    VM_EXIT_REFUSED,   // one that it must not execute so: #GP(0)
+    VM_EXIT_EXCEPTION, // `vector`, `error`: given back to the guest
+    VM_EXIT_SHUTDOWN,  // triple fault
+    VM_EXIT_INVALID,   // the state that the guest was to be entered with is none
+    VM_EXIT_MACHINE_CHECK,
+    VM_EXIT_CONTROL, // VMX: a write of CR0, CR4 or CR8 that svm's hardware does by itself; done by virt->control
+    VM_EXIT_KINDS
+};
+
+struct vm_exit {
+    uint8_t kind;      // enum vm_exit_kind
+    uint8_t length;    // of the instruction; 0: the machine does not say, and it should be `operation`
+    uint8_t operation; // enum decode_operation
+    uint8_t vector;
+    uint32_t error;
+    union {
+        struct {
+            uint16_t port;
+            uint8_t size;
+            bool in, string;
+        } io;
+        struct {
+            gpa_t gpa;
+            bool write, fetch;
+            bool table; // the access was to the guest's own page tables
+        } nested;
+    };
+    uint64_t reason, info1, info2; // as the hardware has them, for the log
+};
+
+// What is to be delivered at the next entry, before anything else.
+enum event_type { EVENT_INTERRUPT = 0, EVENT_NMI = 2, EVENT_EXCEPTION = 3, EVENT_SOFTWARE = 4 };
+struct event {
+    uint8_t type; // enum event_type
+    uint8_t vector;
+    bool has_error;
+    uint32_t error;
+};
+
+struct virt_ops {
+    const char *name;
+    // Whether this machine has it, with all that is needed. ERR_NOT_FOUND: it has none of it; ERR_UNSUPPORTED: something
+    // is missing, or firmware has switched it off; a line in the log says what. Boot core, once, before all others.
+    int (*machine_init)(void);
+    // Switches it on. Each core, once, interrupts masked; memory comes from the pool, so cores of a boot do it one by one.
+    int (*cpu_init)(struct cpu *cpu);
+    // The format of the second stage's tables, attributes of its leaves by enum stage2_kind, and what a walk starts with.
+    const struct pagetable_format *nested_format;
+    const uint64_t *nested_leaves;
+    // The VM's tables are there, empty; the VMCS or VMCB of its VCPUs are allocated here. ERR_NO_MEMORY.
+    int (*vm_init)(struct vm *vm);
+    // No core holds translations of the VM any more. It does not run. Thread context.
+    void (*vm_flush)(struct vm *vm);
+
+    // Own core, handler context, from here on.
+    void (*reset)(struct vcpu *vcpu);                                      // power-on state
+    void (*start)(struct vcpu *vcpu, const struct guest_registers *state); // registers to begin with
+    void (*load)(struct vcpu *vcpu); // becomes the one that this core's hardware has
+    void (*save)(struct vcpu *vcpu); // ... or is not any more
+    // Enters the guest with vcpu->arch's registers until it exits, at `until` (arch_clock) at the latest where the machine
+    // can; fills *exit and the registers. Interrupts masked before and after.
+    void (*run)(struct vcpu *vcpu, uint64_t until, struct vm_exit *exit);
+
+    // Of the loaded VCPU, between its exits.
+    void (*view)(struct vcpu *vcpu, struct guest_state_view *view);
+    // The instruction is done on its behalf: it no longer shades interrupts.
+    void (*end_shadow)(struct vcpu *vcpu);
+    bool (*can_interrupt)(const struct vcpu *vcpu); // IF set, no shadow, nothing else to be delivered first
+    bool (*can_nmi)(const struct vcpu *vcpu);
+    void (*inject)(struct vcpu *vcpu, const struct event *event);
+    // Whether to exit when an interrupt of `vector` can be taken; `vector` 0: an NMI; -1: not any more.
+    void (*window)(struct vcpu *vcpu, int vector);
+    void (*trap_hlt)(struct vcpu *vcpu, bool trap);
+    void (*tsc_offset)(struct vcpu *vcpu, uint64_t offset); // the guest's TSC is the machine's plus this
+    uint64_t (*cr3)(const struct vcpu *vcpu);
+    uint64_t (*cr4)(const struct vcpu *vcpu);
+    bool (*paging)(const struct vcpu *vcpu); // CR0.PG
+    void (*set_cr2)(struct vcpu *vcpu, uint64_t value);
+    uint64_t (*msr_load)(const struct vcpu *vcpu, uint32_t msr); // EFER, or one that is switched with the guest
+    void (*msr_store)(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+    // VM_EXIT_CONTROL: does the write; false: #GP(0).
+    bool (*control)(struct vcpu *vcpu, const struct vm_exit *exit);
+    void (*dump)(const struct vcpu *vcpu); // the state, for the log
+};
+
+extern const struct virt_ops svm_ops, vmx_ops;
+extern const struct virt_ops *virt; // constant after boot
+
+// The pages that switching it on needs on `cpu`. Boot core, before that core runs. ERR_NO_MEMORY.
+int virt_pages(struct cpu *cpu);
+
+#endif
