@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Programs that lose their way: undefined instructions, ruined stacks, waits without end.
-#include "hostile.h"
+#include "arm64.h"
 
-#include "gic.h"
+#include "interrupts.h"
 
 #define LOOPS       100000
 #define UNASSIGNED  0x00010000 // low addresses, where the default map has nothing
@@ -79,7 +79,7 @@ static void wfe_loop(void) {
 
 // An interrupt that is pending and masked ends every WFI at once.
 static void wfi_loop(void) {
-    gic_enable(TIMER_VIRTUAL_INTID);
+    irq_enable(TIMER_INTERRUPT);
     timer_set(clock_now());
     for (unsigned i = 0; i < LOOPS; i++) {
         wait_for_interrupt();

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SMC calling convention (Arm DEN0028), PSCI (DEN0022), other VCPUs, and whether this is Takt.
+#include "firmware.h"
+
+#include "entry.h"
 #include "fdt.h"
 #include "gic.h"
 #include "private.h"
@@ -7,9 +10,11 @@
 #include <string.h>
 #include <takt/hypercall.h>
 
-typedef struct smccc_result conduit(uint64_t, uint64_t, uint64_t, uint64_t);
+typedef struct call_result conduit(uint64_t, uint64_t, uint64_t, uint64_t);
 
-static conduit *psci_conduit = hvc_call;
+#define AFFINITY_OFF 1
+
+static conduit *psci_conduit = hypercall;
 static void (*entries[VCPUS_MAX])(void);
 
 #define CALL(instruction)                                                                                        \
@@ -20,13 +25,13 @@ static void (*entries[VCPUS_MAX])(void);
     __asm__ volatile(instruction                                                                                 \
                      : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)::"x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", \
                        "x12", "x13", "x14", "x15", "x16", "x17", "memory");                                      \
-    return (struct smccc_result) {                                                                               \
+    return (struct call_result) {                                                                                \
         { x0, x1, x2, x3 }                                                                                       \
     }
 
-struct smccc_result hvc_call(uint64_t function, uint64_t a, uint64_t b, uint64_t c) { CALL("hvc #0"); }
+struct call_result hypercall(uint64_t function, uint64_t a, uint64_t b, uint64_t c) { CALL("hvc #0"); }
 
-struct smccc_result smc_call(uint64_t function, uint64_t a, uint64_t b, uint64_t c) { CALL("smc #0"); }
+struct call_result smc_call(uint64_t function, uint64_t a, uint64_t b, uint64_t c) { CALL("smc #0"); }
 
 void firmware_init(void) {
     const char *method = fdt_property(fdt_node("/psci"), "method", NULL);
@@ -43,23 +48,13 @@ void machine_off(void) {
     for (;;) wait_for_interrupt();
 }
 
-void device_tree_missing(void) {
-    say("guest: x0 held no device tree at the entry\n");
-    machine_off();
-}
-
-unsigned vcpu_count(void) {
-    unsigned count = 0;
-    for (int node = FDT_NONE; (node = fdt_next_with(node, "device_type", "cpu")) != FDT_NONE && count < VCPUS_MAX;)
-        count++;
-    return count;
-}
-
 int64_t vcpu_start(unsigned number, void (*function)(void)) {
     entries[number] = function;
     barrier_full();
     return psci_call(PSCI_CPU_ON, number, (uintptr_t)secondary_entry, number);
 }
+
+bool vcpu_is_off(unsigned number) { return psci_call(PSCI_AFFINITY, number, 0, 0) == AFFINITY_OFF; }
 
 void secondary_start(uint64_t number) {
     gic_init_vcpu();
@@ -68,11 +63,11 @@ void secondary_start(uint64_t number) {
     for (;;) wait_for_interrupt();
 }
 
-static void query_uid(void *result) { *(struct smccc_result *)result = hvc_call(SMCCC_VENDOR_HYP_UID, 0, 0, 0); }
+static void query_uid(void *result) { *(struct call_result *)result = hypercall(SMCCC_VENDOR_HYP_UID, 0, 0, 0); }
 
 bool takt_present(void) {
     static const uint32_t uid[4] = {TAKT_HC_UID_0, TAKT_HC_UID_1, TAKT_HC_UID_2, TAKT_HC_UID_3};
-    struct smccc_result result = {{0}};
+    struct call_result result = {{0}};
     struct trap_context context;
     if (guard(&context, query_uid, &result)) return false;
     for (int i = 0; i < 4; i++)

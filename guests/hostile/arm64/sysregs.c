@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // System registers and system instructions by their encodings, so that no name is forgotten: debug,
 // PMU, LOR, RAS, implementation defined, other groups of the interrupt controller, EL2's and EL3's.
-#include "hostile.h"
+#include "arm64.h"
 
 #define MSR_WORD                        0xd5000000
 #define MRS_WORD                        0xd5200000

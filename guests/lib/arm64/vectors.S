@@ -4,7 +4,7 @@
 // x18 belongs to the interrupt vector: all guest code, newlib included, is compiled with
 // -ffixed-x18, so the vector's very first instruction can read the clock without saving anything.
 
-#include "layout.h"
+#include "machine.h"
 
 #define FRAME_SIZE 192
 

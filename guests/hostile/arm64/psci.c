@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // PSCI (Arm DEN0022) with every argument wrong.
-#include "hostile.h"
+#include "arm64.h"
 
-#include "gic.h"
+#include "firmware.h"
+#include "interrupts.h"
 
 #define CPU_ON_32           0x84000003
 #define CPU_SUSPEND_32      0x84000001
@@ -78,7 +79,7 @@ static void bad_suspend(void) {
     static const uint64_t functions[] = {PSCI_CPU_SUSPEND, CPU_SUSPEND_32};
     static const uint64_t states[] = {0,          1,          0xffff,     0x00ff0000, 0x01000000,
                                       0x03000000, 0x40000000, 0x80000000, 0xfffeffff};
-    gic_enable(TIMER_VIRTUAL_INTID);
+    irq_enable(TIMER_INTERRUPT);
     for (unsigned f = 0; f < 2; f++) {
         for (unsigned i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
             struct request request = {functions[f], states[i], OUTSIDE, random64()};
@@ -92,7 +93,7 @@ static void bad_suspend(void) {
 // Calls that few firmwares have. Those that suspend get an entry point outside memory.
 static void bad_rare(void) {
     static const uint64_t functions[] = {CPU_DEFAULT_SUSPEND, SYSTEM_SUSPEND};
-    gic_enable(TIMER_VIRTUAL_INTID);
+    irq_enable(TIMER_INTERRUPT);
     for (unsigned i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
         struct request request = {functions[i], OUTSIDE, 0, 0};
         timer_set(clock_now() + us_to_ticks(WAKE_US));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Caches and TLBs: maintenance by set and way, by addresses that are not the guest's, and broadcasts
 // without end. The guest's own data must still be there afterwards.
-#include "hostile.h"
+#include "arm64.h"
 
 #define LEVELS     7
 #define SETS       256

@@ -1,30 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the assembly entry to guest_main: device tree, console, interrupt controller; boot arguments.
-#include "fdt.h"
-#include "gic.h"
-#include "guest.h"
+// Boot arguments, and the arithmetic of time.
 #include "private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-uint64_t clock_hz;
-
 static const char *bootargs = "";
 
-void guest_start(const void *device_tree) {
-    clock_hz = SYSREG_READ(cntfrq_el0);
-    if (!fdt_open(device_tree)) device_tree_missing();
-    const char *text = fdt_property(fdt_node("/chosen"), "bootargs", NULL);
-    if (text) bootargs = text;
-    console_init();
-    firmware_init();
-    if (!gic_init())
-        say("guest: the device tree has no interrupt controller that this guest knows\n");
-    else
-        guest_main();
-    machine_off();
-}
+void arguments_init(const char *text) { bootargs = text; }
 
 // The word `name`, alone or before a '='; returns what follows the name.
 static const char *find_word(const char *name) {

@@ -2,7 +2,7 @@
 // Accesses outside this VM's memory and devices, and page tables that point there. The hypervisor's
 // and other VMs' memory have no guest-physical address, so any address that is not this VM's own
 // stands for them; the names say what lies there on the physical board.
-#include "hostile.h"
+#include "arm64.h"
 
 #define BEYOND        0x10000          // behind the last byte of memory
 #define BOARD_FLASH   0x00000000ull    // QEMU virt: flash

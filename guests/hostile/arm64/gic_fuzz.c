@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The interrupt controller's registers with every width at every offset, read and written.
-#include "hostile.h"
+#include "arm64.h"
 
 #include "gic.h"
+#include "interrupts.h"
 
 #define ACCESSES  30000
 #define GICD_SIZE 0x10000
@@ -86,7 +87,7 @@ static void cpu_interface(void) {
 static void live(void) {
     uint64_t size = gic.version == 3 ? GICD_SIZE : GICD_V2;
     for (uint32_t intid = 0; intid < gic.lines; intid++) {
-        gic_enable(intid);
+        irq_enable(intid);
         gic_set_pending(intid);
     }
     irq_unmask();

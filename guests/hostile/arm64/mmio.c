@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Device accesses that no syndrome describes: pairs, exclusives, vectors, write-back, unaligned ones,
 // fetches, cache maintenance. A hypervisor may refuse them or end the VM, but not guess.
-#include "hostile.h"
+#include "arm64.h"
 
 #include "gic.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The guest's side of GICv2 (Arm IHI 0048) and GICv3 (IHI 0069), whichever the device tree names.
+// interrupts.h on GICv2 (Arm IHI 0048) and GICv3 (IHI 0069), whichever the device tree names, and what else these have.
 #ifndef GUEST_GIC_H
 #define GUEST_GIC_H
 
@@ -26,16 +26,6 @@ bool gic_init(void);
 // The interface of the calling VCPU, with every SGI enabled.
 void gic_init_vcpu(void);
 
-void gic_enable(uint32_t intid);
-void gic_disable(uint32_t intid);
 void gic_set_pending(uint32_t intid);
-
-// SGI 0..15 to another VCPU, or to the caller itself. No barrier: the caller has one where data must
-// be seen first.
-void gic_send(unsigned vcpu, uint32_t sgi);
-// The same, and the virtual clock right before the instruction that sends.
-uint64_t gic_send_stamped(unsigned vcpu, uint32_t sgi);
-// SGI to all VCPUs but the caller.
-void gic_send_others(uint32_t sgi);
 
 #endif

@@ -3,7 +3,9 @@
 // VCPU's own 32 interrupts live and how it acknowledges.
 #include "gic.h"
 
+#include "entry.h"
 #include "fdt.h"
+#include "interrupts.h"
 #include "private.h"
 
 #define GICD_CTLR            0x0000
@@ -58,13 +60,13 @@ static void write_bit(uintptr_t bank, uint32_t intid) {
     mmio_write32(frame_of(intid) + bank + intid / 32 * 4, 1u << intid % 32);
 }
 
-void gic_enable(uint32_t intid) { write_bit(GICD_ISENABLER, intid); }
+void irq_enable(uint32_t intid) { write_bit(GICD_ISENABLER, intid); }
 
-void gic_disable(uint32_t intid) { write_bit(GICD_ICENABLER, intid); }
+void irq_disable(uint32_t intid) { write_bit(GICD_ICENABLER, intid); }
 
 void gic_set_pending(uint32_t intid) { write_bit(GICD_ISPENDR, intid); }
 
-uint64_t gic_send_stamped(unsigned vcpu, uint32_t sgi) {
+uint64_t ipi_send_stamped(unsigned vcpu, uint32_t sgi) {
     uint64_t stamp;
     // The YIELD lets an emulator with one host thread turn to the target at once.
     if (gic.version == 3)
@@ -80,9 +82,9 @@ uint64_t gic_send_stamped(unsigned vcpu, uint32_t sgi) {
     return stamp;
 }
 
-void gic_send(unsigned vcpu, uint32_t sgi) { gic_send_stamped(vcpu, sgi); }
+void ipi_send(unsigned vcpu, uint32_t sgi) { ipi_send_stamped(vcpu, sgi); }
 
-void gic_send_others(uint32_t sgi) {
+void ipi_send_others(uint32_t sgi) {
     if (gic.version == 3)
         SYSREG_WRITE(S3_0_C12_C11_5, ICC_SGI1R_OTHERS | ICC_SGI1R_INTID(sgi)); // ICC_SGI1R_EL1
     else

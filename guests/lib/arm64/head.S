@@ -4,7 +4,7 @@
 // The image is linked for 0x40080000 (guest.ld) and starts at its first byte, so it can be loaded
 // as an arm64 Image or as a raw binary. x0 is the guest-physical address of the device tree.
 
-#include "layout.h"
+#include "machine.h"
 
 #define SCTLR_VALUE 0x30d01805  // RES1 bits of Armv8.0, I, C, M
 #define TCR_VALUE   0x00803519  // T0SZ 25 (39 bits), TTBR0 walks cached and shareable, TTBR1 off

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Timers that never let go: expiries in the past, reprogramming without end, garbage in all registers.
-#include "hostile.h"
+#include "arm64.h"
 
-#include "gic.h"
-
-#include <takt/hypercall.h>
+#include "interrupts.h"
 
 #define EXPIRIES 10000
 #define WRITES   100000
@@ -31,7 +29,7 @@ static void keep_due(uint32_t intid, uint64_t stamp) {
 static void storm(uint32_t intid) {
     expiries = 0;
     irq_handle(intid, keep_due);
-    gic_enable(intid);
+    irq_enable(intid);
     if (intid == TIMER_PHYSICAL_INTID) {
         SYSREG_WRITE(cntp_cval_el0, PAST);
         SYSREG_WRITE(cntp_ctl_el0, 1);
@@ -46,7 +44,7 @@ static void storm(uint32_t intid) {
     restore_interrupts();
 }
 
-static void virtual_past(void) { storm(TIMER_VIRTUAL_INTID); }
+static void virtual_past(void) { storm(TIMER_INTERRUPT); }
 
 static void physical_past(void) { storm(TIMER_PHYSICAL_INTID); }
 
@@ -78,25 +76,10 @@ static void garbage(void) {
     stop_both();
 }
 
-// The hypercall timer, always due: its least distance has to hold.
-static void hypercall_past(void) {
-    if (!takt_present()) {
-        skip("not on Takt");
-        return;
-    }
-    gic_enable(TAKT_HC_TIMER_INTID);
-    irq_unmask();
-    for (unsigned i = 0; i < WRITES; i++) {
-        hvc_call(TAKT_HC_TIMER_SET, 0, i & 1 ? PAST : clock_now(), 0);
-        step_passed();
-    }
-    irq_mask();
-    hvc_call(TAKT_HC_TIMER_CANCEL, 0, 0, 0);
-    restore_interrupts();
-}
-
 const struct attack timer_attacks[] = {
-    {"timer-virtual-past", virtual_past, CONTINUES},     {"timer-physical-past", physical_past, CONTINUES},
-    {"timer-reprogram", reprogram, CONTINUES},           {"timer-garbage", garbage, CONTINUES},
-    {"timer-hypercall-past", hypercall_past, CONTINUES}, {0},
+    {"timer-virtual-past", virtual_past, CONTINUES},
+    {"timer-physical-past", physical_past, CONTINUES},
+    {"timer-reprogram", reprogram, CONTINUES},
+    {"timer-garbage", garbage, CONTINUES},
+    {0},
 };
