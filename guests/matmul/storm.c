@@ -11,8 +11,6 @@
 #define SENDER        1
 #define UNITS         1024 // between two looks at the clock
 
-void storm_units(const double *a, const double *b, double *sums, uint64_t count);
-
 static volatile uint64_t ticks, call_timers, sgis;
 
 static void on_tick(uint32_t interrupt, uint64_t stamp) {

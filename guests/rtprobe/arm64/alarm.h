@@ -14,6 +14,9 @@ extern uintptr_t rtc;
 // On VCPU 0. False, and a line that says so, if the machine has none.
 bool alarm_init(irq_handler *handler);
 
+// Nothing to prepare.
+static inline void alarm_prepare(uint64_t at) { (void)at; }
+
 // The alarm is set to the second that it is: the interrupt comes with the store.
 static inline void alarm_ring(void) { mmio_write32(rtc + RTCMR, mmio_read32(rtc + RTCDR)); }
 
