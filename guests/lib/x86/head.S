@@ -59,7 +59,7 @@ boot_entry:
     movl    %edx, 4(%edi)
     addl    $8, %edi
     addl    $(1 << LARGE_PAGE_SHIFT), %eax
-    cmpl    $(2 << LARGE_PAGE_SHIFT), %eax
+    cmpl    $(page_directories + 2 * 8), %edi
     jb      2b
     movl    $PTE_NX_HIGH, %edx
     cmpl    $(page_directories + 4 * 4096), %edi
