@@ -7,13 +7,13 @@
 #include "private.h"
 
 #include <string.h>
+#include <takt/hypercall.h>
 
 #define MULTIBOOT_HAS_MEMORY  (1u << 0)
 #define MULTIBOOT_HAS_CMDLINE (1u << 2)
 #define MIB                   0x100000
 #define KIB                   1024
 #define CMDLINE_MAX           1024
-#define CPUID_TAKT            0x40000100
 
 // The beginning of it (Multiboot 0.6.96, 3.3).
 struct multiboot_info {
@@ -65,6 +65,6 @@ struct call_result hypercall(uint64_t function, uint64_t a, uint64_t b, uint64_t
 
 bool takt_present(void) {
     if (!(cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR)) return false;
-    struct cpuid takt = cpuid(CPUID_TAKT, 0);
-    return memcmp(&takt.ebx, "Takt", 4) == 0 && takt.ecx == takt.ebx && takt.edx == takt.ebx;
+    struct cpuid takt = cpuid(TAKT_CPUID, 0);
+    return takt.ebx == TAKT_CPUID_SIGNATURE && takt.ecx == takt.ebx && takt.edx == takt.ebx;
 }
