@@ -4,10 +4,12 @@
 #include "interrupts.h"
 #include "x86.h"
 
-#define LOOPS      100000
-#define STORM      20000
-#define CR0_PG_BIT 31
-#define CR_BITS    64
+#define LOOPS          100000
+#define STORM          20000
+#define CR0_PG_BIT     31
+#define CR4_EVERYWHERE 0x7df // VME to OSXMMEXCPT, without PAE
+#define CR4_LA57       (1 << 12)
+#define CR_BITS        64
 
 static const struct registers none = {0};
 
@@ -81,14 +83,23 @@ static void software_interrupts(void) {
     }
 
 TURN_BITS(cr0, CR0_PE | 1ull << CR0_PG_BIT)
-TURN_BITS(cr4, CR4_PAE)
+TURN_BITS(cr4, ~(uint64_t)CR4_EVERYWHERE)
 TURN_BITS(cr8, 0)
 
+// What a CPU may lack. Emulators do not raise the exception that is due.
+static void cr4_reserved(void) {
+    for (unsigned bit = 0; bit < CR_BITS; bit++) {
+        uint64_t mask = 1ull << bit;
+        if (!(mask & (CR4_EVERYWHERE | CR4_PAE | CR4_LA57))) step(cr4_turn, &mask);
+    }
+}
+
 static void paging_off(void) {
-    uint64_t paging = 1ull << CR0_PG_BIT, protection = CR0_PE, pae = CR4_PAE;
+    uint64_t paging = 1ull << CR0_PG_BIT, protection = CR0_PE, pae = CR4_PAE, levels = CR4_LA57;
     step(cr0_turn, &paging);
     step(cr0_turn, &protection);
     step(cr4_turn, &pae);
+    step(cr4_turn, &levels);
 }
 
 static void efer_turn(void *argument) {
@@ -193,6 +204,7 @@ const struct attack control_attacks[] = {
     {"software-interrupts", software_interrupts, CONTINUES},
     {"cr0-bits", cr0_bits, CONTINUES},
     {"cr4-bits", cr4_bits, CONTINUES},
+    {"cr4-reserved", cr4_reserved, EITHER},
     {"cr8-bits", cr8_bits, CONTINUES},
     {"paging-off", paging_off, EITHER},
     {"efer-bits", efer_bits, CONTINUES},
