@@ -20,7 +20,8 @@ static bool spared(uint32_t port) { return port + 3 >= PORT_UART && port < PORT_
 
 static void read_ports(void) {
     static const struct instruction in[] = {CODE(0xec), CODE(0x66, 0xed), CODE(0xed)};
-    for (uint32_t port = 0; port < PORTS; port++) step_each(in, COUNT_OF(in), &(struct registers){.rdx = port});
+    for (uint32_t port = 0; port < PORTS; port++)
+        if (!spared(port)) step_each(in, COUNT_OF(in), &(struct registers){.rdx = port});
     restore_interrupts();
 }
 
@@ -36,22 +37,23 @@ static void write_ports(void) {
 }
 
 static const struct instruction strings[] = {
-    CODE(0x6c),             // insb
-    CODE(0x6e),             // outsb
-    CODE(0xf3, 0x6c),       // rep insb
-    CODE(0xf3, 0x6e),       // rep outsb
-    CODE(0xf3, 0x66, 0x6d), // rep insw
-    CODE(0xf3, 0x66, 0x6f), // rep outsw
-    CODE(0xf3, 0x6d),       // rep insd
-    CODE(0xf3, 0x6f),       // rep outsd
-    CODE(0xf3, 0x67, 0x6c), // with 32-bit addresses
-    CODE(0xf3, 0x67, 0x6f),
+    CODE(0x6c),                   // insb
+    CODE(0x6e),                   // outsb
+    CODE(0xf3, 0x6c),             // rep insb
+    CODE(0xf3, 0x6e),             // rep outsb
+    CODE(0xf3, 0x66, 0x6d),       // rep insw
+    CODE(0xf3, 0x66, 0x6f),       // rep outsw
+    CODE(0xf3, 0x6d),             // rep insd
+    CODE(0xf3, 0x6f),             // rep outsd
     CODE(0xf3, 0x64, 0x6e),       // from fs:
     CODE(0xf3, 0x48, 0x6d),       // REX.W means nothing
     CODE(0xf2, 0x6c),             // repne
     CODE(0xfd, 0xf3, 0x6c, 0xfc), // downwards
     CODE(0xfd, 0xf3, 0x6f, 0xfc),
 };
+
+// Not for addresses that are something else in 32 bits.
+static const struct instruction short_strings[] = {CODE(0xf3, 0x67, 0x6c), CODE(0xf3, 0x67, 0x6f)};
 
 static void string_at(uint16_t port, uint64_t address, uint64_t count) {
     step_each(strings, COUNT_OF(strings),
@@ -62,7 +64,10 @@ static void string_io(void) {
     static const uint64_t counts[] = {0, 1, 3, 512};
     for (unsigned i = 0; i < COUNT_OF(counts); i++) {
         string_at(PORT_DELAY, (uintptr_t)buffer + BUFFER_SIZE / 2 - 1, counts[i]);
-        string_at(PORT_SCRATCH, (uintptr_t)buffer + BUFFER_SIZE / 2, counts[i]);
+        if (!spared(PORT_SCRATCH)) string_at(PORT_SCRATCH, (uintptr_t)buffer + BUFFER_SIZE / 2, counts[i]);
+        step_each(short_strings, COUNT_OF(short_strings),
+                  &(struct registers){
+                      .rcx = counts[i], .rdx = PORT_DELAY, .rsi = (uintptr_t)buffer, .rdi = (uintptr_t)buffer});
     }
 }
 
