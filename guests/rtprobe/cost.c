@@ -81,7 +81,7 @@ static void reserved_vcpu(void) {
     for (unsigned i = 0; activation_row && i < ROUNDS; i++) pause_reserved();
     activations_over = true;
     for (unsigned i = 0; i < ROUNDS; i++) {
-        alarm_prepare(clock_now() + us_to_ticks(PAUSE_US + WATCH_US / 2));
+        alarm_prepare(PAUSE_US + WATCH_US / 2);
         pause_reserved();
         row_add(interrupt_row, alarm_taken());
     }

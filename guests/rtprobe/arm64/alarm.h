@@ -15,7 +15,7 @@ extern uintptr_t rtc;
 bool alarm_init(irq_handler *handler);
 
 // Nothing to prepare.
-static inline void alarm_prepare(uint64_t at) { (void)at; }
+static inline void alarm_prepare(uint64_t us) { (void)us; }
 
 // The alarm is set to the second that it is: the interrupt comes with the store.
 static inline void alarm_ring(void) { mmio_write32(rtc + RTCMR, mmio_read32(rtc + RTCDR)); }

@@ -9,8 +9,8 @@
 // On VCPU 0. False, and a line that says so, if the machine has none.
 bool alarm_init(irq_handler *handler);
 
-// The alarm comes at `at`, if VCPU 0 runs before.
-void alarm_prepare(uint64_t at);
+// The alarm comes in `us` microseconds, if VCPU 0 runs before.
+void alarm_prepare(uint64_t us);
 
 // It comes by itself, and once.
 static inline void alarm_ring(void) {}

@@ -23,7 +23,7 @@ bool alarm_init(irq_handler *handler) {
     return true;
 }
 
-void alarm_prepare(uint64_t at) {
-    alarm_at = at;
+void alarm_prepare(uint64_t us) {
+    alarm_at = clock_now() + us_to_ticks(us);
     ipi_send(0, ALARM_IPI);
 }
