@@ -101,7 +101,7 @@ fetch_packages() {
 fetch_libfdt() {
     echo "setup: downloading the u-boot source package for its libfdt"
     mkdir -p "$apt/source" "$build/libfdt-src"
-    (cd "$apt/source" && quietly "download the u-boot source package" arm64_apt apt-get source --download-only --tar-only u-boot)
+    (cd "$apt/source" && quietly "download the u-boot source package" guest_apt apt-get source --download-only --tar-only u-boot)
     archive=$(find "$apt/source" -name 'u-boot_*.orig.tar.*' ! -name '*.asc' | head -n 1)
     [ -n "$archive" ] || fail "apt brought no u-boot_*.orig.tar.* into $apt/source"
     tar -C "$build/libfdt-src" --strip-components=4 --wildcards -xf "$archive" '*/scripts/dtc/libfdt/*.[ch]'
