@@ -184,7 +184,7 @@ static bool v16550_drained(void *device) {
     if (sent > 0) {
         uart->tx_count -= (uint8_t)sent;
         memmove(uart->tx, uart->tx + sent, uart->tx_count);
-        uart->thr_empty |= uart->tx_count == 0;
+        uart->thr_empty = uart->tx_count == 0;
         update(uart);
     }
     spin_unlock(&uart->lock, flags);
@@ -201,7 +201,6 @@ void v16550_reset(struct v16550 *uart) {
         .vm = uart->vm,
         .line = uart->line,
         .context = uart->context,
-        .thr_empty = true,
     };
     spin_unlock(&uart->lock, flags);
 }

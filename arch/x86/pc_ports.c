@@ -118,7 +118,7 @@ COLD int pc_ports_add(struct pc_ports *ports, uint16_t first, uint16_t count, co
 
 // ---- accesses ---------------------------------------------------------------------------------------------
 
-static int access(struct pc_ports *ports, unsigned port, bool write, uint8_t *value) {
+static int access_byte(struct pc_ports *ports, unsigned port, bool write, uint8_t *value) {
     const struct pc_port_row *row = find(ports, port);
     unsigned long flags = 0;
     int status = OK;
@@ -143,7 +143,7 @@ uint32_t pc_ports_read(struct pc_ports *ports, uint16_t port, unsigned size) {
     if (is_pci_address(port, size)) { return __atomic_load_n(&ports->pci_address, __ATOMIC_RELAXED); }
     for (unsigned i = 0; i < size; i++) {
         uint8_t byte;
-        access(ports, port + i, false, &byte);
+        access_byte(ports, port + i, false, &byte);
         value |= (uint32_t)byte << i * 8;
     }
     return value;
@@ -158,7 +158,7 @@ int pc_ports_write(struct pc_ports *ports, uint16_t port, unsigned size, uint32_
     }
     for (unsigned i = 0; i < size && status == OK; i++) {
         uint8_t byte = (uint8_t)(value >> i * 8);
-        status = access(ports, port + i, true, &byte);
+        status = access_byte(ports, port + i, true, &byte);
     }
     return status;
 }

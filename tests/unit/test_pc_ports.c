@@ -129,6 +129,17 @@ static void nobody_answers_with_ones(void **state) {
     assert_int_equal(ports->unclaimed, 0);
 }
 
+static void each_device_has_its_ports_only(void **state) {
+    static const uint16_t free[] = {0x1f, 0x22, 0x3f, 0x44, 0x5f, 0x62, 0x63,  0x65,  0x6f,  0x72,
+                                    0x7f, 0x81, 0x9f, 0xa2, 0xec, 0xee, 0x5ff, 0x602, 0xcf7, 0xd00};
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(free); i++) {
+        outb(free[i], 0);
+        assert_int_equal(inb(free[i]), 0xff);
+        assert_int_equal(ports->unclaimed, 2 * (i + 1));
+    }
+}
+
 static void the_rows_are_sorted(void **state) {
     (void)state;
     assert_int_equal(add(0x3f8, 8), OK);
@@ -314,6 +325,11 @@ static void every_mode_counts(void **state) {
     assert_false(speaker_out());
     pass(5);
     assert_true(speaker_out());
+    load(2, 3, 11); // odd: high for a clock more
+    pass(5);
+    assert_true(speaker_out());
+    pass(1);
+    assert_false(speaker_out());
     load(2, 5, 10); // is mode 4
     pass(10);
     assert_false(speaker_out());
@@ -331,7 +347,13 @@ static void channel_0_runs_from_the_start(void **state) {
     unsigned before = latched(0);
     pass(100);
     assert_int_equal(latched(0), (uint16_t)(before - 200)); // mode 3
-    outb(0x43, 0x30);                                       // as Linux stops it
+    outb(0x43, 0x40);
+    assert_int_equal(inb(0x41), 18 - 100 % 18);
+    load(0, 2, 5000);
+    outb(0x40, 7000 & 0xff); // the next count, by the same control word
+    outb(0x40, 7000 >> 8);
+    assert_int_equal(latched(0), 7000);
+    outb(0x43, 0x30); // as Linux stops it
     outb(0x40, 0);
     outb(0x40, 0);
     pass(UINT16_MAX);
@@ -492,6 +514,7 @@ static void a_guest_can_reset(void **state) {
     (void)state;
     outb(0x64, 0xd1);
     outb(0x60, 0xfe);
+    assert_int_equal(world.resets, 0);
     outb(0x64, 0xfe);
     assert_int_equal(world.resets, 1);
     outb(PC_RESET_CONTROL, 0x02);
@@ -525,6 +548,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(the_clock_has_bounds),
         TEST(nobody_answers_with_ones),
+        TEST(each_device_has_its_ports_only),
         TEST(the_rows_are_sorted),
         TEST(a_device_can_be_added),
         TEST(what_is_full_stops_the_access),

@@ -158,9 +158,25 @@ static void linux_finds_no_bug_in_its_thr_interrupt(void **state) {
         writes(IER, 0);
     }
     writes(IER, THRI);
+    writes(IER, THRI | RDI); // allowed already: it still waits
     assert_true(world.level);
     writes(IER, 0);
     assert_false(world.level);
+}
+
+// Told of once, it does not come back by itself.
+static void an_empty_thr_interrupts_once(void **state) {
+    (void)state;
+    writes(FCR, 0x01);
+    writes(IER, THRI);
+    next_is(TX);
+    writes(IER, THRI | RDI);
+    writes(FCR, 0x07);
+    next_is(NONE);
+    writes(FCR, 0x00);
+    next_is(NONE);
+    device_drained(CONSOLE_UART);
+    next_is(NONE);
 }
 
 // ---- sending ----------------------------------------------------------------------------------------------
@@ -403,6 +419,7 @@ int main(void) {
         TEST(the_divisor_has_registers_of_its_own),
         TEST(linux_takes_it_for_a_16550a),
         TEST(linux_finds_no_bug_in_its_thr_interrupt),
+        TEST(an_empty_thr_interrupts_once),
         TEST(output_goes_to_the_console),
         TEST(each_character_is_an_edge),
         TEST(a_full_console_fills_the_fifo),

@@ -238,6 +238,10 @@ static void a_level_waits_for_its_eoi(void **state) {
     assert_int_equal(sent(), 1);
     assert_true(waits_for_eoi(PIN));
     vioapic_set_line(apic, PIN, false);
+    writes(IOAPIC_EOI, 1, 0x61);
+    writes(IOAPIC_EOI, 8, 0x61);
+    writes(IOAPIC_EOI + 4, 4, 0x61);
+    assert_true(waits_for_eoi(PIN));
     writes(IOAPIC_EOI, 4, 0x61);
     assert_int_equal(sent(), 0);
     assert_false(waits_for_eoi(PIN));
