@@ -46,7 +46,7 @@ help:
 	@printf '%s\n' \
 	  'make run                    build and start the default system (HEADLESS=1: check it and end)' \
 	  'make run SYSTEM=my.dts      the same with your own system description' \
-	  'make test                   every test: units, sanitizers, fuzzers, lint, QEMU (ONLY=unit,fuzz,lint,system)' \
+	  'make test                   every test: units, sanitizers, fuzzers, lint, emulators (ONLY=unit,fuzz,lint,system; of one board: BOARD=...)' \
 	  'make bench                  the latency and size table, with its bounds' \
 	  'make check SYSTEM=my.dts    say every mistake of a system description, without starting it' \
 	  'make image SYSTEM=my.dts    pack a system into one bootable .itb' \
@@ -60,7 +60,7 @@ help:
 	  'make clean | distclean      remove what was built | and what was downloaded' \
 	  '' \
 	  'BOARD=$(BOARD)  COMPILER=$(COMPILER)  SYSTEM=$(SYSTEM)  V=1 shows the commands' \
-	  'For run and check: CORES=4 CPU=cortex-a53 GIC=3 MEMORY=1024 BOOT=kernel|uboot-bootm|uboot-booti|uefi'
+	  'For run and check, of which boards/$(BOARD)/machine.toml has the defaults: CORES CPU MEMORY BOOT, and GIC on arm64'
 
 # Every rule that compiles or runs something asks for this first; when all is there it costs a few milliseconds.
 setup:
@@ -83,7 +83,7 @@ image: $(ITB)
 $(ITB): $(HYPERVISOR_IMAGE) guests FORCE | setup
 	@test -f '$(SYSTEM)' || { echo "make: SYSTEM=$(SYSTEM) does not exist; give the path of a system description (.dts)" >&2; exit 1; }
 	$(call say,PACK,$@)
-	$(Q)$(PYTHON) scripts/mkimage.py --board $(BOARD) --hypervisor $(HYPERVISOR_IMAGE) --out $@ $(SYSTEM)
+	$(Q)$(PYTHON) scripts/mkimage.py --board $(BOARD) --arch $(ARCH) --hypervisor $(HYPERVISOR_IMAGE) --out $@ $(SYSTEM)
 
 # Of what can be packed: the checker says what is missing, with all the rest.
 CHECK_ITB := $(OUT)/$(SYSTEM_NAME).check.itb
@@ -96,12 +96,13 @@ check: guests $(BUILD)/host/takt-check | setup
 
 # Who sits before it hears of mistakes before the machine takes the terminal.
 run: $(if $(filter-out 0,$(HEADLESS)),,check) $(ITB) $(if $(filter uefi,$(BOOT)),$(EFI_LOADER))
-	$(Q)$(PYTHON) scripts/run.py $(MACHINE_ARGS) --boot $(or $(BOOT),kernel) --loader $(EFI_LOADER) $(if $(filter-out 0,$(HEADLESS)),--headless --facts $(SYSTEM:.dts=.facts.toml)) \
+	$(Q)$(PYTHON) scripts/run.py $(MACHINE_ARGS) $(if $(BOOT),--boot $(BOOT)) $(if $(filter-out 0,$(HEADLESS)),--headless --facts $(SYSTEM:.dts=.facts.toml)) \
 	  $(if $(TIMEOUT),--timeout $(TIMEOUT)) --hypervisor $(HYPERVISOR_IMAGE) $(ITB)
 
 # ---- tests and measurements ------------------------------------------------------------------------------------------
+# Every board, unless one is named.
 test: setup
-	+@$(PYTHON) scripts/test.py --build $(BUILD) --board $(BOARD) $(if $(ONLY),--only $(ONLY)) $(if $(K),-k '$(K)')
+	+@$(PYTHON) scripts/test.py --build $(BUILD) $(if $(filter-out file,$(origin BOARD)),--board $(BOARD)) $(if $(ONLY),--only $(ONLY)) $(if $(K),-k '$(K)')
 
 bench: hypervisor guests | setup
 	$(Q)$(PYTHON) scripts/bench.py --build $(BUILD) --board $(BOARD) --hypervisor $(HYPERVISOR_IMAGE) \

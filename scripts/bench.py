@@ -21,6 +21,7 @@ import sys
 import tomllib
 
 import code_lines
+import disk
 import machine
 import takt_console
 
@@ -83,12 +84,14 @@ def run_system(system, board, hypervisor, out):
     """Packs and boots one benchmark system; returns what it printed."""
     source = pathlib.Path("boards", board, "bench", f"{system['name']}.dts")  # relative: the report prints it
     itb = out / f"{system['name']}.itb"
-    packed = subprocess.run([sys.executable, "scripts/mkimage.py", "--board", board, "--hypervisor", str(hypervisor),
+    packed = subprocess.run([sys.executable, "scripts/mkimage.py", "--board", board, "--arch", machine.board_settings(board)["arch"],
+                             "--hypervisor", str(hypervisor),
                              "--out", str(itb.resolve()), str(source)], cwd=machine.ROOT, capture_output=True, text=True, check=False)
     if packed.returncode:
         raise BenchError(f"{source} cannot be packed: {packed.stderr.strip()}")
     emulated = machine.Machine(board=board, cores=system["cores"], icount=True)
-    with takt_console.Console(emulated.command(hypervisor, itb), out / f"{system['name']}.log", system["seconds"]) as console:
+    medium = disk.medium(emulated, itb.with_suffix(".img"), hypervisor, itb)
+    with takt_console.Console(emulated.command(hypervisor, itb, medium), out / f"{system['name']}.log", system["seconds"]) as console:
         console.expect(BENCH_END, system["seconds"], "the probe's BENCH-DONE")
         return console.text
 
@@ -121,7 +124,7 @@ def measure(plan, args):
             except (BenchError, takt_console.ConsoleError, machine.MachineError, OSError) as error:
                 complaints.append(f"system {system['name']}: {error}")
     rows["image_size"] = single("image_size", "bytes", args.hypervisor.stat().st_size)
-    rows["code_lines"] = single("code_lines", "lines", code_lines.of_target("arm64"))
+    rows["code_lines"] = single("code_lines", "lines", code_lines.of_target(args.board))
     return rows, complaints
 
 

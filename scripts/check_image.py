@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Proves on the linked hypervisor what no compiler option promises, and prints its sizes.
 
-    check_image.py [--cross aarch64-linux-gnu-] [--json FILE] [--most BYTES] takt.elf
+    check_image.py [--arch arm64|x86] [--cross aarch64-linux-gnu-] [--json FILE] [--most BYTES] takt.elf
 
-* No instruction names a floating-point or SIMD register, except in the two functions that switch a guest's.
+* No instruction uses a floating-point or SIMD register. What switches a guest's may: on arm64 two functions, on x86 the
+  instructions that save and restore all of them (XSAVE, FXSAVE and their kin).
 * No segment and no section is both writable and executable.
 * The file of it (takt.Image) is not larger than BYTES.
 """
@@ -14,23 +15,31 @@ import re
 import subprocess
 import sys
 
-# The only functions that may touch a guest's floating-point registers: they save and restore them.
-FPSIMD_SWITCH = {"fpsimd_save", "fpsimd_restore"}
-FPSIMD_REGISTER = re.compile(r"(?<![\w.#$])(?:[vz](?:[12]?\d|3[01])(?:\.\w+)?|[bhsdq](?:[12]?\d|3[01]))(?!\w)")
+# arch: (the only functions that may use them, the registers, mnemonics that use them without naming one)
+FPSIMD = {
+    "arm64": ({"fpsimd_save", "fpsimd_restore"},
+              re.compile(r"(?<![\w.#$])(?:[vz](?:[12]?\d|3[01])(?:\.\w+)?|[bhsdq](?:[12]?\d|3[01]))(?!\w)"),
+              re.compile(r"(?!)")),
+    # All that begins with f is of the x87, but FXSAVE and FXRSTOR, and what objdump prints of a prefix (fs).
+    "x86": (set(),
+            re.compile(r"%(?:[xyzt]?mm\d+|st\b|k[0-7]\b|bnd\d)"),
+            re.compile(r"(?:f(?!xsave|xrstor|s$)\w+|wait|emms|v?(?:ld|st)mxcsr|vzero(?:all|upper)|(?:ld|st)tilecfg|tilerelease)$")),
+}
 FUNCTION = re.compile(r"^[0-9a-f]+ <([^>]+)>:$")
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\t(\S+)\t?(.*)$")
 
 
-def fpsimd_uses(disassembly):
-    """Yields (function, address, instruction) for each use outside of FPSIMD_SWITCH."""
+def fpsimd_uses(disassembly, arch="arm64"):
+    """Yields (function, address, instruction) for each use where none may be."""
+    may, register, mnemonic_of_one = FPSIMD[arch]
     function = "?"
     for line in disassembly.splitlines():
         if match := FUNCTION.match(line):
             function = match.group(1)
-        elif (match := INSTRUCTION.match(line)) and function not in FPSIMD_SWITCH:
+        elif (match := INSTRUCTION.match(line)) and function not in may:
             address, mnemonic, operands = match.groups()
             operands = re.sub(r"<[^>]*>|//.*", "", operands)
-            if not mnemonic.startswith(".") and FPSIMD_REGISTER.search(operands):
+            if not mnemonic.startswith(".") and (register.search(operands) or mnemonic_of_one.match(mnemonic)):
                 yield function, address, f"{mnemonic} {operands.strip()}"
 
 
@@ -83,6 +92,7 @@ def sizes(sections):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--arch", choices=sorted(FPSIMD), default="arm64")
     parser.add_argument("--cross", default="aarch64-linux-gnu-", help="prefix of objdump and readelf")
     parser.add_argument("--json", help="write the sizes there too")
     parser.add_argument("--most", type=int, help="how many bytes takt.Image may have")
@@ -94,9 +104,8 @@ def main():
 
     sections = read_sections(tool("readelf", "-SW"))
     headers = tool("readelf", "-lW")
-    faults = [f"{function} at {address}: `{text}` uses a floating-point or SIMD register; they belong to the guests. "
-              f"Only {' and '.join(sorted(FPSIMD_SWITCH))} may."
-              for function, address, text in fpsimd_uses(tool("objdump", "-d", "--no-show-raw-insn"))]
+    faults = [f"{function} at {address}: `{text}` uses a floating-point or SIMD register; they belong to the guests"
+              for function, address, text in fpsimd_uses(tool("objdump", "-d", "--no-show-raw-insn"), args.arch)]
     faults += [f"{what} is writable and executable; give code and data segments of their own (PHDRS in the linker script)"
                for what in writable_and_executable(headers, sections)]
     faults += too_large(file_size(headers), args.most)

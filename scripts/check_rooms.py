@@ -51,9 +51,12 @@ def room_of(path):
 
 
 def resolve(path, name, files):
-    """The file that a quoted include means, as the compiler searches: own folder, root, include/, a guest's library."""
+    """The file that a quoted include means, as the compiler searches: own folder, root, include/; a guest's folders."""
     folder = path.rpartition("/")[0]
-    own = [f"guests/lib/{name}"] if path.startswith("guests/") else []
+    own = []
+    if path.startswith("guests/"):
+        of_guest = "/".join(path.split("/")[:2])
+        own = [f"{room}{part}/{name}" for room in (of_guest, "guests/lib") for part in ("", "/arm64", "/x86")]
     for candidate in (f"{folder}/{name}", name, f"include/{name}", *own):
         if candidate in files:
             return candidate

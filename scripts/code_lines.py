@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Counts the code lines of the hypervisor for one architecture: neither blank nor comment.
+"""Counts the code lines of the hypervisor for one board: neither blank nor comment.
 
-    code_lines.py [ARCH]      prints each room's lines and the sum
+    code_lines.py [BOARD]      prints each room's lines and the sum
+
+Of drivers/ only those count that the board's DRIVERS names, and the headers that belong to no single one of them; where it
+names none, all of them are linked.
 """
 import pathlib
 import re
@@ -12,6 +15,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SUFFIXES = {".c", ".h", ".S", ".ld"}
 # A string, a character, or a comment: whichever begins first.
 TOKEN = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|//[^\n]*|/\*.*?\*/', re.DOTALL)
+# A line of a board.mk, after those that end in a backslash have been joined.
+SETTING = re.compile(r"^(\w+) *(\+?)[:?]?= *([^#\n]*)|^include +(\S+)", re.MULTILINE)
 
 
 def in_text(text):
@@ -19,24 +24,50 @@ def in_text(text):
     return sum(1 for line in bare.splitlines() if line.strip())
 
 
-def rooms(arch):
+def settings(path):
+    """{variable: words} of a board.mk and of what it includes; it may use no other feature of make."""
+    found = {}
+    for name, more, value, included in SETTING.findall(path.read_text(encoding="utf-8").replace("\\\n", " ")):
+        if included:
+            found |= settings(ROOT / included)
+        else:
+            found[name] = (found.get(name, []) if more else []) + value.split()
+    return found
+
+
+def linked(path, drivers, sources):
+    """Whether a file of drivers/ is in the image."""
+    return not drivers or path.stem in drivers or path.stem not in sources
+
+
+def rooms(board):
+    known = settings(ROOT / "boards" / board / "board.mk")
+    [arch], drivers = known["ARCH"], {pathlib.PurePath(name).stem for name in known.get("DRIVERS", [])}
     folders = [f"arch/{arch}", "kernel", "sched", "timer", "drivers", "iommu", "include"]
     files = {folder: [path for path in (ROOT / folder).rglob("*") if path.suffix in SUFFIXES] for folder in folders}
+    sources = {path.stem for path in files["drivers"] if path.suffix != ".h"}
+    files["drivers"] = [path for path in files["drivers"] if linked(path, drivers, sources)]
     files["linker"] = [ROOT / "linker" / f"{arch}.ld"]
     return {folder: sum(in_text(path.read_text(encoding="utf-8")) for path in paths if path.exists())
             for folder, paths in files.items()}
 
 
-def of_target(arch):
-    return sum(rooms(arch).values())
+def of_target(board):
+    return sum(rooms(board).values())
 
 
 def main():
-    arch = sys.argv[1] if len(sys.argv) > 1 else "arm64"
-    for folder, lines in rooms(arch).items():
+    board = sys.argv[1] if len(sys.argv) > 1 else "qemu-arm64"
+    try:
+        counted = rooms(board)
+    except FileNotFoundError as error:
+        print(f"code_lines: {error.filename} is missing; give the name of a board", file=sys.stderr)
+        return 2
+    for folder, lines in counted.items():
         print(f"{lines:7} {folder}")
-    print(f"{of_target(arch):7} code lines for {arch}")
+    print(f"{sum(counted.values()):7} code lines for {board}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

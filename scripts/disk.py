@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes a disk image from which U-Boot or UEFI starts the hypervisor with nothing typed.
+"""Makes a medium from which a boot loader starts the hypervisor with nothing typed.
 
-    disk.py --boot uboot-bootm|uboot-booti --hypervisor takt.Image --out DISK NAME.itb
-    disk.py --boot uefi --loader BOOTAA64.EFI --hypervisor takt.Image --out DISK NAME.itb
+    disk.py --boot WAY --hypervisor takt.Image [--loader BOOT*.EFI] [--bootargs TEXT] --out IMAGE NAME.itb
 
-The disk has an MBR with one FAT partition, on it what is found by the standard boot order, U-Boot's boot.scr or UEFI's
-EFI/BOOT/, and what that loads (docs/boot.md).
+WAY          medium                        what is on it
+uboot-bootm  MBR disk, one FAT partition   boot.scr (found by U-Boot's standard boot order) and system.itb
+uboot-booti  the same                      boot.scr, takt.Image and system.itb
+uefi         the same                      EFI/BOOT/ the loader, takt/takt.img and takt/system.itb (docs/boot.md)
+grub         CD-ROM with GRUB for a BIOS   takt.Image and system.itb, by Multiboot 2
 """
 import argparse
 import os
 import pathlib
+import shutil
 import struct
 import subprocess
 import sys
@@ -34,6 +37,20 @@ load ${devtype} ${devnum}:${distro_bootpart} ${ramdisk_addr_r} system.itb
 booti ${kernel_addr_r} ${ramdisk_addr_r}#CONFIGURATION ${fdtcontroladdr}
 """
 SCRIPTS = {"uboot-bootm": BOOTM, "uboot-booti": BOOTI}
+WAYS = (*SCRIPTS, "uefi", "grub")
+
+# On the serial line, so that what GRUB cannot do is seen; dumb, so that it sends no sequences that move a cursor.
+GRUB = """\
+serial --unit=0 --speed=115200
+terminfo -g 80x25 serial dumb
+terminal_output serial
+echo GRUB starts Takt
+multiboot2 /takt.Image BOOTARGS
+module2 /system.itb
+boot
+"""
+GRUB_MODULES = "normal multiboot2 iso9660 biosdisk serial terminfo echo"
+GRUB_FOLDER = "/usr/lib/grub/i386-pc"
 
 
 def master_boot_record(sectors, kind):
@@ -54,11 +71,10 @@ def run(*command):
 
 
 def fat_disk(out, files, kind=FAT_LBA):
-    """A disk with these files: paths on it, with '/', and where each comes from."""
+    """A disk with one partition and these files on it: paths there, with '/', and where each comes from."""
     out = pathlib.Path(out)
     size = PARTITION_START + SPARE + sum(pathlib.Path(path).stat().st_size for path in files.values())
     sectors = -(-size // PARTITION_START) * PARTITION_START // SECTOR
-    out.parent.mkdir(parents=True, exist_ok=True)
     with open(out, "wb") as file:
         file.write(master_boot_record(sectors, kind))
         file.truncate(sectors * SECTOR)
@@ -72,11 +88,6 @@ def fat_disk(out, files, kind=FAT_LBA):
     return out
 
 
-def uefi_files(loader, hypervisor, itb):
-    loader = pathlib.Path(loader)
-    return {f"EFI/BOOT/{loader.name}": loader, "takt/takt.img": hypervisor, "takt/system.itb": itb}
-
-
 def uboot_disk(out, boot, hypervisor, itb):
     with tempfile.TemporaryDirectory() as folder:
         source, script = pathlib.Path(folder, "boot.cmd"), pathlib.Path(folder, "boot.scr")
@@ -87,25 +98,63 @@ def uboot_disk(out, boot, hypervisor, itb):
         return fat_disk(out, files | ({"takt.Image": hypervisor} if boot == "uboot-booti" else {}))
 
 
-def boot_disk(out, boot, hypervisor, itb, loader=None):
+def uefi_disk(out, loader, hypervisor, itb, bootargs):
+    if loader is None or not pathlib.Path(loader).exists():
+        raise RuntimeError(f"the loader {loader} is not there; make it with 'make efi-loader'")
+    files = {f"EFI/BOOT/{pathlib.Path(loader).name}": loader, "takt/takt.img": hypervisor, "takt/system.itb": itb}
+    with tempfile.TemporaryDirectory() as folder:
+        if bootargs:
+            files["takt/cmdline.txt"] = pathlib.Path(folder, "cmdline.txt")
+            files["takt/cmdline.txt"].write_text(bootargs, encoding="ascii")
+        return fat_disk(out, files, EFI_SYSTEM)
+
+
+def grub_cdrom(out, hypervisor, itb, bootargs):
+    if not pathlib.Path(GRUB_FOLDER).is_dir():
+        raise RuntimeError(f"{GRUB_FOLDER} is missing; run 'make setup' as root (package grub-pc-bin)")
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        (folder / "boot/grub").mkdir(parents=True)
+        (folder / "boot/grub/grub.cfg").write_text(GRUB.replace("BOOTARGS", bootargs), encoding="utf-8")
+        shutil.copy(hypervisor, folder / "takt.Image")
+        shutil.copy(itb, folder / "system.itb")
+        run("grub-mkrescue", "-d", GRUB_FOLDER, "--locales=", "--fonts=", "--themes=", f"--install-modules={GRUB_MODULES}",
+            "-o", str(out), str(folder))
+        return out
+
+
+def boot_disk(out, boot, hypervisor, itb, loader=None, bootargs=""):
     """`loader`: for the boot way `uefi`, whose file name is the one that the firmware looks for."""
-    if boot != "uefi":
-        return uboot_disk(out, boot, hypervisor, itb)
-    if loader is None:
-        raise RuntimeError("boot way 'uefi' wants the loader, which 'make efi-loader' makes")
-    return fat_disk(out, uefi_files(loader, hypervisor, itb), EFI_SYSTEM)
+    out = pathlib.Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if boot == "grub":
+        return grub_cdrom(out, hypervisor, itb, bootargs)
+    if boot == "uefi":
+        return uefi_disk(out, loader, hypervisor, itb, bootargs)
+    return uboot_disk(out, boot, hypervisor, itb)
+
+
+def medium(emulated, out, hypervisor, itb):
+    """What a machine.Machine starts from, made at `out`; None where the emulator loads both files itself."""
+    if emulated.boot == "kernel":
+        return None
+    # Loaders are built beside the boards: build/BOARD/takt.Image, build/efi/BOOTX64.EFI.
+    loader = (pathlib.Path(hypervisor).resolve().parent.parent / "efi" / emulated.setting("efi-loader")
+              if emulated.boot == "uefi" else None)
+    return boot_disk(out, emulated.boot, hypervisor, itb, loader, emulated.bootargs)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--boot", choices=[*sorted(SCRIPTS), "uefi"], required=True)
+    parser.add_argument("--boot", choices=sorted(WAYS), required=True)
     parser.add_argument("--hypervisor", required=True)
     parser.add_argument("--loader", help="the UEFI loader for the machine's architecture")
+    parser.add_argument("--bootargs", default="", help="the hypervisor's command line (grub, uefi)")
     parser.add_argument("--out", required=True)
     parser.add_argument("itb")
     args = parser.parse_args()
     try:
-        boot_disk(args.out, args.boot, args.hypervisor, args.itb, args.loader)
+        boot_disk(args.out, args.boot, args.hypervisor, args.itb, args.loader, args.bootargs)
     except (OSError, RuntimeError) as error:
         print(f"disk: cannot make {args.out}: {error}", file=sys.stderr)
         return 1

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Downloads what is unpacked and never installed: libfdt's source (out of Debian's u-boot source package), the arm64
-# packages that the Linux guests are assembled from, and arm64's gnu-efi for the loader. scripts/setup.sh calls it.
+# Downloads what is unpacked and never installed: libfdt's source (out of Debian's u-boot source package), the packages for
+# arm64 and amd64 that the Linux guests are assembled from, and arm64's gnu-efi for the loader. scripts/setup.sh calls it.
 #
 #   scripts/fetch_packages.sh [--build DIR]   -> DIR/libfdt-src/*.[ch]   DIR/packages/*.deb
 #
@@ -14,9 +14,12 @@ build=$(cd "$build" && pwd)
 . /etc/os-release
 stamp=$build/setup.stamp
 
-flavours='cloud rt'
+# The metapackages of the kernels.
+architectures='arm64 amd64'
+kernels_arm64='linux-image-cloud-arm64 linux-image-rt-arm64'
+kernels_amd64='linux-image-cloud-amd64 linux-image-amd64'
 guest_packages='busybox-static rt-tests libc6 libnuma1'
-loader_packages='gnu-efi'
+loader_packages='gnu-efi' # for arm64; this machine's own is installed
 
 fail() { echo "setup: $*" >&2; exit 1; }
 
@@ -33,8 +36,17 @@ complete && exit 0
 apt=$build/apt
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
+# use ARCHITECTURE: what guest_apt is about from here on.
+use() {
+    arch=$1
+    state=$apt/$arch
+    mkdir -p "$state/lists/partial" "$apt/cache/archives/partial"
+    write_sources
+    quietly "read the package lists for $arch" guest_apt apt-get update
+}
+
 write_sources() {
-    options='arch=arm64'
+    options="arch=$arch"
     [ ! -r "$keyring" ] || options="$options signed-by=$keyring"
     apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
         awk -v name="$VERSION_CODENAME" '$3 == "main" && ($2 == name || index($2, name "-") == 1) &&
@@ -42,18 +54,18 @@ write_sources() {
         while read -r site suite component; do
             echo "deb [$options] $site $suite $component"
             [ "$suite" != "$VERSION_CODENAME" ] || echo "deb-src [$options] $site $suite $component"
-        done >"$apt/sources.list"
-    [ -s "$apt/sources.list" ] ||
+        done >"$state/sources.list"
+    [ -s "$state/sources.list" ] ||
         fail "apt has no source for $VERSION_CODENAME main; add one to /etc/apt/sources.list.d"
 }
 
-# apt of its own: an arm64 machine on which nothing is installed.
-arm64_apt() {
+# apt of its own: a machine of that architecture on which nothing is installed.
+guest_apt() {
     command=$1
     shift
-    "$command" -q -o Dir::State="$apt/state" -o Dir::Cache="$apt/cache" -o Dir::State::status=/dev/null \
-        -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts=/dev/null -o APT::Architecture=arm64 \
-        -o APT::Architectures=arm64 -o APT::Sandbox::User=root -o Acquire::Languages=none -o Acquire::Retries=3 "$@"
+    "$command" -q -o Dir::State="$state" -o Dir::Cache="$apt/cache" -o Dir::State::status=/dev/null \
+        -o Dir::Etc::sourcelist="$state/sources.list" -o Dir::Etc::sourceparts=/dev/null -o APT::Architecture="$arch" \
+        -o APT::Architectures="$arch" -o APT::Sandbox::User=root -o Acquire::Languages=none -o Acquire::Retries=3 "$@"
 }
 
 quietly() {
@@ -66,41 +78,44 @@ quietly() {
     fi
 }
 
-# The metapackage of a flavour depends on the release's newest kernel of that flavour.
+# A metapackage depends on the release's newest kernel of its flavour.
 kernel_of() {
-    arm64_apt apt-cache depends "linux-image-$1-arm64" | sed -n 's/^ *Depends: \(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1
+    guest_apt apt-cache depends "$1" | sed -n 's/^ *Depends: \(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1
 }
 
+# fetch_packages METAPACKAGE...
 fetch_packages() {
     kernels=
-    for flavour in $flavours; do
-        kernel=$(kernel_of "$flavour")
-        [ -n "$kernel" ] || fail "the mirror has no arm64 kernel of flavour '$flavour' for $VERSION_CODENAME"
+    for metapackage in "$@"; do
+        kernel=$(kernel_of "$metapackage")
+        [ -n "$kernel" ] || fail "the mirror has no kernel $metapackage for $VERSION_CODENAME"
         kernels="$kernels $kernel"
     done
-    wanted="$kernels $guest_packages $loader_packages"
+    wanted="$kernels $guest_packages"
+    [ "$arch" != arm64 ] || wanted="$wanted $loader_packages"
     echo "setup: downloading for the Linux guests and the loader (unpacked below $build, not installed):$wanted"
-    mkdir -p "$build/packages.new"
     # shellcheck disable=SC2086 # lists of words
-    (cd "$build/packages.new" && quietly "download the arm64 packages" arm64_apt apt-get download $wanted)
-    rm -rf "$build/packages"
-    mv "$build/packages.new" "$build/packages"
+    (cd "$build/packages.new" && quietly "download the packages for $arch" guest_apt apt-get download $wanted)
 }
 
 fetch_libfdt() {
     echo "setup: downloading the u-boot source package for its libfdt"
     mkdir -p "$apt/source" "$build/libfdt-src"
-    (cd "$apt/source" && quietly "download the u-boot source package" arm64_apt apt-get source --download-only --tar-only u-boot)
+    (cd "$apt/source" && quietly "download the u-boot source package" guest_apt apt-get source --download-only --tar-only u-boot)
     archive=$(find "$apt/source" -name 'u-boot_*.orig.tar.*' ! -name '*.asc' | head -n 1)
     [ -n "$archive" ] || fail "apt brought no u-boot_*.orig.tar.* into $apt/source"
     tar -C "$build/libfdt-src" --strip-components=4 --wildcards -xf "$archive" '*/scripts/dtc/libfdt/*.[ch]'
     rm -rf "$apt/source"
 }
 
-mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial"
-write_sources
-quietly "read the package lists for arm64" arm64_apt apt-get update
+mkdir -p "$build/packages.new"
+for architecture in $architectures; do
+    use "$architecture"
+    # shellcheck disable=SC2046 # a list of words
+    fetch_packages $(eval "echo \$kernels_$architecture")
+done
 fetch_libfdt
-fetch_packages
+rm -rf "$build/packages"
+mv "$build/packages.new" "$build/packages"
 rm -rf "$apt" "$build/setup.log"
 echo "$made_by" >"$stamp"

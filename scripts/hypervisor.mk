@@ -40,9 +40,6 @@ HYPERVISOR_CFLAGS := $(FREESTANDING) $(WARNINGS) -I. -Iarch/$(ARCH) -Iinclude $(
 HYPERVISOR_LDFLAGS := $(LINK) -nostdlib -static -Wl,--gc-sections,--build-id=none,-z,noexecstack,--fatal-warnings \
                       -Wl,-z,max-page-size=4096
 
-# 33 pages, which Clang needs: what has been won is not lost again. The bound of `make bench` is 32.
-IMAGE_MOST := 135168
-
 $(call remember,$(OUT)/flags,$(CC) $(HYPERVISOR_CFLAGS) $(HYPERVISOR_LDFLAGS) $(OPTIMISE) $(HOT) $(INLINE) $(LIBFDT_CFLAGS))
 
 hypervisor: $(HYPERVISOR_IMAGE)
@@ -68,7 +65,7 @@ $(call remember,$(OUT)/objects,$(HYPERVISOR_OBJS))
 $(HYPERVISOR_ELF): $(HYPERVISOR_OBJS) $(OUT)/objects $(LINKER_SCRIPT) scripts/check_image.py
 	$(call say,LD,$@)
 	+$(Q)$(CC) $(FREESTANDING) -Os $(HYPERVISOR_LDFLAGS) -T $(LINKER_SCRIPT) -Wl,-Map=$(OUT)/takt.map -o $@ $(HYPERVISOR_OBJS)
-	$(Q)$(PYTHON) scripts/check_image.py --cross $(CROSS) --most $(IMAGE_MOST) $@
+	$(Q)$(PYTHON) scripts/check_image.py --arch $(ARCH) --cross $(CROSS) --most $(IMAGE_MOST) $@
 
 $(HYPERVISOR_IMAGE): $(HYPERVISOR_ELF)
 	$(Q)$(CROSS)objcopy -O binary $< $@

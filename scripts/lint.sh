@@ -34,13 +34,22 @@ tidy() { # tidy "FLAGS" FILES...
     shift
     [ $# -eq 0 ] || printf '%s\n' "$@" | xargs -P "$(nproc)" -I{} clang-tidy-19 --quiet --warnings-as-errors='*' {} -- $options 2>/dev/null
 }
-tidy_hypervisor() {
+# tidy_for BOARD FILES...: as Clang compiles them for that board, its drivers too.
+tidy_for() {
+    board=$1
+    shift
     # shellcheck disable=SC2046 # lists of files
-    tidy "--target=aarch64-linux-gnu $(flags HYPERVISOR_CFLAGS COMPILER=clang)" $(files 'arch/arm64/*.c' 'kernel/*.c' 'sched/*.c' 'timer/*.c' 'drivers/*.c' 'iommu/*.c')
+    tidy "--target=$(flags TARGET_TRIPLE BOARD="$board") $(flags HYPERVISOR_CFLAGS COMPILER=clang BOARD="$board")" \
+        "$@" $(printf 'drivers/%s.c ' $(flags DRIVERS BOARD="$board"))
+}
+tidy_hypervisor() { # what is common as the first board compiles it
+    # shellcheck disable=SC2046 # lists of files
+    tidy_for qemu-arm64 $(files 'arch/arm64/*.c' 'kernel/*.c' 'sched/*.c' 'timer/*.c' 'iommu/*.c') &&
+        tidy_for qemu-x86 $(files 'arch/x86/*.c')
 }
 tidy_host() {
     # shellcheck disable=SC2046 # lists of files
-    tidy "$(flags HOST_CFLAGS)" $(files 'arch/host/*.c' 'arch/x86/*.c' ':(glob)tools/*.c' 'tests/*.c')
+    tidy "$(flags HOST_CFLAGS)" $(files 'arch/host/*.c' ':(glob)tools/*.c' 'tests/*.c')
 }
 tidy_loader() { # what both have in common once, with x86-64
     make -s BUILD="$build" "$build/efi/gnu-efi-arm64/unpacked" &&
@@ -52,12 +61,16 @@ tidy_loader() { # what both have in common once, with x86-64
 # the linker script bound one object, which it cannot know (comparePointers); an array inside a structure that a function
 # fills counts with it as never written (uninitvar: compilers and clang-tidy judge that better). Newer ones do not read a
 # register's name behind a variable, and tell how deep they look.
-analysed() {
+analyse() { # analyse ARCH SYMBOL FOLDERS...
+    arch=$1
+    symbol=$2
+    shift 2
     cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,performance,portability \
         --suppress=missingIncludeSystem --suppress=unmatchedSuppression --suppress=comparePointers --suppress=uninitvar \
-        --suppress=normalCheckLevelMaxBranches -j "$(nproc)" '-D__asm__(name)=' -D__aarch64__ -D__GNUC__ \
-        -I. -Iarch/arm64 -Iinclude arch/arm64 arch/x86 tools kernel sched timer drivers iommu
+        --suppress=normalCheckLevelMaxBranches -j "$(nproc)" '-D__asm__(name)=' -D"$symbol" -D__GNUC__ \
+        -I. -Iarch/"$arch" -Iinclude arch/"$arch" "$@"
 }
+analysed() { analyse arm64 __aarch64__ kernel sched timer drivers iommu tools && analyse x86 __x86_64__; }
 
 python_compiles() {
     # shellcheck disable=SC2046 # a list of files

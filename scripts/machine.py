@@ -1,31 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The emulated machines: one description of what QEMU is started with, used by run, tests and benchmarks."""
+"""The emulated machines: one description of what QEMU or Bochs is started with, used by run, tests and benchmarks."""
 import dataclasses
 import pathlib
 import shutil
 import subprocess
+import sys
 import tomllib
 
+import board_tree
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BOOT_WAYS = ("kernel", "uboot-bootm", "uboot-booti", "uefi")
-# What lies in front of the hypervisor on a disk: the board's setting that names it, and its package.
-FIRMWARE = {"uboot-bootm": ("uboot", "u-boot-qemu"), "uboot-booti": ("uboot", "u-boot-qemu"),
-            "uefi": ("efi", "qemu-efi-aarch64")}
+BOCHS = "bochs-bin"
 
 # One instruction is one nanosecond of virtual time, and idle time is skipped: equal runs give equal numbers.
-ICOUNT = "shift=0,sleep=off"
+ICOUNT = ["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01,clock=vm"]
 ICOUNT_COUNTER_HZ = 1_000_000_000
+# What else differs from run to run on x86: random numbers, of QEMU's own and of the processor.
+ICOUNT_X86 = ["-seed", "42"]
+ICOUNT_X86_CPU = ",-rdrand,-rdseed"
+BOOTARGS_WAYS = ("kernel", "grub", "uefi")
 
 
 class MachineError(Exception):
     """What is wrong and what to do, in one sentence."""
 
 
+def boards():
+    """The emulated ones."""
+    return sorted(path.parent.name for path in ROOT.glob("boards/*/machine.toml"))
+
+
 def board_settings(board):
     path = ROOT / "boards" / board / "machine.toml"
     if not path.exists():
-        known = sorted(p.parent.name for p in ROOT.glob("boards/*/machine.toml"))
-        raise MachineError(f"board '{board}' has no {path.relative_to(ROOT)}; the emulated boards are: {', '.join(known)}")
+        raise MachineError(f"board '{board}' has no {path.relative_to(ROOT)}; the emulated boards are: {', '.join(boards())}")
     with open(path, "rb") as file:
         return tomllib.load(file)
 
@@ -39,69 +47,114 @@ class Machine:
     cores: int | None = None
     memory_mib: int | None = None
     gic: int | None = None
-    boot: str = "kernel"
-    icount: bool = False  # deterministic virtual time, 1 GHz counter
-    counter_hz: int | None = None  # CNTFRQ_EL0; None: QEMU's own, or 1 GHz with icount
-    bootargs: str = ""  # the hypervisor's command line (boot way `kernel`)
+    boot: str | None = None
+    icount: bool = False  # QEMU: deterministic virtual time, 1 GHz counter
+    counter_hz: int | None = None  # arm64: CNTFRQ_EL0; None: QEMU's own, or 1 GHz with icount
+    bootargs: str = ""  # the hypervisor's command line
     extra: tuple[str, ...] = ()  # further QEMU options, such as devices
 
     def __post_init__(self):
-        if self.boot not in BOOT_WAYS:
-            raise MachineError(f"boot way '{self.boot}' is not known; it is one of {', '.join(BOOT_WAYS)}")
-        known = board_settings(self.board)["cpus"]
-        if self.cpu is not None and self.cpu.split(",")[0] not in known:
-            raise MachineError(f"CPU model '{self.cpu}' is not one that board '{self.board}' is tested on: {', '.join(known)}")
+        settings = board_settings(self.board)
+        if self.boot is None:
+            object.__setattr__(self, "boot", settings["boot"][0])
+        for wrong in self._mistakes(settings):
+            raise MachineError(wrong)
+
+    def _mistakes(self, settings):
+        board = f"board '{self.board}'"
+        if self.boot not in settings["boot"]:
+            yield f"boot way '{self.boot}' is none of {board}; it is one of {', '.join(settings['boot'])}"
+        if self.cpu is not None and self.cpu.split(",")[0] not in settings["cpus"]:
+            yield f"CPU model '{self.cpu}' is not one that {board} is tested on: {', '.join(settings['cpus'])}"
+        if self.gic is not None and "gic" not in settings:
+            yield f"{board} has no GIC; leave its version out"
+        for name, value in (("cores", self.cores), ("MiB of memory", self.memory_mib)):
+            if value is not None and value < 1:
+                yield f"{value} {name} is no machine; say 1 or more"
+        if self.counter_hz is not None and settings["arch"] != "arm64":
+            yield f"the frequency of {board}'s counter cannot be chosen"
+        if self.bootargs and self.boot not in BOOTARGS_WAYS:
+            yield f"boot way '{self.boot}' hands over no command line; {', '.join(BOOTARGS_WAYS)} do"
+        if (self.icount or self.extra) and settings["emulator"] == BOCHS:
+            yield f"{board} runs in Bochs, which has neither QEMU's icount nor its devices"
 
     def setting(self, name):
         own = {"cpu": self.cpu, "cores": self.cores, "memory-mib": self.memory_mib, "gic": self.gic}.get(name)
         return own if own is not None else board_settings(self.board)[name]
 
-    def _base(self):
-        qemu = self.setting("qemu")
-        if shutil.which(qemu) is None:
-            raise MachineError(f"{qemu} is not installed; run 'make setup' as root")
-        machine = f"{self.setting('machine')},gic-version={self.setting('gic')}"
-        if self.boot == "uefi":
-            machine += ",acpi=off"  # or the firmware passes on tables in place of the device tree
-        cpu = self.setting("cpu")
-        hz = self.counter_hz or (ICOUNT_COUNTER_HZ if self.icount else None)
-        if hz is not None:
-            cpu += f",cntfrq={hz}"
-        if self.icount:
-            machine += ",dtb-randomness=off"
-        command = [qemu, "-M", machine, "-cpu", cpu, "-smp", str(self.setting("cores")), "-m",
-                   str(self.setting("memory-mib")), "-nodefaults", "-no-reboot", "-display", "none", "-monitor", "none"]
-        if self.icount:
-            command += ["-icount", ICOUNT, "-rtc", "base=2026-01-01,clock=vm"]
-        return command + list(self.extra)
+    def _emulator(self):
+        emulator = self.setting("emulator")
+        if shutil.which(emulator) is None:
+            raise MachineError(f"{emulator} is not installed; run 'make setup' as root")
+        return emulator
 
-    def command(self, hypervisor, itb, disk=None):
-        """QEMU's command line; its console is on stdin and stdout, every key goes to the guest."""
-        command = self._base() + ["-chardev", "stdio,id=console,signal=off,mux=off", "-serial", "chardev:console"]
+    # ---- QEMU --------------------------------------------------------------------------------------------------------
+    def _arm64(self):
+        machine = f"{self.setting('machine')},gic-version={self.setting('gic')}"
+        hz = self.counter_hz or (ICOUNT_COUNTER_HZ if self.icount else None)
+        cpu = self.setting("cpu") + (f",cntfrq={hz}" if hz is not None else "")
+        # With ACPI the firmware passes on its tables in place of the device tree.
+        machine += (",acpi=off" if self.boot == "uefi" else "") + (",dtb-randomness=off" if self.icount else "")
+        return ["-M", machine, "-cpu", cpu]
+
+    def _x86(self):
+        cpu = self.setting("cpu") + (ICOUNT_X86_CPU if self.icount else "")
+        return ["-M", self.setting("machine"), "-cpu", cpu, *(ICOUNT_X86 if self.icount else [])]
+
+    def _qemu(self):
+        own = {"arm64": self._arm64, "x86": self._x86}[self.setting("arch")]()
+        return [self._emulator(), *own, "-smp", str(self.setting("cores")), "-m", str(self.setting("memory-mib")),
+                "-nodefaults", "-no-reboot", "-display", "none", "-monitor", "none", *(ICOUNT if self.icount else []),
+                *self.extra]
+
+    def _qemu_boot(self, hypervisor, itb, medium):
         if self.boot == "kernel":
-            command += ["-kernel", str(hypervisor), "-initrd", str(itb)]
-            return command + (["-append", self.bootargs] if self.bootargs else [])
-        if disk is None:
-            raise MachineError(f"boot way '{self.boot}' starts from a disk; make one with disk.boot_disk()")
-        setting, package = FIRMWARE[self.boot]
-        firmware = board_settings(self.board)[setting]
-        if not pathlib.Path(firmware).exists():
-            raise MachineError(f"{firmware} is missing; run 'make setup' as root (package {package})")
-        return command + ["-bios", firmware, "-drive", f"if=none,id=disk,format=raw,snapshot=on,file={disk}",
-                          "-device", "virtio-blk-device,drive=disk"]
+            return ["-kernel", str(hypervisor), "-initrd", str(itb), *(["-append", self.bootargs] if self.bootargs else [])]
+        if self.boot == "grub":
+            return ["-cdrom", str(medium)]
+        return ["-bios", self._firmware(), "-drive", f"if=virtio,format=raw,snapshot=on,file={medium}"]
+
+    # ---- Bochs -------------------------------------------------------------------------------------------------------
+    def _bochs(self, medium):
+        start = ["--rom", self._firmware(), "--disk", str(medium)] if self.boot == "uefi" else ["--cdrom", str(medium)]
+        return [sys.executable, str(ROOT / "scripts/bochs.py"), "--bochs", self._emulator(), "--cpu", self.setting("cpu"),
+                "--cores", str(self.setting("cores")), "--memory", str(self.setting("memory-mib")), *start]
+
+    # ---- either ------------------------------------------------------------------------------------------------------
+    def _firmware(self):
+        """What lies in front of the hypervisor: the file, and the package that brings it."""
+        path, package = self.setting(self.boot.partition("-")[0])
+        if not pathlib.Path(path).exists():
+            raise MachineError(f"{path} is missing; run 'make setup' as root (package {package})")
+        return path
+
+    def command(self, hypervisor, itb, medium=None):
+        """The emulator's command line; the machine's console is on stdin and stdout, every key goes to the guest."""
+        if self.boot != "kernel" and medium is None:
+            raise MachineError(f"boot way '{self.boot}' starts from a medium; make one with disk.medium()")
+        if self.setting("emulator") == BOCHS:
+            return self._bochs(medium)
+        return [*self._qemu(), "-chardev", "stdio,id=console,signal=off,mux=off", "-serial", "chardev:console",
+                *self._qemu_boot(hypervisor, itb, medium)]
 
     def dump_device_tree(self, path):
-        """Writes the device tree that this machine's firmware would pass on, without what is unused in it."""
+        """Writes the device tree that the hypervisor gets to see on this machine, without what is unused in it."""
         path = pathlib.Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         raw = path.with_suffix(".raw")
-        command = self._base()
-        command[command.index("-M") + 1] += f",dumpdtb={raw}"
         try:
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
-            subprocess.run(["dtc", "-q", "-I", "dtb", "-O", "dtb", "-o", str(path), str(raw)], check=True, timeout=60)
+            if self.setting("arch") == "x86":
+                raw.write_text(board_tree.source(self.setting("cores"), self.setting("memory-mib"),
+                                                 self.setting("low-memory-mib")), encoding="ascii")
+                form = "dts"
+            else:
+                command = self._qemu()
+                command[command.index("-M") + 1] += f",dumpdtb={raw}"
+                subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+                form = "dtb"
+            subprocess.run(["dtc", "-q", "-I", form, "-O", "dtb", "-o", str(path), str(raw)], check=True, timeout=60)
         except subprocess.CalledProcessError as error:
-            raise MachineError(f"QEMU gave no device tree: {(error.stderr or '').strip() or error}") from error
+            raise MachineError(f"there is no device tree of it: {(error.stderr or '').strip() or error}") from error
         finally:
             raw.unlink(missing_ok=True)
 
@@ -110,11 +163,11 @@ def add_arguments(parser):
     """The machine's options, the same for every program that starts one."""
     parser.add_argument("--board", default="qemu-arm64")
     parser.add_argument("--cores", type=int, help="how many (default: the board's machine.toml)")
-    parser.add_argument("--cpu", help="QEMU's name of the CPU model")
-    parser.add_argument("--gic", type=int, choices=(2, 3), help="version of the interrupt controller")
+    parser.add_argument("--cpu", help="the emulator's name of the CPU model")
+    parser.add_argument("--gic", type=int, choices=(2, 3), help="version of the interrupt controller (arm64)")
     parser.add_argument("--memory", type=int, metavar="MIB")
-    parser.add_argument("--boot", choices=BOOT_WAYS, default="kernel", help="who loads the hypervisor")
-    parser.add_argument("--icount", action="store_true", help="deterministic: an instruction is a nanosecond")
+    parser.add_argument("--boot", help="who loads the hypervisor (default: the first in the board's machine.toml)")
+    parser.add_argument("--icount", action="store_true", help="deterministic: an instruction is a nanosecond (QEMU)")
 
 
 def from_arguments(args):

@@ -20,6 +20,8 @@ MAGIC, BEGIN_NODE, END_NODE, PROP, NOP, END = 0xD00DFEED, 1, 2, 3, 4, 9
 HEADER_SIZE = 40
 # Properties of a VM that name files; the value of a table in kernel/sysdesc_nodes.c.
 FILE_PROPERTIES = ("kernel", "initrd", "device-tree", "overlay")
+# What FIT calls the architectures.
+FIT_ARCH = {"arm64": "arm64", "x86": "x86_64"}
 # dtc's warnings on buses do not apply: the description has none, its numbers have the sizes of the binding.
 DTC = ["dtc", "-q", "-I", "dts", "-O", "dtb", "-W", "no-unit_address_vs_reg", "-W", "no-reg_format",
        "-W", "no-avoid_default_addr_size", "-W", "no-avoid_unnecessary_addr_size"]
@@ -247,7 +249,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--board", required=True, help="a folder of boards/, for its board.dts")
     parser.add_argument("--board-data", help="another file in place of that board.dts")
-    parser.add_argument("--arch", default="arm64", help="the FIT's name of the architecture (default: %(default)s)")
+    parser.add_argument("--arch", choices=FIT_ARCH, default="arm64", help="the hypervisor's (default: %(default)s)")
     parser.add_argument("--hypervisor", help="the hypervisor's Image; without it only the system part is made")
     parser.add_argument("--partial", action="store_true",
                         help="write it whatever is wrong with guest files, for the checker to say all else; those that "
@@ -265,7 +267,7 @@ def main():
         if args.hypervisor:
             with open(args.hypervisor, "rb") as file:
                 hypervisor = file.read()
-            write_file(args.out, outer_fit(hypervisor, system, args.arch))
+            write_file(args.out, outer_fit(hypervisor, system, FIT_ARCH[args.arch]))
         if mistakes:
             raise Mistakes(mistakes)
     except Mistakes as error:

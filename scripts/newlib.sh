@@ -2,24 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds newlib for the bare-metal guests from Debian's newlib-source package.
 #
-#   scripts/newlib.sh [OUT]     OUT is build/newlib unless given; the result is in
-#                               OUT/aarch64-none-elf/{include,lib}
+#   scripts/newlib.sh TARGET OUT     TARGET is aarch64-none-elf or x86_64-none-elf; the result is
+#                                    in OUT/TARGET/{include,lib}
 #
-# Environment: CROSS (aarch64-linux-gnu-) names the cross tools, JOBS the parallel jobs (all
-# processors), NEWLIB_TARBALL the source (newest below /usr/src/newlib). A finished build whose
-# inputs have not changed is left alone.
+# Environment: CROSS names the cross tools (TARGET's CPU with -linux-gnu-), JOBS the parallel jobs
+# (all processors), NEWLIB_TARBALL the source (newest below /usr/src/newlib). A finished build
+# whose inputs have not changed is left alone.
 #
-# Debian has no ready newlib for this target. The packaged cross compiler aims at Linux, hence
-# the flags: no outlined atomics (they live in libgcc), strict alignment (code that runs before
-# the MMU is on), and x18 left alone, because the guests' interrupt vector uses it as a scratch
-# register (guests/lib/vectors.S).
+# Debian has no ready newlib for these targets. The packaged cross compilers aim at Linux, hence
+# the flags. For arm64: no outlined atomics (they live in libgcc), strict alignment (code that runs
+# before the MMU is on), and x18 left alone, because the guests' interrupt vector uses it as a
+# scratch register (guests/lib/arm64/vectors.S). For x86-64: no control-flow marks.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-out=${1:-$root/build/newlib}
-cross=${CROSS:-aarch64-linux-gnu-}
+target=$1
+out=$2
+cross=${CROSS:-${target%%-*}-linux-gnu-}
 jobs=${JOBS:-$(nproc)}
-target=aarch64-none-elf
 tarball=${NEWLIB_TARBALL:-$(ls /usr/src/newlib/newlib-*.tar.* 2>/dev/null | sort -V | tail -n 1)}
 if [ -z "$tarball" ] || ! [ -r "$tarball" ]; then
     echo "newlib.sh: no newlib source below /usr/src/newlib: install the package newlib-source" >&2
@@ -28,8 +28,12 @@ fi
 cc_version=$("${cross}gcc" -dumpfullversion)
 
 flags="-O2 -ffreestanding -fno-stack-protector -fno-pic -fno-pie -U_FORTIFY_SOURCE"
-flags="$flags -mstrict-align -mno-outline-atomics -ffixed-x18 -ffunction-sections"
-flags="$flags -ffile-prefix-map=$out/src=newlib"
+case $target in
+aarch64-*) flags="$flags -mstrict-align -mno-outline-atomics -ffixed-x18" ;;
+x86_64-*) flags="$flags -fcf-protection=none" ;;
+*) echo "newlib.sh: $target is not a target that the guests have" >&2; exit 2 ;;
+esac
+flags="$flags -ffunction-sections -ffile-prefix-map=$out/src=newlib"
 
 stamp="$tarball $cc_version $(cksum "$root/scripts/newlib.sh" | cut -d' ' -f1)"
 if [ "$(cat "$out/stamp" 2>/dev/null || true)" = "$stamp" ]; then

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Starts a system image in QEMU: interactively, or headless with facts asserted.
+"""Starts a system image in an emulator: interactively, or headless with facts asserted.
 
     run.py [machine options] --hypervisor takt.Image NAME.itb             the terminal is the machine's console
     run.py [machine options] --headless --facts F.toml --hypervisor takt.Image NAME.itb
@@ -21,10 +21,11 @@ import takt_console
 
 
 REFUSED = "nothing is started"  # the end of what the hypervisor says then
+SECONDS = 180
 
 
 def interactive(command):
-    """QEMU on this terminal. QEMU makes the terminal raw; whatever happens to it, the terminal is put right again."""
+    """The emulator on this terminal. It makes the terminal raw; whatever happens to it, the terminal is put right again."""
     on_terminal = sys.stdin.isatty()
     before = termios.tcgetattr(sys.stdin) if on_terminal else None
     print("Ctrl-] ? shows the keys, Ctrl-] m opens the monitor; `quit` there ends the machine.", flush=True)
@@ -111,13 +112,13 @@ class Facts:
     def _quit(self):
         status = self.console.quit()
         if status != 0:
-            raise takt_console.ConsoleError(f"QEMU ended with status {status}")
+            raise takt_console.ConsoleError(f"the emulator ended with status {status}")
 
 
 def headless(command, facts_path, log_path, budget):
     with open(facts_path, "rb") as file:
         wanted = tomllib.load(file)
-    with takt_console.Console(command, log_path, budget) as console:
+    with takt_console.Console(command, log_path, budget or wanted.get("seconds", SECONDS)) as console:
         failed = Facts(console, wanted).run()
     print(f"{'FAILED: ' + str(failed) + ' facts do not hold' if failed else 'all facts hold'}; console: {log_path}")
     return 1 if failed else 0
@@ -128,10 +129,9 @@ def main():
     machine.add_arguments(parser)
     parser.add_argument("--headless", action="store_true")
     parser.add_argument("--facts", help="what must hold (headless)")
-    parser.add_argument("--timeout", type=int, default=180, help="seconds for a whole headless run")
+    parser.add_argument("--timeout", type=int, help=f"seconds for a whole headless run (default: `seconds` of the facts, or {SECONDS})")
     parser.add_argument("--dump-dtb", metavar="FILE")
     parser.add_argument("--hypervisor")
-    parser.add_argument("--loader", help="the UEFI loader (boot way uefi)")
     parser.add_argument("itb", nargs="?")
     args = parser.parse_args()
     emulated = machine.from_arguments(args)
@@ -141,10 +141,8 @@ def main():
     if not (args.hypervisor and args.itb):
         parser.error("give --hypervisor and the system image, or --dump-dtb")
     itb = pathlib.Path(args.itb)
-    boot_disk = None
-    if args.boot != "kernel":
-        boot_disk = disk.boot_disk(itb.with_suffix(f".{args.boot}.img"), args.boot, args.hypervisor, itb, args.loader)
-    command = emulated.command(args.hypervisor, itb, boot_disk)
+    medium = disk.medium(emulated, itb.with_suffix(f".{emulated.boot}.img"), args.hypervisor, itb)
+    command = emulated.command(args.hypervisor, itb, medium)
     if not args.headless:
         return interactive(command)
     if not args.facts or not pathlib.Path(args.facts).exists():

@@ -16,8 +16,10 @@ done
 
 compile='gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross clang lld llvm device-tree-compiler libfdt-dev
     libcmocka-dev newlib-source gnu-efi dpkg-dev xz-utils cpio kmod'
-run='u-boot-qemu qemu-efi-aarch64 ovmf u-boot-tools mtools python3 python3-pytest python3-pytest-xdist python3-pexpect'
-emulators='qemu-system-arm qemu-system-x86'
+qemu='qemu-system-arm qemu-system-x86'
+run="$qemu u-boot-qemu qemu-efi-aarch64 u-boot-tools mtools python3 python3-pytest python3-pytest-xdist python3-pexpect"
+# The PC: its firmware, the emulator with VMX and what that shows a screen on, the boot loader on a CD-ROM, the ACPI compiler.
+run="$run ovmf bochs bochs-term bochsbios vgabios grub-common grub-pc-bin xorriso acpica-tools"
 # The same version on both releases, so that one format and one set of checks holds.
 lint='clang-format-19 clang-tidy-19 cppcheck'
 
@@ -46,7 +48,7 @@ fuzzer_runtime() {
 needed_qemu=1:8
 
 missing_packages() {
-    wanted="$compile $run $emulators $lint $(fuzzer_runtime)"
+    wanted="$compile $run $lint $(fuzzer_runtime)"
     # shellcheck disable=SC2086 # a list of words
     have=$(dpkg-query -W -f '${Package}=${db:Status-Status}=${Version}\n' $wanted 2>/dev/null) || :
     for p in $wanted; do
@@ -57,9 +59,9 @@ $p=installed="*) ;;
         *) printf '%s ' "$p" ;;
         esac
     done
-    for p in $emulators; do
-        qemu=$(printf '%s\n' "$have" | sed -n "s/^$p=installed=//p")
-        if [ -n "$qemu" ] && dpkg --compare-versions "$qemu" lt $needed_qemu; then printf '%s ' "$p"; fi
+    for p in $qemu; do
+        installed=$(printf '%s\n' "$have" | sed -n "s/^$p=installed=//p")
+        if [ -n "$installed" ] && dpkg --compare-versions "$installed" lt $needed_qemu; then printf '%s ' "$p"; fi
     done
 }
 
@@ -87,17 +89,21 @@ apt_quietly() {
 install_packages() {
     [ "$(id -u)" = 0 ] || fail "these packages are missing: $missing- run 'make setup' once as root (sudo make setup)"
     echo "setup: installing $missing"
-    case " $missing" in
-    *" qemu-system-"*) add_backports ;;
-    esac
+    emulators= plain=
+    for p in $missing; do
+        case " $qemu " in
+        *" $p "*) emulators="$emulators $p" ;;
+        *) plain="$plain $p" ;;
+        esac
+    done
+    [ -z "$emulators" ] || add_backports
     apt_quietly "read the package lists" apt-get -q update
-    plain=$(printf '%s' "$missing" | sed 's/qemu-system-[a-z0-9]* //g')
-    if [ "$plain" != "$missing" ]; then
+    if [ -n "$emulators" ]; then
+        # With one, all: both come from one source package and share their data, which must be of one version.
         qemu_from=
         [ "$version" != 12 ] || qemu_from="-t $codename-backports"
-        # shellcheck disable=SC2086 # an option and its value; both, so that they are of one version
-        apt_quietly "install QEMU" apt-get -q -y --no-install-recommends install \
-            $qemu_from $emulators
+        # shellcheck disable=SC2086 # an option and its value, a list of words
+        apt_quietly "install QEMU" apt-get -q -y --no-install-recommends install $qemu_from $qemu
     fi
     # shellcheck disable=SC2086 # a list of words
     [ -z "$plain" ] || apt_quietly "install the packages" apt-get -q -y --no-install-recommends install $plain

@@ -49,7 +49,7 @@ def budget_rows(answer):
 
 
 class Console:
-    """One QEMU with Takt on its serial line. Every wait is bounded, and all of them together by `budget` seconds.
+    """One emulated machine with Takt on its serial line. Every wait is bounded, and all of them together by `budget` seconds.
 
     `text` is everything that was printed, line ends made \\n; a line that was cut short by another source stands in it
     in pieces, each with all that came before it: the last is whole. `position` is how far expect() has come in it.
@@ -62,7 +62,7 @@ class Console:
         self._rest = ""  # what was printed since, as it came
         self._last = {}  # each source's last line, as far as it came
         self.position = 0
-        self.status = None  # QEMU's exit status, once it has ended
+        self.status = None  # the emulator's exit status, once it has ended
         self.log_path = pathlib.Path(log_path)
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         self._log = open(self.log_path, "w", encoding="utf-8", errors="replace")
@@ -79,7 +79,7 @@ class Console:
 
     # ---- reading -----------------------------------------------------------------------------------------------------
     def _read_more(self, seconds):
-        """Reads what there is; False when QEMU has ended."""
+        """Reads what there is; False when the emulator has ended."""
         try:
             new = self.process.read_nonblocking(65536, timeout=max(seconds, 0))
         except pexpect.TIMEOUT:
@@ -134,7 +134,7 @@ class Console:
                 raise ConsoleError(f"waited for {what or repr(pattern)}: the hypervisor stopped itself. Last lines "
                                    f"({self.log_path}):\n" + self.tail(40))
             if not alive or left <= 0:
-                why = f"QEMU ended with status {self.status}" if not alive else f"nothing within {until - now:.0f} s"
+                why = f"the emulator ended with status {self.status}" if not alive else f"nothing within {until - now:.0f} s"
                 if until == self._end and alive:
                     why += f" (the run's {self._budget} s are used up)"
                 raise ConsoleError(f"waited for {what or repr(pattern)}: {why}. Last lines ({self.log_path}):\n"
@@ -161,7 +161,7 @@ class Console:
         return self.seen(prefix(vm) + rf"[^\n]*?{pattern}[^\n]*\n", timeout, f"{vm} to print {pattern!r}")
 
     def expect_end(self, timeout=30):
-        """Waits for the machine to be switched off; returns QEMU's exit status."""
+        """Waits for the machine to be switched off; returns the emulator's exit status."""
         until = min(time.monotonic() + timeout, self._end)
         while self._read_more(until - time.monotonic()):
             if time.monotonic() >= until:
@@ -237,7 +237,7 @@ class Console:
         self.expect(answer, timeout, f"a shell of {vm} to answer {a}*{b}")
 
     def quit(self, timeout=30):
-        """Switches the machine off through the monitor; returns QEMU's exit status."""
+        """Switches the machine off through the monitor; returns the emulator's exit status."""
         self.open_monitor(timeout)
         self.type_line("quit")
         return self.expect_end(timeout)

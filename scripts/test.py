@@ -4,7 +4,8 @@
 
     test.py [--build DIR] [--board BOARD] [--only build,unit,fuzz,lint,system] [-k EXPRESSION]
 
-A failure never stops the rest. A test that cannot run for want of something counts as skipped, never as passed.
+Without --board every board's hypervisor is built and tested; what runs on the host is the same for all. A failure never
+stops the rest. A test that cannot run for want of something counts as skipped, never as passed.
 """
 import argparse
 import concurrent.futures
@@ -50,8 +51,8 @@ def indented(text, lines):
     return "".join("\n    " + line for line in text.strip().splitlines()[-lines:])
 
 
-def make(tally, args, what, *goals):
-    command = ["make", f"-j{WORKERS}", "--keep-going", f"BUILD={args.build_as_given}", f"BOARD={args.board}", *goals]
+def make(tally, args, what, *goals, board=None):
+    command = ["make", f"-j{WORKERS}", "--keep-going", f"BUILD={args.build_as_given}", f"BOARD={board or args.boards[0]}", *goals]
     environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     result = subprocess.run(command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, check=False)
@@ -59,10 +60,12 @@ def make(tally, args, what, *goals):
 
 
 def stage_build(tally, args):
-    for compiler in ("gcc", "clang"):
-        make(tally, args, f"the hypervisor builds with {compiler}; no SIMD, nothing writable and executable",
-             "hypervisor", f"COMPILER={compiler}")
-    make(tally, args, "host programs, guests and the UEFI loaders build", "host-programs", "guests", "efi-loader")
+    for board in args.boards:
+        for compiler in ("gcc", "clang"):
+            make(tally, args, f"{board}: the hypervisor builds with {compiler}; no SIMD, nothing writable and executable",
+                 "hypervisor", f"COMPILER={compiler}", board=board)
+        make(tally, args, f"{board}: the guests build", "guests", board=board)
+    make(tally, args, "the host programs and the UEFI loaders build", "host-programs", "efi-loader")
 
 
 # ---- unit tests ------------------------------------------------------------------------------------------------------
@@ -135,7 +138,7 @@ def stage_system(tally, args):
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", str(WORKERS),
                "--durations=10", f"--junitxml={report}", "tests"]
-    environment = dict(os.environ, TAKT_BUILD=str(args.build), TAKT_BOARD=args.board)
+    environment = dict(os.environ, TAKT_BUILD=str(args.build), TAKT_BOARDS=",".join(args.boards))
     subprocess.run(command + (["-k", args.k] if args.k else []), cwd=ROOT, env=environment, check=False)
     try:
         suite = xml.etree.ElementTree.parse(report).getroot().find("testsuite")
@@ -154,10 +157,11 @@ def stage_system(tally, args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default="build", type=pathlib.Path)
-    parser.add_argument("--board", default="qemu-arm64")
+    parser.add_argument("--board", dest="boards", action="append", help="only this one (may be given again)")
     parser.add_argument("--only", default=",".join(STAGES), help=f"of {','.join(STAGES)}")
     parser.add_argument("-k", help="only the system tests that match (pytest's expression)")
     args = parser.parse_args()
+    args.boards = args.boards or sorted(path.parent.name for path in ROOT.glob("boards/*/board.mk"))
     args.build_as_given = args.build
     args.build = args.build.resolve()
     chosen = args.only.split(",")

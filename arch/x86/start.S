@@ -215,7 +215,8 @@ boot_high:                              // at the linked address
 1:  hlt
     jmp     1b
 
-    // ---- other cores: copied to a page below 1 MiB, which is also where CS points ----------------------------
+    // ---- other cores: copied to a page below 1 MiB, which is also where CS points; here it is not executed ----------
+    .section .rodata
     .code16
     .globl trampoline, trampoline_end
 trampoline:

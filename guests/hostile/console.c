@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The console, shared with everybody: floods, escape sequences, forged lines, garbage in registers.
+// The console, shared with everybody: floods, escape sequences, forged lines.
 #include "hostile.h"
 
 #include <string.h>
 
 #define FLOOD_BYTES 65536
-#define WRITES      5000
-#define UART        0x09000000
-#define UART_SIZE   0x1000
 
 static void flood(void) {
     for (unsigned i = 0; i < FLOOD_BYTES; i++) {
@@ -63,21 +60,10 @@ static void endless_line(void) {
     say("\n");
 }
 
-static void write_word(void *address) { mmio_write32((uintptr_t)address, (uint32_t)random64()); }
-
-static void registers(void) {
-    for (unsigned i = 0; i < WRITES; i++) {
-        uintptr_t offset = random64() % UART_SIZE & ~3ul;
-        step(write_word, (void *)(UART + offset));
-    }
-    for (uintptr_t offset = 4; offset < UART_SIZE; offset += 4) mmio_write32(UART + offset, 0);
-    mmio_write32(UART + 0x30, 0x301); // UARTCR as the library sets it
-    say("\n");
-    restore_interrupts();
-}
-
 const struct attack console_attacks[] = {
-    {"console-flood", flood, CONTINUES},         {"console-escapes", escapes, CONTINUES},
-    {"console-forged", forged, CONTINUES},       {"console-endless-line", endless_line, CONTINUES},
-    {"console-registers", registers, CONTINUES}, {0},
+    {"console-flood", flood, CONTINUES},
+    {"console-escapes", escapes, CONTINUES},
+    {"console-forged", forged, CONTINUES},
+    {"console-endless-line", endless_line, CONTINUES},
+    {0},
 };

@@ -36,9 +36,10 @@ struct attack {
     enum outcome expected;
 };
 
-extern const struct attack memory_attacks[], control_attacks[], sysreg_attacks[], call_attacks[], psci_attacks[],
-    interrupt_attacks[], timer_attacks[], gic_attacks[], mmio_attacks[], cache_attacks[], console_attacks[],
-    virtio_attacks[], smp_attacks[];
+extern const struct attack call_attacks[], interrupt_attacks[], console_attacks[], virtio_attacks[], smp_attacks[];
+
+// All tables in order, these and the architecture's own; NULL ends them.
+extern const struct attack *const attack_tables[];
 
 // One step of an attack on the calling VCPU: function(argument) with its exceptions caught and
 // counted. Returns true if there was one. Boot VCPU only.
@@ -51,15 +52,24 @@ void skip(const char *why);
 // A repeatable stream of random numbers.
 uint64_t random64(void);
 
-// The end of this VM's memory, by its device tree.
-uint64_t memory_end(void);
+// Half of these are near the ids of calls that exist, the others anything; none that does what it is asked.
+uint64_t random_call_id(void);
+// At the edges as well as anywhere.
+uint64_t random_argument(void);
+
+// Takes interrupts for a while.
+void drain(void);
+
+// Runs the function on all other VCPUs for a while. It has to return when smp_stop is true.
+void smp_run(void (*function)(void));
+extern volatile bool smp_stop;
+
+// The guest-physical address of a device's registers that the hypervisor emulates.
+uint64_t a_device(void);
 
 // A virtual address at which the guest-physical `address` appears until the next call, mapped as
 // normal or device memory, executable or not.
 void *window(uint64_t address, bool normal, bool executable);
-
-// Puts one instruction and a RET into memory and calls it as a step, with `value` in x0.
-bool step_instruction(uint32_t instruction, uint64_t value);
 
 // Interrupts of this VM as they were at the start.
 void restore_interrupts(void);

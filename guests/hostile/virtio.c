@@ -3,8 +3,6 @@
 // memory, sizes and indices out of range, chains without an end.
 #include "hostile.h"
 
-#include "fdt.h"
-
 #define MAGIC          0x000
 #define VERSION        0x004
 #define DEVICE_ID      0x008
@@ -56,18 +54,12 @@ static struct {
 
 static uintptr_t device;
 
-// The first console in the device tree, in the layout that is current; says so if there is none.
+// The first console, in the layout that is current; says so if there is none.
 static bool find(void) {
-    uint64_t size;
-    int node = FDT_NONE;
-    while ((node = fdt_next_with(node, "compatible", "virtio,mmio")) != FDT_NONE) {
-        uint64_t base;
-        if (fdt_reg(node, 0, &base, &size) && mmio_read32(base + MAGIC) == MAGIC_VALUE &&
-            mmio_read32(base + VERSION) == VERSION_MODERN && mmio_read32(base + DEVICE_ID) == CONSOLE_ID) {
-            device = base;
+    for (unsigned i = 0; (device = virtio_mmio(i)) != 0; i++)
+        if (mmio_read32(device + MAGIC) == MAGIC_VALUE && mmio_read32(device + VERSION) == VERSION_MODERN &&
+            mmio_read32(device + DEVICE_ID) == CONSOLE_ID)
             return true;
-        }
-    }
     skip("no virtio-mmio console of version 2");
     return false;
 }
@@ -127,8 +119,8 @@ static void registers(void) {
 
 static void queues_outside(void) {
     if (!find()) return;
-    const uint64_t places[] = {memory_end(), memory_end() - 16,  0,     0x08000000,
-                               0x09000000,   0xfffffffffffff000, ~0ull, (uintptr_t)&queue + 1};
+    const uint64_t places[] = {memory_end(), memory_end() - 16,  0,     a_device(),
+                               device,       0xfffffffffffff000, ~0ull, (uintptr_t)&queue + 1};
     for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         for (uint32_t number = RECEIVE; number <= TRANSMIT; number++) {
             set_up(number, places[i], places[i], places[i], SIZE);
@@ -163,7 +155,7 @@ static void buffers(void) {
         {memory_end(), 64, 0, 0},
         {memory_end() - 32, 64, 0, 0},
         {0, 64, DESC_WRITE, 0},
-        {0x09000000, 64, DESC_WRITE, 0},
+        {a_device(), 64, DESC_WRITE, 0},
         {(uintptr_t)&queue, 0xffffffff, 0, 0},
         {(uintptr_t)&queue, 0xffffffff, DESC_WRITE, 0},
         {~0ull - 16, 64, 0, 0},

@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a bare-metal guest is built on: console, boot arguments, time, VCPUs, firmware and hypervisor
+// What a bare-metal guest is built on, the same on every architecture: console, boot arguments, time, VCPUs, hypervisor
 // calls, guarded calls. newlib serves strings and formatting; nothing here blocks unless it says so.
+//
+// cpu.h, of the architecture, adds as leaf functions:
+//   clock_now()                        the virtual clock, without a barrier
+//   irq_mask() irq_unmask()            interrupts of the calling VCPU
+//   take_interrupt()                   called masked: waits for an interrupt and has it handled; masked again
+//   wait_for_interrupt()               called unmasked: waits
+//   spin_pause() barrier_full()        one turn of a spin loop; all memory accesses in order
+//   mmio_read32() mmio_write32() mmio_write8()
+//   vcpu_self()                        the number of the calling VCPU
+//   timer_set(due) timer_off()         the calling VCPU's timer; its interrupt is TIMER_INTERRUPT, and does not come early
 #ifndef GUEST_H
 #define GUEST_H
 
 #include "cpu.h"
 #include "layout.h"
+#include "trap.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,15 +28,15 @@
 // machine is switched off.
 void guest_main(void);
 
-// ---- console (PL011, polled) -------------------------------------------------------------------
+// ---- console (the first UART, polled) -------------------------------------------------------------------
 
 // Formatted by newlib's vsniprintf: integers and strings only, one line of at most 255 characters.
 __attribute__((format(printf, 1, 2))) void say(const char *format, ...);
 void console_write(const char *text, size_t length);
-// The next character typed, or -1. Costs one MMIO read.
+// The next character typed, or -1. Costs one register read.
 int console_read(void);
 
-// ---- boot arguments: words separated by blanks in /chosen/bootargs --------------------------------
+// ---- boot arguments: words separated by blanks in the kernel command line ----------------------
 
 // True if the word `name` or `name=...` is there.
 bool arg_has(const char *name);
@@ -42,77 +53,38 @@ extern uint64_t boot_clock; // the virtual clock at the guest's first instructio
 uint64_t ticks_to_ns(uint64_t ticks);
 uint64_t us_to_ticks(uint64_t us);
 
-#define TIMER_VIRTUAL_INTID  27
-#define TIMER_PHYSICAL_INTID 30
-
-// The virtual timer of the calling VCPU: its interrupt is pending while enabled and due.
-static inline void timer_set(uint64_t due) {
-    __asm__ volatile("msr cntv_cval_el0, %0\n\tmsr cntv_ctl_el0, %1\n\tisb" ::"r"(due), "r"((uint64_t)1) : "memory");
-}
-
-static inline void timer_off(void) { SYSREG_WRITE(cntv_ctl_el0, 0); }
-
-// ---- interrupts --------------------------------------------------------------------------------
-
-// `stamp` is the virtual clock as the vector's first instruction read it. A handler is compiled
-// without floating point and calls neither newlib nor say().
-typedef void irq_handler(uint32_t intid, uint64_t stamp);
-
-// Handlers of all VCPUs; set before the interrupt is enabled. NULL: acknowledged and dropped.
-void irq_handle(uint32_t intid, irq_handler *handler);
-
 // ---- VCPUs -------------------------------------------------------------------------------------
 
-static inline unsigned vcpu_self(void) { return (unsigned)SYSREG_READ(tpidr_el1); }
-
-// VCPUs that the device tree describes.
+// VCPUs that the machine describes, at most VCPUS_MAX.
 unsigned vcpu_count(void);
 // Starts VCPU `number`, 1..7, in `function` with interrupts masked and its interrupt controller
-// ready. Returns PSCI's result, 0 for success. It must not return from `function`.
+// ready; it is switched off when `function` returns. 0, or a negative number if it is on already or
+// does not start.
 int64_t vcpu_start(unsigned number, void (*function)(void));
+bool vcpu_is_off(unsigned number);
 
-// ---- firmware and hypervisor -------------------------------------------------------------------
+// ---- the machine and the hypervisor ------------------------------------------------------------
 
-struct smccc_result {
+// The end of this VM's memory, as the machine describes it.
+uint64_t memory_end(void);
+// The registers of virtio-mmio transport `index`, or 0 if there is none.
+uintptr_t virtio_mmio(unsigned index);
+_Noreturn void machine_off(void);
+
+struct call_result {
     uint64_t x[4];
 };
 
-struct smccc_result hvc_call(uint64_t function, uint64_t a, uint64_t b, uint64_t c);
-struct smccc_result smc_call(uint64_t function, uint64_t a, uint64_t b, uint64_t c);
+// By the convention of include/takt/hypercall.h. Without a hypervisor: an exception.
+struct call_result hypercall(uint64_t function, uint64_t a, uint64_t b, uint64_t c);
 
-#define PSCI_VERSION      0x84000000
-#define PSCI_CPU_SUSPEND  0xC4000001
-#define PSCI_CPU_OFF      0x84000002
-#define PSCI_CPU_ON       0xC4000003
-#define PSCI_AFFINITY     0xC4000004
-#define PSCI_SYSTEM_OFF   0x84000008
-#define PSCI_SYSTEM_RESET 0x84000009
-
-// PSCI through the conduit that the device tree names.
-int64_t psci_call(uint64_t function, uint64_t a, uint64_t b, uint64_t c);
-_Noreturn void machine_off(void);
-
-// True on Takt, decided by the vendor hypervisor UID.
+// True on Takt.
 bool takt_present(void);
 
 // ---- guarded calls -----------------------------------------------------------------------------
 
-struct trap_context {
-    uint64_t resume_sp;
-    uint64_t resume_pc;
-    uint64_t saved[20];
-    uint64_t armed;
-    // What ended the call.
-    uint64_t esr;
-    uint64_t far;
-    uint64_t elr;
-    bool serror;
-};
-
 // Calls function(argument) on this VCPU. An exception that it causes ends it: returns 1 and
-// `context` says which. Returns 0 when the function came back. Not nested.
+// `context` (trap.h, of the architecture) says which. Returns 0 when the function came back. Not nested.
 int guard(struct trap_context *context, void (*function)(void *), void *argument);
-
-#define ESR_CLASS(esr) ((unsigned)((esr) >> 26) & 0x3f)
 
 #endif

@@ -1,32 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Between the files of the guest library, and from its assembly.
+// Between the files of the guest library.
 #ifndef GUEST_PRIVATE_H
 #define GUEST_PRIVATE_H
 
 #include "guest.h"
 
-// A frame as save_frame in vectors.S lays it out.
-struct trap_frame {
-    uint64_t x[18];
-    uint64_t x30;
-    uint64_t elr;
-    uint64_t spsr;
-};
-
 extern struct trap_context *trap_contexts[VCPUS_MAX];
 
-// Called by head.S and vectors.S.
-_Noreturn void guest_start(const void *device_tree);
-_Noreturn void secondary_start(uint64_t number);
-void irq_dispatch(uint64_t stamp);
-void trap_dispatch(struct trap_frame *frame);
-_Noreturn void trap_in_handler(void);
+// In assembly: calls function(argument); 0 when it came back and 1 when an exception ended it.
 int trap_guarded(struct trap_context *context, void (*function)(void *), void *argument);
 
-extern char secondary_entry[];
+// The words of the command line, which must stay where they are.
+void arguments_init(const char *text);
 
+// The UART's side of the console.
 void console_init(void);
-void firmware_init(void);
-_Noreturn void device_tree_missing(void);
+void console_put(char c);
 
 #endif

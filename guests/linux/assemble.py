@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Assembles the Linux guest from Debian's arm64 packages; nothing is compiled or patched.
+"""Assembles the Linux guest from Debian's packages; nothing is compiled or patched.
 
-    assemble.py [--packages build/packages] [--out build/guests/linux]
+    assemble.py [--arch arm64] [--packages build/packages] [--out build/guests/linux]
 
-Takes the newest linux-image-*-cloud-arm64 and linux-image-*-rt-arm64 (one of them is enough),
-busybox-static, rt-tests and the packages with the shared libraries that cyclictest needs, and writes
+Takes the newest kernel package of each flavour (one of them is enough; arm64: linux-image-*-cloud-arm64 and
+linux-image-*-rt-arm64; x86: linux-image-*-cloud-amd64 and linux-image-*-amd64), busybox-static, rt-tests and the packages
+with the shared libraries that cyclictest needs, and writes
 
-    Image-cloud, Image-rt       the kernels, as packaged
+    Image-cloud, Image-rt       the kernels, as packaged (x86: bzImage-cloud, bzImage-full)
     initramfs.cpio.gz           busybox, cyclictest, the init script, and for each kernel the virtio
                                 modules that it does not have built in
 
@@ -15,6 +16,7 @@ The same packages give the same bytes: entries are sorted, owned by root, and da
 """
 
 import argparse
+import dataclasses
 import glob
 import gzip
 import io
@@ -27,11 +29,27 @@ import sys
 import tarfile
 import tempfile
 
-FLAVOURS = ("cloud", "rt")
 MODULES = ("virtio_mmio", "virtio_console")
 DIRECTORIES = ("bin", "dev", "etc", "lib", "proc", "root", "sys", "tmp")
-IMAGE_MAGIC = b"ARM\x64"
-IMAGE_MAGIC_OFFSET = 56
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    debian: str       # as Debian names it
+    triplet: str      # of the folder with its libraries
+    image: str        # what a kernel is called
+    magic: bytes      # in a kernel, at magic_offset
+    magic_offset: int
+    flavours: dict    # name -> the pattern of its package's name between linux-image- and the architecture's
+
+
+ARCHITECTURES = {
+    "arm64": Architecture("arm64", "aarch64-linux-gnu", "Image", b"ARM\x64", 56,
+                          {"cloud": "[0-9]*-cloud-", "rt": "[0-9]*-rt-"}),
+    # A flavour's name is a word, that of the full kernel has none: what stands before it ends in a digit.
+    "x86": Architecture("amd64", "x86_64-linux-gnu", "bzImage", b"HdrS", 0x202,
+                        {"cloud": "[0-9]*-cloud-", "full": "[0-9]*[0-9]-"}),
+}
 
 
 def fail(message):
@@ -80,11 +98,11 @@ class Package:
         return names[0], self.read(names[0])
 
 
-def kernel(package):
-    """(release, Image) of a kernel package."""
+def kernel(package, arch):
+    """(release, image) of a kernel package."""
     name, image = package.read_only_one(r"boot/vmlinuz-.*")
-    if image[IMAGE_MAGIC_OFFSET : IMAGE_MAGIC_OFFSET + 4] != IMAGE_MAGIC:
-        fail(f"{package.path}: {name} is not an uncompressed arm64 Image")
+    if image[arch.magic_offset : arch.magic_offset + 4] != arch.magic:
+        fail(f"{package.path}: {name} is no {arch.image} for {arch.debian}")
     return name.removeprefix("boot/vmlinuz-"), image
 
 
@@ -149,13 +167,13 @@ def elf_needs(data):
     return interpreter, [data[strings + n : data.index(b"\0", strings + n)].decode() for n in names]
 
 
-def libraries(program, packages):
+def libraries(program, packages, arch):
     """Path in the root file system -> contents, of all that the program loads."""
     found = {}
 
     def find(name):
         for package in packages:
-            for path in package.names(r"(usr/)?lib/(aarch64-linux-gnu/)?" + re.escape(name)):
+            for path in package.names(rf"(usr/)?lib(64)?/({arch.triplet}/)?" + re.escape(name)):
                 return package.read(path)
         return fail(f"no package has the library {name}")
 
@@ -202,21 +220,25 @@ class Cpio:
         return bytes(out)
 
 
-def initramfs(folder, kernels):
+def initramfs(folder, kernels, arch):
     cpio = Cpio()
     for name in DIRECTORIES:
         cpio.add(name, cpio.FOLDER | 0o755)
     cpio.add("dev/console", cpio.CHARACTER | 0o600, device=(5, 1))
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "init"), "rb") as script:
         cpio.add("init", cpio.FILE | 0o755, script.read())
-    _, busybox = Package(required(folder, "busybox-static_*_arm64.deb")).read_only_one(r"(usr/)?bin/busybox")
+    _, busybox = Package(required(folder, f"busybox-static_*_{arch.debian}.deb")).read_only_one(r"(usr/)?bin/busybox")
     cpio.add("bin/busybox", cpio.FILE | 0o755, busybox)
     cpio.add("bin/sh", cpio.LINK | 0o777, b"busybox")
-    _, cyclictest = Package(required(folder, "rt-tests_*_arm64.deb")).read_only_one(r"usr/bin/cyclictest")
+    _, cyclictest = Package(required(folder, f"rt-tests_*_{arch.debian}.deb")).read_only_one(r"usr/bin/cyclictest")
     cpio.add("bin/cyclictest", cpio.FILE | 0o755, cyclictest)
-    packages = [Package(newest(folder, f"{name}_*_arm64.deb")) for name in library_packages(folder)]
-    for path, data in libraries(cyclictest, packages).items():
+    packages = [Package(newest(folder, f"{name}_*_{arch.debian}.deb")) for name in library_packages(folder, arch)]
+    for path, data in libraries(cyclictest, packages, arch).items():
         cpio.add(path, cpio.FILE | 0o755, data)
+    # All libraries lie in lib; where the program looks for its interpreter elsewhere, a link leads there.
+    loader_folder = os.path.dirname(elf_needs(cyclictest)[0]).strip("/")
+    if loader_folder not in cpio.entries:
+        cpio.add(loader_folder, cpio.LINK | 0o777, b"lib")
     for release, package in kernels:
         loaded = modules(package)
         for name, data in loaded:
@@ -226,9 +248,9 @@ def initramfs(folder, kernels):
     return gzip.compress(cpio.pack(), 9, mtime=0)
 
 
-def library_packages(folder):
+def library_packages(folder, arch):
     """The names of the packages that hold libraries: all that start with lib."""
-    files = glob.glob(os.path.join(folder, "lib*_arm64.deb"))
+    files = glob.glob(os.path.join(folder, f"lib*_{arch.debian}.deb"))
     return sorted({os.path.basename(path).split("_")[0] for path in files})
 
 
@@ -246,21 +268,22 @@ def write(path, data):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--arch", default="arm64", choices=ARCHITECTURES)
     parser.add_argument("--packages", default="build/packages", help="where the .deb files are")
     parser.add_argument("--out", default="build/guests/linux", help="where the results go")
     options = parser.parse_args()
     os.makedirs(options.out, exist_ok=True)
-    kernels = []
-    for flavour in FLAVOURS:
-        path = newest(options.packages, f"linux-image-[0-9]*-{flavour}-arm64_*_arm64.deb")
+    arch, kernels = ARCHITECTURES[options.arch], []
+    for flavour, pattern in arch.flavours.items():
+        path = newest(options.packages, f"linux-image-{pattern}{arch.debian}_*_{arch.debian}.deb")
         if path:
             package = Package(path)
-            release, image = kernel(package)
-            write(os.path.join(options.out, f"Image-{flavour}"), image)
+            release, image = kernel(package, arch)
+            write(os.path.join(options.out, f"{arch.image}-{flavour}"), image)
             kernels.append((release, package))
     if not kernels:
-        fail(f"no package linux-image-*-cloud-arm64 or linux-image-*-rt-arm64 in {options.packages}")
-    write(os.path.join(options.out, "initramfs.cpio.gz"), initramfs(options.packages, kernels))
+        fail(f"no kernel package for {arch.debian} ({', '.join(arch.flavours)}) in {options.packages}")
+    write(os.path.join(options.out, "initramfs.cpio.gz"), initramfs(options.packages, kernels, arch))
 
 
 if __name__ == "__main__":

@@ -1,26 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the hypervisor takes from one VCPU for another's sake, seen by the one that it is taken from: it reads the clock
 // without pause, and a gap is what was taken, less what the other one ran itself. Both are on one core, VCPU 1 has a
-// reservation, and the machine has a real-time clock (PL031, Arm DDI 0224), whose interrupt goes to VCPU 0.
-#include "fdt.h"
-#include "gic.h"
+// reservation, and the machine has an alarm (alarm.h), whose interrupt goes to VCPU 0.
+#include "alarm.h"
+#include "interrupts.h"
 #include "rtprobe.h"
-
-#include <string.h>
 
 #define ROUNDS   500
 #define RESERVED 1
-#define WAKE_SGI 1
+#define WAKE_IPI 1
 #define PAUSE_US 2000 // between two rounds: a whole new budget
 #define WATCH_US 50   // after an interrupt: more than its least distance, after which it is unmasked
 #define GAP_NS   30   // a turn of the watching loop takes less, anything of the hypervisor more
 
-#define RTCDR    0x00
-#define RTCMR    0x04
-#define RTCIMSC  0x10
-#define RTCICR   0x1c
-
-static uintptr_t rtc;
 static struct row *activation_row, *interrupt_row;
 static volatile bool activations_over, interrupts_over;
 
@@ -29,24 +21,21 @@ static volatile struct visit {
     uint64_t came, left;
 } visits[2];
 
-static void on_timer(uint32_t intid, uint64_t stamp) {
-    (void)intid;
+static void on_timer(uint32_t interrupt, uint64_t stamp) {
+    (void)interrupt;
     timer_off();
     visits[RESERVED].came = stamp;
 }
 
-static void on_alarm(uint32_t intid, uint64_t stamp) {
-    (void)intid;
-    mmio_write32(rtc + RTCICR, 1);
+static void on_alarm(uint32_t interrupt, uint64_t stamp) {
+    (void)interrupt;
+    alarm_clear();
     visits[0].came = stamp;
 }
 
 static void nap(void) {
     visits[vcpu_self()].left = clock_now();
-    wait_for_interrupt();
-    irq_unmask();
-    __asm__ volatile("isb" ::: "memory");
-    irq_mask();
+    take_interrupt();
 }
 
 static void pause_reserved(void) {
@@ -54,7 +43,7 @@ static void pause_reserved(void) {
     nap();
 }
 
-// What passed between the two times outside of the other VCPU: till its vector, and from its WFI.
+// What passed between the two times outside of the other VCPU: till its vector, and from its wait.
 static uint64_t outside_of(unsigned other, uint64_t from, uint64_t to) {
     volatile struct visit *visit = &visits[other];
     return visit->came > from ? visit->came - from + (to - visit->left) : to - from;
@@ -76,10 +65,9 @@ static void watch_activations(void) {
 
 // ---- an interrupt for VCPU 0, watched by VCPU 1 --------------------------------------------------
 
-// The alarm is set to the second that it is: the interrupt comes with the store.
 static uint64_t alarm_taken(void) {
     uint64_t gap = us_to_ticks(GAP_NS) / 1000, taken = 0, last = clock_now(), end = last + us_to_ticks(WATCH_US);
-    mmio_write32(rtc + RTCMR, mmio_read32(rtc + RTCDR));
+    alarm_ring();
     while (last < end) {
         uint64_t now = clock_now();
         if (now - last > gap) taken += outside_of(0, last, now);
@@ -89,42 +77,25 @@ static uint64_t alarm_taken(void) {
 }
 
 static void reserved_vcpu(void) {
-    gic_enable(TIMER_VIRTUAL_INTID);
+    irq_enable(TIMER_INTERRUPT);
     for (unsigned i = 0; activation_row && i < ROUNDS; i++) pause_reserved();
     activations_over = true;
     for (unsigned i = 0; i < ROUNDS; i++) {
+        alarm_prepare(PAUSE_US + WATCH_US / 2);
         pause_reserved();
         row_add(interrupt_row, alarm_taken());
     }
     interrupts_over = true;
     for (;;) {
-        gic_send(0, WAKE_SGI);
+        ipi_send(0, WAKE_IPI);
         pause_reserved();
     }
 }
 
-static bool clock_found(uint32_t *intid) {
-    uint64_t size;
-    int node = fdt_next_with(FDT_NONE, "compatible", "arm,pl031"), length = 0;
-    const uint32_t *cells = fdt_property(node, "interrupts", &length);
-    uint32_t spi;
-    if (node == FDT_NONE || length < 8 || !fdt_reg(node, 0, &rtc, &size)) return false;
-    memcpy(&spi, &cells[1], sizeof(spi));
-    *intid = GIC_SPI_FIRST + __builtin_bswap32(spi);
-    return true;
-}
-
 static void measure(void) {
-    uint32_t intid;
-    if (!clock_found(&intid)) {
-        say("rtprobe: rows i and o need a PL031\n");
-        return;
-    }
+    if (!alarm_init(on_alarm)) return;
     interrupt_row = row_begin("cost_interrupt", "ns");
-    irq_handle(TIMER_VIRTUAL_INTID, on_timer);
-    irq_handle(intid, on_alarm);
-    gic_enable(intid);
-    mmio_write32(rtc + RTCIMSC, 1);
+    irq_handle(TIMER_INTERRUPT, on_timer);
     if (vcpu_start(RESERVED, reserved_vcpu) != 0) {
         say("rtprobe: rows i and o need a second VCPU\n");
         return;

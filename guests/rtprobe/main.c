@@ -6,7 +6,7 @@
 #define BENCH_PREFIX "bench-"
 
 static void wait_for_ever(void) {
-    for (;;) wait_for_interrupt();
+    for (;;) take_interrupt();
 }
 
 void guest_main(void) {

@@ -6,9 +6,9 @@
 //                         r reset, q quit; seconds=N ends after N seconds with the histogram
 //   mode=boot             the time of the guest's first instruction, and what the boot was spent on
 //   mode=bench-LETTERS    the rows named by the letters, in that order:
-//                           a null hypercall     b GICD_TYPER read    c timer, VCPU running
-//                           d timer, VCPU in WFI e random sleeps      f the same beside a storm
-//                           p periodic work      g SGI to another VCPU
+//                           a null hypercall     b device accesses    c timer, VCPU running
+//                           d timer, VCPU asleep e random sleeps      f the same beside a storm
+//                           p periodic work      g IPI to another VCPU
 //                           i what an interrupt costs the others   o and a reservation's activation
 //                         c to g are about time; e, f and p differ from each other and from d
 //                         only by what else runs
@@ -26,7 +26,8 @@
 
 #include "guest.h"
 
-#define SAMPLES_MAX 2001
+#define SAMPLES_MAX  2001
+#define COST_SAMPLES 2000
 
 // A row in the making. Recording is one store; everything else waits for rows_print.
 struct row {
@@ -52,12 +53,16 @@ uint64_t random_between(uint64_t low, uint64_t high);
 // The virtual timer's interrupt: set up once; then each call returns the clock at the vector's first
 // instruction after the timer of `due` expired.
 void sleeper_init(void);
-uint64_t sleep_until(uint64_t due); // waits in WFI
+uint64_t sleep_until(uint64_t due); // waits asleep
 uint64_t spin_until(uint64_t due);  // waits computing
 
 // Runs the rows that the letters name.
 void bench_run(const char *letters);
 void bench_boot(void);
+
+// The rows that are about one instruction of the architecture.
+void null_hypercall(void);
+void machine_rows(void);
 
 // The rows of the hypervisor's own costs, which admission is told as constants.
 void cost_of_interrupt(void);

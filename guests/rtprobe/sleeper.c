@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waiting for the virtual timer, asleep or computing, and when its interrupt reached the vector.
-#include "gic.h"
+#include "interrupts.h"
 #include "rtprobe.h"
 
 static volatile bool fired;
 static volatile uint64_t fired_at;
 static uint64_t random_state;
 
-static void on_timer(uint32_t intid, uint64_t stamp) {
-    (void)intid;
+static void on_timer(uint32_t interrupt, uint64_t stamp) {
+    (void)interrupt;
     timer_off();
     fired_at = stamp;
     fired = true;
@@ -16,8 +16,8 @@ static void on_timer(uint32_t intid, uint64_t stamp) {
 
 void sleeper_init(void) {
     random_state = arg_number("seed", 1) * 0x9e3779b97f4a7c15ull | 1;
-    irq_handle(TIMER_VIRTUAL_INTID, on_timer);
-    gic_enable(TIMER_VIRTUAL_INTID);
+    irq_handle(TIMER_INTERRUPT, on_timer);
+    irq_enable(TIMER_INTERRUPT);
 }
 
 // xorshift64*, S. Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled".
@@ -28,17 +28,12 @@ uint64_t random_between(uint64_t low, uint64_t high) {
     return low + (random_state * 0x2545f4914f6cdd1dull >> 1) % (high - low);
 }
 
-// Interrupts stay masked up to the WFI, which wakes all the same: an expiry between the test and
-// the WFI cannot be slept through. The unmasking instruction is part of the lateness.
+// Interrupts stay masked up to the wait: an expiry between the test and the wait cannot be slept through. The unmasking
+// instruction is part of the lateness.
 uint64_t sleep_until(uint64_t due) {
     fired = false;
     timer_set(due);
-    while (!fired) {
-        wait_for_interrupt();
-        irq_unmask();
-        __asm__ volatile("isb" ::: "memory");
-        irq_mask();
-    }
+    while (!fired) take_interrupt();
     return fired_at;
 }
 

@@ -1,17 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // The hypercalls that a Takt guest may make: the whole contract, for C and for assembly.
 //
-// Calling convention: SMCCC 1.2 (Arm DEN0028), instruction `HVC #0` at EL1, AArch64 only. x0 holds
-// the function id, x1.. the arguments. Results come back in x0..x3; x4..x17 and everything from
-// x18 up are preserved. Fast calls: none of them blocks, the caller may hold interrupts masked.
-// A guest's time in a hypercall is its own budget.
+// Calling convention on arm64: SMCCC 1.2 (Arm DEN0028), instruction `HVC #0` at EL1, AArch64 only.
+// x0 holds the function id, x1.. the arguments. Results come back in x0..x3; x4..x17 and everything
+// from x18 up are preserved.
+//
+// On x86-64: instruction VMMCALL on CPUs of AMD and Hygon, VMCALL on all others, as CPUID leaf 0 names
+// the vendor; in 64-bit mode at privilege level 0, else an invalid-opcode exception. What is called x0
+// below is RAX, x1 is RBX, x2 is RCX, x3 is RDX, for arguments as for results; wN is the lower half
+// of xN, and the upper half of such a result is 0. All other registers, and the flags, are preserved.
+//
+// Fast calls: none of them blocks, the caller may hold interrupts masked. A guest's time in a
+// hypercall is its own budget.
 //
 // Two groups of function ids:
 //   * the standard queries of the vendor specific hypervisor service (owner 6, 32-bit ids). They
 //     are answered by every hypervisor, so a guest first compares the UID;
 //   * Takt's own calls, 64-bit ids from TAKT_HC_BASE. On anything but Takt they answer
 //     TAKT_HC_NOT_SUPPORTED, or, where there is no hypervisor that follows SMCCC, an undefined
-//     instruction: ask for the UID first.
+//     instruction: ask for the UID first. On x86-64 ask CPUID: where leaf 1 sets ECX bit 31 (there is a
+//     hypervisor), leaf TAKT_CPUID answers the signature "TaktTaktTakt" in EBX, ECX and EDX, and in
+//     EAX the last leaf of this range.
 //
 // Results in x0 are signed 64-bit: 0 is success, negative an error of the list below. An id in
 // owner 6 that is not listed here answers TAKT_HC_NOT_SUPPORTED and changes nothing. Argument
@@ -19,7 +28,8 @@
 // the stated range answers TAKT_HC_INVALID and changes nothing.
 //
 // Time: counter values are ticks of the generic timer, CNTFRQ_EL0 per second. "The guest's virtual
-// clock" is what the guest reads in CNTVCT_EL0.
+// clock" is what the guest reads in CNTVCT_EL0. On x86-64 they are ticks of the time stamp counter;
+// the guest's virtual clock is what RDTSC gives it, the physical counter the machine's own.
 #ifndef TAKT_HYPERCALL_H
 #define TAKT_HYPERCALL_H
 
@@ -44,6 +54,10 @@
 // Revision. w0: TAKT_HC_VERSION_MAJOR, w1: TAKT_HC_VERSION_MINOR.
 #define SMCCC_VENDOR_HYP_REVISION 0x8600FF03
 
+// The CPUID leaf of the signature, on x86-64: each register holds the four characters "Takt".
+#define TAKT_CPUID                0x40000100
+#define TAKT_CPUID_SIGNATURE      0x746B6154
+
 // ---- errors ------------------------------------------------------------------------------------
 
 #define TAKT_HC_OK                0
@@ -63,8 +77,8 @@
 //   Arms the calling VCPU's one-shot timer in `slot`, which must be below TAKT_HC_TIMER_SLOTS. At
 //   `expiry`, an absolute value of the guest's virtual clock, the interrupt `intid` is made
 //   pending for this VCPU, once, edge-triggered, whatever the VCPU is doing, and a VCPU that waits
-//   is woken. `intid` 0 stands for TAKT_HC_TIMER_INTID; otherwise it is a PPI, 16..31, that no
-//   device of this VM uses.
+//   is woken. On arm64 `intid` 0 stands for TAKT_HC_TIMER_INTID; otherwise it is a PPI, 16..31, that
+//   no device of this VM uses. On x86-64 it is a vector, 32..255, of the VCPU's local APIC.
 //   Arming an armed slot replaces its expiry and interrupt; the earlier one will not come any more.
 //   Never early. An expiry in the past, or nearer than the least distance that the system
 //   description sets between two expiries of this timer, is moved later to that distance.
@@ -106,7 +120,7 @@
 // MARK (x1: value)
 //   A point in time that guest and hypervisor agree on. `value` (any 64 bits) goes into the trace
 //   beside the calling VCPU, when tracing is on.
-//   x0: 0. x1: the physical counter, CNTPCT, at the call: ticks since the machine's reset, where
+//   x0: 0. x1: the physical counter (CNTPCT) at the call: ticks since the machine's reset, where
 //   the machine starts the counter at reset. x2: the guest's virtual clock at the same instant.
 #define TAKT_HC_MARK              (TAKT_HC_BASE + 0x21)
 

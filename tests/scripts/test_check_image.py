@@ -54,3 +54,21 @@ def test_the_file_spans_the_filled_segments():
 def test_an_image_over_its_bound_is_found():
     assert not list(check_image.too_large(4096, 4096)) and not list(check_image.too_large(4097, None))
     assert "1 more than the 4096" in next(check_image.too_large(4097, 4096))
+
+
+@pytest.mark.parametrize("instruction", [
+    "movss  -0xc(%rsp),%xmm1", "vmovups %ymm0,(%rdi)", "vmovups %zmm31,(%rdi)", "movq   %mm0,(%rdi)", "fldt   0x8(%rsp)",
+    "fadd   %st(1),%st", "fninit", "fwait", "emms", "ldmxcsr (%rdi)", "vstmxcsr (%rdi)", "vzeroupper", "kmovw  %k1,%eax",
+    "vpaddd (%rdi),%zmm1,%zmm2{%k3}{z}", "tilezero %tmm0",
+])
+def test_simd_and_x87_on_x86_are_found(instruction):
+    assert len(list(check_image.fpsimd_uses(listing("work", instruction), "x86"))) == 1
+
+
+@pytest.mark.parametrize("instruction", [
+    "mov    %rax,%rbx", "xsave64 (%rdi)", "xsaves64 (%rdi)", "xrstor64 (%rdi)", "fxsave64 (%rdi)", "fxrstor (%rdi)", "xgetbv",
+    "xsetbv", "call   40200d10 <xmm0_save>", "fs nop", "mov    %fs:0x28,%rax", "rep stos %al,%es:(%rdi)", "vmrun  %rax",
+    "verr   %ax", "wbinvd",
+])
+def test_other_instructions_on_x86_are_not(instruction):
+    assert not list(check_image.fpsimd_uses(listing("work", instruction), "x86"))

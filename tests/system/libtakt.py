@@ -23,16 +23,20 @@ import machine
 import takt_console
 
 ROOT = machine.ROOT
+BUILD = (ROOT / os.environ.get("TAKT_BUILD", "build")).resolve()
+# The boards that are tested, and the one of a test that names none (conftest.py).
+BOARDS = os.environ["TAKT_BOARDS"].split(",") if "TAKT_BOARDS" in os.environ else machine.boards()
+DEFAULT_BOARD = "qemu-arm64"
 
 
 class Takt:
     """One test's own folder, and the programs of the tree to use in it."""
 
-    def __init__(self, folder):
-        self.board = os.environ.get("TAKT_BOARD", "qemu-arm64")
-        self.build = (ROOT / os.environ.get("TAKT_BUILD", "build")).resolve()
+    def __init__(self, folder, board):
+        self.board = board
+        self.build = BUILD
+        self.arch = machine.board_settings(board)["arch"]
         self.hypervisor = self.build / self.board / "takt.Image"
-        self.loader = self.build / "efi/BOOTAA64.EFI"
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._boots = 0
@@ -63,7 +67,7 @@ class Takt:
 
     def pack_result(self, source, itb, hypervisor=None, partial=False):
         """As `make image` does; `partial`: as `make check` does."""
-        command = [sys.executable, "scripts/mkimage.py", "--board", self.board, "--hypervisor",
+        command = [sys.executable, "scripts/mkimage.py", "--board", self.board, "--arch", self.arch, "--hypervisor",
                    str(hypervisor or self.hypervisor), "--out", str(itb), *(["--partial"] if partial else []), str(source)]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
@@ -91,12 +95,10 @@ class Takt:
     def boot_image(self, itb, budget=120, **options):
         """Boots a packed (or deliberately broken) image."""
         emulated = self.machine(**options)
-        boot_disk = None
-        if emulated.boot != "kernel":
-            boot_disk = disk.boot_disk(self.folder / "disk.img", emulated.boot, self.hypervisor, itb, self.loader)
+        medium = disk.medium(emulated, self.folder / "medium.img", self.hypervisor, itb)
         self._boots += 1
         log = self.folder / f"console-{self._boots}.log"
-        return takt_console.Console(emulated.command(self.hypervisor, itb, boot_disk), log, budget)
+        return takt_console.Console(emulated.command(self.hypervisor, itb, medium), log, budget)
 
 
 # ---- the text of descriptions ----------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ def probe(takt):
 
 
 def hostile(takt, name, attack, more="", memory_mib=4):
-    cpus = 2 if attack.startswith(("smp-", "all-", "sgi-")) else 1
+    cpus = 2 if attack.startswith(("smp-", "all-", "sgi-", "ipi-")) else 1
     return libtakt.vm(name, takt.guest("hostile.Image"), [libtakt.on_core(0)] * cpus, f"attack={attack}", memory_mib,
                       more)
 

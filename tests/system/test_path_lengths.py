@@ -14,7 +14,7 @@ SYSTEMS = "^(alone|idle|remote)$"
 def test_the_paths_have_their_recorded_lengths(takt):
     build = os.path.relpath(takt.build, libtakt.ROOT)
     environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-    run = subprocess.run(["make", "bench", f"K={SYSTEMS}", f"BUILD={build}"], cwd=libtakt.ROOT, env=environment, text=True,
+    run = subprocess.run(["make", "bench", f"K={SYSTEMS}", f"BUILD={build}", f"BOARD={takt.board}"], cwd=libtakt.ROOT, env=environment, text=True,
                          capture_output=True, timeout=600, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     assert " 0 complaints" in run.stdout

@@ -13,7 +13,6 @@ import pytest
 import takt_console
 
 FOLDER = pathlib.Path(__file__).parent
-OVMF = "/usr/share/ovmf/OVMF.fd"
 LOAD = 0x200000  # where the probe is linked
 MEMORY = 512 << 20
 RAM, RESERVED, ACPI, NVS = 1, 2, 3, 4
@@ -44,19 +43,19 @@ def volume(takt, loader, files):
     return disk.fat_disk(takt.folder / "disk.img", sources, disk.EFI_SYSTEM)
 
 
+def started(takt, loader, files, machine="", **options):
+    drive = volume(takt, loader, files)
+    command = takt.machine(boot="uefi", cores=1, **options).command(None, None, drive)
+    command[command.index("-M") + 1] += machine  # what is said last holds
+    return takt_console.Console(command, takt.folder / "console.log", 120)
+
+
 def x86(takt, files):
-    drive = volume(takt, "BOOTX64.EFI", files)
-    return takt_console.Console(
-        ["qemu-system-x86_64", "-M", "q35", "-cpu", "max", "-m", str(MEMORY >> 20), "-nodefaults", "-no-reboot",
-         "-display", "none", "-monitor", "none", "-serial", "stdio", "-bios", OVMF, "-device", "virtio-blk-pci,drive=disk",
-         "-drive", f"if=none,id=disk,format=raw,snapshot=on,file={drive}"], takt.folder / "console.log", 120)
+    return started(takt, "BOOTX64.EFI", files, memory_mib=MEMORY >> 20)
 
 
 def arm64(takt, files, machine=""):
-    drive = volume(takt, "BOOTAA64.EFI", files)
-    command = takt.machine(boot="uefi", cores=1).command(None, None, drive)
-    command[command.index("-M") + 1] += machine  # what is said last holds
-    return takt_console.Console(command, takt.folder / "console.log", 120)
+    return started(takt, "BOOTAA64.EFI", files, machine)
 
 
 def tags(info):
@@ -78,6 +77,7 @@ def entered(console):
     return numbers, dict(tags(bytes.fromhex(re.search(r"info ([0-9a-f]+)", text).group(1))))
 
 
+@pytest.mark.boards("qemu-x86")
 def test_multiboot2_state_and_information(takt, probe):
     files = {"takt.img": probe(), "system.itb": SYSTEM, "cmdline.txt": b"quiet cores=2\r\nmore\r\n"}
     with x86(takt, files) as console:
@@ -108,6 +108,7 @@ def check_memory(tag, used):
         assert any(kind == RAM and base <= start and end <= base + size for base, size, kind, _ in rows)
 
 
+@pytest.mark.boards("qemu-x86")
 def test_a_taken_place_moves_the_kernel(takt, probe):
     """Linked where OVMF keeps memory for itself."""
     with x86(takt, {"takt.img": probe(LOAD=0x800000), "system.itb": SYSTEM}) as console:
@@ -116,6 +117,7 @@ def test_a_taken_place_moves_the_kernel(takt, probe):
     assert numbers["bss"] == 0 and found[1] == b"\0"
 
 
+@pytest.mark.boards("qemu-x86")
 @pytest.mark.parametrize("change, message", [
     (lambda files, _: files.pop("takt.img"), r"\takt\takt.img: it cannot be opened; copy it to this loader's volume (not found)"),
     (lambda files, _: files.pop("system.itb"), r"\takt\system.itb: it cannot be opened"),

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The count of code lines on a made-up tree: only what a board's image links."""
+import code_lines
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def made_up_tree(tmp_path, monkeypatch):
+    monkeypatch.setattr(code_lines, "ROOT", tmp_path)
+    for path, text in {
+            "arch/x86/a.c": "int a;\n// b\n\nint c;\n", "arch/arm64/a.c": "int a;\n" * 50, "kernel/k.c": "int k;\n",
+            "drivers/one.c": "int a;\n" * 3, "drivers/one.h": "int a;\n", "drivers/other.c": "int a;\n" * 20,
+            "drivers/other.h": "int a;\n" * 20, "drivers/shared.h": "int a;\n" * 5,
+            "boards/pc/board.mk": "# ARCH := none\nARCH := x86\nPLATFORM := pc\nDRIVERS := two \\\n  one # the last\n",
+            "boards/twin/board.mk": "include boards/pc/board.mk\nDRIVERS += other\n",
+            "boards/all/board.mk": "ARCH := x86\n"}.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text, encoding="ascii")
+
+
+@pytest.mark.parametrize("board, drivers", [("pc", 3 + 1 + 5), ("twin", 3 + 1 + 5 + 40), ("all", 3 + 1 + 5 + 40)])
+def test_only_what_is_linked_counts(board, drivers):
+    rooms = code_lines.rooms(board)
+    assert rooms["drivers"] == drivers and rooms["arch/x86"] == 2 and rooms["kernel"] == 1
+    assert code_lines.of_target(board) == drivers + 3
+
+
+def test_an_unknown_board_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(code_lines.sys, "argv", ["code_lines.py", "nowhere"])
+    assert code_lines.main() == 2
+    assert "boards/nowhere/board.mk is missing" in capsys.readouterr().err
