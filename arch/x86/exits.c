@@ -50,18 +50,24 @@ static COLD void refuse(struct vcpu *vcpu, const struct vm_exit *exit, const str
     }
 }
 
+// WBNOINVD is what processors without it take for a WBINVD with a prefix, and exits as that.
+static bool is_expected(unsigned operation, unsigned expected) {
+    return operation == expected || (expected == OP_WBINVD && operation == OP_WBNOINVD);
+}
+
 static COLD bool read_length(struct vcpu *vcpu, const struct vm_exit *exit, struct known_length *known) {
     struct guest_state_view view;
     struct emulate_result result;
-    unsigned length;
+    struct decoded d;
 
     virt->view(vcpu, &view);
-    enum emulate_outcome outcome = emulate_length(&view, &guest_emulation, vcpu, exit->operation, &length, &result);
+    enum emulate_outcome outcome = emulate_decode(&view, &guest_emulation, vcpu, &d, &result);
     if (outcome != EMULATE_DONE) {
         refuse(vcpu, exit, &view, outcome, &result);
         return false;
     }
-    *known = (struct known_length){vcpu->arch.rip, exit->place, exit->operation, (uint8_t)length};
+    if (!is_expected(d.operation, exit->operation)) { return false; } // another one by now: it traps again, or does not
+    *known = (struct known_length){vcpu->arch.rip, exit->place, exit->operation, d.length};
     return true;
 }
 

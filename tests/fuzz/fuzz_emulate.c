@@ -88,7 +88,16 @@ static int mmio(void *context, gpa_t gpa, unsigned size, bool is_write, uint64_t
     return OK;
 }
 
-static const struct emulate_ops ops = {{read, write, exchange}, mmio};
+static int port(void *context, uint16_t number, unsigned size, bool is_write, uint64_t *value) {
+    require(context == &world && (size == 1 || size == 2 || size == 4));
+    require(!is_write || *value >> 8 * size == 0);
+    (void)number;
+    if (++world.accesses + 32 == world.failing) { return ERR_BUSY; }
+    if (!is_write) { *value = world.device; }
+    return OK;
+}
+
+static const struct emulate_ops ops = {{read, write, exchange}, mmio, port};
 
 static void check_result(const struct guest_state_view *before, const struct guest_state_view *view,
                          enum emulate_outcome outcome, const struct emulate_result *result) {
@@ -121,6 +130,11 @@ static void run(const struct header *h, struct guest_state_view *view) {
         outcome = emulate_length(view, &ops, &world, OP_CPUID, &length, &result);
         require(outcome != EMULATE_DONE || (length >= 2 && length <= DECODE_MAX_LENGTH));
         break;
+    case 2:
+        outcome = emulate_port_string(view, &ops, &world, &result);
+        check_result(&before, view, outcome, &result);
+        require(world.accesses <= 1 && (outcome == EMULATE_DONE || memcmp(view->gpr, h->gpr, sizeof(h->gpr)) == 0));
+        return;
     default:
         outcome = emulate_mmio(view, &ops, &world, h->gpa, (h->mode & 4) != 0, &result);
         check_result(&before, view, outcome, &result);

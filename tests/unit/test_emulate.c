@@ -628,7 +628,7 @@ static void output_goes_from_memory_to_the_port_by_element(void **state) {
     set_ram64(DATA_PAGE, 0x4433221188776655);
     gpr[SI] = DATA;
     gpr[CX] = 2;
-    gpr[DX] = 0xffff1234; // the port is 16 bits of it
+    gpr[DX] = 0xffff1234;                              // the port is 16 bits of it
     assert_int_equal(string_at("f36f"), EMULATE_DONE); // rep outsd
     assert_int_equal(view.rip, CODE);
     assert_int_equal(string_at("f36f"), EMULATE_DONE);

@@ -112,7 +112,7 @@ static int access_device(void *context, gpa_t gpa, unsigned size, bool write, ui
     return OK;
 }
 
-static const struct emulate_ops ops = {{read_ram, write_ram, NULL}, access_device};
+static const struct emulate_ops ops = {{read_ram, write_ram, NULL}, access_device, NULL};
 
 // ---- one comparison --------------------------------------------------------------------------------------------------
 static void fail_with(const char *what) {
