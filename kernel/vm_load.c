@@ -56,13 +56,15 @@ static int copy(struct vm *vm, struct vm_load *load, const struct blob *from, gp
 }
 
 static int step_kernel(struct vm *vm, struct vm_load *load) {
+    if (load->block == vm->desc->segment_count) { return OK; }
     const struct image_segment *segment = &vm->desc->segments[load->block];
     const struct blob piece = {(const char *)vm->desc->kernel.data + segment->offset, segment->size};
     int status = copy(vm, load, &piece, segment->gpa);
 
     if (status != OK) { return status; }
     load->done = 0;
-    return ++load->block == vm->desc->segment_count ? OK : ERR_BUSY;
+    load->block++;
+    return ERR_BUSY;
 }
 
 static int step_initrd(struct vm *vm, struct vm_load *load) {
