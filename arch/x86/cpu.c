@@ -17,6 +17,18 @@ enum { INIT_WAIT_US = 10000, STARTUP_WAIT_US = 200, TAKEN_WAIT_US = 100000, STAR
 
 extern const char trampoline[], trampoline_end[], secondary_entry[]; // start.S
 
+// The page's beginning, in front of the code that start.S has there.
+struct trampoline_page {
+    uint64_t jump;
+    uint64_t cr3, entry;
+    struct cpu *cpu;
+    uint64_t taken;
+};
+_Static_assert(offsetof(struct trampoline_page, cr3) == TRAMPOLINE_CR3, "start.S");
+_Static_assert(offsetof(struct trampoline_page, entry) == TRAMPOLINE_ENTRY, "start.S");
+_Static_assert(offsetof(struct trampoline_page, cpu) == TRAMPOLINE_CPU, "start.S");
+_Static_assert(offsetof(struct trampoline_page, taken) == TRAMPOLINE_TAKEN, "start.S");
+
 void x86_secondary(struct cpu *cpu) __attribute__((noreturn));
 void x86_secondary(struct cpu *cpu) {
     interrupts_cpu_init(cpu);
@@ -35,22 +47,20 @@ static bool wait_for(const uint64_t *word, uint64_t us) {
     return false;
 }
 
-static bool start(struct cpu *cpu, char *page) {
-    uint64_t *taken = (uint64_t *)(void *)(page + TRAMPOLINE_TAKEN);
-
+static bool start(struct cpu *cpu, struct trampoline_page *page) {
     // cppcheck-suppress subtractPointers ; labels of one object
     memcpy(page, trampoline, (size_t)(trampoline_end - trampoline));
-    *(uint64_t *)(void *)(page + TRAMPOLINE_CR3) = mmu_early_tables();
-    *(uint64_t *)(void *)(page + TRAMPOLINE_ENTRY) = (uint64_t)secondary_entry;
-    *(struct cpu **)(void *)(page + TRAMPOLINE_CPU) = cpu;
-    __atomic_store_n(taken, 0, __ATOMIC_SEQ_CST);
+    page->cr3 = mmu_early_tables();
+    page->entry = (uint64_t)secondary_entry;
+    page->cpu = cpu;
+    __atomic_store_n(&page->taken, 0, __ATOMIC_SEQ_CST);
     host_apic_send_init((uint32_t)cpu->hwid);
     (void)wait_for(NULL, INIT_WAIT_US);
     for (unsigned i = 0; i < STARTUPS; i++) {
         host_apic_send_startup((uint32_t)cpu->hwid, machine.trampoline);
-        if (wait_for(taken, STARTUP_WAIT_US)) { return true; }
+        if (wait_for(&page->taken, STARTUP_WAIT_US)) { return true; }
     }
-    return wait_for(taken, TAKEN_WAIT_US);
+    return wait_for(&page->taken, TAKEN_WAIT_US);
 }
 
 COLD int arch_cpu_start(struct cpu *cpu) {
@@ -63,7 +73,8 @@ COLD int arch_cpu_start(struct cpu *cpu) {
         log_line("memory map: no page below 640 KiB for other cores to start in");
         return ERR_NO_MEMORY;
     }
-    char *page = (char *)window_map(WINDOW_HANDLER, block) + (machine.trampoline - block);
+    char *window = window_map(WINDOW_HANDLER, block);
+    void *page = window + (machine.trampoline - block);
     bool started = start(cpu, page);
     window_unmap(WINDOW_HANDLER);
     return started ? OK : ERR_NOT_FOUND;

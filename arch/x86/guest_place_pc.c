@@ -5,7 +5,8 @@
 #include "arch/x86/guest_start.h"
 #include "kernel/guest_platform.h"
 
-_Static_assert((int)MAX_IMAGE_SEGMENTS >= (int)GUEST_SEGMENTS_MAX, "every segment has a place");
+_Static_assert(sizeof(((struct vm_desc *)0)->segments) >= GUEST_SEGMENTS_MAX * sizeof(struct image_segment),
+               "every segment has a place");
 
 static const struct guest_window windows[] = {
     {0xc0000000, 0x40000000, "the devices of a PC"},

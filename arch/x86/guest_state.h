@@ -25,6 +25,8 @@ struct known_length {
 };
 enum { KNOWN_LENGTHS = 16 };
 
+struct xsave_area;
+
 struct arch_vcpu {
     uint64_t gpr[GUEST_GPRS]; // in the order of their numbers; valid between an exit and the next entry
     uint64_t rip, rflags;
@@ -33,8 +35,8 @@ struct arch_vcpu {
     paddr_t control_pa;
     uint64_t xcr0;
     struct guest_debug debug;
-    void *fpu;   // XSAVE area, 64-byte aligned
-    bool unhalt; // published: another VCPU asks it to go on after its HLT
+    struct xsave_area *fpu; // 64-byte aligned
+    bool unhalt;            // published: another VCPU asks it to go on after its HLT
     struct known_length lengths[KNOWN_LENGTHS];
     struct vlapic vlapic;
     struct cpuid_vcpu cpuid;

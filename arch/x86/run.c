@@ -9,10 +9,8 @@
 void run(struct cpu *cpu) {
     struct vm_exit exit;
 
-    _Static_assert(offsetof(struct cpu, todo_remote) == offsetof(struct cpu, todo) + 4, "one load reads both");
     for (;;) {
-        uint64_t words = __atomic_load_n((uint64_t *)(void *)&cpu->todo, __ATOMIC_RELAXED);
-        if (unlikely(words != 0)) { dispatch(cpu); }
+        if (unlikely((cpu->todo | __atomic_load_n(&cpu->todo_remote, __ATOMIC_RELAXED)) != 0)) { dispatch(cpu); }
         cpu_note_masked(cpu, arch_clock());
         struct vcpu *vcpu = cpu->arch.resume;
         if (vcpu == NULL) { thread_resume(cpu); }

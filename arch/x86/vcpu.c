@@ -9,7 +9,18 @@
 #include "kernel/log.h"
 #include "kernel/string.h"
 
-enum { FPU_MXCSR = 24, MXCSR_POWER_ON = 0x1f80, FPU_CONTROL_POWER_ON = 0x37f, XSAVE_STATE = 512, XSAVE_HEADER = 64 };
+enum { MXCSR_POWER_ON = 0x1f80, FPU_CONTROL_POWER_ON = 0x37f };
+
+// The beginning of an XSAVE area (SDM volume 1, 13.4).
+struct xsave_area {
+    uint16_t control;
+    uint8_t reserved0[22];
+    uint32_t mxcsr;
+    uint8_t reserved1[484];
+    uint64_t components; // XSTATE_BV: which are here
+    uint8_t reserved2[56];
+};
+_Static_assert(offsetof(struct xsave_area, mxcsr) == 24 && offsetof(struct xsave_area, components) == 512, "13.4");
 
 // ---- state in hardware ------------------------------------------------------------------------------------
 
@@ -57,10 +68,11 @@ COLD void arch_vcpu_reset(struct vcpu *vcpu) {
     struct arch_vcpu *arch = &vcpu->arch;
 
     memset(arch->gpr, 0, sizeof(arch->gpr));
-    memset(arch->fpu, 0, XSAVE_STATE + XSAVE_HEADER);
-    *(uint16_t *)arch->fpu = FPU_CONTROL_POWER_ON;
-    *(uint32_t *)(void *)((char *)arch->fpu + FPU_MXCSR) = MXCSR_POWER_ON;
-    *(uint64_t *)(void *)((char *)arch->fpu + XSAVE_STATE) = XCR0_X87 | XCR0_SSE; // XSTATE_BV: these two are here
+    *arch->fpu = (struct xsave_area){
+        .control = FPU_CONTROL_POWER_ON,
+        .mxcsr = MXCSR_POWER_ON,
+        .components = XCR0_X87 | XCR0_SSE,
+    };
     memset(&arch->debug, 0, sizeof(arch->debug));
     arch->xcr0 = XCR0_X87;
     arch->unhalt = false;

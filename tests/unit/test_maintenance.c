@@ -33,7 +33,8 @@ static int setup(void **state) {
 
     (void)state;
     host_reset();
-    table = (struct pagetable){.format = &vmsa_format, .root = memory_alloc_pages(1), .bits = 48, .flush = tlb_flush_hypervisor};
+    table = (struct pagetable){
+        .format = &vmsa_format, .root = memory_alloc_pages(1), .bits = 48, .flush = tlb_flush_hypervisor};
     level1 = memory_alloc_pages(1);
     level2 = memory_alloc_pages(1);
     table_write(&table.root[0], memory_pa(level1) | DESC_VALID | DESC_TABLE);

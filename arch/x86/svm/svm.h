@@ -18,7 +18,7 @@ static inline struct vmcb *vmcb_of(const struct vcpu *vcpu) { return vcpu->arch.
 
 // vcpu.c
 void svm_reset(struct vcpu *vcpu);
-void svm_start(struct vcpu *vcpu, const struct guest_registers *state);
+void svm_start(struct vcpu *vcpu, const struct guest_registers *registers);
 void svm_load(struct vcpu *vcpu);
 void svm_save(struct vcpu *vcpu);
 void svm_view(struct vcpu *vcpu, struct guest_state_view *view);

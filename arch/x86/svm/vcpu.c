@@ -140,11 +140,9 @@ static const struct {
     {MSR_PAT, offsetof(struct vmcb, pat)},
 };
 
-static uint64_t *field_of(const struct vcpu *vcpu, uint32_t msr) {
+static void *field_of(const struct vcpu *vcpu, uint32_t msr) {
     for (unsigned i = 0; i < ARRAY_SIZE(msr_fields); i++) {
-        if (msr_fields[i].msr == msr) {
-            return (uint64_t *)(void *)((char *)vcpu->arch.control + msr_fields[i].offset);
-        }
+        if (msr_fields[i].msr == msr) { return (char *)vcpu->arch.control + msr_fields[i].offset; }
     }
     return NULL;
 }
