@@ -80,9 +80,25 @@ def named(rows, promises, system, planned):
     return result
 
 
+def description_of(system, board, out):
+    """Where the system's description is: the board's own, or that of the board whose systems it takes (`systems-of`), with
+    the plan's `adapt` applied: pairs of a regular expression and what stands there instead."""
+    own = pathlib.Path("boards", board, "bench", f"{system['name']}.dts")  # relative: the report prints it
+    plan = load_plan(board)
+    if "systems-of" not in plan or (machine.ROOT / own).exists():
+        return own
+    text = (machine.ROOT / "boards" / plan["systems-of"] / "bench" / own.name).read_text(encoding="utf-8")
+    for pattern, instead in plan["adapt"]:
+        text = re.sub(pattern, instead, text, flags=re.DOTALL)
+    adapted = out / board / own.name
+    adapted.parent.mkdir(parents=True, exist_ok=True)
+    adapted.write_text(text, encoding="utf-8")
+    return adapted.resolve()
+
+
 def run_system(system, board, hypervisor, out):
     """Packs and boots one benchmark system; returns what it printed."""
-    source = pathlib.Path("boards", board, "bench", f"{system['name']}.dts")  # relative: the report prints it
+    source = description_of(system, board, out)
     itb = out / f"{system['name']}.itb"
     packed = subprocess.run([sys.executable, "scripts/mkimage.py", "--board", board, "--arch", machine.board_settings(board)["arch"],
                              "--hypervisor", str(hypervisor),

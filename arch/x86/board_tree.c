@@ -9,6 +9,7 @@
 #include "kernel/string.h"
 
 enum { TREE_MAX = 16384, UART_PORT = 0x3f8, UART_PORTS = 8, UART_IRQ = 4, ISA_IO = 1, NAME_MAX_LENGTH = 32 };
+enum { TOPOLOGY_TYPE_SHIFT = 8, TOPOLOGY_THREADS = 1 };
 
 static char buffer[TREE_MAX] __attribute__((aligned(8)));
 
@@ -83,10 +84,20 @@ void *board_tree_begin(void) {
     return w.status == 0 ? buffer : NULL;
 }
 
+// The bits of an APIC id that number the threads of one core (SDM volume 2, CPUID, leaf 0BH: the first level is that of
+// threads where there are several).
+static uint32_t thread_mask(void) {
+    if (read_cpuid(0, 0).eax < CPUID_TOPOLOGY) { return 0; }
+    struct cpuid level = read_cpuid(CPUID_TOPOLOGY, 0);
+    return (level.ecx >> TOPOLOGY_TYPE_SHIFT & 0xff) == TOPOLOGY_THREADS ? (1u << (level.eax & 0x1f)) - 1 : 0;
+}
+
+// Of threads that share a core one is used: what the others did would be in nobody's budget.
 static void add_cores(struct writer *w, const struct acpi_machine *acpi) {
     char name[NAME_MAX_LENGTH];
     int cores = add_node(w, 0, "cpus");
-    uint32_t own = host_apic_id();
+    uint32_t own = host_apic_id(), threads = thread_mask();
+    unsigned siblings = 0;
 
     add_cell(w, cores, "#size-cells", 0);
     add_cell(w, cores, "#address-cells", 1);
@@ -94,9 +105,14 @@ static void add_cores(struct writer *w, const struct acpi_machine *acpi) {
     for (unsigned i = acpi->cpu_count; i-- > 0;) {
         uint32_t id = acpi->cpus[i].apic_id;
         if (!acpi->cpus[i].enabled || id == own) { continue; }
+        if (((id ^ own) & threads) != 0 || ((id ^ own) & ~threads) == 0) {
+            siblings++;
+            continue;
+        }
         format_string(name, sizeof(name), "cpu@%x", id);
         add_cell(w, add_node(w, cores, name), "reg", id);
     }
+    if (siblings != 0) { log_line("cores: %u threads share one with another and stay unused", siblings); }
     format_string(name, sizeof(name), "cpu@%x", own);
     add_cell(w, add_node(w, cores, name), "reg", own);
 }

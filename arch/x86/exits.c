@@ -272,13 +272,15 @@ static void exit_io(struct vcpu *vcpu, const struct vm_exit *exit) {
 
 // ---- hypercalls -------------------------------------------------------------------------------------------
 
-static void call_kvm(struct vcpu *vcpu, const struct guest_state_view *view) {
+static COLD void call_kvm(struct vcpu *vcpu) {
     uint64_t *gpr = vcpu->arch.gpr;
     const uint64_t arguments[] = {gpr[GPR_RBX], gpr[GPR_RCX], gpr[GPR_RDX], gpr[GPR_RSI]};
     struct vm *vm = vcpu->vm;
+    struct guest_state_view view;
     struct pv_call call;
 
-    pv_hypercall(view->mode == DECODE_64, gpr[GPR_RAX], arguments, vm->vcpu_count, &call);
+    virt->view(vcpu, &view);
+    pv_hypercall(view.mode == DECODE_64, gpr[GPR_RAX], arguments, vm->vcpu_count, &call);
     gpr[GPR_RAX] = (uint64_t)call.result;
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         if ((call.set >> i & 1) == 0) { continue; }
@@ -295,17 +297,6 @@ static guest_call_t find_call(uint32_t id) {
     return id - SMCCC_VENDOR_HYP_COUNT < VENDOR_CALLS ? vendor_calls[id - SMCCC_VENDOR_HYP_COUNT] : NULL;
 }
 
-static COLD void call_other(struct vcpu *vcpu) {
-    struct guest_state_view view;
-
-    virt->view(vcpu, &view);
-    if (view.paging.cpl != 0) {
-        vcpu->arch.gpr[GPR_RAX] = (uint64_t)-KVM_EPERM;
-    } else {
-        call_kvm(vcpu, &view);
-    }
-}
-
 // As include/takt/hypercall.h has them: number, arguments and results in the registers 0 to 3. Else KVM's, which stock
 // kernels make.
 static void exit_hypercall(struct vcpu *vcpu, const struct vm_exit *exit) {
@@ -313,13 +304,17 @@ static void exit_hypercall(struct vcpu *vcpu, const struct vm_exit *exit) {
     unsigned length;
 
     vcpu->stats.exits[EXIT_HYPERCALL]++;
+    if (unlikely(exit->cpl != 0)) {
+        inject_undefined(vcpu);
+        return;
+    }
     if (!skip_prepare(vcpu, exit, &length)) { return; }
     skip(vcpu, length);
     guest_call_t call = find_call((uint32_t)gpr[GPR_RAX]);
     if (likely(call != NULL)) {
         gpr[GPR_RAX] = (uint64_t)call(vcpu, gpr);
     } else {
-        call_other(vcpu);
+        call_kvm(vcpu);
     }
 }
 

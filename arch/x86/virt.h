@@ -38,6 +38,7 @@ struct vm_exit {
     uint8_t length;    // of the instruction; 0: the machine does not say, and it should be `operation`
     uint8_t operation; // enum decode_operation
     uint8_t vector;
+    uint8_t cpl; // of a hypercall
     uint32_t error;
     union {
         struct {

@@ -61,6 +61,13 @@ COLD int arch_init(UNUSED const struct board *board) {
     return status == OK ? choose_virt() : status;
 }
 
+// Nothing of ours is a user's page: what is one is neither executed nor read.
+static COLD uint64_t protections(void) {
+    uint32_t features = read_cpuid(0, 0).eax >= CPUID_EXTENDED ? read_cpuid(CPUID_EXTENDED, 0).ebx : 0;
+
+    return ((features & CPUID_7_EBX_SMEP) != 0 ? CR4_SMEP : 0) | ((features & CPUID_7_EBX_SMAP) != 0 ? CR4_SMAP : 0);
+}
+
 COLD int virt_pages(struct cpu *cpu) {
     cpu->arch.virt_page = memory_alloc_pages(1);
     cpu->arch.virt_state = memory_alloc_pages(1);
@@ -79,7 +86,7 @@ COLD void arch_cpu_init(struct cpu *cpu) {
         .ss = SELECTOR_DATA,
     };
     cpu->arch.thread_sp = (uint64_t)frame;
-    write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE);
+    write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | protections());
     if ((cpu == &boot_cpu && virt_pages(cpu) != OK) || virt->cpu_init(cpu) != OK) {
         panic("core %u: %s cannot be switched on", cpu->id, virt->name);
     }

@@ -6,9 +6,10 @@
 // from x18 up are preserved.
 //
 // On x86-64: instruction VMMCALL on CPUs of AMD and Hygon, VMCALL on all others, as CPUID leaf 0 names
-// the vendor; in 64-bit mode at privilege level 0, else an invalid-opcode exception. What is called x0
-// below is RAX, x1 is RBX, x2 is RCX, x3 is RDX, for arguments as for results; wN is the lower half
-// of xN, and the upper half of such a result is 0. All other registers, and the flags, are preserved.
+// the vendor; at privilege level 0, else an invalid-opcode exception. What is called x0 to x3 below are
+// the registers that instructions number 0 to 3: RAX, RCX, RDX, RBX, for arguments as for results; wN
+// is the lower half of xN, and the upper half of such a result is 0. All other registers, and the
+// flags, are preserved.
 //
 // Fast calls: none of them blocks, the caller may hold interrupts masked. A guest's time in a
 // hypercall is its own budget.

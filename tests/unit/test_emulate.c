@@ -19,13 +19,37 @@ enum { CODE_PAGE = 0x1000, CODE_PAGE2 = 0x5000, DATA_PAGE = 0x3000, DATA_PAGE2 =
 static uint64_t gpr[DECODE_REGISTERS];
 static struct guest_state_view view;
 static struct emulate_result result;
-static const struct emulate_ops ops = {{ram_read, ram_write, ram_exchange}, device_access};
+// A port says what it was asked for, and no more than four times.
+static struct {
+    unsigned accesses;
+    uint16_t port[4];
+    unsigned size[4];
+    bool write[4];
+    uint64_t value[4], answer;
+    int status;
+} ports;
+
+static int port_access(void *context, uint16_t port, unsigned size, bool write, uint64_t *value) {
+    unsigned i = ports.accesses++;
+
+    assert_ptr_equal(context, &world);
+    assert_true(i < ARRAY_SIZE(ports.port));
+    ports.port[i] = port;
+    ports.size[i] = size;
+    ports.write[i] = write;
+    if (!write) { *value = ports.answer; }
+    ports.value[i] = *value;
+    return ports.status;
+}
+
+static const struct emulate_ops ops = {{ram_read, ram_write, ram_exchange}, device_access, port_access};
 
 static int setup(void **state) {
     static const uint64_t data = P | RW | US | A | D;
 
     (void)state;
     world_reset();
+    memset(&ports, 0, sizeof(ports));
     world_map(LEVELS4, CODE, CODE_PAGE | P | US | A);
     world_map(LEVELS4, CODE + PAGE_SIZE, CODE_PAGE2 | P | US | A);
     world_map(LEVELS4, MMIO, DEVICE | data);
@@ -593,6 +617,83 @@ static void completion_clears_the_resume_flag(void **state) {
     assert_int_equal(view.rflags, 2);
 }
 
+// ---- INS and OUTS ----------------------------------------------------------------------------------------------------
+static enum emulate_outcome string_at(const char *hex) {
+    put(CODE_PAGE + (view.rip & PAGE_MASK), hex);
+    return emulate_port_string(&view, &ops, &world, &result);
+}
+
+static void output_goes_from_memory_to_the_port_by_element(void **state) {
+    (void)state;
+    set_ram64(DATA_PAGE, 0x4433221188776655);
+    gpr[SI] = DATA;
+    gpr[CX] = 2;
+    gpr[DX] = 0xffff1234; // the port is 16 bits of it
+    assert_int_equal(string_at("f36f"), EMULATE_DONE); // rep outsd
+    assert_int_equal(view.rip, CODE);
+    assert_int_equal(string_at("f36f"), EMULATE_DONE);
+    assert_int_equal(view.rip, CODE + 2);
+    assert_int_equal(ports.accesses, 2);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(ports.port[i], 0x1234);
+        assert_int_equal(ports.size[i], 4);
+        assert_true(ports.write[i]);
+    }
+    assert_int_equal((uint32_t)ports.value[0], 0x88776655);
+    assert_int_equal((uint32_t)ports.value[1], 0x44332211);
+    assert_int_equal(gpr[SI], DATA + 8);
+    assert_int_equal(gpr[CX], 0);
+    view.rip = CODE;
+    assert_int_equal(string_at("f36f"), EMULATE_DONE); // none left
+    assert_int_equal(ports.accesses, 2);
+    assert_int_equal(view.rip, CODE + 2);
+}
+
+static void input_goes_to_memory_also_over_a_border(void **state) {
+    (void)state;
+    ports.answer = 0xbbaa;
+    gpr[DI] = DATA + PAGE_SIZE - 1;
+    gpr[DX] = 0x1f0;
+    assert_int_equal(string_at("666d"), EMULATE_DONE); // insw
+    assert_int_equal(world.ram[DATA_PAGE + PAGE_SIZE - 1], 0xaa);
+    assert_int_equal(world.ram[DATA_PAGE2], 0xbb);
+    assert_int_equal(gpr[DI], DATA + PAGE_SIZE + 1);
+    view.rflags |= RFLAGS_DF;
+    assert_int_equal(string_at("6d"), EMULATE_DONE); // insd, at the next instruction
+    assert_int_equal(gpr[DI], DATA + PAGE_SIZE - 3);
+}
+
+static void what_memory_does_not_allow_reaches_no_port(void **state) {
+    (void)state;
+    gpr[DI] = READONLY;
+    gpr[SI] = KERNELS;
+    view.paging.cpl = 3;
+    assert_int_equal(string_at("6c"), EMULATE_FAULT); // insb
+    assert_int_equal(result.vector, EXCEPTION_PF);
+    assert_int_equal(result.error, PF_PRESENT | PF_WRITE | PF_USER);
+    assert_int_equal(string_at("6e"), EMULATE_FAULT); // outsb
+    assert_int_equal(result.error, PF_PRESENT | PF_USER);
+    assert_int_equal(ports.accesses, 0);
+    gpr[SI] = MMIO;
+    view.paging.cpl = 0;
+    assert_int_equal(string_at("6e"), EMULATE_UNKNOWN);
+    assert_int_equal(ports.accesses, 0);
+    assert_int_equal(view.rip, CODE);
+}
+
+static void a_busy_port_is_asked_again(void **state) {
+    (void)state;
+    ports.status = ERR_BUSY;
+    gpr[SI] = DATA;
+    assert_int_equal(string_at("6e"), EMULATE_RETRY);
+    assert_int_equal(gpr[SI], DATA);
+    assert_int_equal(view.rip, CODE);
+    assert_int_equal(string_at("90"), EMULATE_UNKNOWN); // a NOP by now
+    ports.status = OK;
+    assert_int_equal(string_at("8b03"), EMULATE_RETRY); // another instruction: the processor does it
+    assert_int_equal(ports.accesses, 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(the_length_is_that_of_what_was_intercepted, setup),
@@ -620,6 +721,10 @@ int main(void) {
         cmocka_unit_test_setup(a_comparison_repeats_while_its_condition_holds, setup),
         cmocka_unit_test_setup(counts_and_pointers_have_the_address_size, setup),
         cmocka_unit_test_setup(completion_clears_the_resume_flag, setup),
+        cmocka_unit_test_setup(output_goes_from_memory_to_the_port_by_element, setup),
+        cmocka_unit_test_setup(input_goes_to_memory_also_over_a_border, setup),
+        cmocka_unit_test_setup(what_memory_does_not_allow_reaches_no_port, setup),
+        cmocka_unit_test_setup(a_busy_port_is_asked_again, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,6 +82,7 @@ static inline void read_exit(const struct vmcb *vmcb, struct vm_exit *exit) {
     exit->kind = VM_EXIT_UNKNOWN;
     exit->length = 0;
     exit->vector = 0;
+    exit->cpl = vmcb->cpl;
     exit->place = vmcb->cr3;
     exit->reason = code;
     exit->info1 = vmcb->exit_info1;

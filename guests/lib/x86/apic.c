@@ -100,7 +100,7 @@ void timer_off(void) {
 
 void apic_init_vcpu(void) {
     uint64_t base = APIC_PAGE | (msr_read(MSR_APIC_BASE) & 1u << 8); // bit 8: the boot VCPU
-    if (!apic.x2apic && msr_read(MSR_APIC_BASE) & APIC_BASE_EXTD) msr_write(MSR_APIC_BASE, base);
+    if (msr_read(MSR_APIC_BASE) & APIC_BASE_EXTD) msr_write(MSR_APIC_BASE, base); // no other way leads out of x2APIC mode
     msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
     if (apic.x2apic) msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_EXTD);
     apic_write(APIC_SVR, APIC_SVR_ENABLE | SPURIOUS_VECTOR);

@@ -57,9 +57,9 @@ uintptr_t virtio_mmio(unsigned index) { return index == 0 ? arg_number("virtio",
 struct call_result hypercall(uint64_t function, uint64_t a, uint64_t b, uint64_t c) {
     struct call_result r = {{function, a, b, c}};
     if (amd)
-        __asm__ volatile("vmmcall" : "+a"(r.x[0]), "+b"(r.x[1]), "+c"(r.x[2]), "+d"(r.x[3])::"memory");
+        __asm__ volatile("vmmcall" : "+a"(r.x[0]), "+c"(r.x[1]), "+d"(r.x[2]), "+b"(r.x[3])::"memory");
     else
-        __asm__ volatile("vmcall" : "+a"(r.x[0]), "+b"(r.x[1]), "+c"(r.x[2]), "+d"(r.x[3])::"memory");
+        __asm__ volatile("vmcall" : "+a"(r.x[0]), "+c"(r.x[1]), "+d"(r.x[2]), "+b"(r.x[3])::"memory");
     return r;
 }
 
