@@ -28,8 +28,8 @@ ROOMS = {
     "guests": ({"guests", "include"}, None),
     "tools": ({"tools", "kernel", "sched", "timer"}, None),
 }
-# What an architecture supplies and the include path resolves.
-SUPPLIED_BY_ARCH = ("arch_types.h", "maintenance.h")
+# What an architecture supplies and the include path resolves: the one for headers, the other for any file.
+SUPPLIED_BY_ARCH = {"arch_types.h": ".h", "maintenance.h": (".h", ".c")}
 SUPPLIED_TO = ("kernel/", "arch/")
 
 ARCHITECTURE_CONDITION = re.compile(
@@ -76,7 +76,7 @@ def include_faults(path, text, files, graph):
         if room is None:
             continue
         allowed_rooms, allowed_system = room
-        if (quoted or system) in SUPPLIED_BY_ARCH and path.startswith(SUPPLIED_TO):
+        if path.endswith(SUPPLIED_BY_ARCH.get(quoted or system, ())) and path.startswith(SUPPLIED_TO):
             continue
         if target:
             if room_of(target) not in allowed_rooms:

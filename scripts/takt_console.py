@@ -23,8 +23,9 @@ VM_LINE = re.compile(r"\[\S+\] ")
 # A piece of a line: the source, whether it goes on with a line that was cut, and the text.
 PIECE = re.compile(r"\[([^]\n]+)\]([ +])(.*)")
 # What the monitor prints for one command, up to its next prompt: at least one line that is neither a guest's, nor the
-# prompt again (shown anew when other output broke the typed line), nor a notice about the focus.
-ANSWER = re.compile(r"(?m)^(?!takt> |\[\S+\] |-- ).+\n(?:.*\n)*?takt> ")
+# prompt again (shown anew when other output broke the typed line), nor a piece of what was typed, nor a notice about the
+# focus.
+ANSWER = r"(?m)^(?!takt> |\[\S+\] |-- |(?:{typed})$).+\n(?:.*\n)*?takt> "
 # A row of the monitor's `vms`: number (the focus key), name, state ...
 VM_ROW = re.compile(r"^ *(\d+) +([\w.-]+) +(running|stopped|stopping|failed|off|loading)\b", re.MULTILINE)
 # A row of the monitor's `misses`: VM, VCPU, activations, misses of the hypervisor's own making, of the machine's.
@@ -192,9 +193,11 @@ class Console:
         """Opens the monitor, gives one command, returns what the monitor printed (VM output taken out)."""
         self.open_monitor(timeout)
         self.type_line(command)
-        answer = self.expect(ANSWER, timeout, f"the monitor's answer to '{command}'").group()
-        # What was typed stands alone on a line where other output came between it and the prompt.
-        return "\n".join(line for line in answer.splitlines()[:-1] if not VM_LINE.match(line) and line != command)
+        # What was typed stands alone on a line, in pieces, where other output came between it and the prompt.
+        typed = {command[i:j] for i in range(len(command)) for j in range(i + 1, len(command) + 1)}
+        pattern = ANSWER.replace("{typed}", "|".join(map(re.escape, typed)))
+        answer = self.expect(pattern, timeout, f"the monitor's answer to '{command}'").group()
+        return "\n".join(line for line in answer.splitlines()[:-1] if not VM_LINE.match(line) and line not in typed)
 
     def stop_vm(self, vm, timeout=30):
         """Stops a VM through the monitor; returns its row."""

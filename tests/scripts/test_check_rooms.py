@@ -33,6 +33,7 @@ def test_a_clean_tree_passes(tmp_path):
     ("sched/a.c", "#include <stdio.h>\n", "<stdio.h>"),
     ("kernel/a.c", '#include "arch/arm64/arch_types.h"\n', "kernel/ may not include arch/arm64/arch_types.h"),
     ("kernel/a.c", '#include "arch_types.h"\n', "is not found from here"),
+    ("drivers/a.c", '#include "maintenance.h"\n', "is not found from here"),
     ("kernel/a.c", "#if defined(__x86_64__)\n#endif\n", "belongs below arch/"),
     ("kernel/a.c", "int f(void)\n{\n" + "    g();\n" * 81 + "}\n", "a function of 81 lines"),
     ("kernel/a.c", "int a;\n" * 500, "501 lines"),

@@ -8,7 +8,7 @@
         result = takt.check(takt.write("bad.dts", TEXT))
         assert result.returncode == 1
 
-    takt.write("pair.dts", libtakt.system(libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.reserved(1)]), ...))
+    takt.write("pair.dts", libtakt.system(takt.vm("rt", takt.program("rtprobe"), [libtakt.reserved(1)]), ...))
 
 Machine options are those of scripts/machine.py's Machine; the console is scripts/takt_console.py's Console.
 """
@@ -27,6 +27,8 @@ BUILD = (ROOT / os.environ.get("TAKT_BUILD", "build")).resolve()
 # The boards that are tested, and the one of a test that names none (conftest.py).
 BOARDS = os.environ["TAKT_BOARDS"].split(",") if "TAKT_BOARDS" in os.environ else machine.boards()
 DEFAULT_BOARD = "qemu-arm64"
+# By architecture: the folder of guests' files, how bare-metal ones end, and where a guest's memory begins.
+GUESTS = {"arm64": ("guests", "Image", 0x40000000), "x86": ("guests-x86", "bin", 0)}
 
 
 class Takt:
@@ -36,6 +38,8 @@ class Takt:
         self.board = board
         self.build = BUILD
         self.arch = machine.board_settings(board)["arch"]
+        guests, self._suffix, self._memory_at = GUESTS[self.arch]
+        self._guests = self.build / guests
         self.hypervisor = self.build / self.board / "takt.Image"
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -49,9 +53,22 @@ class Takt:
 
     def guest(self, name):
         """Absolute path of a built guest file, to be named in a description's text."""
-        path = self.build / "guests" / name
-        assert path.exists(), f"{path} is not built; run 'make guests'"
+        path = self._guests / name
+        assert path.exists(), f"{path} is not built; run 'make guests BOARD={self.board}'"
         return path
+
+    def program(self, name):
+        """The same of one of our bare-metal guests."""
+        return self.guest(f"{name}.{self._suffix}")
+
+    def vm(self, name, kernel, vcpus, bootargs="", memory_mib=4, more=""):
+        """The text of one VM; vcpus: the properties of each, as from reserved() and on_core(); more: further properties
+        and nodes."""
+        nodes = " ".join(f"vcpu@{i} {{ reg = <{i}>; {text} }};" for i, text in enumerate(vcpus))
+        arguments = f'bootargs = "{bootargs}"; ' if bootargs else ""
+        # Properties come before nodes, so what is more goes in between.
+        return (f'{name} {{ memory = <0x0 {self._memory_at:#x} 0x0 {memory_mib << 20:#x}>; kernel = "{kernel}"; {arguments}\n'
+                f'    {more} vcpus {{ {nodes} }};\n}};\n')
 
     def source(self, system):
         path = pathlib.Path(system)
@@ -111,15 +128,6 @@ def reserved(core=None, budget_us=200, period_us=1000, deadline_us=None):
 def on_core(core=None, weight=None):
     """The properties of a best-effort VCPU."""
     return (f"core = <{core}>; " if core is not None else "") + (f"weight = <{weight}>;" if weight else "")
-
-
-def vm(name, kernel, vcpus, bootargs="", memory_mib=4, more=""):
-    """One VM; vcpus: the properties of each, as from reserved() and on_core(); more: further properties and nodes."""
-    nodes = " ".join(f"vcpu@{i} {{ reg = <{i}>; {text} }};" for i, text in enumerate(vcpus))
-    arguments = f'bootargs = "{bootargs}"; ' if bootargs else ""
-    # Properties come before nodes, so what is more goes in between.
-    return (f'{name} {{ memory = <0x0 0x40000000 0x0 {memory_mib << 20:#x}>; kernel = "{kernel}"; {arguments}\n'
-            f'    {more} vcpus {{ {nodes} }};\n}};\n')
 
 
 def system(*vms, root=""):

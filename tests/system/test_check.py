@@ -39,7 +39,7 @@ def write(takt):
     def fill(root="", rt="", vcpu=RESERVED, vcpus="", nodes="", vms="", kernel=None,
              memory="0x0 0x40000000 0x0 0x400000"):
         text = SYSTEM.format(root=root, rt=rt, vcpu=vcpu, vcpus=vcpus, nodes=nodes, vms=vms, memory=memory,
-                             kernel=kernel or takt.guest("rtprobe.Image"))
+                             kernel=kernel or takt.program("rtprobe"))
         return takt.write("my.dts", text)
 
     return fill
@@ -167,7 +167,7 @@ def test_duplicate_names_are_found_by_dtc(takt, write):
 
 
 def test_files_are_relative_to_the_description_and_packed_once(takt, write):
-    shutil.copy(takt.guest("rtprobe.Image"), takt.folder / "a.bin")
+    shutil.copy(takt.program("rtprobe"), takt.folder / "a.bin")
     twin = ("twin { memory = <0 0x40000000 0 0x400000>; kernel = \"./a.bin\"; vcpus { vcpu@0 { reg = <0>; }; }; };")
     source = write(kernel="a.bin", vms=twin)
     result = takt.check(source)
@@ -200,7 +200,7 @@ def test_a_truncated_image_is_refused(takt, write, kept):
 
 
 def test_a_damaged_guest_file_is_refused(takt, write):
-    kernel = pathlib.Path(takt.guest("rtprobe.Image")).read_bytes()
+    kernel = pathlib.Path(takt.program("rtprobe")).read_bytes()
 
     def change(image):
         image[image.index(kernel[:4096]) + 4000] ^= 1

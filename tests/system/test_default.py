@@ -4,12 +4,14 @@ import subprocess
 import sys
 
 import libtakt
+import pytest
 
 
+@pytest.mark.boards("qemu-arm64", "qemu-x86")
 def test_the_default_system_holds_its_facts(takt):
-    itb = takt.pack("boards/qemu-arm64/default.dts")
+    itb = takt.pack(f"boards/{takt.board}/default.dts")
     result = subprocess.run([sys.executable, "scripts/run.py", "--board", takt.board, "--headless", "--facts",
-                             "boards/qemu-arm64/default.facts.toml", "--hypervisor", str(takt.hypervisor), str(itb)],
+                             f"boards/{takt.board}/default.facts.toml", "--hypervisor", str(takt.hypervisor), str(itb)],
                             cwd=libtakt.ROOT, capture_output=True, text=True, timeout=240, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     for fact in ("rtprobe started", "linux started", "background started", "the shell of linux answered",

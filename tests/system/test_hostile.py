@@ -18,12 +18,12 @@ BATCHES = 3
 
 
 def probe(takt):
-    return libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.reserved(0, deadline_us=500)], "mode=probe")
+    return takt.vm("rt", takt.program("rtprobe"), [libtakt.reserved(0, deadline_us=500)], "mode=probe")
 
 
 def hostile(takt, name, attack, more="", memory_mib=4):
     cpus = 2 if attack.startswith(("smp-", "all-", "sgi-", "ipi-")) else 1
-    return libtakt.vm(name, takt.guest("hostile.Image"), [libtakt.on_core(0)] * cpus, f"attack={attack}", memory_mib,
+    return takt.vm(name, takt.program("hostile"), [libtakt.on_core(0)] * cpus, f"attack={attack}", memory_mib,
                       more)
 
 

@@ -7,13 +7,17 @@ import libtakt
 import pytest
 
 CLOUD, RT = "cloud", "rt"
+# By architecture: what a kernel's file is called, and its console on a UART.
+KERNELS = {"arm64": ("Image", "ttyAMA0"), "x86": ("bzImage", "ttyS0")}
+BOTH = pytest.mark.boards("qemu-arm64", "qemu-x86")
 BOOT_SECONDS = 120
 PER_SYSTEM = 300
 
 
 def linux(takt, name, flavour, vcpus, more=""):
-    return libtakt.vm(name, takt.guest(f"linux/Image-{flavour}"), vcpus, f"console=ttyAMA0 quiet takt.name={name}", 192,
-                      f'initrd = "{takt.guest("linux/initramfs.cpio.gz")}"; {more}')
+    image, tty = KERNELS[takt.arch]
+    return takt.vm(name, takt.guest(f"linux/{image}-{flavour}"), vcpus, f"console={tty} quiet takt.name={name}", 192,
+                   f'initrd = "{takt.guest("linux/initramfs.cpio.gz")}"; {more}')
 
 
 @pytest.fixture
@@ -61,10 +65,11 @@ def test_both_kernels_to_shells_on_shared_cores(takt, two_linux, gic):
         assert console.quit() == 0
 
 
-@pytest.mark.parametrize("tty,channel", [("ttyAMA0", ""), ("hvc0", ":hvc0")])
-def test_each_console_takes_and_gives(takt, tty, channel):
+@BOTH
+@pytest.mark.parametrize("channel", ["", ":hvc0"], ids=["uart", "hvc0"])
+def test_each_console_takes_and_gives(takt, channel):
     """With one console alone; 2 KiB of it arrive whole and in order."""
-    off = "no-virtio-console;" if tty == "ttyAMA0" else ""
+    tty, off = ("hvc0", "") if channel else (KERNELS[takt.arch][1], "no-virtio-console;")
     one = takt.write("one.dts", libtakt.system(linux(takt, CLOUD, CLOUD, [libtakt.on_core()] * 2, off)))
     with takt.boot(one, PER_SYSTEM, cores=2) as console:
         up(console, CLOUD, CLOUD + channel, tty)
@@ -77,13 +82,14 @@ def test_each_console_takes_and_gives(takt, tty, channel):
         assert seen == list(range(1, 201))
 
 
+@BOTH
 def test_poweroff_and_reboot_of_linux(takt):
     """poweroff ends the VM and says so, reboot boots it again, and the other VM does not notice."""
     two = takt.write("ends.dts", libtakt.system(
-        libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.reserved(0)], "mode=probe"),
+        takt.vm("rt", takt.program("rtprobe"), [libtakt.reserved(0)], "mode=probe"),
         linux(takt, CLOUD, CLOUD, [libtakt.on_core(0), libtakt.on_core(1)], 'restart = "never";')))
     with takt.boot(two, PER_SYSTEM, cores=2) as console:
-        up(console, CLOUD, CLOUD, "ttyAMA0")
+        up(console, CLOUD, CLOUD, KERNELS[takt.arch][1])
         numbers = console.vm_numbers()
         console.challenge(CLOUD, numbers[CLOUD], 60)
         console.type_line("reboot -f")

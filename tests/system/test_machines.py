@@ -11,8 +11,8 @@ ROUND = r"round (\d+) checksum \w+ ok"
 def pair(takt):
     """A probe with a reservation and a best-effort load."""
     return takt.write("pair.dts", libtakt.system(
-        libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.reserved(0)], "mode=probe"),
-        libtakt.vm("load", takt.guest("matmul.Image"), [libtakt.on_core()], "seed=7")))
+        takt.vm("rt", takt.program("rtprobe"), [libtakt.reserved(0)], "mode=probe"),
+        takt.vm("load", takt.program("matmul"), [libtakt.on_core()], "seed=7")))
 
 
 def both_advance(console):

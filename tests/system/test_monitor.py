@@ -9,15 +9,16 @@ import pytest
 @pytest.fixture
 def three(takt):
     return takt.write("three.dts", libtakt.system(
-        libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.reserved(0)], "mode=probe"),
-        libtakt.vm("load", takt.guest("matmul.Image"), [libtakt.on_core(0)], "seed=3"),
-        libtakt.vm("flood", takt.guest("hostile.Image"), [libtakt.on_core(1)], "attack=console-flood repeat=0")))
+        takt.vm("rt", takt.program("rtprobe"), [libtakt.reserved(0)], "mode=probe"),
+        takt.vm("load", takt.program("matmul"), [libtakt.on_core(0)], "seed=3"),
+        takt.vm("flood", takt.program("hostile"), [libtakt.on_core(1)], "attack=console-flood repeat=0")))
 
 
 def rows(answer):
     return [line.split() for line in answer.splitlines()]
 
 
+@pytest.mark.boards("qemu-arm64", "qemu-x86")
 def test_every_command_answers(takt, three):
     with takt.boot(three, 180, cores=2) as console:
         console.expect_vm("rt", r"count \d+", 60)
@@ -50,8 +51,8 @@ def test_timers_count_what_the_guest_saw(takt):
     """Every expiry is one interrupt, at both usual frequencies of the counter."""
     for hz in (62_500_000, 1_000_000_000):
         description = takt.write(f"count{hz}.dts", libtakt.system(
-            libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.on_core(0)], "mode=probe"),
-            libtakt.vm("load", takt.guest("matmul.Image"), [libtakt.on_core(0)], "quiet")))
+            takt.vm("rt", takt.program("rtprobe"), [libtakt.on_core(0)], "mode=probe"),
+            takt.vm("load", takt.program("matmul"), [libtakt.on_core(0)], "quiet")))
         with takt.boot(description, 120, cores=1, icount=True, counter_hz=hz) as console:
             seen = int(console.expect_vm("rt", r"count (\d+) lateness", 60).group(1))
             told = int(rows(console.monitor("timers"))[1][2])
@@ -59,6 +60,7 @@ def test_timers_count_what_the_guest_saw(takt):
             assert seen <= told <= seen + 400, (hz, seen, told)
 
 
+@pytest.mark.boards("qemu-arm64", "qemu-x86")
 def test_lines_of_different_sources_never_mix(takt, three):
     with takt.boot(three, 180, cores=2) as console:
         for _ in range(3):
@@ -72,6 +74,7 @@ def test_lines_of_different_sources_never_mix(takt, three):
                 assert line.startswith(word), line
 
 
+@pytest.mark.boards("qemu-arm64", "qemu-x86")
 def test_keys_choose_who_gets_the_input(takt, three):
     with takt.boot(three, 180, cores=2) as console:
         console.expect_vm("rt", r"count \d+", 60)
@@ -91,12 +94,12 @@ def test_keys_choose_who_gets_the_input(takt, three):
 def test_a_flood_of_output_delays_nobody(takt):
     def latest(*others):
         description = takt.write("flood.dts", libtakt.system(
-            libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.reserved(0)], "mode=probe"), *others))
+            takt.vm("rt", takt.program("rtprobe"), [libtakt.reserved(0)], "mode=probe"), *others))
         with takt.boot(description, 200, cores=1, icount=True) as console:
             line = console.expect_vm("rt", r"count \d+ .* max (\d+)", 120)
             assert "misses: 0 own, 0 platform" in console.monitor("misses", 60)
             return int(line.group(1))
 
     assert latest() <= 1700
-    assert latest(libtakt.vm("flood", takt.guest("hostile.Image"), [libtakt.on_core(0)],
+    assert latest(takt.vm("flood", takt.program("hostile"), [libtakt.on_core(0)],
                              "attack=console-flood repeat=0")) <= 2000

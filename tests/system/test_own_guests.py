@@ -81,7 +81,7 @@ def compiled(takt, name, text):
 
 def test_a_raw_binary_beside_the_description(takt):
     raw_binary(takt)
-    description = takt.write("own.dts", libtakt.system(libtakt.vm(
+    description = takt.write("own.dts", libtakt.system(takt.vm(
         "own", "raw.bin", [libtakt.on_core()], more="load-address = <0x0 0x40080000>;")))
     with takt.boot(description, cores=1) as console:
         console.expect_vm("own", "raw: tree at x0: y")
@@ -90,11 +90,11 @@ def test_a_raw_binary_beside_the_description(takt):
 
 def test_an_own_device_tree_and_an_overlay(takt):
     tree, overlay = compiled(takt, "mine.dtb", OWN_TREE), compiled(takt, "more.dtbo", OVERLAY)
-    image = takt.guest("rtprobe.Image")
+    image = takt.program("rtprobe")
     description = takt.write("trees.dts", libtakt.system(
-        libtakt.vm("tree", image, [libtakt.on_core()], more=f'device-tree = "{tree.name}";'),
-        libtakt.vm("over", image, [libtakt.on_core()], "mode=overwritten", more=f'overlay = "{overlay.name}";'),
-        libtakt.vm("both", image, [libtakt.on_core()],
+        takt.vm("tree", image, [libtakt.on_core()], more=f'device-tree = "{tree.name}";'),
+        takt.vm("over", image, [libtakt.on_core()], "mode=overwritten", more=f'overlay = "{overlay.name}";'),
+        takt.vm("both", image, [libtakt.on_core()],
                    more=f'device-tree = "{tree.name}"; overlay = "{overlay.name}";')))
     with takt.boot(description, cores=1) as console:
         console.seen_vm("tree", "mode own-tree")
@@ -104,7 +104,7 @@ def test_an_own_device_tree_and_an_overlay(takt):
 
 def test_the_clock_is_assigned_to_a_raw_guest(takt):
     raw_binary(takt, "-Wa,--defsym,DEVICE=0x09010000")
-    text = libtakt.system(libtakt.vm("own", "raw.bin", [libtakt.on_core()], more="load-address = <0x0 0x40080000>;"))
+    text = libtakt.system(takt.vm("own", "raw.bin", [libtakt.on_core()], more="load-address = <0x0 0x40080000>;"))
     with_clock = text.replace("vcpus {", 'devices { clock { device = "/pl031@9010000"; }; }; vcpus {')
     with takt.boot(takt.write("clock.dts", with_clock), cores=1) as console:
         console.expect_vm("own", "raw: tree at x0: y")
@@ -117,7 +117,7 @@ def test_the_clock_is_assigned_to_a_raw_guest(takt):
 
 def test_the_clock_is_assigned_to_linux(takt):
     kernel, initrd = takt.guest("linux/Image-cloud"), takt.guest("linux/initramfs.cpio.gz")
-    description = takt.write("rtc.dts", libtakt.system(libtakt.vm(
+    description = takt.write("rtc.dts", libtakt.system(takt.vm(
         "cloud", kernel, [libtakt.on_core()] * 2, "console=ttyAMA0 quiet takt.name=cloud", 192,
         f'initrd = "{initrd}"; ')).replace("vcpus {", 'devices { clock { device = "/pl031@9010000"; }; }; vcpus {'))
     with takt.boot(description, 200, cores=2) as console:
@@ -132,7 +132,7 @@ def test_the_clock_is_assigned_to_linux(takt):
     ("/pl011@9000000", "hypervisor"), ("/fw-cfg@9020000", "DMA"), ("/virtio_mmio@a000000", "DMA"),
     ("/nothing@1", "no such")])
 def test_devices_that_are_refused(takt, device, words):
-    text = libtakt.system(libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.on_core()])).replace(
+    text = libtakt.system(takt.vm("rt", takt.program("rtprobe"), [libtakt.on_core()])).replace(
         "vcpus {", f'devices {{ d {{ device = "{device}"; }}; }}; vcpus {{')
     with takt.boot(takt.write("refused.dts", text), cores=1) as console:
         said = console.seen(r"(?m)^\[takt\] .*/vms/rt/devices/d.*\n").group()
@@ -144,7 +144,7 @@ def test_devices_that_are_refused(takt, device, words):
 def broken(takt, change):
     """A packed good system with its bytes changed."""
     good = takt.pack(takt.write("good.dts", libtakt.system(
-        libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.on_core()]))))
+        takt.vm("rt", takt.program("rtprobe"), [libtakt.on_core()]))))
     bad = takt.folder / "bad.itb"
     shutil.copy(good.with_suffix(".system.itb"), bad)
     data = bytearray(bad.read_bytes())
@@ -165,8 +165,8 @@ def test_a_broken_image_starts_nothing(takt, change):
 
 def test_what_admission_refuses_starts_nothing(takt):
     description = takt.write("much.dts", libtakt.system(
-        libtakt.vm("a", takt.guest("rtprobe.Image"), [libtakt.reserved(0, 600, 1000)]),
-        libtakt.vm("b", takt.guest("rtprobe.Image"), [libtakt.reserved(0, 500, 1000)])))
+        takt.vm("a", takt.program("rtprobe"), [libtakt.reserved(0, 600, 1000)]),
+        takt.vm("b", takt.program("rtprobe"), [libtakt.reserved(0, 500, 1000)])))
     with takt.boot(description, cores=1) as console:
         console.seen(r"\[takt\] .*core 0.*", 30)
         console.seen("nothing is started", 30)

@@ -35,8 +35,8 @@ def break_and_watch(takt, code, gic):
     that prints runs into. Returns the console's text from the panic on, as a match, and the hypervisor's symbols."""
     names = symbols(takt.hypervisor.with_suffix(".elf"))
     description = takt.write("two.dts", libtakt.system(
-        libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.reserved(0)], "mode=probe"),
-        libtakt.vm("load", takt.guest("matmul.Image"), [libtakt.on_core(1)], "seed=3")))
+        takt.vm("rt", takt.program("rtprobe"), [libtakt.reserved(0)], "mode=probe"),
+        takt.vm("load", takt.program("matmul"), [libtakt.on_core(1)], "seed=3")))
     stub = gdb_stub.GdbStub()
     with takt.boot(description, cores=3, gic=gic, extra=stub.options) as console:
         console.expect_vm("rt", r"count \d+")

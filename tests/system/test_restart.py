@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """How VMs end and what becomes of them: restart policies and their limit, resets, the monitor's stop and start."""
 import libtakt
+import pytest
+
+# Attacks of guests/hostile: a fault, it switches itself off, it resets itself. By architecture.
+ENDS = {"arm64": ("crash", "psci-off", "psci-reset"), "x86": ("triple-fault", "cpuid-leaves", "apic-init-self")}
+pytestmark = pytest.mark.boards("qemu-arm64", "qemu-x86")
 
 
 def ending(takt, name, attack, policy="never", limit=None):
-    """A guest that ends by itself in its own way: crash (fault), psci-off (it switches itself off), psci-reset."""
+    """A guest that ends by itself in one way of ENDS."""
     more = f'restart = "{policy}"; ' + (f"restart-limit = <{limit}>;" if limit else "")
-    return libtakt.vm(name, takt.guest("hostile.Image"), [libtakt.on_core()], f"attack={attack}", 4, more)
+    return takt.vm(name, takt.program("hostile"), [libtakt.on_core()], f"attack={attack}", 4, more)
 
 
 def after(console, command, vm, pattern):
@@ -20,15 +25,16 @@ def after(console, command, vm, pattern):
 
 
 def test_restart_policies_and_limits(takt):
+    crash, off, reset = ENDS[takt.arch]
     description = takt.write("policies.dts", libtakt.system(
-        libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.reserved(0)], "mode=probe"),
-        ending(takt, "never-crash", "crash"),
-        ending(takt, "failure-crash", "crash", "on-failure", 3),
-        ending(takt, "failure-off", "psci-off", "on-failure", 3),
-        ending(takt, "always-off", "psci-off", "always", 2),
-        ending(takt, "always-crash", "crash", "always"),
-        ending(takt, "twenty", "crash", "always", 20),
-        ending(takt, "never-reset", "psci-reset")))
+        takt.vm("rt", takt.program("rtprobe"), [libtakt.reserved(0)], "mode=probe"),
+        ending(takt, "never-crash", crash),
+        ending(takt, "failure-crash", crash, "on-failure", 3),
+        ending(takt, "failure-off", off, "on-failure", 3),
+        ending(takt, "always-off", off, "always", 2),
+        ending(takt, "always-crash", crash, "always"),
+        ending(takt, "twenty", crash, "always", 20),
+        ending(takt, "never-reset", reset)))
     expected = {  # state, starts, restarts by policy
         "never-crash": ("failed", 1, 0),
         "failure-crash": ("failed", 4, 3),
@@ -40,7 +46,7 @@ def test_restart_policies_and_limits(takt):
     with takt.boot(description, 180, cores=2) as console:
         for vm, row in expected.items():
             assert console.vm_reaches(vm, row[0], 60)[:3] == row
-            line = f"hostile: {'psci-off' if vm.endswith('off') else 'crash'} start"
+            line = f"hostile: {off if vm.endswith('off') else crash} start"
             console.position = 0
             for _ in range(row[1]):  # the last may not have been printed yet
                 console.expect(rf"(?m:^\[{vm}\] {line}\n)")
@@ -50,7 +56,7 @@ def test_restart_policies_and_limits(takt):
         first = console.vm_row("never-reset")
         assert first.restarts == 0
         for _ in range(2):  # the first may have been counted already, and printed late
-            console.expect_vm("never-reset", "psci-reset start")
+            console.expect_vm("never-reset", f"{reset} start")
         assert console.vm_row("never-reset").starts > first.starts
         assert console.stop_vm("never-reset").restarts == 0
         console.expect_vm("rt", r"count \d+")
@@ -59,9 +65,9 @@ def test_restart_policies_and_limits(takt):
 
 def test_stop_start_and_restart_by_hand(takt):
     description = takt.write("hand.dts", libtakt.system(
-        libtakt.vm("rt", takt.guest("rtprobe.Image"), [libtakt.reserved(0)], "mode=probe"),
-        libtakt.vm("load", takt.guest("matmul.Image"), [libtakt.on_core(0)], "seed=3"),
-        libtakt.vm("waits", takt.guest("matmul.Image"), [libtakt.on_core(1)], "seed=4", 4, "no-autostart;")))
+        takt.vm("rt", takt.program("rtprobe"), [libtakt.reserved(0)], "mode=probe"),
+        takt.vm("load", takt.program("matmul"), [libtakt.on_core(0)], "seed=3"),
+        takt.vm("waits", takt.program("matmul"), [libtakt.on_core(1)], "seed=4", 4, "no-autostart;")))
     with takt.boot(description, 180, cores=2) as console:
         console.expect_vm("load", "round")
         assert console.vm_row("waits")[:2] == ("stopped", 0)
