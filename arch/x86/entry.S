@@ -87,7 +87,6 @@ interrupt_common:
     mov     %rsp, CPU_THREAD_SP(%rdi)
     movb    $1, CPU_IN_HANDLER(%rdi)
     mov     CPU_STACK_TOP(%rdi), %rsp
-    xor     %ebp, %ebp
     call    thread_interrupted
 
 1:  push    %rax                        // in a handler: as a call, from the same stack

@@ -179,6 +179,6 @@ void exception_taken(struct frame *frame) {
     }
     panic_begin("exception %lu in the hypervisor", frame->vector);
     log_registers(frame);
-    panic_dump_from(frame->rbp);
+    panic_dump_from(frame->rsp);
     arch_park();
 }

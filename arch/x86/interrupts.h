@@ -30,8 +30,8 @@ void thread_interrupted(struct cpu *cpu, unsigned vector) __attribute__((noretur
 void handler_interrupted(unsigned vector);
 void exception_taken(struct frame *frame);
 
-// For a dump: the chain of calls from a frame pointer on.
-void panic_dump_from(uint64_t frame_pointer);
+// For a dump: the chain of calls from a stack pointer on.
+void panic_dump_from(uint64_t stack);
 
 // Leaves the handler for the thread. Never returns. entry.S.
 void thread_resume(struct cpu *cpu) __attribute__((noreturn));
