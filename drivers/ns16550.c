@@ -76,12 +76,7 @@ static uint32_t cell(const void *fdt, int node, const char *name, unsigned index
 }
 
 void console_uart_find(const void *fdt) {
-    static struct uart_ops ns16550_ops = {
-        .put_now = ns16550_put_now,
-        .put = ns16550_put,
-        .get = ns16550_get,
-        .rx_interrupt = ns16550_rx_interrupt,
-    };
+    static struct uart_ops ns16550_ops;
     int node = board_console(fdt);
 
     if (node < 0 || fdt_node_check_compatible(fdt, node, "ns16550a") != 0 || cell(fdt, node, "reg", 0) != ISA_IO ||
@@ -91,6 +86,12 @@ void console_uart_find(const void *fdt) {
     base = (uint16_t)cell(fdt, node, "reg", 1);
     if (read(UART_LSR) == NOT_THERE) { return; }
     if (console_uart == NULL) { ns16550_enable(); }
-    ns16550_ops.irq = cell(fdt, node, "interrupts", 0);
+    ns16550_ops = (struct uart_ops){
+        .put_now = ns16550_put_now,
+        .put = ns16550_put,
+        .get = ns16550_get,
+        .rx_interrupt = ns16550_rx_interrupt,
+        .irq = cell(fdt, node, "interrupts", 0),
+    };
     console_uart = &ns16550_ops;
 }

@@ -279,16 +279,13 @@ static int virtio_create(struct vm *vm, void **state) {
                                                      .name = "virtio console"});
 }
 
-static int virtio_fdt(struct vm *vm, void *state, void *fdt) {
+int virtio_console_fdt(void *fdt) {
     int node = fdt_add_subnode(fdt, 0, "virtio_mmio@a000000");
     int error = fdt_setprop_string(fdt, node, "compatible", "virtio,mmio");
 
-    (void)vm;
-    (void)state;
     error |= fdt_appendprop_addrrange(fdt, 0, node, "reg", platform()->virtio_base, VIRTIO_CONSOLE_SIZE);
     error |= arch_guest_fdt_interrupt(fdt, node, platform()->virtio_irq, false);
     return error | fdt_setprop(fdt, node, "dma-coherent", NULL, 0);
 }
 
-const struct virtual_device virtio_console_device = {"virtio console", virtio_create, virtio_reset, virtio_fdt,
-                                                     VIRTIO_CONSOLE_IRQ};
+const struct virtual_device virtio_console_device = {"virtio console", virtio_create, virtio_reset, VIRTIO_CONSOLE_IRQ};

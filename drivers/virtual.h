@@ -13,5 +13,7 @@
 #define VIRTIO_CONSOLE_IRQ  48u
 
 extern const struct virtual_device vpl011_device, v16550_device, virtio_console_device;
+int vpl011_fdt(void *fdt);
+int virtio_console_fdt(void *fdt);
 
 #endif

@@ -203,15 +203,13 @@ static int vpl011_create(struct vm *vm, void **state) {
             .base = VPL011_BASE, .size = VPL011_SIZE, .handler = vpl011_access, .device = uart, .name = "vpl011"});
 }
 
-static int vpl011_fdt(struct vm *vm, void *state, void *fdt) {
+int vpl011_fdt(void *fdt) {
     static const char path[] = "/pl011@9000000";
     static const char compatible[] = "arm,pl011\0arm,primecell";
     static const char clock_names[] = "uartclk\0apb_pclk";
     int node = fdt_add_subnode(fdt, 0, path + 1);
     int error = fdt_setprop(fdt, node, "compatible", compatible, sizeof(compatible));
 
-    (void)vm;
-    (void)state;
     error |= fdt_appendprop_addrrange(fdt, 0, node, "reg", VPL011_BASE, VPL011_SIZE);
     error |= arch_guest_fdt_interrupt(fdt, node, VPL011_IRQ, false);
     error |= fdt_appendprop_u32(fdt, node, "clocks", GUEST_PHANDLE_CLOCK);
@@ -221,4 +219,4 @@ static int vpl011_fdt(struct vm *vm, void *state, void *fdt) {
     return error | fdt_setprop_string(fdt, fdt_path_offset(fdt, "/chosen"), "stdout-path", path);
 }
 
-const struct virtual_device vpl011_device = {"vpl011", vpl011_create, vpl011_reset, vpl011_fdt, VPL011_IRQ};
+const struct virtual_device vpl011_device = {"vpl011", vpl011_create, vpl011_reset, VPL011_IRQ};

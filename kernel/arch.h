@@ -105,7 +105,7 @@ void arch_cache_publish(const void *address, uint64_t size);
 // not fit (logged). Thread context.
 int arch_guest_describe(struct vm *vm, void *buffer, size_t size);
 // Adds the architecture's nodes (interrupt controller, timer, PSCI, cpus' enable method, virtual console UART) to the
-// guest's device tree. See kernel/guest_fdt.h.
+// guest's device tree. See kernel/guest_fdt.h; where guests have no such tree, nobody supplies this and the next one.
 int arch_guest_fdt(void *fdt, struct vm *vm);
 // Appends interrupt `id` to a node's `interrupts`. Negative: libfdt's error.
 int arch_guest_fdt_interrupt(void *fdt, int node, unsigned id, bool edge);

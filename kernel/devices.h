@@ -14,8 +14,7 @@ struct virtual_device {
     const char *name;
     int (*create)(struct vm *vm, void **state);
     void (*reset)(struct vm *vm, void *state);
-    int (*fdt)(struct vm *vm, void *state, void *fdt); // adds its node (libfdt, read-write tree)
-    unsigned irq;                                      // the input of the VM's interrupt controller that is its own
+    unsigned irq; // the input of the VM's interrupt controller that is its own
 };
 enum { MAX_VIRTUAL_DEVICES = 4 };
 struct vm_devices {
@@ -23,6 +22,10 @@ struct vm_devices {
 };
 // Table of all kinds, terminated by NULL; drivers/registry.c defines it.
 extern const struct virtual_device *const virtual_devices[];
+// For each of them: adds its node to a guest's device tree (libfdt, read-write). Negative: libfdt's error. Where guests have
+// none, nobody defines it.
+typedef int (*virtual_device_node_t)(void *fdt);
+extern const virtual_device_node_t virtual_device_nodes[];
 
 // Assigned devices (kernel/assign.c): maps MMIO pages into stage 2 and routes interrupts. VM creation.
 int assign_all(struct vm *vm);

@@ -126,7 +126,7 @@ static int add_devices(struct vm *vm, void *fdt) {
     int error = 0;
 
     for (unsigned i = 0; virtual_devices[i] != NULL && error == 0; i++) {
-        if (vm->devices->state[i] != NULL) { error = virtual_devices[i]->fdt(vm, vm->devices->state[i], fdt); }
+        if (vm->devices->state[i] != NULL) { error = virtual_device_nodes[i](fdt); }
     }
     for (unsigned i = 0; i < vm->desc->device_count && error == 0; i++) {
         error = guest_fdt_device(fdt, origin.board->fdt, &vm->desc->devices[i]);

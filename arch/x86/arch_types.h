@@ -25,6 +25,7 @@ struct arch_cpu {
     struct cpu *self;
     uint64_t thread_sp; // where the thread's frame lies while it does not run
     bool in_handler;
+    uint64_t taken; // the vector of the interrupt that a handler let in; 0: none came
     // ----------------------------------------------
     struct vcpu *resume; // what the way out enters; NULL: the thread
     uint64_t timer_when; // what the one-shot timer is armed to, UINT64_MAX: off

@@ -14,38 +14,48 @@ enum { TOPOLOGY_TYPE_SHIFT = 8, TOPOLOGY_THREADS = 1 };
 static char buffer[TREE_MAX] __attribute__((aligned(8)));
 
 struct writer {
-    void *tree;
-    int status; // libfdt's first error
+    int status; // libfdt's errors, which are negative, together
 };
 
-static int add_node(struct writer *w, int parent, const char *name) {
-    int node = w->status == 0 ? fdt_add_subnode(w->tree, parent, name) : w->status;
+static void begin(struct writer *w, const char *name) { w->status |= fdt_begin_node(buffer, name); }
 
-    if (node < 0) { w->status = node; }
-    return node;
+static void end(struct writer *w) { w->status |= fdt_end_node(buffer); }
+
+static void add(struct writer *w, const char *name, const void *value, size_t size) {
+    w->status |= fdt_property(buffer, name, value, (int)size);
 }
 
-static void add(struct writer *w, int node, const char *name, const void *value, int size) {
-    if (w->status == 0) { w->status = fdt_setprop(w->tree, node, name, value, size); }
-}
+static void add_text(struct writer *w, const char *name, const char *text) { add(w, name, text, strlen(text) + 1); }
 
-static void add_text(struct writer *w, int node, const char *name, const char *text) {
-    add(w, node, name, text, (int)strlen(text) + 1);
-}
-
-static void add_cells(struct writer *w, int node, const char *name, const uint32_t *cells, unsigned count) {
+static void add_cells(struct writer *w, const char *name, const uint32_t *cells, unsigned count) {
     fdt32_t big[4];
 
     for (unsigned i = 0; i < count; i++) { big[i] = cpu_to_fdt32(cells[i]); }
-    add(w, node, name, big, (int)(count * sizeof(big[0])));
+    add(w, name, big, count * sizeof(big[0]));
 }
 
-static void add_cell(struct writer *w, int node, const char *name, uint32_t cell) {
-    add_cells(w, node, name, &cell, 1);
+static void add_cell(struct writer *w, const char *name, uint32_t cell) { add_cells(w, name, &cell, 1); }
+
+static void add_address(struct writer *w, const char *name, paddr_t address) {
+    const uint32_t cells[] = {(uint32_t)(address >> 32), (uint32_t)address};
+
+    add_cells(w, name, cells, ARRAY_SIZE(cells));
 }
 
-static void add_range(struct writer *w, int parent, const char *name, const struct range *range, bool memory) {
+static void begin_bus(struct writer *w, const char *name, unsigned address_cells, unsigned size_cells) {
+    begin(w, name);
+    add_cell(w, "#address-cells", address_cells);
+    add_cell(w, "#size-cells", size_cells);
+}
+
+static void begin_at(struct writer *w, const char *name, uint64_t address) {
     char unit[NAME_MAX_LENGTH];
+
+    format_string(unit, sizeof(unit), "%s@%lx", name, address);
+    begin(w, unit);
+}
+
+static void add_range(struct writer *w, const char *name, const struct range *range, bool memory) {
     const uint32_t cells[] = {
         (uint32_t)(range->base >> 32),
         (uint32_t)range->base,
@@ -53,37 +63,41 @@ static void add_range(struct writer *w, int parent, const char *name, const stru
         (uint32_t)range->size,
     };
 
-    format_string(unit, sizeof(unit), "%s@%lx", name, range->base);
-    int node = add_node(w, parent, unit);
-    if (memory) { add_text(w, node, "device_type", "memory"); }
-    add_cells(w, node, "reg", cells, ARRAY_SIZE(cells));
+    begin_at(w, name, range->base);
+    if (memory) { add_text(w, "device_type", "memory"); }
+    add_cells(w, "reg", cells, ARRAY_SIZE(cells));
+    end(w);
 }
 
-// 64-bit addresses and sizes below it.
-static void add_bus(struct writer *w, int node) {
-    add_cell(w, node, "#size-cells", 2);
-    add_cell(w, node, "#address-cells", 2);
-}
-
-void *board_tree_begin(void) {
-    struct writer w = {.tree = buffer, .status = fdt_create_empty_tree(buffer, sizeof(buffer))};
+static void add_console(struct writer *w, uint32_t interrupt) {
     const uint32_t ports[] = {ISA_IO, UART_PORT, UART_PORTS};
 
-    int isa = add_node(&w, 0, "isa");
-    add_cell(&w, isa, "#size-cells", 1);
-    add_cell(&w, isa, "#address-cells", 2);
-    int uart = add_node(&w, isa, "serial@3f8");
-    add_text(&w, uart, "compatible", "ns16550a");
-    add_cells(&w, uart, "reg", ports, ARRAY_SIZE(ports));
-    add_cell(&w, uart, "interrupts", UART_IRQ);
-    int chosen = add_node(&w, 0, "chosen");
-    add_text(&w, chosen, "stdout-path", "/isa/serial@3f8");
-    add_bus(&w, 0);
-    add_text(&w, 0, "model", "PC");
-    add_text(&w, 0, "compatible", "takt,pc");
-    return w.status == 0 ? buffer : NULL;
+    begin_bus(w, "isa", 2, 1);
+    begin(w, "serial@3f8");
+    add_text(w, "compatible", "ns16550a");
+    add_cells(w, "reg", ports, ARRAY_SIZE(ports));
+    add_cell(w, "interrupts", interrupt);
+    end(w);
+    end(w);
 }
 
+static void add_chosen(struct writer *w, const struct range *image) {
+    begin(w, "chosen");
+    add_text(w, "stdout-path", "/isa/serial@3f8");
+    if (image->size != 0) {
+        add_address(w, "linux,initrd-start", image->base);
+        add_address(w, "linux,initrd-end", image->base + image->size);
+    }
+    end(w);
+}
+
+static void add_core(struct writer *w, uint32_t id) {
+    begin_at(w, "cpu", id);
+    add_cell(w, "reg", id);
+    end(w);
+}
+
+// The boot core first.
 // The bits of an APIC id that number the threads of one core (SDM volume 2, CPUID, leaf 0BH: the first level is that of
 // threads where there are several).
 static uint32_t thread_mask(void) {
@@ -94,67 +108,67 @@ static uint32_t thread_mask(void) {
 
 // Of threads that share a core one is used: what the others did would be in nobody's budget.
 static void add_cores(struct writer *w, const struct acpi_machine *acpi) {
-    char name[NAME_MAX_LENGTH];
-    int cores = add_node(w, 0, "cpus");
     uint32_t own = host_apic_id(), threads = thread_mask();
     unsigned siblings = 0;
 
-    add_cell(w, cores, "#size-cells", 0);
-    add_cell(w, cores, "#address-cells", 1);
-    // In reverse, and the boot core last: what libfdt adds comes first.
-    for (unsigned i = acpi->cpu_count; i-- > 0;) {
-        uint32_t id = acpi->cpus[i].apic_id;
+    begin_bus(w, "cpus", 1, 0);
+    add_core(w, own);
+    for (unsigned i = 0; i < acpi->cpu_count; i++) {
+        uint32_t id = acpi->cpus[i].apic_id, other = id ^ own;
         if (!acpi->cpus[i].enabled || id == own) { continue; }
-        if (((id ^ own) & threads) != 0 || ((id ^ own) & ~threads) == 0) {
+        if ((other & threads) != 0 || (other & ~threads) == 0) {
             siblings++;
-            continue;
+        } else {
+            add_core(w, id);
         }
-        format_string(name, sizeof(name), "cpu@%x", id);
-        add_cell(w, add_node(w, cores, name), "reg", id);
     }
+    end(w);
     if (siblings != 0) { log_line("cores: %u threads share one with another and stay unused", siblings); }
-    format_string(name, sizeof(name), "cpu@%x", own);
-    add_cell(w, add_node(w, cores, name), "reg", own);
+}
+
+static bool is_ram(const struct boot_memory *m) { return m->type == BOOT_MEMORY_RAM; }
+
+static bool overlaps_ram(const struct boot_info *boot, const struct range *range) {
+    for (unsigned i = 0; i < boot->memory_count; i++) {
+        if (is_ram(&boot->memory[i]) && range_overlaps(&boot->memory[i].range, range)) { return true; }
+    }
+    return false;
 }
 
 static void add_memory(struct writer *w, const struct machine *found) {
-    for (unsigned i = found->boot.memory_count; i-- > 0;) {
-        const struct boot_memory *m = &found->boot.memory[i];
-        if (m->type == BOOT_MEMORY_RAM && m->range.size >= PAGE_SIZE) { add_range(w, 0, "memory", &m->range, true); }
+    const struct boot_info *boot = &found->boot;
+
+    for (unsigned i = 0; i < boot->memory_count; i++) {
+        const struct boot_memory *m = &boot->memory[i];
+        if (is_ram(m) && m->range.size >= PAGE_SIZE) { add_range(w, "memory", &m->range, true); }
     }
-    int reserved = add_node(w, 0, "reserved-memory");
-    add_bus(w, reserved);
+    begin_bus(w, "reserved-memory", 2, 2);
     if (found->trampoline != 0) {
         struct range page = {found->trampoline, PAGE_SIZE};
-        add_range(w, reserved, "trampoline", &page, false);
+        add_range(w, "trampoline", &page, false);
     }
     // Firmware's tables may say that a range is RAM and something else as well: the something else counts.
-    for (unsigned i = 0; i < found->boot.memory_count; i++) {
-        const struct boot_memory *m = &found->boot.memory[i];
-        for (unsigned j = 0; m->type != BOOT_MEMORY_RAM && j < found->boot.memory_count; j++) {
-            const struct boot_memory *ram = &found->boot.memory[j];
-            if (ram->type == BOOT_MEMORY_RAM && range_overlaps(&ram->range, &m->range)) {
-                add_range(w, reserved, "firmware", &m->range, false);
-                break;
-            }
-        }
+    for (unsigned i = 0; i < boot->memory_count; i++) {
+        const struct boot_memory *m = &boot->memory[i];
+        if (!is_ram(m) && overlaps_ram(boot, &m->range)) { add_range(w, "firmware", &m->range, false); }
     }
+    end(w);
 }
 
-int board_tree_complete(void *tree, const struct machine *found) {
-    struct writer w = {.tree = tree};
-    const struct range *image = &found->boot.system;
-    uint64_t end = image->base + image->size;
-    const uint32_t from[] = {(uint32_t)(image->base >> 32), (uint32_t)image->base};
-    const uint32_t to[] = {(uint32_t)(end >> 32), (uint32_t)end};
+const void *board_tree(const struct machine *found) {
+    struct writer w = {fdt_create(buffer, sizeof(buffer))};
 
-    add_cell(&w, fdt_path_offset(tree, "/isa/serial@3f8"), "interrupts", found->acpi.isa[UART_IRQ].gsi);
-    if (image->size != 0) {
-        int chosen = fdt_path_offset(tree, "/chosen");
-        add_cells(&w, chosen, "linux,initrd-end", to, ARRAY_SIZE(to));
-        add_cells(&w, chosen, "linux,initrd-start", from, ARRAY_SIZE(from));
+    w.status |= fdt_finish_reservemap(buffer);
+    begin_bus(&w, "", 2, 2);
+    add_text(&w, "compatible", "takt,pc");
+    add_text(&w, "model", "PC");
+    add_console(&w, found->acpi.cpu_count == 0 ? UART_IRQ : found->acpi.isa[UART_IRQ].gsi);
+    add_chosen(&w, &found->boot.system);
+    if (found->acpi.cpu_count != 0) {
+        add_memory(&w, found);
+        add_cores(&w, &found->acpi);
     }
-    add_memory(&w, found);
-    add_cores(&w, &found->acpi);
-    return w.status == 0 ? OK : ERR_NO_MEMORY;
+    end(&w);
+    w.status |= fdt_finish(buffer);
+    return w.status == 0 ? buffer : NULL;
 }

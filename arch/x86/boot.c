@@ -11,7 +11,7 @@
 enum { LOW_MEMORY = 0xa0000, LOW_FIRST = 0x1000 };
 
 struct machine machine;
-static void *tree;
+static const void *tree;
 
 // A page of low RAM for the code that other cores start with: the highest, away from what a BIOS keeps.
 static paddr_t find_trampoline(const struct boot_info *info) {
@@ -33,9 +33,7 @@ void x86_start(uint32_t magic, paddr_t information);
 void x86_start(uint32_t magic, paddr_t information) {
     interrupts_cpu_init(&boot_cpu);
     interrupts_init();
-    tree = board_tree_begin();
-    if (tree == NULL) { arch_park(); }
-    console_uart_find(tree);
+    console_uart_find(board_tree(&machine));
     if (multiboot_parse(&mmu_loader, magic, information, &machine.boot) != OK ||
         acpi_read(&mmu_firmware, machine.boot.rsdp, &machine.acpi) != OK) {
         give_up("what the boot loader and the firmware left cannot be used");
@@ -45,7 +43,8 @@ void x86_start(uint32_t magic, paddr_t information) {
     host_apic_cpu_init();
     machine.clock_hz = host_clock_calibrate();
     if (machine.clock_hz == 0) { give_up("the machine has no clock"); }
-    if (board_tree_complete(tree, &machine) != OK) { give_up("the machine's memory map has too many parts"); }
+    tree = board_tree(&machine);
+    if (tree == NULL) { give_up("the machine's memory map has too many parts"); }
     mmu_firmware_done();
     kernel_main(0);
 }

@@ -87,31 +87,11 @@ interrupt_common:
     mov     %rsp, CPU_THREAD_SP(%rdi)
     movb    $1, CPU_IN_HANDLER(%rdi)
     mov     CPU_STACK_TOP(%rdi), %rsp
-    xor     %ebp, %ebp
     call    thread_interrupted
 
-1:  push    %rax                        // in a handler: as a call, from the same stack
-    push    %rcx
-    push    %rdx
-    push    %rsi
-    push    %rdi
-    push    %r8
-    push    %r9
-    push    %r10
-    push    %r11
-    mov     72(%rsp), %edi
-    cld
-    call    handler_interrupted
-    pop     %r11
-    pop     %r10
-    pop     %r9
-    pop     %r8
-    pop     %rdi
-    pop     %rsi
-    pop     %rdx
-    pop     %rcx
-    pop     %rax
-    add     $16, %rsp
+1:  popq    %gs:CPU_TAKEN               // in a handler, which lets one in and finds here which
+    add     $8, %rsp
+    andl    $~RFLAGS_IF, 16(%rsp)
     iretq
 
 exception_common:

@@ -7,6 +7,7 @@
 #define CPU_SELF       64
 #define CPU_THREAD_SP  72
 #define CPU_IN_HANDLER 80
+#define CPU_TAKEN      88
 
 #define FRAME_VECTOR   120 // of struct frame
 

@@ -330,7 +330,7 @@ static void exit_interrupt(struct vcpu *vcpu, const struct vm_exit *exit) {
     if (exit->vector != 0) {
         interrupt_take(vcpu->cpu, exit->vector);
     } else {
-        __asm__ volatile("sti; nop; cli" ::: "memory"); // it is taken there
+        interrupt_let_in(vcpu->cpu);
     }
 }
 

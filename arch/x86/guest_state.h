@@ -23,7 +23,7 @@ struct known_length {
     uint64_t rip, cr3;
     uint8_t operation, length;
 };
-enum { KNOWN_LENGTHS = 16 };
+enum { KNOWN_LENGTHS = 64 };
 
 struct xsave_area;
 

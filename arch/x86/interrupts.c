@@ -13,6 +13,7 @@ _Static_assert(offsetof(struct cpu, stack_top) == CPU_STACK_TOP, "entry.S");
 _Static_assert(offsetof(struct cpu, arch.self) == CPU_SELF, "entry.S");
 _Static_assert(offsetof(struct cpu, arch.thread_sp) == CPU_THREAD_SP, "entry.S");
 _Static_assert(offsetof(struct cpu, arch.in_handler) == CPU_IN_HANDLER, "entry.S");
+_Static_assert(offsetof(struct cpu, arch.taken) == CPU_TAKEN, "entry.S");
 _Static_assert(offsetof(struct frame, vector) == FRAME_VECTOR, "entry.S");
 
 enum { IDT_ENTRIES = 256, STUB_SIZE = 16 };
@@ -139,15 +140,19 @@ void thread_interrupted(struct cpu *cpu, unsigned vector) {
     run(cpu);
 }
 
-void handler_interrupted(unsigned vector) { interrupt_take(this_cpu(), vector); }
+// One instruction after STI interrupts are open (SDM volume 2, STI); the first that comes in closes them again (entry.S).
+void interrupt_let_in(struct cpu *cpu) {
+    cpu->arch.taken = 0;
+    __asm__ volatile("sti; nop; cli" ::: "memory");
+    interrupt_take(cpu, (unsigned)cpu->arch.taken);
+}
 
-// One instruction after STI interrupts are open (SDM volume 2, STI).
 void arch_interrupt_take(struct cpu *cpu) {
     uint64_t now = arch_clock();
 
     cpu_note_masked(cpu, now);
     cpu->entered = now;
-    __asm__ volatile("sti; nop; cli" ::: "memory");
+    interrupt_let_in(cpu);
 }
 
 void arch_thread_yield(void) { __asm__ volatile("int %0" ::"i"(VECTOR_YIELD) : "memory"); }
@@ -179,6 +184,6 @@ void exception_taken(struct frame *frame) {
     }
     panic_begin("exception %lu in the hypervisor", frame->vector);
     log_registers(frame);
-    panic_dump_from(frame->rbp);
+    panic_dump_from(frame->rsp);
     arch_park();
 }

@@ -24,14 +24,15 @@ void interrupts_set_stacks(struct cpu *cpu);
 // An interrupt with `vector`, taken by the machine from the thread, or within a handler that lets it in. Its work is done
 // or noted in `todo`. Handler context.
 void interrupt_take(struct cpu *cpu, unsigned vector);
+// The same for the machine's next one, if there is any, which still waits at the local APIC.
+void interrupt_let_in(struct cpu *cpu);
 
 // Called by entry.S.
 void thread_interrupted(struct cpu *cpu, unsigned vector) __attribute__((noreturn));
-void handler_interrupted(unsigned vector);
 void exception_taken(struct frame *frame);
 
-// For a dump: the chain of calls from a frame pointer on.
-void panic_dump_from(uint64_t frame_pointer);
+// For a dump: the chain of calls from a stack pointer on.
+void panic_dump_from(uint64_t stack);
 
 // Leaves the handler for the thread. Never returns. entry.S.
 void thread_resume(struct cpu *cpu) __attribute__((noreturn));

@@ -17,9 +17,8 @@ struct machine {
 };
 extern struct machine machine;
 
-// The machine as a device tree, which is what kernel/ reads: first with the console alone, so that what goes wrong later
-// can be said, then with all of it. NULL: it does not fit. Boot core.
-void *board_tree_begin(void);
-int board_tree_complete(void *tree, const struct machine *found);
+// The machine as a device tree, which is what kernel/ reads: as long as no cores are found with the console alone, so that
+// what goes wrong until then can be said; then with all of it. In one buffer. NULL: it does not fit. Boot core.
+const void *board_tree(const struct machine *found);
 
 #endif

@@ -115,8 +115,8 @@ boot_entry:
     link_table %esi, 510, %ecx
     lea     PAGE(%ecx), %edi
     link_table %ecx, 0, %edi
-    map_image image_start, text_end, PTE_LEAF, 0
-    map_image text_end, rodata_end, PTE_LEAF, PTE_NX_HIGH
+    map_image image_start, text_pages_end, PTE_LEAF, 0
+    map_image text_pages_end, rodata_end, PTE_LEAF, PTE_NX_HIGH
     map_image rodata_end, data_end, (PTE_LEAF | PTE_WRITE), PTE_NX_HIGH
     map_image boot_stack, boot_stack_top, (PTE_LEAF | PTE_WRITE), PTE_NX_HIGH
 
@@ -145,9 +145,10 @@ boot_entry:
 
     lea     OFFSET(early_tables)(%ebp), %eax
     lea     OFFSET(gdt_boot)(%ebp), %ecx
-    lea     OFFSET(gdt_boot_pointer)(%ebp), %edx
-    mov     %ecx, 2(%edx)
-    lgdt    (%edx)
+    push    %ecx
+    pushw   $(gdt_boot_end - gdt_boot - 1)
+    lgdt    (%esp)
+    add     $6, %esp
     lea     OFFSET(boot_long)(%ebp), %edx
     push    $SELECTOR_CODE
     push    %edx
@@ -193,7 +194,7 @@ boot_high:                              // at the linked address
     mov     4(%rsp), %edi
     lea     OFFSET(boot_tables)(%rbp), %rax
     mov     %rax, %cr3                  // the identity map is gone
-    lgdt    gdt_boot_pointer_high(%rip)
+    lgdt    gdt_boot_pointer(%rip)
     mov     $SELECTOR_DATA, %eax
     mov     %eax, %ds
     mov     %eax, %es
@@ -207,9 +208,6 @@ boot_high:                              // at the linked address
     lea     boot_stack_top(%rip), %rsp
     lea     boot_cpu(%rip), %rax
     mov     %rsp, CPU_STACK_TOP(%rax)
-    push    $0
-    push    $0
-    xor     %ebp, %ebp
     xchg    %edi, %esi                  // information, magic -> x86_start(magic, information)
     call    x86_start
 1:  hlt
@@ -283,7 +281,7 @@ secondary_entry:                        // RBX: the trampoline, RDI: the core's 
     lea     boot_tables(%rip), %rax
     sub     image_offset(%rip), %rax
     mov     %rax, %cr3
-    lgdt    gdt_boot_pointer_high(%rip)
+    lgdt    gdt_boot_pointer(%rip)
     mov     $SELECTOR_DATA, %eax
     mov     %eax, %ds
     mov     %eax, %es
@@ -296,24 +294,17 @@ secondary_entry:                        // RBX: the trampoline, RDI: the core's 
     lea     1f(%rip), %rax
     push    %rax
     lretq
-1:  xor     %ebp, %ebp
-    push    %rbp
-    push    %rbp
-    call    x86_secondary
+1:  call    x86_secondary
 1:  hlt
     jmp     1b
 
-    .section .data
+    .section .rodata
 gdt_boot:
     .quad   0, DESCRIPTOR_CODE64, DESCRIPTOR_DATA
+gdt_boot_end:
 gdt_boot_pointer:
-    .short  gdt_boot_pointer - gdt_boot - 1
-    .quad   0
-gdt_boot_pointer_high:
-    .short  gdt_boot_pointer - gdt_boot - 1
+    .short  gdt_boot_end - gdt_boot - 1
     .quad   gdt_boot
-
-    .section .rodata
 unfit_text:
     .asciz  "takt: this processor has no 64-bit mode with execute-disable; take another one (QEMU: -cpu max)\r\n"
 

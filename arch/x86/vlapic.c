@@ -49,10 +49,11 @@ int vlapic_pending_vector(const struct vlapic *vlapic) {
 }
 
 int vlapic_requested_vector(const struct vlapic *vlapic) {
-    int vector = bitmap_top(vlapic->irr), in_service = bitmap_top(vlapic->isr);
+    int vector = bitmap_top(vlapic->irr);
 
-    if (vector == VLAPIC_NONE || vlapic->waits ||
-        (in_service != VLAPIC_NONE && priority_class((uint32_t)vector) <= priority_class((uint32_t)in_service))) {
+    if (vector == VLAPIC_NONE || vlapic->waits) { return VLAPIC_NONE; }
+    int in_service = bitmap_top(vlapic->isr);
+    if (in_service != VLAPIC_NONE && priority_class((uint32_t)vector) <= priority_class((uint32_t)in_service)) {
         return VLAPIC_NONE;
     }
     return vector;

@@ -9,7 +9,7 @@ struct reg {
     uint32_t (*read)(struct vlapic *vlapic, unsigned number);              // NULL: write-only
     void (*write)(struct vlapic *vlapic, unsigned number, uint32_t value); // NULL: read-only
     uint32_t writable;                                                     // what of a value is written
-    uint32_t ignored; // read-only bits that are no fault to write back as MSR
+    uint16_t ignored; // read-only bits that are no fault to write back as MSR
     uint8_t faces;
 };
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The x86 parts of the machine and of a VM, put together from the files that make them.
-#include <libfdt.h>
-
 #include "arch/x86/exits.h"
 #include "arch/x86/guest_place_pc.h"
 #include "arch/x86/guest_start.h"
@@ -272,11 +270,4 @@ int arch_guest_describe(struct vm *vm, void *buffer, size_t size) {
     for (unsigned i = 0; i < vm->memory_count; i++) { ram[i] = (struct range){vm->memory[i].gpa, vm->memory[i].size}; }
     if (size < GUEST_START_SIZE || image_of(desc, &image) != OK) { return ERR_NO_MEMORY; }
     return (int)guest_start_build(&what, buffer, &vm->arch.start);
-}
-
-// Guests of a PC have no device tree: nobody calls these.
-int arch_guest_fdt(UNUSED void *fdt, UNUSED struct vm *vm) { return -FDT_ERR_NOTFOUND; }
-
-int arch_guest_fdt_interrupt(UNUSED void *fdt, UNUSED int node, UNUSED unsigned id, UNUSED bool edge) {
-    return -FDT_ERR_NOTFOUND;
 }

@@ -33,13 +33,13 @@ enum { MAX_STEPS = 32, MAX_ACCESSES = 70, QUEUES = 2, QUEUE_BYTES = 0x1000, SIZE
 static gpa_t queue_gpa(unsigned q) { return WORLD_RAM_GPA + QUEUE_BYTES * q; }
 
 // What both say of themselves goes through libfdt once, for the sake of whole files.
-static void describe(void *uart) {
+static void describe(void) {
     static uint64_t tree[512];
 
     require(fdt_create_empty_tree(tree, sizeof(tree)) == 0);
     require(fdt_add_subnode(tree, 0, "aliases") > 0 && fdt_add_subnode(tree, 0, "chosen") > 0);
-    require(vpl011_device.fdt(&world.vm, uart, tree) == 0);
-    require(virtio_console_device.fdt(&world.vm, world.state, tree) == 0);
+    require(vpl011_fdt(tree) == 0);
+    require(virtio_console_fdt(tree) == 0);
 }
 
 static void start(void) {
@@ -53,7 +53,7 @@ static void start(void) {
         device_world_init(&virtio_console_device);
         if (vpl011_device.create(&world.vm, &kept.uart) != OK) { abort(); }
         memcpy(&kept.virtio, &world, sizeof(world));
-        describe(kept.uart);
+        describe();
         kept.made = true;
     }
     memcpy(&world, &kept.virtio, offsetof(__typeof__(world), ring));
