@@ -5,6 +5,8 @@
 #include "arch/x86/vmx/vmx.h"
 #include "kernel/cpu.h"
 
+enum { TPR_SHIFT = 4, TPR_CLASSES = 16 };
+
 // What of each reason there is to know. Own core, between the exit and its handler.
 
 static void read_nothing(UNUSED struct vcpu *vcpu, UNUSED struct vm_exit *exit) {}
@@ -63,6 +65,38 @@ static void read_nested(UNUSED struct vcpu *vcpu, struct vm_exit *exit) {
     }
 }
 
+static COLD void access_cr8(struct vcpu *vcpu, struct vm_exit *exit, uint64_t *gpr) {
+    struct vlapic *lapic = &vcpu->arch.vlapic;
+
+    if ((exit->info1 & QUALIFICATION_CR_READ) != 0) {
+        *gpr = vlapic_tpr(lapic) >> TPR_SHIFT;
+    } else if (*gpr < TPR_CLASSES) {
+        vlapic_set_tpr(lapic, (uint8_t)(*gpr << TPR_SHIFT));
+    } else {
+        exit->kind = VM_EXIT_REFUSED;
+        return;
+    }
+    exit->kind = VM_EXIT_NOTHING;
+    read_length(vcpu, exit);
+}
+
+// A write of CR0 or CR4 that changes what the guest sees of bits that are not its own. It sees them so from now on, and the
+// processor does the write when the guest comes to it again: then it changes nothing but the guest's own bits. (Should it
+// raise #GP then, those that we have changed stay so.)
+static COLD void read_control(struct vcpu *vcpu, struct vm_exit *exit) {
+    uint64_t *gpr = &vcpu->arch.gpr[exit->info1 >> QUALIFICATION_CR_GPR_SHIFT & (GUEST_GPRS - 1)];
+    unsigned number = exit->info1 & QUALIFICATION_CR_MASK;
+    uint32_t value = (uint32_t)*gpr;
+
+    if (number == 8) {
+        access_cr8(vcpu, exit, gpr);
+    } else if (number == 0 ? (value & (CR0_NW | CR0_CD)) == CR0_NW : (value & VMX_CR4_REFUSED) != 0) {
+        exit->kind = VM_EXIT_REFUSED;
+    } else {
+        vmcs_write(number == 0 ? VMCS_CR0_SHADOW : VMCS_CR4_SHADOW, value);
+    }
+}
+
 static const struct {
     uint8_t kind;
     void (*read)(struct vcpu *vcpu, struct vm_exit *exit);
@@ -80,16 +114,8 @@ static const struct {
     ROW(INVD) = {VM_EXIT_NOTHING, read_length},
     ROW(RDPMC) = {VM_EXIT_REFUSED, read_nothing},
     ROW(VMCALL) = {VM_EXIT_HYPERCALL, read_length},
-    ROW(VMCLEAR) = {VM_EXIT_UNDEFINED, read_nothing},
-    ROW(VMLAUNCH) = {VM_EXIT_UNDEFINED, read_nothing},
-    ROW(VMPTRLD) = {VM_EXIT_UNDEFINED, read_nothing},
-    ROW(VMPTRST) = {VM_EXIT_UNDEFINED, read_nothing},
-    ROW(VMREAD) = {VM_EXIT_UNDEFINED, read_nothing},
-    ROW(VMRESUME) = {VM_EXIT_UNDEFINED, read_nothing},
-    ROW(VMWRITE) = {VM_EXIT_UNDEFINED, read_nothing},
-    ROW(VMXOFF) = {VM_EXIT_UNDEFINED, read_nothing},
-    ROW(VMXON) = {VM_EXIT_UNDEFINED, read_nothing},
-    ROW(CR) = {VM_EXIT_CONTROL, read_length},
+    [VMX_EXIT_VMCLEAR... VMX_EXIT_VMXON] = {VM_EXIT_UNDEFINED, read_nothing},
+    ROW(CR) = {VM_EXIT_DONE, read_control},
     ROW(IO) = {VM_EXIT_IO, read_io},
     ROW(RDMSR) = {VM_EXIT_RDMSR, read_length},
     ROW(WRMSR) = {VM_EXIT_WRMSR, read_length},

@@ -14,8 +14,6 @@
 #define DR6_POWER_ON 0xffff0ff0ull
 #define DR7_POWER_ON 0x400ull
 
-// Bits of CR0 that stay the hypervisor's; what the guest writes to CD and NW is nothing (msr_policy.h).
-#define CR0_OWNED    (CR0_NE | CR0_CD | CR0_NW)
 static const uint32_t switched_msrs[VMX_SWITCHED] = {MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK, MSR_KERNEL_GS_BASE};
 
 // ---- state ------------------------------------------------------------------------------------------------
@@ -62,8 +60,8 @@ static COLD void write_controls(const struct vcpu *vcpu) {
     vmcs_write(VMCS_MSR_BITMAP, vmx_machine.msr_bitmap);
     vmcs_write(VMCS_EPT_POINTER, vmx_ept_pointer(vcpu->vm));
     if ((vmx_machine.controls[VMX_SECONDARY] & SECONDARY_VPID) != 0) { vmcs_write(VMCS_VPID, vmx_vpid(vcpu)); }
-    vmcs_write(VMCS_CR0_MASK, CR0_OWNED);
-    vmcs_write(VMCS_CR4_MASK, ~VMX_CR4_GUESTS);
+    vmcs_write(VMCS_CR0_MASK, VMX_CR0_OWNED);
+    vmcs_write(VMCS_CR4_MASK, VMX_CR4_OWNED);
     vmcs_write(VMCS_TSC_OFFSET, vcpu->vm->arch.tsc_offset);
 }
 
@@ -100,6 +98,8 @@ static void write_segment(unsigned number, const struct guest_segment *segment) 
     vmcs_write(VMCS_GUEST_BASE + VMCS_NEXT * number, segment->base);
 }
 
+static uint64_t merge(uint64_t guests, uint64_t mask, uint64_t owned) { return (guests & ~mask) | (owned & mask); }
+
 COLD void vmx_start(struct vcpu *vcpu, const struct guest_registers *registers) {
     bool long_mode = (registers->efer & EFER_LMA) != 0;
 
@@ -114,8 +114,10 @@ COLD void vmx_start(struct vcpu *vcpu, const struct guest_registers *registers) 
     vmcs_write(VMCS_GUEST_CR3, registers->cr3);
     vmcs_write(VMCS_GUEST_EFER, registers->efer);
     vmcs_write(VMCS_ENTRY_CONTROLS, vmx_machine.controls[VMX_ENTRY] | (long_mode ? ENTRY_LONG_MODE : 0));
-    vmx_give_cr0(registers->cr0);
-    vmx_give_cr4(registers->cr4);
+    vmcs_write(VMCS_GUEST_CR0, merge(registers->cr0, VMX_CR0_OWNED, read_cr0()));
+    vmcs_write(VMCS_CR0_SHADOW, registers->cr0);
+    vmcs_write(VMCS_GUEST_CR4, merge(registers->cr4, VMX_CR4_OWNED, CR4_VMXE | CR4_MCE));
+    vmcs_write(VMCS_CR4_SHADOW, registers->cr4);
     select_loaded(vcpu->cpu);
 }
 
@@ -142,27 +144,15 @@ void vmx_save(struct vcpu *vcpu) {
     own->dr6 = read_dr6();
 }
 
-static uint64_t merge(uint64_t guests, uint64_t mask, uint64_t owned) { return (guests & ~mask) | (owned & mask); }
-
-uint64_t vmx_cr0(void) { return merge(vmcs_read(VMCS_GUEST_CR0), CR0_OWNED, vmcs_read(VMCS_CR0_SHADOW)); }
+static uint64_t cr0(void) { return merge(vmcs_read(VMCS_GUEST_CR0), VMX_CR0_OWNED, vmcs_read(VMCS_CR0_SHADOW)); }
 
 uint64_t vmx_cr4(UNUSED const struct vcpu *vcpu) {
-    return merge(vmcs_read(VMCS_GUEST_CR4), ~VMX_CR4_GUESTS, vmcs_read(VMCS_CR4_SHADOW));
-}
-
-void vmx_give_cr0(uint64_t value) {
-    vmcs_write(VMCS_GUEST_CR0, merge(value, CR0_OWNED, read_cr0()));
-    vmcs_write(VMCS_CR0_SHADOW, value);
-}
-
-void vmx_give_cr4(uint64_t value) {
-    vmcs_write(VMCS_GUEST_CR4, merge(value, ~VMX_CR4_GUESTS, CR4_VMXE | CR4_MCE));
-    vmcs_write(VMCS_CR4_SHADOW, value);
+    return merge(vmcs_read(VMCS_GUEST_CR4), VMX_CR4_OWNED, vmcs_read(VMCS_CR4_SHADOW));
 }
 
 void vmx_view(struct vcpu *vcpu, struct guest_state_view *view) {
-    uint64_t cr0 = vmx_cr0(), efer = vmcs_read(VMCS_GUEST_EFER), code = vmx_rights(SEGMENT_CS);
-    bool real = (cr0 & CR0_PE) == 0 || (vcpu->arch.rflags & RFLAGS_VM) != 0;
+    uint64_t guest_cr0 = cr0(), efer = vmcs_read(VMCS_GUEST_EFER), code = vmx_rights(SEGMENT_CS);
+    bool real = (guest_cr0 & CR0_PE) == 0 || (vcpu->arch.rflags & RFLAGS_VM) != 0;
 
     view->gpr = vcpu->arch.gpr;
     view->rip = vcpu->arch.rip;
@@ -175,7 +165,7 @@ void vmx_view(struct vcpu *vcpu, struct guest_state_view *view) {
                  : (code & VMX_RIGHTS_BIG) != 0                            ? DECODE_32
                                                                            : DECODE_16;
     view->paging = (struct guest_paging){
-        .cr0 = cr0,
+        .cr0 = guest_cr0,
         .cr3 = vmcs_read(VMCS_GUEST_CR3),
         .cr4 = vmx_cr4(vcpu),
         .efer = efer,
@@ -291,7 +281,7 @@ void vmx_window(struct vcpu *vcpu, int vector) {
 // ---- for the log ------------------------------------------------------------------------------------------
 
 COLD void vmx_dump(const struct vcpu *vcpu) {
-    log_line("  cr0 %lx  cr2 %lx  cr3 %lx  cr4 %lx  efer %lx", vmx_cr0(), read_cr2(), vmx_cr3(vcpu), vmx_cr4(vcpu),
+    log_line("  cr0 %lx  cr2 %lx  cr3 %lx  cr4 %lx  efer %lx", cr0(), read_cr2(), vmx_cr3(vcpu), vmx_cr4(vcpu),
              vmcs_read(VMCS_GUEST_EFER));
     log_line("  cs %lx base %lx rights %lx  ss %lx rights %lx  gdt %lx  idt %lx",
              vmcs_read(VMCS_GUEST_SELECTOR + VMCS_NEXT * SEGMENT_CS),

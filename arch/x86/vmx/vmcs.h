@@ -30,7 +30,6 @@ enum vmcs_field {
     VMCS_GUEST_DEBUGCTL = 0x2802,
     VMCS_GUEST_PAT = 0x2804,
     VMCS_GUEST_EFER = 0x2806,
-    VMCS_GUEST_PDPTE0 = 0x280a, // and 3 more
     VMCS_HOST_PAT = 0x2c00,
     VMCS_HOST_EFER = 0x2c02,
     // 32 bits
@@ -168,7 +167,6 @@ enum { VMX_EVENT_PRIVILEGED = 5, VMX_EVENT_SOFTWARE_EXCEPTION = 6 };
 // Qualifications (27.2.1): accesses of control registers, I/O, EPT violations.
 #define QUALIFICATION_CR_MASK      0xfu
 #define QUALIFICATION_CR_READ      0x10u
-#define QUALIFICATION_CR_OTHER     0x20u // CLTS, LMSW
 #define QUALIFICATION_CR_GPR_SHIFT 8
 #define QUALIFICATION_IO_SIZE      7u // less 1
 #define QUALIFICATION_IO_IN        BIT(3)
@@ -195,14 +193,7 @@ enum vmx_exit_reason {
     VMX_EXIT_INVD = 13,
     VMX_EXIT_RDPMC = 15,
     VMX_EXIT_VMCALL = 18,
-    VMX_EXIT_VMCLEAR = 19,
-    VMX_EXIT_VMLAUNCH = 20,
-    VMX_EXIT_VMPTRLD = 21,
-    VMX_EXIT_VMPTRST = 22,
-    VMX_EXIT_VMREAD = 23,
-    VMX_EXIT_VMRESUME = 24,
-    VMX_EXIT_VMWRITE = 25,
-    VMX_EXIT_VMXOFF = 26,
+    VMX_EXIT_VMCLEAR = 19, // and 7 more of VMX's own instructions
     VMX_EXIT_VMXON = 27,
     VMX_EXIT_CR = 28,
     VMX_EXIT_IO = 30,
@@ -234,7 +225,6 @@ enum vmx_exit_reason {
 #define VMX_BASIC_TRUE              BIT(55) // the TRUE_ MSRs are there
 #define MSR_VMX_MISC                0x485u
 #define VMX_MISC_TIMER              0x1fu // the preemption timer counts at the TSC's rate >> this
-#define MSR_VMX_CR4_FIXED1          0x489u
 #define MSR_VMX_PROCBASED_CTLS2     0x48bu
 #define MSR_VMX_EPT_VPID_CAP        0x48cu
 #define EPT_CAP_WALK4               BIT(6)

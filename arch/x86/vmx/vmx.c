@@ -106,7 +106,6 @@ static COLD int machine_init(void) {
     }
     vmx_machine.revision = (uint32_t)basic & VMX_BASIC_REVISION;
     vmx_machine.timer_shift = read_msr(MSR_VMX_MISC) & VMX_MISC_TIMER;
-    vmx_machine.cr4_allowed = read_msr(MSR_VMX_CR4_FIXED1);
     int status = choose_controls();
     if (status == OK) { status = choose_translation(); }
     return status == OK ? make_msr_bitmap() : status;
@@ -184,6 +183,5 @@ const struct virt_ops vmx_ops = {
     .set_cr2 = vmx_set_cr2,
     .msr_load = vmx_msr_load,
     .msr_store = vmx_msr_store,
-    .control = vmx_control,
     .dump = vmx_dump,
 };

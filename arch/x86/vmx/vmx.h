@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// VMX's part of virt.h, by file: vmx.c (machine, VM), vcpu.c (a VCPU's state and events), exits.c (entry and exits),
-// control.c (what guests write to control registers). A VCPU keeps its core, where its VMCS is active from its first reset
-// on; the VCPU that is loaded has the current one.
+// VMX's part of virt.h, by file: vmx.c (machine, VM), vcpu.c (a VCPU's state and events), exits.c (entry and exits). A VCPU
+// keeps its core, where its VMCS is active from its first reset on; the VCPU that is loaded has the current one.
 #ifndef X86_VMX_H
 #define X86_VMX_H
 
@@ -14,16 +13,19 @@ enum vmx_control { VMX_PIN, VMX_PRIMARY, VMX_SECONDARY, VMX_EXIT, VMX_ENTRY, VMX
 struct vmx_machine {
     uint32_t controls[VMX_CONTROLS]; // that this machine is used with
     uint32_t revision;
-    uint8_t timer_shift;  // of the preemption timer
-    uint64_t cr4_allowed; // bits that the processor knows
+    uint8_t timer_shift; // of the preemption timer
     paddr_t msr_bitmap;
 };
 extern struct vmx_machine vmx_machine; // constant after boot
 
-// The bits of CR4 that are the guest's own; to write another one exits (MCE and PCE do nothing, the rest is refused).
+// Bits of CR0 that stay the hypervisor's; what the guest writes to CD and NW is nothing (msr_policy.h). Of CR4 all but what
+// a guest may have without telling; of those MCE and PCE are nothing, the others refused.
+#define VMX_CR0_OWNED (CR0_NE | CR0_CD | CR0_NW)
 #define VMX_CR4_GUESTS                                                                                             \
     (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | \
      CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_PKE)
+#define VMX_CR4_OWNED   (~VMX_CR4_GUESTS & UINT32_MAX)
+#define VMX_CR4_REFUSED (VMX_CR4_OWNED & ~(CR4_MCE | CR4_PCE))
 
 // MSRs that neither entries nor exits switch, and the hypervisor does not use.
 enum { VMX_SWITCHED = 5 };
@@ -48,20 +50,13 @@ static inline uint16_t vmx_vpid(const struct vcpu *vcpu) {
 
 static inline uint64_t vmx_rights(unsigned segment) { return vmcs_read(VMCS_GUEST_RIGHTS + VMCS_NEXT * segment); }
 
-// The registers as the guest sees them.
-uint64_t vmx_cr0(void);
-uint64_t vmx_cr4(const struct vcpu *vcpu);
-// ... and as it is given them: some bits are the hypervisor's.
-void vmx_give_cr0(uint64_t value);
-void vmx_give_cr4(uint64_t value);
-
 // vmx.c: this core's TLB holds nothing any more of the VCPU; of the VM.
 void vmx_flush_vcpu(const struct vcpu *vcpu);
 void vmx_flush_nested(const struct vm *vm);
 
 // vcpu.c
 void vmx_reset(struct vcpu *vcpu);
-void vmx_start(struct vcpu *vcpu, const struct guest_registers *state);
+void vmx_start(struct vcpu *vcpu, const struct guest_registers *registers);
 void vmx_load(struct vcpu *vcpu);
 void vmx_save(struct vcpu *vcpu);
 void vmx_view(struct vcpu *vcpu, struct guest_state_view *view);
@@ -72,15 +67,13 @@ void vmx_inject(struct vcpu *vcpu, const struct event *event);
 void vmx_window(struct vcpu *vcpu, int vector);
 void vmx_trap_hlt(struct vcpu *vcpu, bool trap);
 void vmx_tsc_offset(struct vcpu *vcpu, uint64_t offset);
+uint64_t vmx_cr4(const struct vcpu *vcpu);
 uint64_t vmx_cr3(const struct vcpu *vcpu);
 bool vmx_paging(const struct vcpu *vcpu);
 void vmx_set_cr2(struct vcpu *vcpu, uint64_t value);
 uint64_t vmx_msr_load(const struct vcpu *vcpu, uint32_t msr);
 void vmx_msr_store(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 void vmx_dump(const struct vcpu *vcpu);
-
-// control.c
-bool vmx_control(struct vcpu *vcpu, const struct vm_exit *exit);
 
 // exits.c
 void vmx_enter(struct vcpu *vcpu, uint64_t until, struct vm_exit *exit);
