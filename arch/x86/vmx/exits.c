@@ -16,6 +16,11 @@ static void read_length(UNUSED struct vcpu *vcpu, struct vm_exit *exit) {
     exit->length = (uint8_t)vmcs_read(VMCS_INSTRUCTION_LENGTH);
 }
 
+static void read_call(UNUSED struct vcpu *vcpu, struct vm_exit *exit) {
+    exit->length = (uint8_t)vmcs_read(VMCS_INSTRUCTION_LENGTH);
+    exit->cpl = vmx_rights(SEGMENT_SS) >> VMX_RIGHTS_DPL_SHIFT & VMX_RIGHTS_DPL_MASK;
+}
+
 static void read_interrupt(UNUSED struct vcpu *vcpu, struct vm_exit *exit) {
     exit->vector = (uint8_t)vmcs_read(VMCS_EXIT_EVENT);
 }
@@ -113,7 +118,7 @@ static const struct {
     ROW(HLT) = {VM_EXIT_HLT, read_length},
     ROW(INVD) = {VM_EXIT_NOTHING, read_length},
     ROW(RDPMC) = {VM_EXIT_REFUSED, read_nothing},
-    ROW(VMCALL) = {VM_EXIT_HYPERCALL, read_length},
+    ROW(VMCALL) = {VM_EXIT_HYPERCALL, read_call},
     [VMX_EXIT_VMCLEAR... VMX_EXIT_VMXON] = {VM_EXIT_UNDEFINED, read_nothing},
     ROW(CR) = {VM_EXIT_DONE, read_control},
     ROW(IO) = {VM_EXIT_IO, read_io},
@@ -188,6 +193,7 @@ void vmx_enter(struct vcpu *vcpu, uint64_t until, struct vm_exit *exit) {
         return;
     }
     own->launched = true;
+    arch->shadowed = true; // vmx_end_shadow looks
     own->event = false;
     arch->gpr[GPR_RSP] = vmcs_read(VMCS_GUEST_RSP);
     arch->rip = vmcs_read(VMCS_GUEST_RIP);

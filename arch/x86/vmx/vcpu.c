@@ -175,8 +175,6 @@ void vmx_view(struct vcpu *vcpu, struct guest_state_view *view) {
     };
 }
 
-uint64_t vmx_cr3(UNUSED const struct vcpu *vcpu) { return vmcs_read(VMCS_GUEST_CR3); }
-
 bool vmx_paging(UNUSED const struct vcpu *vcpu) { return (vmcs_read(VMCS_GUEST_CR0) & CR0_PG) != 0; }
 
 void vmx_set_cr2(UNUSED struct vcpu *vcpu, uint64_t value) { write_cr2(value); }
@@ -250,12 +248,6 @@ static bool free_for_event(const struct vcpu *vcpu, unsigned shadows) {
     return !vmx_of(vcpu)->event && (vmcs_read(VMCS_INTERRUPTIBILITY) & shadows) == 0;
 }
 
-bool vmx_can_interrupt(const struct vcpu *vcpu) {
-    return (vcpu->arch.rflags & RFLAGS_IF) != 0 && free_for_event(vcpu, SHADOW_STI | SHADOW_MOV_SS);
-}
-
-bool vmx_can_nmi(const struct vcpu *vcpu) { return free_for_event(vcpu, SHADOW_STI | SHADOW_MOV_SS | SHADOW_NMI); }
-
 // An exception ends a shadow. It has no error code in real mode, where the entry would fail with one.
 void vmx_inject(struct vcpu *vcpu, const struct event *event) {
     uint32_t info = event->vector | (uint32_t)event->type << VMX_EVENT_TYPE_SHIFT | VMX_EVENT_VALID;
@@ -269,20 +261,32 @@ void vmx_inject(struct vcpu *vcpu, const struct event *event) {
     vmx_of(vcpu)->event = true;
 }
 
-void vmx_window(struct vcpu *vcpu, int vector) {
+bool vmx_interrupt(struct vcpu *vcpu, int vector) {
     struct vmx_vcpu *own = vmx_of(vcpu);
     uint32_t closed = own->primary & ~(PRIMARY_INTERRUPT_WINDOW | PRIMARY_NMI_WINDOW);
+    bool can = (vcpu->arch.rflags & RFLAGS_IF) != 0 && vector >= 0 && free_for_event(vcpu, SHADOW_STI | SHADOW_MOV_SS);
 
-    write_primary(own, vector < 0    ? closed
-                       : vector == 0 ? closed | PRIMARY_NMI_WINDOW
-                                     : closed | PRIMARY_INTERRUPT_WINDOW);
+    write_primary(own, vector < 0 || can ? closed : closed | PRIMARY_INTERRUPT_WINDOW);
+    if (can) {
+        const struct event event = {.type = EVENT_INTERRUPT, .vector = (uint8_t)vector};
+        vmx_inject(vcpu, &event);
+    }
+    return can;
+}
+
+bool vmx_can_nmi(struct vcpu *vcpu) {
+    struct vmx_vcpu *own = vmx_of(vcpu);
+
+    if (free_for_event(vcpu, SHADOW_STI | SHADOW_MOV_SS | SHADOW_NMI)) { return true; }
+    write_primary(own, own->primary | PRIMARY_NMI_WINDOW);
+    return false;
 }
 
 // ---- for the log ------------------------------------------------------------------------------------------
 
 COLD void vmx_dump(const struct vcpu *vcpu) {
-    log_line("  cr0 %lx  cr2 %lx  cr3 %lx  cr4 %lx  efer %lx", cr0(), read_cr2(), vmx_cr3(vcpu), vmx_cr4(vcpu),
-             vmcs_read(VMCS_GUEST_EFER));
+    log_line("  cr0 %lx  cr2 %lx  cr3 %lx  cr4 %lx  efer %lx", cr0(), read_cr2(), vmcs_read(VMCS_GUEST_CR3),
+             vmx_cr4(vcpu), vmcs_read(VMCS_GUEST_EFER));
     log_line("  cs %lx base %lx rights %lx  ss %lx rights %lx  gdt %lx  idt %lx",
              vmcs_read(VMCS_GUEST_SELECTOR + VMCS_NEXT * SEGMENT_CS),
              vmcs_read(VMCS_GUEST_BASE + VMCS_NEXT * SEGMENT_CS), vmx_rights(SEGMENT_CS),
