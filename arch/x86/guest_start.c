@@ -124,6 +124,15 @@ static void put_page_tables(uint8_t *area) {
     }
 }
 
+// MOV AL, value; MOV DX, port; OUT DX, AL; HLT; JMP to the HLT (SDM volume 2).
+void guest_start_reset_code(const struct guest_acpi *acpi, uint8_t code[GUEST_RESET_SIZE]) {
+    const uint8_t bytes[GUEST_RESET_SIZE] = {
+        0xb0, acpi->reset_value, 0xba, (uint8_t)acpi->reset, (uint8_t)(acpi->reset >> 8), 0xee, 0xf4, 0xeb, 0xfd,
+    };
+
+    memcpy(code, bytes, sizeof(bytes));
+}
+
 size_t guest_start_build(const struct guest_start *what, uint8_t *area, struct guest_registers *registers) {
     ASSERT(what->ram_count >= 1 && what->ram_count <= MAX_VM_MEMORY);
     memset(area, 0, GUEST_START_SIZE);

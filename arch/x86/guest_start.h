@@ -10,7 +10,8 @@
 //   0xe5000  Linux: page tables that map the first 4 GiB to themselves, in pages of 2 MiB
 //
 // Its memory map says: RAM up to 0xa0000, reserved up to 1 MiB, then what the VM has of RAM from there on. The whole first
-// MiB must be the VM's memory nevertheless.
+// MiB must be the VM's memory nevertheless. Near its end, at GUEST_RESET_GPA, real mode finds what a PC has of firmware
+// there: code that resets the machine. Linux resets so where the ACPI is hardware-reduced and there is no UEFI.
 // Sources: Linux, Documentation/arch/x86/boot.rst and zero-page.rst; Xen, docs/misc/pvh.pandoc and public/arch-x86/hvm/
 // start_info.h; Multiboot 0.6.96, 3.3; AMD APM volume 2, 5.3.
 #ifndef X86_GUEST_START_H
@@ -21,7 +22,8 @@
 #include "arch/x86/guest_registers.h"
 
 #define GUEST_START_GPA 0xe0000ull
-enum { GUEST_START_SIZE = 0xb000 };
+#define GUEST_RESET_GPA 0xffff0ull // F000:FFF0
+enum { GUEST_START_SIZE = 0xb000, GUEST_RESET_SIZE = 9 };
 
 struct guest_start {
     const struct guest_image *image; // accepted by guest_image_place() with the following
@@ -38,5 +40,8 @@ struct guest_start {
 // in which the boot processor begins. Returns how many bytes are to be copied, up to a page border. Pure; any context;
 // writes GUEST_START_SIZE bytes, once or twice.
 size_t guest_start_build(const struct guest_start *what, uint8_t *area, struct guest_registers *registers);
+
+// Writes the code for GUEST_RESET_GPA, with the reset register and value of `acpi`. Pure; any context.
+void guest_start_reset_code(const struct guest_acpi *acpi, uint8_t code[GUEST_RESET_SIZE]);
 
 #endif

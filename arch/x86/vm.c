@@ -10,6 +10,7 @@
 #include "arch/x86/vcpu.h"
 #include "arch/x86/virt.h"
 #include "kernel/arch.h"
+#include "kernel/guest_mem.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
 #include "kernel/pagetable.h"
@@ -245,6 +246,7 @@ int arch_guest_describe(struct vm *vm, void *buffer, size_t size) {
     const struct vm_desc *desc = vm->desc;
     struct range ram[MAX_VM_MEMORY];
     struct guest_image image;
+    uint8_t reset_code[GUEST_RESET_SIZE];
     const struct guest_start what = {
         .image = &image,
         .kernel = desc->kernel.data,
@@ -269,5 +271,7 @@ int arch_guest_describe(struct vm *vm, void *buffer, size_t size) {
 
     for (unsigned i = 0; i < vm->memory_count; i++) { ram[i] = (struct range){vm->memory[i].gpa, vm->memory[i].size}; }
     if (size < GUEST_START_SIZE || image_of(desc, &image) != OK) { return ERR_NO_MEMORY; }
-    return (int)guest_start_build(&what, buffer, &vm->arch.start);
+    guest_start_reset_code(&what.acpi, reset_code);
+    int status = image.kind == GUEST_IMAGE_RAW ? OK : guest_write(vm, GUEST_RESET_GPA, reset_code, sizeof(reset_code));
+    return status != OK ? status : (int)guest_start_build(&what, buffer, &vm->arch.start);
 }

@@ -300,6 +300,17 @@ static void the_longest_command_line(void **state) {
     assert_string_equal(text(get(regs.gpr[GPR_RBX] + 24, 8)), longest);
 }
 
+// mov al, 6; mov dx, 0xcf9; out dx, al; hlt; jmp to the hlt
+static void real_mode_at_f000_fff0_resets(void **state) {
+    (void)state;
+    static const uint8_t expected[GUEST_RESET_SIZE] = {0xb0, 6, 0xba, 0xf9, 0x0c, 0xee, 0xf4, 0xeb, 0xfd};
+    const struct guest_acpi acpi = {.reset = 0xcf9, .reset_value = 6};
+    uint8_t code[GUEST_RESET_SIZE];
+
+    guest_start_reset_code(&acpi, code);
+    assert_memory_equal(code, expected, sizeof(expected));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(power_on),
@@ -311,6 +322,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(multiboot_gets_its_information, setup, teardown),
         cmocka_unit_test_setup_teardown(raw_begins_in_real_mode, setup, teardown),
         cmocka_unit_test_setup_teardown(the_longest_command_line, setup, teardown),
+        cmocka_unit_test(real_mode_at_f000_fff0_resets),
     };
     return cmocka_run_group_tests_name("guest_start", tests, NULL, NULL);
 }
