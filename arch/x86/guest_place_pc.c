@@ -68,7 +68,7 @@ static void place(struct sysdesc_check *c, struct vm_desc *vm) {
                                    &vm->initrd_gpa, &why);
     }
     if (status != OK) {
-        sysdesc_mistake(c, "kernel", why.remedy, "%s (0x%lx)", why.problem, why.value);
+        sysdesc_mistake(c, "kernel", why.remedy, why.value != 0 ? "%s (0x%lx)" : "%s", why.problem, why.value);
         return;
     }
     for (unsigned i = 0; i < image.segment_count; i++) {

@@ -4,14 +4,18 @@
 
 #include <string.h>
 
-#define PORTS        0x10000
-#define PORT_DELAY   0x80  // nothing behind it
-#define PORT_SCRATCH 0x3ff // the UART's scratch register
-#define PORT_A20     0x92
-#define PORT_PCI     0xcf8 // to 0xcff, with the reset control
-#define PORT_UART    0x3f8 // to 0x3ff
-#define BUFFER_SIZE  8192
-#define LONG_COUNT   0x10000
+#define PORTS                0x10000
+#define PORT_DELAY           0x80  // nothing behind it
+#define PORT_SCRATCH         0x3ff // the UART's scratch register
+#define PORT_A20             0x92
+#define PORT_PCI             0xcf8 // to 0xcff, with the reset control:
+#define PORT_RESET           0xcf9
+#define PORT_KEYBOARD        0x64
+#define PORT_UART            0x3f8 // to 0x3ff
+#define BUFFER_SIZE          8192
+#define LONG_COUNT           0x10000
+#define RESET_CPU            0x06
+#define KEYBOARD_PULSE_RESET 0xfe
 
 static uint8_t buffer[BUFFER_SIZE] __attribute__((aligned(4096)));
 
@@ -90,9 +94,20 @@ static void string_long(void) {
                   &(struct registers){.rcx = BUFFER_SIZE, .rdx = PORT_DELAY, .rsi = (uintptr_t)buffer});
 }
 
+// The reset register and the keyboard controller's pulse: what a PC's programs reset themselves with.
+static void port_reset(void) {
+    port_write8(PORT_RESET, RESET_CPU);
+    port_write8(PORT_KEYBOARD, KEYBOARD_PULSE_RESET);
+}
+
 const struct attack port_attacks[] = {
-    {"read-ports", read_ports, CONTINUES},       {"write-ports", write_ports, CONTINUES},
-    {"string-io", string_io, CONTINUES},         {"string-io-faults", string_faults, CONTINUES},
-    {"string-io-device", string_device, EITHER}, {"string-io-outside", string_outside, EITHER},
-    {"string-io-long", string_long, CONTINUES},  {0},
+    {"read-ports", read_ports, CONTINUES},
+    {"write-ports", write_ports, CONTINUES},
+    {"string-io", string_io, CONTINUES},
+    {"string-io-faults", string_faults, CONTINUES},
+    {"string-io-device", string_device, EITHER},
+    {"string-io-outside", string_outside, EITHER},
+    {"string-io-long", string_long, CONTINUES},
+    {"port-reset", port_reset, DIES},
+    {0},
 };

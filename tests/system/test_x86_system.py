@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is the PC's own: its ways to boot, processors and memory; what its descriptions get wrong; Linux with one VCPU and
+its full kernel; a guest that ends by a triple fault. The rest runs on both boards (test_default, test_linux, test_monitor,
+test_restart)."""
+import re
+import subprocess
+
+import libtakt
+import pytest
+import takt_console
+
+pytestmark = pytest.mark.boards("qemu-x86")
+LATEST_NS = 1700
+COUNT = r"count (\d+) lateness ns min (\d+) mean (\d+) p99 (\d+) max (\d+)"
+
+
+RAW = """
+    .code16
+    call 1f
+    .asciz "real mode\\n"
+1:  pop %si
+    mov $0x3f8, %dx
+2:  lodsb %cs:(%si)
+    test %al, %al
+    jz 3f
+    outb %al, %dx
+    jmp 2b
+3:  mov $0x600, %dx
+    mov $0x34, %al                      // S5, enable
+    outb %al, %dx
+    hlt
+"""
+
+
+@pytest.fixture
+def pair(takt):
+    """A probe with a reservation and a load without, on one core."""
+    return takt.write("pair.dts", libtakt.system(
+        takt.vm("rt", takt.program("rtprobe"), [libtakt.reserved(0)], "mode=probe"),
+        takt.vm("load", takt.program("matmul"), [libtakt.on_core(0)], "seed=7")))
+
+
+def both_advance(console):
+    for vm, pattern in (("rt", COUNT), ("load", r"round (\d+) checksum \w+ ok")):
+        first = int(console.expect_vm(vm, pattern, 60).group(1))
+        assert int(console.expect_vm(vm, pattern, 60).group(1)) > first
+    assert console.quit() == 0
+
+
+# ---- the machine -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("options", [
+    {"cores": 1}, {"cores": 2, "cpu": "EPYC", "memory_mib": 3072}, {"cores": 1, "cpu": "EPYC-Rome"},
+    {"cores": 1, "cpu": "EPYC-Milan"}, {"boot": "grub", "cores": 2}, {"boot": "uefi", "cores": 2}], ids=str)
+def test_it_boots_to_its_report_and_starts_guests(takt, pair, options):
+    with takt.boot(pair, 180, **options) as console:
+        report = console.seen(r"\[takt\] Takt on PC: (\d+) cores?, counter \d+ Hz(?s:.*?)\[takt\] memory: (\d+) MiB(?s:.*)overhead: ",
+                              90)
+        mib = options.get("memory_mib", 1024)
+        assert int(report.group(1)) == options["cores"] and mib - 16 <= int(report.group(2)) <= mib
+        both_advance(console)
+
+
+def test_a_reservation_beside_a_load_is_on_time(takt):
+    """In virtual time, where an instruction is a nanosecond: no miss has an excuse."""
+    description = takt.write("on-time.dts", libtakt.system(
+        takt.vm("rt", takt.program("rtprobe"), [libtakt.reserved(0)], "mode=probe"),
+        takt.vm("load", takt.program("matmul"), [libtakt.on_core(0)], "seed=7 quiet")))
+    with takt.boot(description, 180, icount=True, cores=1) as console:
+        line = console.expect_vm("rt", COUNT, 90)
+        assert int(line.group(1)) > 100 and int(line.group(5)) <= LATEST_NS, line.group()
+        assert "misses: 0 own, 0 platform" in console.monitor("misses", 60)
+
+
+def test_two_reservations_on_one_core_get_their_budgets(takt):
+    """In the host's time: what it takes away is counted apart, and what is counted as missed otherwise is a bug."""
+    description = takt.write("two.dts", libtakt.system(
+        takt.vm("rt", takt.program("rtprobe"), [libtakt.reserved(0)], "mode=probe"),
+        takt.vm("load", takt.program("matmul"), [libtakt.reserved(0, 4000, 10000)], "quiet")))
+    with takt.boot(description, 120, cores=1) as console:
+        for _ in range(3):
+            console.expect_vm("rt", COUNT, 60)
+        rows = takt_console.budget_rows(console.monitor("misses"))
+        assert [row.vcpu for row in rows] == ["rt/0", "load/0"]
+        assert all(row.own == 0 and row.activations > 50 for row in rows), rows
+
+
+# ---- descriptions ----------------------------------------------------------------------------------------------------
+def one(takt, kernel, more="", memory="0x0 0x0 0x0 0x400000", bootargs=""):
+    return takt.write("one.dts", libtakt.system(
+        f'one {{ memory = <{memory}>; kernel = "{kernel}"; {bootargs} {more} vcpus {{ vcpu@0 {{ reg = <0>; }}; }}; }};\n'))
+
+
+MISTAKES = {  # kernel, what else; the property, what is wrong, what would be right
+    "over the devices": ("rtprobe.bin", {"memory": "0x0 0x0 0x0 0xc0200000"}, "memory", "overlap the devices of a PC",
+                         "from 0x100000000 on"),
+    "not from 0 on": ("rtprobe.bin", {"memory": "0x0 0x40000000 0x0 0x400000"}, "kernel", "a PC has memory from 0 to 1 MiB",
+                       "begin at 0"),
+    "a device tree": ("rtprobe.bin", {"more": 'device-tree = "one.dts";'}, "device-tree", "ACPI tables", "remove it"),
+    "raw without a place": ("linux/initramfs.cpio.gz", {}, "kernel", "no kernel that says where it goes", "load-address"),
+    "a place for a kernel that has one": ("rtprobe.bin", {"more": "load-address = <0x0 0x8000>;"}, "kernel",
+                                          "says itself where it is loaded", 'type = "raw"'),
+    "too little memory": ("linux/bzImage-cloud", {}, "kernel", "is not all memory of the VM", "memory up to there"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_told(takt, name):
+    kernel, what, where, wrong, remedy = MISTAKES[name]
+    result = takt.check(one(takt, takt.guest(kernel), **what))
+    assert result.returncode == 1
+    assert any(f"/vms/one:{where}: " in line and wrong in line and remedy in line.split(wrong, 1)[1]
+               for line in result.stdout.splitlines()), result.stdout
+
+
+def test_the_hypervisor_says_the_same_and_starts_nothing(takt):
+    with takt.boot(one(takt, takt.program("rtprobe"), "load-address = <0x0 0x8000>; spis = <40>;"), cores=1) as console:
+        console.seen("/vms/one:kernel: says itself where it is loaded; remove load-address", 60)
+        console.seen("/vms/one:spis: 40 is not a multiple of 32; 64")
+        console.seen("nothing is started")
+
+
+# ---- guests ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("flavour", ["cloud", "full"])
+def test_linux_with_one_vcpu(takt, flavour):
+    description = takt.write("one-linux.dts", libtakt.system(takt.vm(
+        "l", takt.guest(f"linux/bzImage-{flavour}"), [libtakt.reserved(0, 8000, 10000)], "console=ttyS0 quiet takt.name=l",
+        192, f'initrd = "{takt.guest("linux/initramfs.cpio.gz")}";')))
+    with takt.boot(description, 180, cores=1) as console:
+        for channel, tty in (("l", "ttyS0"), ("l:hvc0", "hvc0")):
+            up = console.seen(rf"(?m)^\[{channel}\] takt-linux: up (\S+) cpus=1 on {tty}$", 120)
+            assert ("cloud" in up.group(1)) == (flavour == "cloud")
+        console.challenge("l", console.vm_numbers()["l"], 60)
+        console.type_line("echo at $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)")
+        assert console.expect(r"(?m)^\[l(?::hvc0)?\] at (.*)\n", 30).group(1) in ("tsc", "kvm-clock")
+        assert console.quit() == 0
+
+
+def test_a_raw_program_in_real_mode(takt):
+    """Prints one line by the UART's ports and switches itself off by the sleep control register."""
+    source = takt.write("raw.S", RAW)
+    subprocess.run(["x86_64-linux-gnu-gcc", "-m32", "-nostdlib", "-static", "-no-pie", "-Wl,-Ttext=0x8000,--entry=0x8000,"
+                    "--oformat=binary,--build-id=none", "-o", takt.folder / "raw.bin", source], check=True, timeout=60)
+    description = takt.write("raw.dts", libtakt.system(takt.vm(
+        "raw", "raw.bin", [libtakt.on_core()], more="load-address = <0x0 0x8000>;")))
+    with takt.boot(description, cores=1) as console:
+        console.expect_vm("raw", "real mode")
+        assert console.vm_reaches("raw", "off").reason == "the guest powered itself off"
+
+
+def test_a_triple_fault_ends_its_vm_alone(takt):
+    description = takt.write("fault.dts", libtakt.system(
+        takt.vm("rt", takt.program("rtprobe"), [libtakt.reserved(0)], "mode=probe"),
+        takt.vm("bad", takt.program("hostile"), [libtakt.on_core(0)], "attack=triple-fault")))
+    with takt.boot(description, cores=1) as console:
+        row = console.vm_reaches("bad", "failed")
+        assert re.match(r"VCPU 0: triple fault at RIP 0x\w+", row.reason), row
+        first = int(console.expect_vm("rt", COUNT).group(1))
+        assert int(console.expect_vm("rt", COUNT).group(1)) > first
+        assert console.vm_row("rt")[:3] == ("running", 1, 0)
