@@ -234,11 +234,10 @@ static void write_register(struct virtio_console *dev, uint64_t offset, uint32_t
     }
 }
 
-static int virtio_access(struct vcpu *vcpu, void *device, struct mmio_access *access) {
+static int virtio_access(UNUSED struct vcpu *vcpu, void *device, struct mmio_access *access) {
     struct virtio_console *dev = device;
     int status = OK;
 
-    (void)vcpu;
     if (access->offset >= CONFIG || access->size != sizeof(uint32_t)) {
         return OK; // the configuration has no field without a feature: zero; other widths are not defined
     }
@@ -256,11 +255,10 @@ static int virtio_access(struct vcpu *vcpu, void *device, struct mmio_access *ac
 
 // ---- life -------------------------------------------------------------------------------------------------
 
-static void virtio_reset(struct vm *vm, void *state) {
+static void virtio_reset(UNUSED struct vm *vm, void *state) {
     struct virtio_console *dev = state;
     unsigned long flags = spin_lock(&dev->lock);
 
-    (void)vm;
     reset(dev);
     spin_unlock(&dev->lock, flags);
 }
@@ -279,12 +277,10 @@ static int virtio_create(struct vm *vm, void **state) {
                                                      .name = "virtio console"});
 }
 
-static int virtio_fdt(struct vm *vm, void *state, void *fdt) {
+static int virtio_fdt(UNUSED struct vm *vm, UNUSED void *state, void *fdt) {
     int node = fdt_add_subnode(fdt, 0, "virtio_mmio@a000000");
     int error = fdt_setprop_string(fdt, node, "compatible", "virtio,mmio");
 
-    (void)vm;
-    (void)state;
     error |= fdt_appendprop_addrrange(fdt, 0, node, "reg", platform()->virtio_base, VIRTIO_CONSOLE_SIZE);
     error |= arch_guest_fdt_interrupt(fdt, node, platform()->virtio_irq, false);
     return error | fdt_setprop(fdt, node, "dma-coherent", NULL, 0);

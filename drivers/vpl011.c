@@ -133,10 +133,9 @@ static void write_register(struct vpl011 *uart, uint64_t offset, uint32_t value)
     }
 }
 
-static int vpl011_access(struct vcpu *vcpu, void *device, struct mmio_access *access) {
+static int vpl011_access(UNUSED struct vcpu *vcpu, void *device, struct mmio_access *access) {
     struct vpl011 *uart = device;
 
-    (void)vcpu;
     if ((access->offset & 3) != 0 || access->size > sizeof(uint32_t)) {
         return OK; // no register starts there: reads as zero, writes are ignored
     }
@@ -203,15 +202,13 @@ static int vpl011_create(struct vm *vm, void **state) {
             .base = VPL011_BASE, .size = VPL011_SIZE, .handler = vpl011_access, .device = uart, .name = "vpl011"});
 }
 
-static int vpl011_fdt(struct vm *vm, void *state, void *fdt) {
+static int vpl011_fdt(UNUSED struct vm *vm, UNUSED void *state, void *fdt) {
     static const char path[] = "/pl011@9000000";
     static const char compatible[] = "arm,pl011\0arm,primecell";
     static const char clock_names[] = "uartclk\0apb_pclk";
     int node = fdt_add_subnode(fdt, 0, path + 1);
     int error = fdt_setprop(fdt, node, "compatible", compatible, sizeof(compatible));
 
-    (void)vm;
-    (void)state;
     error |= fdt_appendprop_addrrange(fdt, 0, node, "reg", VPL011_BASE, VPL011_SIZE);
     error |= arch_guest_fdt_interrupt(fdt, node, VPL011_IRQ, false);
     error |= fdt_appendprop_u32(fdt, node, "clocks", GUEST_PHANDLE_CLOCK);

@@ -16,8 +16,7 @@ static __attribute__((noreturn)) void give_up(const char *what) {
     arch_park();
 }
 
-static void log_mistake(struct sysdesc_sink *sink, const char *place, const char *wrong, const char *remedy) {
-    (void)sink;
+static void log_mistake(UNUSED struct sysdesc_sink *sink, const char *place, const char *wrong, const char *remedy) {
     log_line("%s: %s; %s", place, wrong, remedy);
 }
 

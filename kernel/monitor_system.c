@@ -6,10 +6,9 @@
 #include "kernel/memory.h"
 #include "kernel/monitor_commands.h"
 
-bool monitor_row_memory(unsigned row) {
+bool monitor_row_memory(UNUSED unsigned row) {
     struct memory_report report;
 
-    (void)row;
     memory_report(&report);
     monitor_print("%9lu %14lu %10lu %9lu\n", (report.total >> 10), (report.hypervisor >> 10), (report.guests >> 10),
                   (report.free >> 10));

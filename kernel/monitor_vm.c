@@ -39,10 +39,9 @@ bool monitor_row_vms(unsigned row) {
 }
 
 // Every change of a VM's life is asked for here and done by the VM's own job; the log tells when.
-bool monitor_row_act(unsigned row) {
+bool monitor_row_act(UNUSED unsigned row) {
     struct vm *vm = vm_find(monitor->words[1]);
 
-    (void)row;
     if (vm == NULL) {
         monitor_print("no VM '%s'; `vms` lists them\n", monitor->words[1]);
     } else if (monitor->active->action(vm) == OK) {

@@ -21,10 +21,9 @@ struct irq_owner {
 // By INTID; written while VMs are created only.
 static struct irq_owner *irq_owners[GIC_MAX_IRQ];
 
-static void unmask(struct timer_event *event, uint64_t now) {
+static void unmask(struct timer_event *event, UNUSED uint64_t now) {
     const struct irq_owner *owner = container_of(event, struct irq_owner, unmask);
 
-    (void)now;
     gic->enable(owner->irq, true);
 }
 
@@ -99,8 +98,7 @@ bool irq_forward(uint32_t intid) {
 
 void arch_vm_set_line(struct vm *vm, unsigned id, bool level) { vgic_set_line(vm->vcpus[0], id, level); }
 
-bool arch_vcpu_interrupt_free(const struct vcpu *vcpu, unsigned id) {
-    (void)vcpu;
+bool arch_vcpu_interrupt_free(UNUSED const struct vcpu *vcpu, unsigned id) {
     return id >= PPI_FIRST && id < VGIC_PRIVATE && id != GIC_PPI_VTIMER && id != GIC_PPI_PTIMER;
 }
 

@@ -111,11 +111,10 @@ static uint32_t shared_access(struct vcpu *vcpu, struct mmio_access *access) {
     return 0;
 }
 
-static int distributor_access(struct vcpu *vcpu, void *device, struct mmio_access *access) {
+static int distributor_access(struct vcpu *vcpu, UNUSED void *device, struct mmio_access *access) {
     struct vgic *vgic = &vcpu->vm->arch.vgic;
     uint64_t offset = access->offset;
 
-    (void)device;
     if ((offset >= GICD_IGROUPR && offset < GICD_ITARGETSR) || (offset >= GICD_ICFGR && offset < GICD_IGRPMODR)) {
         vgic_bank_access(vcpu, 0, vgic->words, access);
         return OK;

@@ -52,11 +52,10 @@ static void router_access(struct vm *vm, unsigned spi, struct mmio_access *acces
     vgic_kick(vm, who);
 }
 
-static int distributor_access(struct vcpu *vcpu, void *device, struct mmio_access *access) {
+static int distributor_access(struct vcpu *vcpu, UNUSED void *device, struct mmio_access *access) {
     struct vm *vm = vcpu->vm;
     uint64_t offset = access->offset;
 
-    (void)device;
     if (offset >= GICD_IGROUPR && offset < 0x1000) {
         vgic_bank_access(vcpu, 1, vm->arch.vgic.words, access);
     } else if (offset >= GICD_IROUTER + 8 * VGIC_PRIVATE && offset < GICD_IROUTER + 8 * 32 * vm->arch.vgic.words) {
@@ -84,11 +83,10 @@ static uint64_t redistributor_read(const struct vcpu *owner, uint64_t offset) {
     }
 }
 
-static int redistributor_access(struct vcpu *vcpu, void *device, struct mmio_access *access) {
+static int redistributor_access(struct vcpu *vcpu, UNUSED void *device, struct mmio_access *access) {
     struct vcpu *owner = vcpu->vm->vcpus[access->offset / VGIC_GICR_STRIDE];
     uint64_t offset = access->offset % VGIC_GICR_STRIDE;
 
-    (void)device;
     if (offset >= GICR_SGI_FRAME + GICD_IGROUPR && offset < GICR_SGI_FRAME + 0x1000) {
         access->offset = offset - GICR_SGI_FRAME;
         vgic_bank_access(owner, 0, 1, access);
