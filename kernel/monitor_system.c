@@ -17,10 +17,9 @@ bool monitor_row_memory(UNUSED unsigned row) {
 
 bool monitor_row_log(unsigned row) {
     char chunk[LOG_LINE_MAX];
-    size_t size;
 
     if (row == 0) { monitor->cursor = 0; }
-    size = log_read(&monitor->cursor, chunk, sizeof(chunk));
+    size_t size = log_read(&monitor->cursor, chunk, sizeof(chunk));
     monitor_write(chunk, size);
     return size > 0;
 }

@@ -35,13 +35,12 @@ static int read_timer(const void *fdt, int node, int index, const char *name, un
 
 int gic_find_ppis(const void *board_fdt, int node) {
     int timer = board_find_compatible(board_fdt, timer_names, -1);
-    int status;
 
     if (timer < 0) {
         log_line("board: no timer that is known; wanted: %s", timer_names[0]);
         return ERR_NOT_FOUND;
     }
-    status = read_ppi(board_fdt, node, 0, "maintenance", &gic_machine.maintenance);
+    int status = read_ppi(board_fdt, node, 0, "maintenance", &gic_machine.maintenance);
     if (status == OK) { status = read_timer(board_fdt, timer, VIRTUAL, "virt", &gic_machine.vtimer); }
     return status == OK ? read_timer(board_fdt, timer, HYPERVISOR, "hyp-phys", &gic_machine.hyp_timer) : status;
 }

@@ -51,8 +51,6 @@ static int init(const void *fdt, int node) {
 }
 
 static int cpu_init(struct cpu *cpu) {
-    uint32_t control;
-
     v2.target[cpu->id] = (uint8_t)gic_read(gic_machine.gicd, GICD_ITARGETSR);
     cpu->arch.gic_own = gic_machine.gicd;
     gic_reset_word(gic_machine.gicd, 0, 0);
@@ -62,7 +60,7 @@ static int cpu_init(struct cpu *cpu) {
     for (unsigned i = 0; i < gic_machine.lr_count; i++) { gic_write(v2.gich, GICH_LR + 4 * i, 0); }
     gic_write(v2.gicc, GICC_PMR, GIC_PRIORITY_MASK);
     gic_write(v2.gicc, GICC_BPR, 0);
-    control = gic_read(v2.gicc, GICC_CTLR) & GICC_CTLR_BYPASS_MASK;
+    uint32_t control = gic_read(v2.gicc, GICC_CTLR) & GICC_CTLR_BYPASS_MASK;
     gic_write(v2.gicc, GICC_CTLR, control | GICC_CTLR_EOIMODE | GICC_CTLR_GRP0);
     return OK;
 }

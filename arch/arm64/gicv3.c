@@ -80,8 +80,6 @@ static void *find_redistributor(uint32_t affinity) {
 }
 
 static void init_interface(void) {
-    uint64_t vtr;
-
     // EL1 has no access to ICC_SRE_EL1 (Enable = 0): it is the core's, not the guest's.
     write_sysreg(icc_sre_el2, ICC_SRE_SRE | ICC_SRE_DFB | ICC_SRE_DIB);
     isb();
@@ -93,7 +91,7 @@ static void init_interface(void) {
     write_sysreg(icc_igrpen1_el1, 1);
     write_sysreg(ich_hcr_el2, 0);
     write_sysreg(ich_vmcr_el2, 0);
-    vtr = read_sysreg(ich_vtr_el2);
+    uint64_t vtr = read_sysreg(ich_vtr_el2);
     gic_machine.lr_count = MIN((unsigned)(vtr & ICH_VTR_LRS) + 1, (unsigned)GIC_MAX_LR);
     v3.apr_count = 1u << ((vtr >> ICH_VTR_PREBITS_SHIFT & 7) + 1 - 5); // 5 to 7 bits
 }

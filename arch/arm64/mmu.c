@@ -78,13 +78,12 @@ const void *arch_map_fdt(paddr_t pa) {
     paddr_t base = ALIGN_DOWN(pa, PAGE_SIZE);
     uint64_t head = ALIGN_UP(pa + sizeof(struct fdt_header), PAGE_SIZE) - base;
     const void *fdt = (const void *)(HYP_FDT + (pa - base));
-    uint64_t length;
 
     if (pa == 0 || pa % 8 != 0 || pagetable_map(&hypervisor, HYP_FDT, base, head, LEAF_READ_ONLY) != OK) {
         return NULL;
     }
     if (fdt_magic(fdt) != FDT_MAGIC || fdt_used(fdt) > fdt_totalsize(fdt)) { return NULL; }
-    length = ALIGN_UP(pa + fdt_used(fdt), PAGE_SIZE) - base;
+    uint64_t length = ALIGN_UP(pa + fdt_used(fdt), PAGE_SIZE) - base;
     if (length > HYP_FDT_MAX || (length > head && pagetable_map(&hypervisor, HYP_FDT + head, base + head, length - head,
                                                                 LEAF_READ_ONLY) != OK)) {
         return NULL;
