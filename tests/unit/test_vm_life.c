@@ -28,6 +28,7 @@ static int setup(void **state) {
     world_best_effort(vm, 0);
     world_best_effort(vm, 1);
     vm->kernel = (struct blob){image, IMAGE_SIZE};
+    vm->segments[0].size = IMAGE_SIZE;
     vm->initrd = (struct blob){initrd, sizeof(initrd)};
     vm->initrd_gpa = INITRD_GPA;
     world_reserved(world_vm("w"), 0, 200, 1000, 1000);
@@ -137,7 +138,7 @@ static void loading_delays_no_reservation(void **state) {
 
 static void what_does_not_fit_is_not_started(void **state) {
     (void)state;
-    world.system.vms[V].load = WORLD_RAM_GPA + WORLD_RAM_SIZE - 4096;
+    world.system.vms[V].segments[0].gpa = WORLD_RAM_GPA + WORLD_RAM_SIZE - 4096;
     assert_int_equal(vm_start(vms[V]), OK);
     until_state(V, VM_STOPPED);
     assert_int_equal(vms[V]->end, VM_END_FAULT);
