@@ -67,7 +67,7 @@ void console_uart_find(const void *fdt) {
         board_irq(fdt, node, 0, &irq) != OK) {
         return;
     }
-    registers = space_map_device(range.base, range.size);
+    registers = space_map(SPACE_DEVICES, range.base, range.size);
     if (registers == NULL) { return; }
     pl011_enable();
     pl011_ops = (struct uart_ops){

@@ -40,7 +40,7 @@ static const struct system_desc *boot_description(const struct board *board, str
     if (board->initrd.size == 0) {
         give_up("no system image: give it to QEMU with -initrd, or let U-Boot boot the whole .itb");
     }
-    image = space_map_image(board->initrd.base, board->initrd.size);
+    image = space_map(SPACE_SYSTEM, board->initrd.base, board->initrd.size);
     if (desc == NULL || image == NULL) { give_up("too little memory for the system description"); }
     (void)sysdesc_parse(image, board->initrd.size, board, clock_rate.hz, desc, &sink);
     uint64_t start = arch_clock();

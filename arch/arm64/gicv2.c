@@ -25,7 +25,7 @@ static int map_frame(const void *fdt, int node, unsigned index, void **frame) {
     int status = board_reg(fdt, node, index, &range);
 
     if (status == OK) {
-        *frame = space_map_device(range.base, range.size);
+        *frame = space_map(SPACE_DEVICES, range.base, range.size);
         status = *frame != NULL ? OK : ERR_NO_MEMORY;
     }
     return status;

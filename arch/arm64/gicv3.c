@@ -36,7 +36,7 @@ static int map_redistributors(const void *fdt, int node) {
     for (unsigned i = 0; i < v3.region_count; i++) {
         struct range range;
         if (board_reg(fdt, node, 1 + i, &range) != OK) { return ERR_INVALID; }
-        v3.regions[i].base = space_map_device(range.base, range.size);
+        v3.regions[i].base = space_map(SPACE_DEVICES, range.base, range.size);
         v3.regions[i].size = range.size;
         if (v3.regions[i].base == NULL) { return ERR_NO_MEMORY; }
     }
