@@ -26,9 +26,8 @@ extern const struct virtual_device *const virtual_devices[];
 
 // Assigned devices (kernel/assign.c): maps MMIO pages into stage 2 and routes interrupts. VM creation.
 int assign_all(struct vm *vm);
-// VM ends: interrupts masked, device left quiet as far as a device without a reset line can be.
-void assign_release(struct vm *vm);
-// VM starts: interrupts routed again.
-void assign_acquire(struct vm *vm);
+// On: the VM starts, interrupts are routed again. Off: it ends, interrupts masked, device left quiet as far as a device
+// without a reset line can be.
+void assign_switch(const struct vm *vm, bool on);
 
 #endif

@@ -184,7 +184,7 @@ static void run(struct vm *vm) {
     vm->stats.starts++;
     for (unsigned i = 0; i < vm->vcpu_count; i++) { vm->vcpus[i]->stop = false; }
     spin_unlock(&vm->lock, flags);
-    assign_acquire(vm);
+    assign_switch(vm, true);
     flags = arch_irq_save();
     vcpu_start(vm->vcpus[0], vm->desc->entry, vm->desc->dtb_gpa);
     arch_irq_restore(flags);
@@ -205,7 +205,7 @@ static enum job_result job_loading(struct vm *vm) {
 }
 
 static enum job_result job_stopping(struct vm *vm) {
-    assign_release(vm);
+    assign_switch(vm, false);
     if (vm->end == VM_END_FAULT) { vm->stats.failures++; }
     log_line("%s: %s%s", vm->name, end_names[vm->end], vm->reason);
     if (!boots_again(vm)) {

@@ -15,7 +15,7 @@ struct irq_owner {
     uint64_t distance; // ticks, 0: no bound
     struct timer_event unmask;
     uint16_t irq;
-    bool acquired; // under the owner core's interrupt mask
+    bool on; // under the owner core's interrupt mask
 };
 
 // By INTID; written while VMs are created only.
@@ -51,33 +51,23 @@ int arch_irq_assign(unsigned irq, struct vcpu *vcpu, bool edge, uint64_t distanc
     return OK;
 }
 
-void arch_irq_acquire(unsigned irq) {
+void arch_irq_switch(unsigned irq, bool on) {
     struct irq_owner *owner = irq_owners[irq];
     unsigned long flags = arch_irq_save();
 
-    gic->set_pending(irq, false);
-    gic->set_active(irq, false);
-    owner->acquired = true;
-    gic->enable(irq, true);
-    arch_irq_restore(flags);
-}
-
-void arch_irq_release(unsigned irq) {
-    struct irq_owner *owner = irq_owners[irq];
-    unsigned long flags = arch_irq_save();
-
-    owner->acquired = false;
+    owner->on = on;
     timer_queue_remove(&owner->vcpu->cpu->timers, &owner->unmask);
     gic->enable(irq, false);
     gic->set_pending(irq, false);
     gic->set_active(irq, false);
+    if (on) { gic->enable(irq, true); }
     arch_irq_restore(flags);
 }
 
 bool irq_forward(uint32_t intid) {
     struct irq_owner *owner = irq_owners[intid];
 
-    if (owner == NULL || !owner->acquired) { return false; }
+    if (owner == NULL || !owner->on) { return false; }
     struct cpu *cpu = owner->vcpu->cpu;
     uint64_t since = cpu->entered; // it moves while work goes on in steps
     if (owner->distance != 0) {

@@ -215,9 +215,10 @@ FAKE int arch_irq_assign(unsigned irq, struct vcpu *vcpu, bool edge, uint64_t di
     return OK;
 }
 
-FAKE void arch_irq_acquire(unsigned irq) { host_record.irq_acquired = irq; }
-
-FAKE void arch_irq_release(unsigned irq) { host_record.irq_released = irq; }
+FAKE void arch_irq_switch(unsigned irq, bool on) {
+    (void)on;
+    host_record.irq_switched = irq;
+}
 
 // ---- the machine ------------------------------------------------------------------------------------------
 

@@ -218,9 +218,7 @@ int arch_irq_assign(UNUSED unsigned irq, UNUSED struct vcpu *vcpu, UNUSED bool e
     return ERR_UNSUPPORTED;
 }
 
-void arch_irq_acquire(UNUSED unsigned irq) {}
-
-void arch_irq_release(UNUSED unsigned irq) {}
+void arch_irq_switch(UNUSED unsigned irq, UNUSED bool on) {}
 
 // ---- what a guest is told of its machine ---------------------------------------------------------------------
 
