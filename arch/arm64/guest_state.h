@@ -41,7 +41,6 @@ struct arch_vcpu {
     struct fpsimd_state fp;
     struct guest_timer vtimer; // valid while paused; while it runs the hardware has it
     struct guest_timer ptimer; // emulated
-    struct timer_event ptimer_event;
     struct vgic_cpu vgic;
     uint64_t stolen_gpa;                     // stolen time record (DEN0057A), 0: none
     void *stolen;                            // mapped while registered
@@ -63,7 +62,6 @@ struct arch_vm {
     uint64_t vtcr;
     uint8_t resident[MAX_CORES]; // which VCPU, counted from 1, each core loaded last: siblings share TLB entries
     uint64_t cntvoff;            // virtual count = physical count - cntvoff; set when the VM starts
-    gpa_t stolen_base;           // where the stolen-time records live, outside the VM's RAM nodes
     struct trap_log trap_log;
 };
 
