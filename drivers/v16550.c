@@ -231,4 +231,4 @@ static void reset(UNUSED struct vm *vm, void *state) { v16550_reset(state); }
 // ACPI tables describe it (PNP0501); a guest's device tree does not.
 static int no_fdt(UNUSED struct vm *vm, UNUSED void *state, UNUSED void *fdt) { return 0; }
 
-const struct virtual_device v16550_device = {"v16550", create, reset, no_fdt, V16550_IRQ};
+const struct virtual_device v16550_device = {create, reset, no_fdt, V16550_IRQ};

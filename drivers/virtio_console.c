@@ -270,11 +270,7 @@ static int virtio_create(struct vm *vm, void **state) {
     dev->vm = vm;
     *state = dev;
     console_vm_attach(vm, CONSOLE_VIRTIO, &(struct console_device){console_input, console_drained, dev});
-    return mmio_add(&vm->mmio, &(struct mmio_region){.base = platform()->virtio_base,
-                                                     .size = VIRTIO_CONSOLE_SIZE,
-                                                     .handler = virtio_access,
-                                                     .device = dev,
-                                                     .name = "virtio console"});
+    return mmio_add(&vm->mmio, &(struct mmio_region){platform()->virtio_base, VIRTIO_CONSOLE_SIZE, virtio_access, dev});
 }
 
 static int virtio_fdt(UNUSED struct vm *vm, UNUSED void *state, void *fdt) {
@@ -286,5 +282,4 @@ static int virtio_fdt(UNUSED struct vm *vm, UNUSED void *state, void *fdt) {
     return error | fdt_setprop(fdt, node, "dma-coherent", NULL, 0);
 }
 
-const struct virtual_device virtio_console_device = {"virtio console", virtio_create, virtio_reset, virtio_fdt,
-                                                     VIRTIO_CONSOLE_IRQ};
+const struct virtual_device virtio_console_device = {virtio_create, virtio_reset, virtio_fdt, VIRTIO_CONSOLE_IRQ};

@@ -196,10 +196,7 @@ static int vpl011_create(struct vm *vm, void **state) {
     vpl011_reset(vm, uart);
     *state = uart;
     console_vm_attach(vm, CONSOLE_UART, &(struct console_device){vpl011_input, vpl011_drained, uart});
-    return mmio_add(
-        &vm->mmio,
-        &(struct mmio_region){
-            .base = VPL011_BASE, .size = VPL011_SIZE, .handler = vpl011_access, .device = uart, .name = "vpl011"});
+    return mmio_add(&vm->mmio, &(struct mmio_region){VPL011_BASE, VPL011_SIZE, vpl011_access, uart});
 }
 
 static int vpl011_fdt(UNUSED struct vm *vm, UNUSED void *state, void *fdt) {
@@ -218,4 +215,4 @@ static int vpl011_fdt(UNUSED struct vm *vm, UNUSED void *state, void *fdt) {
     return error | fdt_setprop_string(fdt, fdt_path_offset(fdt, "/chosen"), "stdout-path", path);
 }
 
-const struct virtual_device vpl011_device = {"vpl011", vpl011_create, vpl011_reset, vpl011_fdt, VPL011_IRQ};
+const struct virtual_device vpl011_device = {vpl011_create, vpl011_reset, vpl011_fdt, VPL011_IRQ};

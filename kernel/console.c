@@ -183,7 +183,7 @@ int console_init(const struct system_desc *desc) {
     for (unsigned i = 0; i < desc->vm_count && desc->console_focus != NULL; i++) {
         if (strcmp(desc->vms[i].name, desc->console_focus) == 0) { console.in.focus = i; }
     }
-    console.job = (struct job){.run = console_job, .name = "console"};
+    console.job = (struct job){.run = console_job};
     console.cpu = least_used_core(desc);
     arch_irq_claim(console_uart->irq, cpus[desc->console_core]);
     return OK;

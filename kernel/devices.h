@@ -11,7 +11,6 @@ struct vm;
 // A virtual device kind. `create` allocates state, adds MMIO regions (mmio_add) and returns its state through *state;
 // returns OK without state when the VM's description does not ask for it.
 struct virtual_device {
-    const char *name;
     int (*create)(struct vm *vm, void **state);
     void (*reset)(struct vm *vm, void *state);
     int (*fdt)(struct vm *vm, void *state, void *fdt); // adds its node (libfdt, read-write tree)

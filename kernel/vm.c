@@ -62,7 +62,7 @@ static enum job_result vm_job(struct job *job);
 static int create(struct vm *vm, const struct vm_desc *desc, const struct system_desc *system) {
     vm->name = desc->name;
     vm->desc = desc;
-    vm->job = (struct job){.run = vm_job, .name = desc->name};
+    vm->job = (struct job){.run = vm_job};
     int status = create_vcpus(vm, system);
     if (status == OK) { status = arch_vm_init(vm); }
     if (status == OK) { status = create_memory(vm); }

@@ -27,7 +27,6 @@ enum {
 #define GIC_HCR_EOI_COUNT_SHIFT 27
 
 struct gic_ops {
-    const char *name;
     unsigned version;                       // 2 or 3: what its guests see too
     int (*init)(const void *fdt, int node); // boot core: maps, checks, resets the distributor
     int (*cpu_init)(struct cpu *cpu);       // each core: its interface, PPIs, virtual interface off

@@ -142,7 +142,6 @@ static void virtual_control(uint32_t hcr) { gic_write(v2.gich, GICH_HCR, hcr); }
 static uint32_t read_hcr(void) { return gic_read(v2.gich, GICH_HCR); }
 
 const struct gic_ops gicv2_ops = {
-    .name = "GICv2",
     .version = 2,
     .init = init,
     .cpu_init = cpu_init,

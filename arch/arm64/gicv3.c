@@ -264,7 +264,6 @@ static void virtual_control(uint32_t hcr) { write_sysreg(ich_hcr_el2, hcr); }
 static uint32_t read_hcr(void) { return (uint32_t)read_sysreg(ich_hcr_el2); }
 
 const struct gic_ops gicv3_ops = {
-    .name = "GICv3",
     .version = 3,
     .init = init,
     .cpu_init = cpu_init,

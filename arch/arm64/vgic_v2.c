@@ -127,7 +127,7 @@ static int distributor_access(struct vcpu *vcpu, UNUSED void *device, struct mmi
 }
 
 int vgic_v2_vm_init(struct vm *vm) {
-    const struct mmio_region distributor = {VGIC_GICD_BASE, VGIC_GICD_SIZE, distributor_access, NULL, "GICD"};
+    const struct mmio_region distributor = {VGIC_GICD_BASE, VGIC_GICD_SIZE, distributor_access, NULL};
     int status = mmio_add(&vm->mmio, &distributor);
 
     return status == OK ? arch_vm_map(vm, VGIC_GICC_BASE, gic_machine.gicv, VGIC_GICC_SIZE, STAGE2_DEVICE) : status;

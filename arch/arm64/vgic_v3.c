@@ -135,9 +135,9 @@ void vgic_send_sgi(struct vcpu *vcpu, uint64_t sgi1r) { send(vcpu, sgi1r, true);
 void vgic_send_sgi_group0(struct vcpu *vcpu, uint64_t sgi0r) { send(vcpu, sgi0r, false); }
 
 int vgic_v3_vm_init(struct vm *vm) {
-    const struct mmio_region distributor = {VGIC_GICD_BASE, VGIC_GICD_SIZE, distributor_access, NULL, "GICD"};
+    const struct mmio_region distributor = {VGIC_GICD_BASE, VGIC_GICD_SIZE, distributor_access, NULL};
     const struct mmio_region redistributors = {VGIC_GICR_BASE, vm->vcpu_count * VGIC_GICR_STRIDE, redistributor_access,
-                                               NULL, "GICR"};
+                                               NULL};
     int status = mmio_add(&vm->mmio, &distributor);
 
     return status == OK ? mmio_add(&vm->mmio, &redistributors) : status;

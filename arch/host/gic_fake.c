@@ -91,7 +91,6 @@ static void set_active(unsigned irq, bool active) { *active_of(irq) = active; }
 
 static void fake_reset_ops(struct gic_ops *ops, unsigned version) {
     *ops = (struct gic_ops){
-        .name = "fake",
         .version = version,
         .set_active = set_active,
         .virtual_load = virtual_load,

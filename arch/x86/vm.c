@@ -147,8 +147,8 @@ static COLD int init_vcpu(struct vm *vm, struct vcpu *vcpu) {
 }
 
 static COLD int add_devices(struct vm *vm) {
-    const struct mmio_region lapic = {APIC_DEFAULT_BASE, PAGE_SIZE, lapic_mmio, NULL, "local APIC"};
-    const struct mmio_region ioapic = {GUEST_IO_APIC, PAGE_SIZE, ioapic_mmio, &vm->arch.vioapic, "I/O APIC"};
+    const struct mmio_region lapic = {APIC_DEFAULT_BASE, PAGE_SIZE, lapic_mmio, NULL};
+    const struct mmio_region ioapic = {GUEST_IO_APIC, PAGE_SIZE, ioapic_mmio, &vm->arch.vioapic};
     int status = mmio_add(&vm->mmio, &lapic);
 
     if (status == OK) { status = mmio_add(&vm->mmio, &ioapic); }

@@ -520,7 +520,7 @@ static void the_thread_is_company(void **state) {
     struct vcpu *a;
 
     (void)state;
-    job = (struct job){.run = some_work, .name = "work"};
+    job = (struct job){.run = some_work};
     a = world_on(A, 0);
     core_enter(0);
     job_submit(cpus[0], &job);
