@@ -185,27 +185,20 @@ static uint32_t empty_lrs(void) {
     return (uint32_t)(read_sysreg(ich_elrsr_el2) | read_sysreg(ich_eisr_el2));
 }
 
-// Active priorities beyond the 32 of the first registers: 6 or 7 bits of preemption.
+// Active priorities beyond the 32 of the first registers: 6 or 7 bits of preemption. X(group, register).
+#define SECOND_APRS(X)     X(0, 1) X(1, 1)
+#define LAST_APRS(X)       X(0, 2) X(0, 3) X(1, 2) X(1, 3)
+#define LOAD_APR(group, n) write_sysreg(ich_ap##group##r##n##_el2, v->apr[group][n]);
+#define SAVE_APR(group, n) v->apr[group][n] = (uint32_t)read_sysreg(ich_ap##group##r##n##_el2);
+
 static COLD void load_more_aprs(const struct vgic_cpu *v) {
-    write_sysreg(ich_ap0r1_el2, v->apr[0][1]);
-    write_sysreg(ich_ap1r1_el2, v->apr[1][1]);
-    if (v3.apr_count > 2) {
-        write_sysreg(ich_ap0r2_el2, v->apr[0][2]);
-        write_sysreg(ich_ap0r3_el2, v->apr[0][3]);
-        write_sysreg(ich_ap1r2_el2, v->apr[1][2]);
-        write_sysreg(ich_ap1r3_el2, v->apr[1][3]);
-    }
+    SECOND_APRS(LOAD_APR)
+    if (v3.apr_count > 2) { LAST_APRS(LOAD_APR) }
 }
 
 static COLD void save_more_aprs(struct vgic_cpu *v) {
-    v->apr[0][1] = (uint32_t)read_sysreg(ich_ap0r1_el2);
-    v->apr[1][1] = (uint32_t)read_sysreg(ich_ap1r1_el2);
-    if (v3.apr_count > 2) {
-        v->apr[0][2] = (uint32_t)read_sysreg(ich_ap0r2_el2);
-        v->apr[0][3] = (uint32_t)read_sysreg(ich_ap0r3_el2);
-        v->apr[1][2] = (uint32_t)read_sysreg(ich_ap1r2_el2);
-        v->apr[1][3] = (uint32_t)read_sysreg(ich_ap1r3_el2);
-    }
+    SECOND_APRS(SAVE_APR)
+    if (v3.apr_count > 2) { LAST_APRS(SAVE_APR) }
 }
 
 // Few list registers are in use at a time, and the first ones first: those are reached without a call.
@@ -272,11 +265,7 @@ const struct gic_ops gicv3_ops = {
     .deactivate = deactivate,
     .send_kick = send_kick,
     .send_stop = send_stop,
-    .enable = gic_enable,
-    .configure = gic_configure,
     .route = route,
-    .set_active = gic_set_active,
-    .set_pending = gic_set_pending,
     .virtual_load = virtual_load,
     .virtual_save = virtual_save,
     .virtual_control = virtual_control,

@@ -58,7 +58,7 @@ static void irq_shared(struct cpu *cpu, uint32_t iar, uint32_t id) {
     }
     gic->drop(iar);
     if (!irq_forward(id)) { // nobody's: it must not come again
-        gic->enable(id, false);
+        gic_enable(id, false);
         gic->deactivate(iar);
         log_line("interrupt %u has no owner and is off now", id);
     }

@@ -24,13 +24,13 @@ static struct irq_owner *irq_owners[GIC_MAX_IRQ];
 static void unmask(struct timer_event *event, UNUSED uint64_t now) {
     const struct irq_owner *owner = container_of(event, struct irq_owner, unmask);
 
-    gic->enable(owner->irq, true);
+    gic_enable(owner->irq, true);
 }
 
 void arch_irq_claim(unsigned irq, struct cpu *cpu) {
-    gic->configure(irq, false);
+    gic_configure(irq, false);
     gic->route(irq, cpu);
-    gic->enable(irq, true);
+    gic_enable(irq, true);
 }
 
 int arch_irq_assign(unsigned irq, struct vcpu *vcpu, bool edge, uint64_t distance) {
@@ -44,8 +44,8 @@ int arch_irq_assign(unsigned irq, struct vcpu *vcpu, bool edge, uint64_t distanc
     owner->distance = distance;
     owner->irq = (uint16_t)irq;
     owner->unmask = (struct timer_event){.fire = unmask, .owner = &vcpu->entity};
-    gic->enable(irq, false);
-    gic->configure(irq, edge);
+    gic_enable(irq, false);
+    gic_configure(irq, edge);
     gic->route(irq, vcpu->cpu);
     irq_owners[irq] = owner;
     return OK;
@@ -57,10 +57,10 @@ void arch_irq_switch(unsigned irq, bool on) {
 
     owner->on = on;
     timer_queue_remove(&owner->vcpu->cpu->timers, &owner->unmask);
-    gic->enable(irq, false);
-    gic->set_pending(irq, false);
-    gic->set_active(irq, false);
-    if (on) { gic->enable(irq, true); }
+    gic_enable(irq, false);
+    gic_set_pending(irq, false);
+    gic_set_active(irq, false);
+    if (on) { gic_enable(irq, true); }
     arch_irq_restore(flags);
 }
 
@@ -71,7 +71,7 @@ bool irq_forward(uint32_t intid) {
     struct cpu *cpu = owner->vcpu->cpu;
     uint64_t since = cpu->entered; // it moves while work goes on in steps
     if (owner->distance != 0) {
-        gic->enable(intid, false);
+        gic_enable(intid, false);
         owner->unmask.slack = vcpu_timer_slack(owner->vcpu);
         if (timer_queue_add(&cpu->timers, &owner->unmask, clock_add_saturating(since, owner->distance)) !=
             TIMER_QUEUE_OK) {

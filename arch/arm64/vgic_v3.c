@@ -113,7 +113,7 @@ static uint32_t sgi_targets(const struct vcpu *vcpu, uint64_t value) {
     return (value & elsewhere) == 0 ? (uint32_t)value & ICC_SGIR_TARGETS & all : 0;
 }
 
-static void send(struct vcpu *vcpu, uint64_t value, bool group1) {
+void vgic_send_sgi(struct vcpu *vcpu, uint64_t value, bool group1) {
     struct vm *vm = vcpu->vm;
     uint32_t bit = 1u << (value >> ICC_SGIR_INTID_SHIFT & 0xf), who = 0;
     unsigned long flags = spin_lock(&vm->arch.vgic.lock);
@@ -129,10 +129,6 @@ static void send(struct vcpu *vcpu, uint64_t value, bool group1) {
     spin_unlock(&vm->arch.vgic.lock, flags);
     vgic_kick(vm, who);
 }
-
-void vgic_send_sgi(struct vcpu *vcpu, uint64_t sgi1r) { send(vcpu, sgi1r, true); }
-
-void vgic_send_sgi_group0(struct vcpu *vcpu, uint64_t sgi0r) { send(vcpu, sgi0r, false); }
 
 int vgic_v3_vm_init(struct vm *vm) {
     const struct mmio_region distributor = {VGIC_GICD_BASE, VGIC_GICD_SIZE, distributor_access, NULL};
