@@ -15,7 +15,7 @@ static const char *const timer_names[] = {"arm,armv8-timer", NULL};
 
 static int read_ppi(const void *fdt, int node, int index, const char *what, unsigned *intid) {
     struct board_irq irq;
-    int status = board_private_irq(fdt, node, (unsigned)index, &irq);
+    int status = board_irq(fdt, node, (unsigned)index, BOARD_IRQ_PRIVATE, &irq);
 
     if (status != OK) {
         log_line("board: %s: interrupts: no %s interrupt of each core's own (%d)", fdt_get_name(fdt, node, NULL), what,

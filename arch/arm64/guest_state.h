@@ -5,6 +5,7 @@
 #define ARM64_GUEST_STATE_H
 
 #include "arch/arm64/vgic.h"
+#include "kernel/pagetable.h"
 #include "kernel/types.h"
 #include "timer/timer_queue.h"
 
@@ -56,8 +57,7 @@ struct trap_log {
 
 struct arch_vm {
     struct vgic vgic;
-    void *stage2; // root table
-    paddr_t stage2_pa;
+    struct pagetable stage2;
     uint64_t vttbr; // with VMID
     uint64_t vtcr;
     uint8_t resident[MAX_CORES]; // which VCPU, counted from 1, each core loaded last: siblings share TLB entries
