@@ -21,7 +21,7 @@ int host_apic_init(paddr_t base) {
         log_line("local APIC: in x2APIC mode on a processor that has none");
         return ERR_UNSUPPORTED;
     }
-    host_apic.page = space_map_device(base, PAGE_SIZE);
+    host_apic.page = space_map(SPACE_DEVICES, base, PAGE_SIZE);
     return host_apic.page != NULL ? OK : ERR_NO_MEMORY;
 }
 
