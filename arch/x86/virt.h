@@ -80,7 +80,7 @@ struct virt_ops {
     // No core holds translations of the VM any more. It does not run. Thread context.
     void (*vm_flush)(struct vm *vm);
 
-    // Own core, handler context, from here on.
+    // Own core, handler context, from here on. reset and start are of a VCPU that is not loaded.
     void (*reset)(struct vcpu *vcpu);                                      // power-on state
     void (*start)(struct vcpu *vcpu, const struct guest_registers *state); // registers to begin with
     void (*load)(struct vcpu *vcpu); // becomes the one that this core's hardware has
@@ -105,7 +105,7 @@ struct virt_ops {
     uint64_t (*cr4)(const struct vcpu *vcpu);
     bool (*paging)(const struct vcpu *vcpu); // CR0.PG
     void (*set_cr2)(struct vcpu *vcpu, uint64_t value);
-    uint64_t (*msr_load)(const struct vcpu *vcpu, uint32_t msr); // EFER, or one that is switched with the guest
+    uint64_t (*msr_load)(const struct vcpu *vcpu, uint32_t msr); // EFER, or one that is switched with the guest; PAT
     void (*msr_store)(struct vcpu *vcpu, uint32_t msr, uint64_t value);
     void (*dump)(const struct vcpu *vcpu); // the state, for the log
 };
