@@ -64,10 +64,10 @@ void console_uart_find(const void *fdt) {
     int node = board_console(fdt);
 
     if (node < 0 || fdt_node_check_compatible(fdt, node, "arm,pl011") != 0 || board_reg(fdt, node, 0, &range) != OK ||
-        board_irq(fdt, node, 0, &irq) != OK) {
+        board_irq(fdt, node, 0, BOARD_IRQ_SHARED, &irq) != OK) {
         return;
     }
-    registers = space_map_device(range.base, range.size);
+    registers = space_map(SPACE_DEVICES, range.base, range.size);
     if (registers == NULL) { return; }
     pl011_enable();
     pl011_ops = (struct uart_ops){

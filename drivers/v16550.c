@@ -228,4 +228,4 @@ static int create(struct vm *vm, void **state) {
 
 static void reset(UNUSED struct vm *vm, void *state) { v16550_reset(state); }
 
-const struct virtual_device v16550_device = {"v16550", create, reset, V16550_IRQ};
+const struct virtual_device v16550_device = {create, reset, V16550_IRQ};

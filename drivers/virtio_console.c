@@ -234,11 +234,10 @@ static void write_register(struct virtio_console *dev, uint64_t offset, uint32_t
     }
 }
 
-static int virtio_access(struct vcpu *vcpu, void *device, struct mmio_access *access) {
+static int virtio_access(UNUSED struct vcpu *vcpu, void *device, struct mmio_access *access) {
     struct virtio_console *dev = device;
     int status = OK;
 
-    (void)vcpu;
     if (access->offset >= CONFIG || access->size != sizeof(uint32_t)) {
         return OK; // the configuration has no field without a feature: zero; other widths are not defined
     }
@@ -256,11 +255,10 @@ static int virtio_access(struct vcpu *vcpu, void *device, struct mmio_access *ac
 
 // ---- life -------------------------------------------------------------------------------------------------
 
-static void virtio_reset(struct vm *vm, void *state) {
+static void virtio_reset(UNUSED struct vm *vm, void *state) {
     struct virtio_console *dev = state;
     unsigned long flags = spin_lock(&dev->lock);
 
-    (void)vm;
     reset(dev);
     spin_unlock(&dev->lock, flags);
 }
@@ -272,11 +270,7 @@ static int virtio_create(struct vm *vm, void **state) {
     dev->vm = vm;
     *state = dev;
     console_vm_attach(vm, CONSOLE_VIRTIO, &(struct console_device){console_input, console_drained, dev});
-    return mmio_add(&vm->mmio, &(struct mmio_region){.base = platform()->virtio_base,
-                                                     .size = VIRTIO_CONSOLE_SIZE,
-                                                     .handler = virtio_access,
-                                                     .device = dev,
-                                                     .name = "virtio console"});
+    return mmio_add(&vm->mmio, &(struct mmio_region){platform()->virtio_base, VIRTIO_CONSOLE_SIZE, virtio_access, dev});
 }
 
 int virtio_console_fdt(void *fdt) {
@@ -288,4 +282,4 @@ int virtio_console_fdt(void *fdt) {
     return error | fdt_setprop(fdt, node, "dma-coherent", NULL, 0);
 }
 
-const struct virtual_device virtio_console_device = {"virtio console", virtio_create, virtio_reset, VIRTIO_CONSOLE_IRQ};
+const struct virtual_device virtio_console_device = {virtio_create, virtio_reset, VIRTIO_CONSOLE_IRQ};

@@ -133,10 +133,9 @@ static void write_register(struct vpl011 *uart, uint64_t offset, uint32_t value)
     }
 }
 
-static int vpl011_access(struct vcpu *vcpu, void *device, struct mmio_access *access) {
+static int vpl011_access(UNUSED struct vcpu *vcpu, void *device, struct mmio_access *access) {
     struct vpl011 *uart = device;
 
-    (void)vcpu;
     if ((access->offset & 3) != 0 || access->size > sizeof(uint32_t)) {
         return OK; // no register starts there: reads as zero, writes are ignored
     }
@@ -197,10 +196,7 @@ static int vpl011_create(struct vm *vm, void **state) {
     vpl011_reset(vm, uart);
     *state = uart;
     console_vm_attach(vm, CONSOLE_UART, &(struct console_device){vpl011_input, vpl011_drained, uart});
-    return mmio_add(
-        &vm->mmio,
-        &(struct mmio_region){
-            .base = VPL011_BASE, .size = VPL011_SIZE, .handler = vpl011_access, .device = uart, .name = "vpl011"});
+    return mmio_add(&vm->mmio, &(struct mmio_region){VPL011_BASE, VPL011_SIZE, vpl011_access, uart});
 }
 
 int vpl011_fdt(void *fdt) {
@@ -219,4 +215,4 @@ int vpl011_fdt(void *fdt) {
     return error | fdt_setprop_string(fdt, fdt_path_offset(fdt, "/chosen"), "stdout-path", path);
 }
 
-const struct virtual_device vpl011_device = {"vpl011", vpl011_create, vpl011_reset, VPL011_IRQ};
+const struct virtual_device vpl011_device = {vpl011_create, vpl011_reset, VPL011_IRQ};

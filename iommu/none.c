@@ -3,8 +3,4 @@
 // of a unit is ever asked of it.
 #include "kernel/assign.h"
 
-int iommu_confine(const void *fdt, int node) {
-    (void)fdt;
-    (void)node;
-    return ERR_UNSUPPORTED;
-}
+int iommu_confine(UNUSED const void *fdt, UNUSED int node) { return ERR_UNSUPPORTED; }

@@ -114,11 +114,10 @@ int arch_guest_fdt_interrupt(void *fdt, int node, unsigned id, bool edge);
 // The machine's level interrupt `irq` is the hypervisor's own and goes to `cpu` from now on. Boot.
 void arch_irq_claim(unsigned irq, struct cpu *cpu);
 // The machine's interrupt `irq` will be `vcpu`'s, under the same number, at most once in `distance` ticks (0: no
-// bound). Off until acquired. VM creation. ERR_BUSY: it has an owner; ERR_RANGE, ERR_NO_MEMORY.
+// bound). Off until switched on. VM creation. ERR_BUSY: it has an owner; ERR_RANGE, ERR_NO_MEMORY.
 int arch_irq_assign(unsigned irq, struct vcpu *vcpu, bool edge, uint64_t distance);
-// Its VM starts: from a clean state, on. Ended: off, nothing left pending or active. Thread context, the owner's core.
-void arch_irq_acquire(unsigned irq);
-void arch_irq_release(unsigned irq);
+// On: its VM starts; off: it has ended. Nothing is left pending or active. Thread context, the owner's core.
+void arch_irq_switch(unsigned irq, bool on);
 
 // ---- the machine ------------------------------------------------------------------------------------------
 // The firmware's device tree at `pa`, mapped read-only for ever; NULL: there is none, or none of a sane size. Once, before

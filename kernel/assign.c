@@ -28,13 +28,9 @@ int assign_all(struct vm *vm) {
     return status;
 }
 
-static void each_interrupt(const struct vm *vm, void (*act)(unsigned irq)) {
+void assign_switch(const struct vm *vm, bool on) {
     for (unsigned i = 0; i < vm->desc->device_count; i++) {
         const struct device_desc *device = &vm->desc->devices[i];
-        for (unsigned n = 0; n < device->irq_count; n++) { act(device->irq[n]); }
+        for (unsigned n = 0; n < device->irq_count; n++) { arch_irq_switch(device->irq[n], on); }
     }
 }
-
-void assign_acquire(struct vm *vm) { each_interrupt(vm, arch_irq_acquire); }
-
-void assign_release(struct vm *vm) { each_interrupt(vm, arch_irq_release); }

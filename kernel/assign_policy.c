@@ -186,7 +186,7 @@ static enum refusal read_interrupts(const void *fdt, int node, struct device_des
     if (fdt_getprop(fdt, node, "interrupts-extended", NULL) != NULL) { return FOREIGN_IRQ; }
     if (fdt_getprop(fdt, node, "interrupts", NULL) == NULL) { return ASSIGNABLE; }
     int status = OK;
-    for (unsigned i = 0; (status = board_irq(fdt, node, i, &irq)) == OK; i++) {
+    for (unsigned i = 0; (status = board_irq(fdt, node, i, BOARD_IRQ_SHARED, &irq)) == OK; i++) {
         if (out->irq_count == MAX_DEVICE_IRQS) { return TOO_MANY_IRQS; }
         if (is_virtual(irq.intid)) { return VIRTUAL_IRQ; }
         out->irq[out->irq_count] = irq.intid;
@@ -217,7 +217,7 @@ static enum refusal shared_with(const void *fdt, int other, const struct device_
     }
     struct board_irq irq;
     for (unsigned i = 0; i < MAX_NODE_IRQS; i++) {
-        int status = board_irq(fdt, other, i, &irq);
+        int status = board_irq(fdt, other, i, BOARD_IRQ_SHARED, &irq);
         if (status == OK && claims_irq(device, irq.intid)) { return SHARED_IRQ; }
         if (status != OK && status != ERR_RANGE) { break; }
     }

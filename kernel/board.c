@@ -88,7 +88,7 @@ int board_reg(const void *fdt, int node, unsigned index, struct range *out) {
     struct bus path[TREE_DEPTH + 1];
     struct tree tree;
 
-    if (tree_open(&tree, fdt, INT32_MAX) != OK) { return ERR_CORRUPT; }
+    tree_open(&tree, fdt, INT32_MAX);
     while (tree_next(&tree) > TREE_END) {
         if (tree.event == TREE_NODE) {
             if (tree.node == node) { return read_reg(&tree, path, index, out); }
@@ -97,7 +97,7 @@ int board_reg(const void *fdt, int node, unsigned index, struct range *out) {
             bus_property(&path[tree.depth], &tree);
         }
     }
-    return ERR_NOT_FOUND;
+    return tree.event == TREE_END ? ERR_NOT_FOUND : ERR_CORRUPT;
 }
 
 // ---- finding ----------------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ int board_find_compatible(const void *fdt, const char *const *list, int after) {
     int node = -1;
     bool match = false;
 
-    if (tree_open(&tree, fdt, INT32_MAX) != OK) { return ERR_CORRUPT; }
+    tree_open(&tree, fdt, INT32_MAX);
     // A node is judged when its properties are over: status may stand before or after compatible.
     while (tree_next(&tree) > TREE_END) {
         if (tree.event != TREE_PROPERTY) {
@@ -128,7 +128,7 @@ int board_find_compatible(const void *fdt, const char *const *list, int after) {
             node = -1; // and its compatible, if it comes later, does not count
         }
     }
-    return ERR_NOT_FOUND;
+    return tree.event == TREE_END ? ERR_NOT_FOUND : ERR_CORRUPT;
 }
 
 // ---- the whole board --------------------------------------------------------------------------------------
@@ -305,16 +305,15 @@ int board_parse(const void *fdt, struct board *board) {
     struct tree tree;
 
     *board = (struct board){.fdt = fdt, .model = ""};
-    if (tree_open(&tree, fdt, INT32_MAX) == OK) {
-        reserved_map(&p, fdt);
-        while (tree_next(&tree) > TREE_END) {
-            if (tree.event == TREE_NODE) {
-                begin_node(&p, &tree);
-            } else if (tree.event == TREE_PROPERTY) {
-                property(&p, &tree);
-            } else {
-                end_properties(&p);
-            }
+    tree_open(&tree, fdt, INT32_MAX);
+    if (tree.event != TREE_MALFORMED) { reserved_map(&p, fdt); }
+    while (tree_next(&tree) > TREE_END) {
+        if (tree.event == TREE_NODE) {
+            begin_node(&p, &tree);
+        } else if (tree.event == TREE_PROPERTY) {
+            property(&p, &tree);
+        } else {
+            end_properties(&p);
         }
     }
     if (tree.event == TREE_END) {

@@ -21,11 +21,9 @@ enum {
     FLAGS_EDGE = 1 | 2, // rising, falling
 };
 
-// By the first cell of an entry: shared, and each core's own.
-enum { SHARED, PRIVATE };
 static const struct {
     uint16_t first, count;
-} kinds[] = {[SHARED] = {32, 988}, [PRIVATE] = {16, 16}};
+} kinds[] = {[BOARD_IRQ_SHARED] = {32, 988}, [BOARD_IRQ_PRIVATE] = {16, 16}};
 
 // The node that the interrupts of `node` go to: its own interrupt-parent or an inherited one.
 static int interrupt_parent(const void *fdt, int node) {
@@ -49,7 +47,7 @@ static unsigned controller_cells(const void *fdt, int node) {
     return 0;
 }
 
-static int entry_of(const void *fdt, int node, unsigned index, unsigned kind, struct board_irq *out) {
+int board_irq(const void *fdt, int node, unsigned index, enum board_irq_kind kind, struct board_irq *out) {
     int length;
     const uint8_t *interrupts = fdt_getprop(fdt, node, "interrupts", &length);
     if (interrupts == NULL) { return ERR_NOT_FOUND; }
@@ -58,16 +56,8 @@ static int entry_of(const void *fdt, int node, unsigned index, unsigned kind, st
     if (index >= (unsigned)length / (cells * CELL)) { return ERR_NOT_FOUND; }
     const uint8_t *entry = interrupts + (size_t)index * cells * CELL;
     uint32_t number = tree_u32(entry + CELL);
-    if (tree_u32(entry) != kind || number >= kinds[kind].count) { return ERR_RANGE; }
+    if (tree_u32(entry) != (uint32_t)kind || number >= kinds[kind].count) { return ERR_RANGE; }
     out->intid = (uint16_t)(kinds[kind].first + number);
     out->edge = (tree_u32(entry + 2 * CELL) & FLAGS_EDGE) != 0;
     return OK;
-}
-
-int board_irq(const void *fdt, int node, unsigned index, struct board_irq *out) {
-    return entry_of(fdt, node, index, SHARED, out);
-}
-
-int board_private_irq(const void *fdt, int node, unsigned index, struct board_irq *out) {
-    return entry_of(fdt, node, index, PRIVATE, out);
 }

@@ -10,10 +10,11 @@ struct board_irq {
     bool edge;
 };
 
-// Reads entry `index` of the node's `interrupts`. ERR_NOT_FOUND: there is no such entry; ERR_RANGE: it is not a shared
-// peripheral interrupt; ERR_UNSUPPORTED: the node's interrupts do not end at the machine's own controller. Pure.
-int board_irq(const void *fdt, int node, unsigned index, struct board_irq *out);
-// The same for an interrupt that each core has of its own. ERR_RANGE: it is a shared one.
-int board_private_irq(const void *fdt, int node, unsigned index, struct board_irq *out);
+// One that all cores share, or that each has of its own; as the first cell of an entry says it.
+enum board_irq_kind { BOARD_IRQ_SHARED, BOARD_IRQ_PRIVATE };
+
+// Reads entry `index` of the node's `interrupts`. ERR_NOT_FOUND: there is no such entry; ERR_RANGE: it is of another kind;
+// ERR_UNSUPPORTED: the node's interrupts do not end at the machine's own controller. Pure.
+int board_irq(const void *fdt, int node, unsigned index, enum board_irq_kind kind, struct board_irq *out);
 
 #endif

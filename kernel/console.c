@@ -157,12 +157,10 @@ static int make_source(unsigned index, const char *name, const char *suffix) {
 }
 
 static int make_sources(const struct system_desc *desc) {
-    int status;
-
     console.source_count = SOURCE_VMS + desc->vm_count * CONSOLE_CHANNELS;
     console.sources = memory_alloc(console.source_count * sizeof(*console.sources));
     if (console.sources == NULL) { return ERR_NO_MEMORY; }
-    status = make_source(SOURCE_LOG, "takt", "");
+    int status = make_source(SOURCE_LOG, "takt", "");
     if (status == OK) { status = make_source(SOURCE_MONITOR, NULL, ""); }
     for (unsigned i = 0; i < desc->vm_count && status == OK; i++) {
         status = make_source(console_source_of(i, CONSOLE_UART), desc->vms[i].name, "");
@@ -185,7 +183,7 @@ int console_init(const struct system_desc *desc) {
     for (unsigned i = 0; i < desc->vm_count && desc->console_focus != NULL; i++) {
         if (strcmp(desc->vms[i].name, desc->console_focus) == 0) { console.in.focus = i; }
     }
-    console.job = (struct job){.run = console_job, .name = "console"};
+    console.job = (struct job){.run = console_job};
     console.cpu = least_used_core(desc);
     arch_irq_claim(console_uart->irq, cpus[desc->console_core]);
     return OK;

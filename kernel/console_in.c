@@ -119,13 +119,12 @@ static size_t give_vm(unsigned vm) {
 
 static void deliver(uint64_t now, struct console_progress *progress) {
     struct console_input *in = &console.in;
-    size_t taken;
 
     if (in->pending_count == 0) {
         in->pending_since = now;
         return;
     }
-    taken = in->focus == FOCUS_MONITOR ? give_monitor() : give_vm(in->focus);
+    size_t taken = in->focus == FOCUS_MONITOR ? give_monitor() : give_vm(in->focus);
     in->pending_count -= (unsigned)taken;
     memmove(in->pending, in->pending + taken, in->pending_count);
     if (taken > 0) {
@@ -139,7 +138,6 @@ static void deliver(uint64_t now, struct console_progress *progress) {
 // The interrupt is let through again when the UART is empty and its least distance has passed.
 static void receive(uint64_t now, struct console_progress *progress) {
     struct console_input *in = &console.in;
-    uint64_t open_at;
     int c = 0;
 
     if (!__atomic_load_n(&in->masked, __ATOMIC_ACQUIRE)) { return; }
@@ -148,7 +146,7 @@ static void receive(uint64_t now, struct console_progress *progress) {
         if (c < 0) { break; }
         key((char)c, now);
     }
-    open_at = in->masked_at + console.rx_distance;
+    uint64_t open_at = in->masked_at + console.rx_distance;
     if (c >= 0) {
         progress->again |= in->pending_count < INPUT_PENDING_MAX;
     } else if (now < open_at) {

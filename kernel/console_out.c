@@ -186,14 +186,12 @@ static void take_character(unsigned index) {
 // A character taken counts as well as one sent: what is left out costs time too.
 void console_output_step(uint64_t now, struct console_progress *progress) {
     for (unsigned done = 0; done < SLICE_CHARS; done++) {
-        unsigned index;
-
         done += send_staged(now);
         if (console.out.stage_length > 0) {
             progress->wake_at = MIN(progress->wake_at, now + FIFO_MS * console.ms);
             return;
         }
-        index = choose(now, &progress->wake_at);
+        unsigned index = choose(now, &progress->wake_at);
         if (index == NO_SOURCE) { return; }
         take_character(index);
     }

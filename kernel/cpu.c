@@ -23,6 +23,14 @@ struct clock_rate clock_rate;
 // What loading a VCPU and returning to it takes, about: `make bench`'s activation is six times that.
 #define LOAD_NS          400
 
+// A stack of `pages` 4 KiB pages between two unmapped guard pages; its top, or NULL.
+static void *alloc_stack(unsigned pages) {
+    void *memory = memory_alloc_pages(pages);
+    char *bottom = memory != NULL ? space_map(SPACE_STACKS, memory_pa(memory), pages * PAGE_SIZE) : NULL;
+
+    return bottom != NULL ? bottom + pages * PAGE_SIZE : NULL;
+}
+
 static int cpu_prepare(struct cpu *cpu, unsigned id) {
     cpu->id = id;
     cpu->armed = UINT64_MAX;
@@ -30,10 +38,10 @@ static int cpu_prepare(struct cpu *cpu, unsigned id) {
     cpu->late_limit = clock_ns_to_ticks_up(&clock_rate, DISTORTION_NS);
     cpu->load_time = clock_ns_to_ticks_up(&clock_rate, LOAD_NS);
     if (cpu->stack_top == NULL) { // the boot core runs on its own already
-        cpu->stack_top = space_alloc_stack(4);
+        cpu->stack_top = alloc_stack(4);
     }
-    cpu->panic_stack = space_alloc_stack(2);
-    cpu->thread_stack = space_alloc_stack(4);
+    cpu->panic_stack = alloc_stack(2);
+    cpu->thread_stack = alloc_stack(4);
     if (cpu->stack_top == NULL || cpu->panic_stack == NULL || cpu->thread_stack == NULL) { return ERR_NO_MEMORY; }
     sched_core_init(&cpu->sched, clock_ns_to_ticks_up(&clock_rate, TURN_NS));
     timer_queue_init(&cpu->timers);

@@ -11,7 +11,6 @@ struct vm;
 // A virtual device kind. `create` allocates state, adds MMIO regions (mmio_add) and returns its state through *state;
 // returns OK without state when the VM's description does not ask for it.
 struct virtual_device {
-    const char *name;
     int (*create)(struct vm *vm, void **state);
     void (*reset)(struct vm *vm, void *state);
     unsigned irq; // the input of the VM's interrupt controller that is its own
@@ -29,9 +28,8 @@ extern const virtual_device_node_t virtual_device_nodes[];
 
 // Assigned devices (kernel/assign.c): maps MMIO pages into stage 2 and routes interrupts. VM creation.
 int assign_all(struct vm *vm);
-// VM ends: interrupts masked, device left quiet as far as a device without a reset line can be.
-void assign_release(struct vm *vm);
-// VM starts: interrupts routed again.
-void assign_acquire(struct vm *vm);
+// On: the VM starts, interrupts are routed again. Off: it ends, interrupts masked, device left quiet as far as a device
+// without a reset line can be.
+void assign_switch(const struct vm *vm, bool on);
 
 #endif

@@ -24,7 +24,6 @@ void cpu_check_time(struct cpu *cpu, uint64_t now) {
 
     if (unlikely((now > armed && now - armed > cpu->late_limit) ||
                  (now > entered && now - entered > cpu->late_limit))) {
-        cpu->stats.distortions++;
         sched_distorted(&cpu->sched, now);
     }
 }

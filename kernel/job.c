@@ -138,10 +138,9 @@ static void wait_for_work(struct cpu *cpu) {
 
 void job_step(struct cpu *cpu) {
     unsigned long flags = arch_irq_save();
-    struct job *job;
 
     if (cpu->todo != 0 || __atomic_load_n(&cpu->todo_remote, __ATOMIC_RELAXED) != 0) { arch_thread_yield(); }
-    job = take(cpu);
+    struct job *job = take(cpu);
     if (job == NULL) {
         wait_for_work(cpu);
     } else { // it may have come in just now, ahead of its notice

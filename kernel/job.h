@@ -20,7 +20,6 @@ enum job_result { JOB_DONE, JOB_AGAIN, JOB_SLEEP };
 // Context: the thread of the core it was submitted to, interrupts open; it may be preempted at any instruction.
 struct job {
     enum job_result (*run)(struct job *job);
-    const char *name;
     uint64_t wake_at; // counter ticks, with JOB_SLEEP; UINT64_MAX: only job_submit wakes it
     struct job *next; // private to job.c from here
     struct timer_event timer;

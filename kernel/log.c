@@ -49,10 +49,9 @@ void log_line(const char *format, ...) {
     unsigned long flags = 0;
     bool wake, locked = !__atomic_load_n(&ring.panicking, __ATOMIC_RELAXED);
     va_list args;
-    int length;
 
     va_start(args, format);
-    length = format_string_v(line, sizeof(line), format, args);
+    int length = format_string_v(line, sizeof(line), format, args);
     va_end(args);
     line[length++] = '\n'; // in place of the terminator
     if (locked) { flags = spin_lock(&ring.lock); }

@@ -16,8 +16,7 @@ static __attribute__((noreturn)) void give_up(const char *what) {
     arch_park();
 }
 
-static void log_mistake(struct sysdesc_sink *sink, const char *place, const char *wrong, const char *remedy) {
-    (void)sink;
+static void log_mistake(UNUSED struct sysdesc_sink *sink, const char *place, const char *wrong, const char *remedy) {
     log_line("%s: %s; %s", place, wrong, remedy);
 }
 
@@ -37,15 +36,14 @@ static const struct system_desc *boot_description(const struct board *board, str
     struct sysdesc_sink sink = {.mistake = log_mistake};
     struct system_desc *desc = memory_alloc(sizeof(*desc));
     const void *image;
-    uint64_t start;
 
     if (board->initrd.size == 0) {
         give_up("no system image: give it to QEMU with -initrd, or let U-Boot boot the whole .itb");
     }
-    image = space_map_image(board->initrd.base, board->initrd.size);
+    image = space_map(SPACE_SYSTEM, board->initrd.base, board->initrd.size);
     if (desc == NULL || image == NULL) { give_up("too little memory for the system description"); }
     (void)sysdesc_parse(image, board->initrd.size, board, clock_rate.hz, desc, &sink);
-    start = arch_clock();
+    uint64_t start = arch_clock();
     (void)sysdesc_verify(desc, &sink);
     times->hashing = arch_clock() - start;
     boot_cpu.stats.hashing_ticks = times->hashing;
@@ -62,14 +60,12 @@ static void start_vms(void) {
 
 void kernel_main(paddr_t fdt) {
     static struct boot_times times;
-    const struct system_desc *desc;
-    struct board *board;
 
     times.entered = arch_clock();
     if (clock_rate_init(&clock_rate, arch_clock_hz()) != CLOCK_OK) { arch_park(); }
-    board = boot_board(fdt);
+    struct board *board = boot_board(fdt);
     if (arch_init(board) != OK || cpus_create(board) != OK) { give_up("the machine cannot be used"); }
-    desc = boot_description(board, &times);
+    const struct system_desc *desc = boot_description(board, &times);
     guest_fdt_init(board, desc);
     arch_cpu_init(&boot_cpu);
     if (cpus_start() != OK || console_init(desc) != OK || vm_create_all(desc) != OK) {

@@ -48,7 +48,7 @@ int memory_init(const struct board *board) {
     pool.pa = find_pool();
     if (pool.pa == 0) { return ERR_NO_MEMORY; }
     ranges_remove(&free_memory, &(struct range){pool.pa, POOL_SIZE});
-    pool.address = space_map_pool(pool.pa, POOL_SIZE);
+    pool.address = space_map(SPACE_POOL, pool.pa, POOL_SIZE);
     pool.size = POOL_SIZE;
     pool.used = 0;
     report.hypervisor = image.size + POOL_SIZE;

@@ -24,7 +24,6 @@ struct mmio_region {
     uint64_t size;
     mmio_handler_t handler;
     void *device;
-    const char *name;
 };
 
 enum { MAX_MMIO_REGIONS = 24 };

@@ -150,11 +150,9 @@ static const struct monitor_command *find_command(const char *name) {
 }
 
 static void execute(void) {
-    const struct monitor_command *command;
-
     monitor_write("\n", 1);
     split_words();
-    command = monitor->word_count > 0 ? find_command(monitor->words[0]) : NULL;
+    const struct monitor_command *command = monitor->word_count > 0 ? find_command(monitor->words[0]) : NULL;
     if (command != NULL && monitor->word_count >= command->words) {
         monitor->active = command;
         monitor->row = 0;

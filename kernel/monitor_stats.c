@@ -79,7 +79,7 @@ static void print_core(struct cpu *cpu) {
     monitor_print("%4u %8s %6s %9s %6s %12lu %13lu %9lu %9lu %4lu %s\n", cpu->id, promised(cpu).text,
                   share_since(&monitor->core_seen[cpu->id], now, used).text, share_of(used, age).text,
                   share_of(idle, age).text, to_us(cpu->stats.irq_ticks), to_ns(cpu->stats.masked_max),
-                  cpu->stats.switches, cpu->stats.ipis_sent, cpu->stats.distortions, owned_by);
+                  cpu->stats.switches, cpu->stats.ipis_sent, cpu->sched.distortions, owned_by);
 }
 
 bool monitor_row_cpus(unsigned row) {

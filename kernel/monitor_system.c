@@ -6,10 +6,9 @@
 #include "kernel/memory.h"
 #include "kernel/monitor_commands.h"
 
-bool monitor_row_memory(unsigned row) {
+bool monitor_row_memory(UNUSED unsigned row) {
     struct memory_report report;
 
-    (void)row;
     memory_report(&report);
     monitor_print("%9lu %14lu %10lu %9lu\n", (report.total >> 10), (report.hypervisor >> 10), (report.guests >> 10),
                   (report.free >> 10));
@@ -18,10 +17,9 @@ bool monitor_row_memory(unsigned row) {
 
 bool monitor_row_log(unsigned row) {
     char chunk[LOG_LINE_MAX];
-    size_t size;
 
     if (row == 0) { monitor->cursor = 0; }
-    size = log_read(&monitor->cursor, chunk, sizeof(chunk));
+    size_t size = log_read(&monitor->cursor, chunk, sizeof(chunk));
     monitor_write(chunk, size);
     return size > 0;
 }

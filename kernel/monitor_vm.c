@@ -28,9 +28,8 @@ static uint64_t memory_mib(const struct vm *vm) {
 bool monitor_row_vms(unsigned row) {
     char reason[sizeof(vms[0]->reason)];
     struct vm *vm = vms[row];
-    unsigned long flags;
 
-    flags = spin_lock(&vm->lock);
+    unsigned long flags = spin_lock(&vm->lock);
     memcpy(reason, vm->reason, sizeof(reason));
     spin_unlock(&vm->lock, flags);
     monitor_print("%2u %-23s %-8s %6lu %8u %5u %10lu %s\n", row + 1, vm->name, state_name(vm), vm->stats.starts,
@@ -39,10 +38,9 @@ bool monitor_row_vms(unsigned row) {
 }
 
 // Every change of a VM's life is asked for here and done by the VM's own job; the log tells when.
-bool monitor_row_act(unsigned row) {
+bool monitor_row_act(UNUSED unsigned row) {
     struct vm *vm = vm_find(monitor->words[1]);
 
-    (void)row;
     if (vm == NULL) {
         monitor_print("no VM '%s'; `vms` lists them\n", monitor->words[1]);
     } else if (monitor->active->action(vm) == OK) {

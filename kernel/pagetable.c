@@ -89,11 +89,10 @@ static int map(const struct pagetable *table, uint64_t address, paddr_t pa, uint
 
 int pagetable_map(const struct pagetable *table, uint64_t address, paddr_t pa, uint64_t size, uint64_t attributes) {
     uint64_t limit = BIT(table->bits);
-    int status;
 
     if (((address | pa | size) & PAGE_MASK) != 0) { return ERR_INVALID; }
     if (size > limit || address > limit - size || pa > BIT(48) || size > BIT(48) - pa) { return ERR_RANGE; }
-    status = map(table, address, pa, size, 0);
+    int status = map(table, address, pa, size, 0);
     if (status == OK) {
         int mapped = map(table, address, pa, size, attributes);
         ASSERT(mapped == OK);

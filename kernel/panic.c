@@ -37,10 +37,9 @@ static void begin(const char *format, va_list args) {
     char reason[REASON_MAX];
     const struct cpu *cpu = this_cpu();
     const struct vcpu *vcpu = cpu->current;
-    bool second;
 
     arch_irq_save();
-    second = __atomic_exchange_n(&going_on, true, __ATOMIC_ACQ_REL);
+    bool second = __atomic_exchange_n(&going_on, true, __ATOMIC_ACQ_REL);
     if (!second) {
         stop_others(cpu);
         console_panic_begin();

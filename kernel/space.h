@@ -7,29 +7,28 @@
 
 #include "kernel/pagetable.h"
 
-// A part that fills from its start. Addresses as the tables see them: without a sign extension.
-struct space_part {
-    uint64_t start, end;
-};
+// What is mapped for ever: devices; the system image, read-only; the hypervisor's memory; stacks.
+enum space_kind { SPACE_DEVICES, SPACE_SYSTEM, SPACE_POOL, SPACE_STACKS, SPACE_KINDS };
 
 struct space {
     const struct pagetable *tables;
     uint64_t *window_entries; // the level 2 table that the windows are in
     uint64_t extension;       // or-ed to an address of the tables: its sign
     uint64_t windows;         // where they begin, 2 MiB aligned: SPACE_WINDOWS for each core
-    struct space_part devices, stacks, pool, system;
-    uint64_t data, read_only, device; // attributes of leaves: never executable
+    uint64_t data;            // attributes of their leaves: read-write, never executable
+    // Where each kind lies, filled from its start, and the attributes of its leaves. Addresses as the tables see them:
+    // without a sign extension. The page before SPACE_STACKS is never mapped.
+    struct space_part {
+        uint64_t start, end, attributes;
+    } parts[SPACE_KINDS];
 };
 extern const struct space hyp_space; // in arch/
 
-// Maps of devices and, read-only, of the system image; any alignment. NULL: no room. Boot, after memory_init; one small
-// device (the console's UART) may come before.
-void *space_map_device(paddr_t pa, uint64_t size);
-void *space_map_image(paddr_t pa, uint64_t size);
-// Linear map, read-write, of [pa, pa + size), both multiples of 2 MiB: the hypervisor's memory. Once, by memory_init.
-void *space_map_pool(paddr_t pa, uint64_t size);
-// A stack of `pages` 4 KiB pages between two unmapped guard pages; its top, or NULL. Boot.
-void *space_alloc_stack(unsigned pages);
+// Maps [pa, pa + size), with the pages around it, behind what its kind has already; any alignment, but what is a multiple of
+// 2 MiB gets blocks. A page that nothing maps follows: above and, from the one before or its part's start, below each stack
+// it is the guard. NULL: no room. Boot, after memory_init; it itself maps the pool, and one small device (the console's
+// UART) may come before.
+void *space_map(enum space_kind kind, paddr_t pa, uint64_t size);
 
 // The calling core's windows to guest memory: 2 MiB each, `pa` 2 MiB aligned. Slot WINDOW_THREAD belongs to the thread,
 // WINDOW_HANDLER to handlers (and boot), which may interrupt the thread's use of its own.

@@ -53,7 +53,6 @@ struct cpu_stats {
     struct {
         uint64_t expiries, late_sum, late_min, late_max; // compare value to interrupt, ticks
     } timer;
-    uint64_t distortions; // the machine lost time: hardware timer interrupt later than DISTORTION_NS
 };
 
 #endif

@@ -82,13 +82,12 @@ static bool scan_fit(struct sysdesc_check *c, const struct blob *fit) {
     struct tree tree;
 
     c->sys->part_count = 0;
-    if (tree_open(&tree, fit->data, fit->size) == OK) {
-        while (tree_next(&tree) > TREE_END) {
-            if (tree.event == TREE_NODE) {
-                scan_node(&s, &tree);
-            } else if (tree.event == TREE_PROPERTY) {
-                scan_property(&s, &tree);
-            }
+    tree_open(&tree, fit->data, fit->size);
+    while (tree_next(&tree) > TREE_END) {
+        if (tree.event == TREE_NODE) {
+            scan_node(&s, &tree);
+        } else if (tree.event == TREE_PROPERTY) {
+            scan_property(&s, &tree);
         }
     }
     if (tree.event != TREE_END) {

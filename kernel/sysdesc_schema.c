@@ -284,6 +284,7 @@ static void walk(struct sysdesc_check *c, struct level *levels) {
 void sysdesc_schema(struct sysdesc_check *c, const struct blob *tree, const struct schema *schema, void *object) {
     struct level levels[LEVELS] = {{.schema = schema, .object = object}};
 
-    // Both calls only repeat what tree_check() has found to hold.
-    if (tree_open(&c->tree, tree->data, tree->size) == OK && tree_next(&c->tree) == TREE_NODE) { walk(c, levels); }
+    tree_open(&c->tree, tree->data, tree->size);
+    // It only repeats what tree_check() has found to hold.
+    if (tree_next(&c->tree) == TREE_NODE) { walk(c, levels); }
 }

@@ -5,13 +5,13 @@
 
 static bool inside(uint32_t offset, uint32_t size, uint32_t total) { return offset <= total && size <= total - offset; }
 
-int tree_open(struct tree *tree, const void *fdt, uint64_t size) {
+void tree_open(struct tree *tree, const void *fdt, uint64_t size) {
     const struct fdt_header *header = fdt;
 
-    tree->event = TREE_MALFORMED;
+    *tree = (struct tree){.event = TREE_MALFORMED};
     if (((uintptr_t)fdt & 7) != 0 || size < sizeof(*header) || tree_u32(&header->magic) != FDT_MAGIC ||
         tree_u32(&header->version) < 17 || tree_u32(&header->last_comp_version) > 17) {
-        return ERR_CORRUPT;
+        return;
     }
     uint32_t total = tree_u32(&header->totalsize);
     uint32_t block = tree_u32(&header->off_dt_struct);
@@ -20,10 +20,10 @@ int tree_open(struct tree *tree, const void *fdt, uint64_t size) {
     uint32_t strings_size = tree_u32(&header->size_dt_strings);
     if (total > size || total > INT32_MAX || (block & 3) != 0 || block < sizeof(*header) || strings < sizeof(*header) ||
         !inside(block, block_size, total) || !inside(strings, strings_size, total)) {
-        return ERR_CORRUPT;
+        return;
     }
     // With the last byte a terminator every name that begins inside also ends inside.
-    if (strings_size != 0 && ((const char *)fdt)[strings + strings_size - 1] != '\0') { return ERR_CORRUPT; }
+    if (strings_size != 0 && ((const char *)fdt)[strings + strings_size - 1] != '\0') { return; }
     *tree = (struct tree){
         .event = TREE_NODE_END,
         .block = (const uint8_t *)fdt + block,
@@ -31,7 +31,6 @@ int tree_open(struct tree *tree, const void *fdt, uint64_t size) {
         .block_size = block_size,
         .strings_size = strings_size,
     };
-    return OK;
 }
 
 static enum tree_event begin_node(struct tree *tree) {
@@ -97,7 +96,7 @@ void tree_skip(struct tree *tree) {
 int tree_check(const void *fdt, uint64_t size) {
     struct tree tree;
 
-    if (tree_open(&tree, fdt, size) != OK) { return ERR_CORRUPT; }
+    tree_open(&tree, fdt, size);
     while (tree_next(&tree) > TREE_END) {}
     return tree.event == TREE_END ? OK : ERR_CORRUPT;
 }

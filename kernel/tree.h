@@ -28,8 +28,9 @@ struct tree {
     uint32_t block_size, strings_size, next;
 };
 
-// Starts a walk. ERR_CORRUPT: no tree of version 17 lies complete in [fdt, fdt + size), or fdt is not 8-byte aligned.
-int tree_open(struct tree *tree, const void *fdt, uint64_t size);
+// Starts a walk. It is over at once, as TREE_MALFORMED, when no tree of version 17 lies complete in [fdt, fdt + size), or fdt
+// is not 8-byte aligned.
+void tree_open(struct tree *tree, const void *fdt, uint64_t size);
 // The next event. After TREE_END and TREE_MALFORMED it stays there.
 enum tree_event tree_next(struct tree *tree);
 // Right after TREE_NODE: passes over everything in the node, up to its TREE_NODE_END.

@@ -14,9 +14,8 @@ int tree_find_path(const void *fdt, const char *path, size_t length) {
     const char *end = path + length, *component = path;
     unsigned found = 0; // nodes of the path that the walk is in, the root included
 
-    if (tree_open(&tree, fdt, INT32_MAX) != OK || length == 0 || path[0] != '/') {
-        return length == 0 || path[0] != '/' ? ERR_NOT_FOUND : ERR_CORRUPT;
-    }
+    if (length == 0 || path[0] != '/') { return ERR_NOT_FOUND; }
+    tree_open(&tree, fdt, INT32_MAX);
     while (tree_next(&tree) > TREE_END) {
         const char *slash = memchr(component, '/', (size_t)(end - component));
         const char *stop = slash != NULL ? slash : end;
@@ -37,7 +36,7 @@ int tree_find_phandle(const void *fdt, uint32_t phandle) {
     struct tree tree;
     int node = 0;
 
-    if (tree_open(&tree, fdt, INT32_MAX) != OK) { return ERR_CORRUPT; }
+    tree_open(&tree, fdt, INT32_MAX);
     while (tree_next(&tree) > TREE_END) {
         if (tree.event == TREE_NODE) {
             node = tree.node;
@@ -53,7 +52,7 @@ int tree_find_parent(const void *fdt, int node) {
     struct tree tree;
     int path[TREE_DEPTH + 1];
 
-    if (tree_open(&tree, fdt, INT32_MAX) != OK) { return ERR_CORRUPT; }
+    tree_open(&tree, fdt, INT32_MAX);
     while (tree_next(&tree) > TREE_END) {
         if (tree.event != TREE_NODE) { continue; }
         if (tree.node == node) { return tree.depth > 1 ? path[tree.depth - 1] : ERR_NOT_FOUND; }

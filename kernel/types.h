@@ -9,7 +9,6 @@
 
 typedef uint64_t paddr_t; // a physical address of the machine
 typedef uint64_t gpa_t;   // a physical address as a guest sees it
-typedef uint64_t ticks_t; // raw counter ticks of the machine, as in sched/ and timer/
 
 // Limits of one system. A description beyond them is refused by the checker, by name.
 enum {

@@ -60,12 +60,10 @@ static int create_devices(struct vm *vm) {
 static enum job_result vm_job(struct job *job);
 
 static int create(struct vm *vm, const struct vm_desc *desc, const struct system_desc *system) {
-    int status;
-
     vm->name = desc->name;
     vm->desc = desc;
-    vm->job = (struct job){.run = vm_job, .name = desc->name};
-    status = create_vcpus(vm, system);
+    vm->job = (struct job){.run = vm_job};
+    int status = create_vcpus(vm, system);
     if (status == OK) { status = arch_vm_init(vm); }
     if (status == OK) { status = create_memory(vm); }
     if (status == OK) { status = create_devices(vm); }
@@ -95,7 +93,6 @@ bool vm_end(struct vm *vm, enum vm_end end, const char *format, ...) {
     bool kick[MAX_VCPUS] = {false};
     unsigned long flags = spin_lock(&vm->lock);
     va_list args;
-    bool nobody;
 
     if (vm->state != VM_RUNNING) {
         spin_unlock(&vm->lock, flags);
@@ -110,7 +107,7 @@ bool vm_end(struct vm *vm, enum vm_end end, const char *format, ...) {
         kick[i] = vm->vcpus[i]->on;
         vm->vcpus[i]->stop = true; // those that are off, too: no other VCPU can start them any more
     }
-    nobody = vm->running_vcpus == 0;
+    bool nobody = vm->running_vcpus == 0;
     spin_unlock(&vm->lock, flags);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         if (kick[i]) { vcpu_kick(vm->vcpus[i]); }
@@ -187,7 +184,7 @@ static void run(struct vm *vm) {
     vm->stats.starts++;
     for (unsigned i = 0; i < vm->vcpu_count; i++) { vm->vcpus[i]->stop = false; }
     spin_unlock(&vm->lock, flags);
-    assign_acquire(vm);
+    assign_switch(vm, true);
     flags = arch_irq_save();
     vcpu_start(vm->vcpus[0], vm->desc->entry, vm->desc->dtb_gpa);
     arch_irq_restore(flags);
@@ -208,7 +205,7 @@ static enum job_result job_loading(struct vm *vm) {
 }
 
 static enum job_result job_stopping(struct vm *vm) {
-    assign_release(vm);
+    assign_switch(vm, false);
     if (vm->end == VM_END_FAULT) { vm->stats.failures++; }
     log_line("%s: %s%s", vm->name, end_names[vm->end], vm->reason);
     if (!boots_again(vm)) {

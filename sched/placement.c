@@ -51,10 +51,9 @@ static void place_reserved(struct sched_machine *machine, const struct sched_req
 
     for (uint32_t i = 0; i < machine->core_count; i++) {
         struct sched_verdict verdict;
-        uint64_t used;
 
         if (!placement_allows(request, i)) { continue; }
-        used = sched_core_utilisation(&machine->cores[i]);
+        uint64_t used = sched_core_utilisation(&machine->cores[i]);
         if (placement_test(&machine->cores[i], &request->task, &verdict) == SCHED_ADMITTED) {
             if (found && (policy == SCHED_STEP_BEST_FIT ? used <= best : used >= best)) { continue; }
             found = true;

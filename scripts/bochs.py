@@ -23,7 +23,8 @@ import time
 import tty
 
 BIOS = "/usr/share/bochs/BIOS-bochs-latest"
-SWITCHED_OFF = "Shutdown port: shutdown requested"  # Bochs' own words
+# Bochs' own words, for its own port and for ACPI's registers.
+SWITCHED_OFF = ("Shutdown port: shutdown requested", "ACPI control: soft power off")
 # Its text screen is a pseudo terminal too; when nobody reads what is shown there, it soon stands still.
 SCREEN = re.compile(r'connected to screen "([^"]+)"')
 SCREEN_SECONDS = 10
@@ -112,7 +113,7 @@ def run(args):
             process.kill()
             process.wait()
         log = (folder / "bochs.log").read_text(errors="replace") + (folder / "said").read_text(errors="replace")
-    if SWITCHED_OFF in log:
+    if any(words in log for words in SWITCHED_OFF):
         return 0
     print("bochs: it ended by itself; its last words:\n" + "\n".join(log.splitlines()[-20:]), file=sys.stderr)
     return 1

@@ -77,8 +77,8 @@ static void print_memory(const struct system_desc *sys) {
                    (unsigned long long)vm->memory[j].size >> 20);
         }
         printf("%-23s kernel 0x%09llx, entry 0x%09llx, initrd 0x%09llx, description 0x%09llx\n", vm->name,
-               (unsigned long long)vm->segments[0].gpa, (unsigned long long)vm->entry, (unsigned long long)vm->initrd_gpa,
-               (unsigned long long)vm->dtb_gpa);
+               (unsigned long long)vm->segments[0].gpa, (unsigned long long)vm->entry,
+               (unsigned long long)vm->initrd_gpa, (unsigned long long)vm->dtb_gpa);
     }
     printf("guests have %llu of the %llu MiB that the board has for them\n",
            (unsigned long long)sys->memory_guests >> 20, (unsigned long long)sys->memory_total >> 20);

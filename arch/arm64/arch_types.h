@@ -8,11 +8,9 @@
 #include "kernel/types.h"
 
 struct arch_cpu {
-    struct regs thread;       // the hypervisor thread's frame (EL2t), see entry.S
-    struct regs *resume;      // the frame that the way out restores
-    uint64_t mpidr;           // affinity fields
-    void *gic_own;            // the frame with the registers of its own interrupts (SGIs, PPIs)
-    uint64_t window_slots[2]; // guest-memory windows: physical address each maps, ~0: none
+    struct regs thread;  // the hypervisor thread's frame (EL2t), see entry.S
+    struct regs *resume; // the frame that the way out restores
+    void *gic_own;       // the frame with the registers of its own interrupts (SGIs, PPIs)
 };
 
 static inline struct cpu *arch_this_cpu(void) {

@@ -57,7 +57,7 @@ int gic_map_distributor(const void *fdt, int node) {
     int status = board_reg(fdt, node, 0, &range);
 
     if (status != OK) { return status; }
-    gic_machine.gicd = space_map_device(range.base, range.size);
+    gic_machine.gicd = space_map(SPACE_DEVICES, range.base, range.size);
     if (gic_machine.gicd == NULL) { return ERR_NO_MEMORY; }
     gic_machine.spi_limit =
         MIN(32 * ((gic_read(gic_machine.gicd, GICD_TYPER) & GICD_TYPER_LINES) + 1), (unsigned)GIC_MAX_IRQ);

@@ -27,7 +27,6 @@ enum {
 #define GIC_HCR_EOI_COUNT_SHIFT 27
 
 struct gic_ops {
-    const char *name;
     unsigned version;                       // 2 or 3: what its guests see too
     int (*init)(const void *fdt, int node); // boot core: maps, checks, resets the distributor
     int (*cpu_init)(struct cpu *cpu);       // each core: its interface, PPIs, virtual interface off
@@ -37,12 +36,7 @@ struct gic_ops {
     void (*deactivate)(uint32_t iar);
     void (*send_kick)(struct cpu *target);        // GIC_SGI_KICK
     void (*send_stop)(void);                      // GIC_SGI_STOP, to every other core
-    void (*enable)(unsigned irq, bool on);        // SPI; of a core's own the hypervisor's are always on
-    void (*configure)(unsigned irq, bool edge);   // SPI
     void (*route)(unsigned irq, struct cpu *cpu); // SPI
-    // SPI, or PPI of the calling core. Setting it is complete on return: the source may be switched on.
-    void (*set_active)(unsigned irq, bool active);
-    void (*set_pending)(unsigned irq, bool pending); // SPI
     // virtual interface of the calling core; list registers in the v3 format of vgic.h
     void (*virtual_load)(const struct vgic_cpu *v); // used LRs, VMCR, APRs, HCR
     void (*virtual_save)(struct vgic_cpu *v);       // and leaves the used LRs empty, HCR off
@@ -54,6 +48,13 @@ struct gic_ops {
 };
 
 extern const struct gic_ops gicv2_ops, gicv3_ops;
+
+// The same for both kinds (gic.c).
+void gic_enable(unsigned irq, bool on);      // SPI; of a core's own the hypervisor's are always on
+void gic_configure(unsigned irq, bool edge); // SPI
+// SPI, or PPI of the calling core. Setting it is complete on return: the source may be switched on.
+void gic_set_active(unsigned irq, bool active);
+void gic_set_pending(unsigned irq, bool pending); // SPI
 
 // Constant after boot; on the host a test sets them.
 extern const struct gic_ops *gic;

@@ -32,10 +32,4 @@ void gic_reset_distributor(uint32_t group);
 // Waits until the distributor has done what was written; v2 has no such bit, it reads as 0.
 void gic_wait_distributor(void);
 
-// Of struct gic_ops, the same for both kinds.
-void gic_enable(unsigned irq, bool on);
-void gic_configure(unsigned irq, bool edge);
-void gic_set_active(unsigned irq, bool active);
-void gic_set_pending(unsigned irq, bool pending);
-
 #endif

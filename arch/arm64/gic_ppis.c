@@ -15,7 +15,7 @@ static const char *const timer_names[] = {"arm,armv8-timer", NULL};
 
 static int read_ppi(const void *fdt, int node, int index, const char *what, unsigned *intid) {
     struct board_irq irq;
-    int status = board_private_irq(fdt, node, (unsigned)index, &irq);
+    int status = board_irq(fdt, node, (unsigned)index, BOARD_IRQ_PRIVATE, &irq);
 
     if (status != OK) {
         log_line("board: %s: interrupts: no %s interrupt of each core's own (%d)", fdt_get_name(fdt, node, NULL), what,
@@ -35,13 +35,12 @@ static int read_timer(const void *fdt, int node, int index, const char *name, un
 
 int gic_find_ppis(const void *board_fdt, int node) {
     int timer = board_find_compatible(board_fdt, timer_names, -1);
-    int status;
 
     if (timer < 0) {
         log_line("board: no timer that is known; wanted: %s", timer_names[0]);
         return ERR_NOT_FOUND;
     }
-    status = read_ppi(board_fdt, node, 0, "maintenance", &gic_machine.maintenance);
+    int status = read_ppi(board_fdt, node, 0, "maintenance", &gic_machine.maintenance);
     if (status == OK) { status = read_timer(board_fdt, timer, VIRTUAL, "virt", &gic_machine.vtimer); }
     return status == OK ? read_timer(board_fdt, timer, HYPERVISOR, "hyp-phys", &gic_machine.hyp_timer) : status;
 }

@@ -25,7 +25,7 @@ static int map_frame(const void *fdt, int node, unsigned index, void **frame) {
     int status = board_reg(fdt, node, index, &range);
 
     if (status == OK) {
-        *frame = space_map_device(range.base, range.size);
+        *frame = space_map(SPACE_DEVICES, range.base, range.size);
         status = *frame != NULL ? OK : ERR_NO_MEMORY;
     }
     return status;
@@ -51,8 +51,6 @@ static int init(const void *fdt, int node) {
 }
 
 static int cpu_init(struct cpu *cpu) {
-    uint32_t control;
-
     v2.target[cpu->id] = (uint8_t)gic_read(gic_machine.gicd, GICD_ITARGETSR);
     cpu->arch.gic_own = gic_machine.gicd;
     gic_reset_word(gic_machine.gicd, 0, 0);
@@ -62,7 +60,7 @@ static int cpu_init(struct cpu *cpu) {
     for (unsigned i = 0; i < gic_machine.lr_count; i++) { gic_write(v2.gich, GICH_LR + 4 * i, 0); }
     gic_write(v2.gicc, GICC_PMR, GIC_PRIORITY_MASK);
     gic_write(v2.gicc, GICC_BPR, 0);
-    control = gic_read(v2.gicc, GICC_CTLR) & GICC_CTLR_BYPASS_MASK;
+    uint32_t control = gic_read(v2.gicc, GICC_CTLR) & GICC_CTLR_BYPASS_MASK;
     gic_write(v2.gicc, GICC_CTLR, control | GICC_CTLR_EOIMODE | GICC_CTLR_GRP0);
     return OK;
 }
@@ -144,7 +142,6 @@ static void virtual_control(uint32_t hcr) { gic_write(v2.gich, GICH_HCR, hcr); }
 static uint32_t read_hcr(void) { return gic_read(v2.gich, GICH_HCR); }
 
 const struct gic_ops gicv2_ops = {
-    .name = "GICv2",
     .version = 2,
     .init = init,
     .cpu_init = cpu_init,
@@ -153,11 +150,7 @@ const struct gic_ops gicv2_ops = {
     .deactivate = deactivate,
     .send_kick = send_kick,
     .send_stop = send_stop,
-    .enable = gic_enable,
-    .configure = gic_configure,
     .route = route,
-    .set_active = gic_set_active,
-    .set_pending = gic_set_pending,
     .virtual_load = virtual_load,
     .virtual_save = virtual_save,
     .virtual_control = virtual_control,

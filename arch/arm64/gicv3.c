@@ -36,7 +36,7 @@ static int map_redistributors(const void *fdt, int node) {
     for (unsigned i = 0; i < v3.region_count; i++) {
         struct range range;
         if (board_reg(fdt, node, 1 + i, &range) != OK) { return ERR_INVALID; }
-        v3.regions[i].base = space_map_device(range.base, range.size);
+        v3.regions[i].base = space_map(SPACE_DEVICES, range.base, range.size);
         v3.regions[i].size = range.size;
         if (v3.regions[i].base == NULL) { return ERR_NO_MEMORY; }
     }
@@ -80,8 +80,6 @@ static void *find_redistributor(uint32_t affinity) {
 }
 
 static void init_interface(void) {
-    uint64_t vtr;
-
     // EL1 has no access to ICC_SRE_EL1 (Enable = 0): it is the core's, not the guest's.
     write_sysreg(icc_sre_el2, ICC_SRE_SRE | ICC_SRE_DFB | ICC_SRE_DIB);
     isb();
@@ -93,7 +91,7 @@ static void init_interface(void) {
     write_sysreg(icc_igrpen1_el1, 1);
     write_sysreg(ich_hcr_el2, 0);
     write_sysreg(ich_vmcr_el2, 0);
-    vtr = read_sysreg(ich_vtr_el2);
+    uint64_t vtr = read_sysreg(ich_vtr_el2);
     gic_machine.lr_count = MIN((unsigned)(vtr & ICH_VTR_LRS) + 1, (unsigned)GIC_MAX_LR);
     v3.apr_count = 1u << ((vtr >> ICH_VTR_PREBITS_SHIFT & 7) + 1 - 5); // 5 to 7 bits
 }
@@ -187,27 +185,20 @@ static uint32_t empty_lrs(void) {
     return (uint32_t)(read_sysreg(ich_elrsr_el2) | read_sysreg(ich_eisr_el2));
 }
 
-// Active priorities beyond the 32 of the first registers: 6 or 7 bits of preemption.
+// Active priorities beyond the 32 of the first registers: 6 or 7 bits of preemption. X(group, register).
+#define SECOND_APRS(X)     X(0, 1) X(1, 1)
+#define LAST_APRS(X)       X(0, 2) X(0, 3) X(1, 2) X(1, 3)
+#define LOAD_APR(group, n) write_sysreg(ich_ap##group##r##n##_el2, v->apr[group][n]);
+#define SAVE_APR(group, n) v->apr[group][n] = (uint32_t)read_sysreg(ich_ap##group##r##n##_el2);
+
 static COLD void load_more_aprs(const struct vgic_cpu *v) {
-    write_sysreg(ich_ap0r1_el2, v->apr[0][1]);
-    write_sysreg(ich_ap1r1_el2, v->apr[1][1]);
-    if (v3.apr_count > 2) {
-        write_sysreg(ich_ap0r2_el2, v->apr[0][2]);
-        write_sysreg(ich_ap0r3_el2, v->apr[0][3]);
-        write_sysreg(ich_ap1r2_el2, v->apr[1][2]);
-        write_sysreg(ich_ap1r3_el2, v->apr[1][3]);
-    }
+    SECOND_APRS(LOAD_APR)
+    if (v3.apr_count > 2) { LAST_APRS(LOAD_APR) }
 }
 
 static COLD void save_more_aprs(struct vgic_cpu *v) {
-    v->apr[0][1] = (uint32_t)read_sysreg(ich_ap0r1_el2);
-    v->apr[1][1] = (uint32_t)read_sysreg(ich_ap1r1_el2);
-    if (v3.apr_count > 2) {
-        v->apr[0][2] = (uint32_t)read_sysreg(ich_ap0r2_el2);
-        v->apr[0][3] = (uint32_t)read_sysreg(ich_ap0r3_el2);
-        v->apr[1][2] = (uint32_t)read_sysreg(ich_ap1r2_el2);
-        v->apr[1][3] = (uint32_t)read_sysreg(ich_ap1r3_el2);
-    }
+    SECOND_APRS(SAVE_APR)
+    if (v3.apr_count > 2) { LAST_APRS(SAVE_APR) }
 }
 
 // Few list registers are in use at a time, and the first ones first: those are reached without a call.
@@ -266,7 +257,6 @@ static void virtual_control(uint32_t hcr) { write_sysreg(ich_hcr_el2, hcr); }
 static uint32_t read_hcr(void) { return (uint32_t)read_sysreg(ich_hcr_el2); }
 
 const struct gic_ops gicv3_ops = {
-    .name = "GICv3",
     .version = 3,
     .init = init,
     .cpu_init = cpu_init,
@@ -275,11 +265,7 @@ const struct gic_ops gicv3_ops = {
     .deactivate = deactivate,
     .send_kick = send_kick,
     .send_stop = send_stop,
-    .enable = gic_enable,
-    .configure = gic_configure,
     .route = route,
-    .set_active = gic_set_active,
-    .set_pending = gic_set_pending,
     .virtual_load = virtual_load,
     .virtual_save = virtual_save,
     .virtual_control = virtual_control,

@@ -5,6 +5,7 @@
 #define ARM64_GUEST_STATE_H
 
 #include "arch/arm64/vgic.h"
+#include "kernel/pagetable.h"
 #include "kernel/types.h"
 #include "timer/timer_queue.h"
 
@@ -41,7 +42,6 @@ struct arch_vcpu {
     struct fpsimd_state fp;
     struct guest_timer vtimer; // valid while paused; while it runs the hardware has it
     struct guest_timer ptimer; // emulated
-    struct timer_event ptimer_event;
     struct vgic_cpu vgic;
     uint64_t stolen_gpa;                     // stolen time record (DEN0057A), 0: none
     void *stolen;                            // mapped while registered
@@ -57,13 +57,11 @@ struct trap_log {
 
 struct arch_vm {
     struct vgic vgic;
-    void *stage2; // root table
-    paddr_t stage2_pa;
+    struct pagetable stage2;
     uint64_t vttbr; // with VMID
     uint64_t vtcr;
     uint8_t resident[MAX_CORES]; // which VCPU, counted from 1, each core loaded last: siblings share TLB entries
     uint64_t cntvoff;            // virtual count = physical count - cntvoff; set when the VM starts
-    gpa_t stolen_base;           // where the stolen-time records live, outside the VM's RAM nodes
     struct trap_log trap_log;
 };
 

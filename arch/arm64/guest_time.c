@@ -64,7 +64,6 @@ int stolen_time_init(struct vm *vm) {
 
     if (page == NULL) { return ERR_NO_MEMORY; }
     for (unsigned i = 0; i < vm->vcpu_count; i++) { vm->vcpus[i]->arch.stolen = &page[i]; }
-    vm->arch.stolen_base = STOLEN_TIME_GPA;
     return arch_vm_map(vm, STOLEN_TIME_GPA, memory_pa(page), PAGE_SIZE, STAGE2_SHARED);
 }
 
@@ -86,7 +85,7 @@ static int64_t pv_time_features(UNUSED struct vcpu *vcpu, uint64_t *x) {
 }
 
 static int64_t pv_time_st(struct vcpu *vcpu, UNUSED uint64_t *x) {
-    vcpu->arch.stolen_gpa = vcpu->vm->arch.stolen_base + vcpu->index * sizeof(struct stolen_time);
+    vcpu->arch.stolen_gpa = STOLEN_TIME_GPA + vcpu->index * sizeof(struct stolen_time);
     return (int64_t)vcpu->arch.stolen_gpa;
 }
 

@@ -46,11 +46,7 @@ static void irq_kick(struct cpu *cpu, uint32_t iar) {
     gic->deactivate(iar);
 }
 
-static void irq_stop(struct cpu *cpu, uint32_t iar) {
-    (void)cpu;
-    (void)iar;
-    panic_stop();
-}
+static void irq_stop(UNUSED struct cpu *cpu, UNUSED uint32_t iar) { panic_stop(); }
 
 static void irq_shared(struct cpu *cpu, uint32_t iar, uint32_t id) {
     if (cpu->current != NULL) { cpu->current->stats.exits[EXIT_DEVICE_IRQ]++; }
@@ -62,7 +58,7 @@ static void irq_shared(struct cpu *cpu, uint32_t iar, uint32_t id) {
     }
     gic->drop(iar);
     if (!irq_forward(id)) { // nobody's: it must not come again
-        gic->enable(id, false);
+        gic_enable(id, false);
         gic->deactivate(iar);
         log_line("interrupt %u has no owner and is off now", id);
     }
@@ -94,8 +90,7 @@ static inline __attribute__((always_inline)) void take(struct cpu *cpu) {
     }
 }
 
-struct regs *trap_irq(struct regs *regs, struct cpu *cpu) {
-    (void)regs;
+struct regs *trap_irq(UNUSED struct regs *regs, struct cpu *cpu) {
     cpu->entered = arch_clock();
     take(cpu);
     return trap_leave(cpu);

@@ -15,23 +15,22 @@ struct irq_owner {
     uint64_t distance; // ticks, 0: no bound
     struct timer_event unmask;
     uint16_t irq;
-    bool acquired; // under the owner core's interrupt mask
+    bool on; // under the owner core's interrupt mask
 };
 
 // By INTID; written while VMs are created only.
 static struct irq_owner *irq_owners[GIC_MAX_IRQ];
 
-static void unmask(struct timer_event *event, uint64_t now) {
+static void unmask(struct timer_event *event, UNUSED uint64_t now) {
     const struct irq_owner *owner = container_of(event, struct irq_owner, unmask);
 
-    (void)now;
-    gic->enable(owner->irq, true);
+    gic_enable(owner->irq, true);
 }
 
 void arch_irq_claim(unsigned irq, struct cpu *cpu) {
-    gic->configure(irq, false);
+    gic_configure(irq, false);
     gic->route(irq, cpu);
-    gic->enable(irq, true);
+    gic_enable(irq, true);
 }
 
 int arch_irq_assign(unsigned irq, struct vcpu *vcpu, bool edge, uint64_t distance) {
@@ -45,44 +44,34 @@ int arch_irq_assign(unsigned irq, struct vcpu *vcpu, bool edge, uint64_t distanc
     owner->distance = distance;
     owner->irq = (uint16_t)irq;
     owner->unmask = (struct timer_event){.fire = unmask, .owner = &vcpu->entity};
-    gic->enable(irq, false);
-    gic->configure(irq, edge);
+    gic_enable(irq, false);
+    gic_configure(irq, edge);
     gic->route(irq, vcpu->cpu);
     irq_owners[irq] = owner;
     return OK;
 }
 
-void arch_irq_acquire(unsigned irq) {
+void arch_irq_switch(unsigned irq, bool on) {
     struct irq_owner *owner = irq_owners[irq];
     unsigned long flags = arch_irq_save();
 
-    gic->set_pending(irq, false);
-    gic->set_active(irq, false);
-    owner->acquired = true;
-    gic->enable(irq, true);
-    arch_irq_restore(flags);
-}
-
-void arch_irq_release(unsigned irq) {
-    struct irq_owner *owner = irq_owners[irq];
-    unsigned long flags = arch_irq_save();
-
-    owner->acquired = false;
+    owner->on = on;
     timer_queue_remove(&owner->vcpu->cpu->timers, &owner->unmask);
-    gic->enable(irq, false);
-    gic->set_pending(irq, false);
-    gic->set_active(irq, false);
+    gic_enable(irq, false);
+    gic_set_pending(irq, false);
+    gic_set_active(irq, false);
+    if (on) { gic_enable(irq, true); }
     arch_irq_restore(flags);
 }
 
 bool irq_forward(uint32_t intid) {
     struct irq_owner *owner = irq_owners[intid];
 
-    if (owner == NULL || !owner->acquired) { return false; }
+    if (owner == NULL || !owner->on) { return false; }
     struct cpu *cpu = owner->vcpu->cpu;
     uint64_t since = cpu->entered; // it moves while work goes on in steps
     if (owner->distance != 0) {
-        gic->enable(intid, false);
+        gic_enable(intid, false);
         owner->unmask.slack = vcpu_timer_slack(owner->vcpu);
         if (timer_queue_add(&cpu->timers, &owner->unmask, clock_add_saturating(since, owner->distance)) !=
             TIMER_QUEUE_OK) {
@@ -99,8 +88,7 @@ bool irq_forward(uint32_t intid) {
 
 void arch_vm_set_line(struct vm *vm, unsigned id, bool level) { vgic_set_line(vm->vcpus[0], id, level); }
 
-bool arch_vcpu_interrupt_free(const struct vcpu *vcpu, unsigned id) {
-    (void)vcpu;
+bool arch_vcpu_interrupt_free(UNUSED const struct vcpu *vcpu, unsigned id) {
     return id >= PPI_FIRST && id < VGIC_PRIVATE && id != GIC_PPI_VTIMER && id != GIC_PPI_PTIMER;
 }
 

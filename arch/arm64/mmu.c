@@ -41,13 +41,11 @@ const struct space hyp_space = {
     .tables = &hypervisor,
     .window_entries = boot_tables[2],
     .windows = HYP_WINDOWS,
-    .devices = {HYP_DEVICES, HYP_DEVICES_END},
-    .stacks = {HYP_STACKS, HYP_STACKS_END},
-    .pool = {HYP_POOL, HYP_POOL_END},
-    .system = {HYP_SYSTEM, HYP_SYSTEM_END},
     .data = LEAF_DATA,
-    .read_only = LEAF_READ_ONLY,
-    .device = LEAF_DEVICE,
+    .parts = {[SPACE_DEVICES] = {HYP_DEVICES, HYP_DEVICES_END, LEAF_DEVICE},
+              [SPACE_SYSTEM] = {HYP_SYSTEM, HYP_SYSTEM_END, LEAF_READ_ONLY},
+              [SPACE_POOL] = {HYP_POOL, HYP_POOL_END, LEAF_DATA},
+              [SPACE_STACKS] = {HYP_STACKS, HYP_STACKS_END, LEAF_DATA}},
 };
 
 unsigned mmu_pa_range(void) {
@@ -78,13 +76,12 @@ const void *arch_map_fdt(paddr_t pa) {
     paddr_t base = ALIGN_DOWN(pa, PAGE_SIZE);
     uint64_t head = ALIGN_UP(pa + sizeof(struct fdt_header), PAGE_SIZE) - base;
     const void *fdt = (const void *)(HYP_FDT + (pa - base));
-    uint64_t length;
 
     if (pa == 0 || pa % 8 != 0 || pagetable_map(&hypervisor, HYP_FDT, base, head, LEAF_READ_ONLY) != OK) {
         return NULL;
     }
     if (fdt_magic(fdt) != FDT_MAGIC || fdt_used(fdt) > fdt_totalsize(fdt)) { return NULL; }
-    length = ALIGN_UP(pa + fdt_used(fdt), PAGE_SIZE) - base;
+    uint64_t length = ALIGN_UP(pa + fdt_used(fdt), PAGE_SIZE) - base;
     if (length > HYP_FDT_MAX || (length > head && pagetable_map(&hypervisor, HYP_FDT + head, base + head, length - head,
                                                                 LEAF_READ_ONLY) != OK)) {
         return NULL;

@@ -40,15 +40,15 @@ static unsigned root_pages(unsigned bits) {
 }
 
 int stage2_init(struct vm *vm) {
-    unsigned bits = ipa_bits();
-    uint64_t vmid = (uint64_t)vm->id + 1;
+    unsigned bits = ipa_bits(), level = start_level(bits);
+    uint64_t *root = memory_alloc_pages(root_pages(bits)), vmid = (uint64_t)vm->id + 1;
 
-    vm->arch.stage2 = memory_alloc_pages(root_pages(bits));
-    if (vm->arch.stage2 == NULL) { return ERR_NO_MEMORY; }
-    vm->arch.stage2_pa = memory_pa(vm->arch.stage2);
-    vm->arch.vttbr = vm->arch.stage2_pa | vmid << VTTBR_VMID_SHIFT;
-    vm->arch.vtcr = VTCR_EL2_RES1 | TCR_T0SZ(bits) | VTCR_SL0(2 - start_level(bits)) | TCR_IRGN0_WB | TCR_ORGN0_WB |
-                    TCR_SH0_INNER | TCR_TG0_4K | (uint64_t)mmu_pa_range() << TCR_PS_SHIFT;
+    if (root == NULL) { return ERR_NO_MEMORY; }
+    vm->arch.stage2 =
+        (struct pagetable){.format = &vmsa_format, .root = root, .level = (uint8_t)level, .bits = (uint8_t)bits};
+    vm->arch.vttbr = memory_pa(root) | vmid << VTTBR_VMID_SHIFT;
+    vm->arch.vtcr = VTCR_EL2_RES1 | TCR_T0SZ(bits) | VTCR_SL0(2 - level) | TCR_IRGN0_WB | TCR_ORGN0_WB | TCR_SH0_INNER |
+                    TCR_TG0_4K | (uint64_t)mmu_pa_range() << TCR_PS_SHIFT;
     stage2_flush(vm); // reset leaves TLBs unknown
     return OK;
 }
@@ -62,15 +62,7 @@ void stage2_flush(struct vm *vm) {
 }
 
 int arch_vm_map(struct vm *vm, gpa_t gpa, paddr_t pa, uint64_t size, enum stage2_kind kind) {
-    unsigned bits = ipa_bits();
-    struct pagetable tables = {
-        .format = &vmsa_format,
-        .root = vm->arch.stage2,
-        .level = (uint8_t)start_level(bits),
-        .bits = (uint8_t)bits,
-    };
-
-    return pagetable_map(&tables, gpa, pa, size, leaves[kind]);
+    return pagetable_map(&vm->arch.stage2, gpa, pa, size, leaves[kind]);
 }
 
 void arch_cache_publish(const void *address, uint64_t size) { cache_clean(address, size); }

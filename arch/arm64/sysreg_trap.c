@@ -64,7 +64,7 @@ static bool access_timer(struct vcpu *vcpu, uint32_t iss, uint64_t *value) {
 
 static bool write_sgi_group0(struct vcpu *vcpu, UNUSED uint32_t iss, uint64_t *value) {
     if (gic->version != 3) { return false; }
-    vgic_send_sgi_group0(vcpu, *value);
+    vgic_send_sgi(vcpu, *value, false);
     return true;
 }
 
@@ -159,7 +159,7 @@ bool sysreg_access(struct vcpu *vcpu, uint32_t iss) {
 
     if (likely((iss & (ONE_REGISTER | ISS_READ)) == SYSREG(3, 0, 12, 11, 5)) &&
         likely(gic->version == 3)) { // ICC_SGI1R_EL1
-        vgic_send_sgi(vcpu, value);
+        vgic_send_sgi(vcpu, value, true);
         return true;
     }
     if (unlikely(!do_access(vcpu, iss, &value))) {

@@ -6,12 +6,13 @@
 #include "kernel/cpu.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
+#include "kernel/string.h"
 
 #define SGI_BITS 0xffffu
 
 void vgic_unlink(struct vgic_bank *bank, uint32_t bits) {
     bank->linked &= ~bits;
-    for (; bits != 0; bits &= bits - 1) { gic->set_active(bank->hw[__builtin_ctz(bits)], false); }
+    for (; bits != 0; bits &= bits - 1) { gic_set_active(bank->hw[__builtin_ctz(bits)], false); }
 }
 
 static uint32_t spi_changed(struct vm *vm, unsigned word, uint32_t bits) {
@@ -173,14 +174,14 @@ static __attribute__((noinline)) bool expire(struct vcpu *vcpu, unsigned id, uns
         uint64_t lr = vgic_lr_get(c, slot);
         if ((lr & LR_STATE) != 0) { return false; }
         if (likely(c->loaded && (lr & LR_HW) != 0)) {
-            gic->set_active(hw, true);
+            gic_set_active(hw, true);
             gic->write_lr(slot, lr | LR_PENDING);
             return true;
         }
     } else if ((c->bank.linked & (1u << id)) != 0) { // waits for the guest to enable it
         return false;
     }
-    if (c->loaded) { gic->set_active(hw, true); }
+    if (c->loaded) { gic_set_active(hw, true); }
     latch(vcpu, id, hw);
     vgic_flush(vcpu);
     return true;
@@ -207,7 +208,7 @@ static __attribute__((noinline)) void withdraw(struct vcpu *vcpu, unsigned id) {
         uint64_t lr = vgic_lr_get(c, slot);
         if (unlikely((lr & (LR_STATE | LR_HW)) == (LR_PENDING | LR_HW))) {
             vgic_lr_put(c, slot, lr & ~LR_STATE);
-            if (c->loaded) { gic->set_active(c->bank.hw[id], false); }
+            if (c->loaded) { gic_set_active(c->bank.hw[id], false); }
         }
         return;
     }
@@ -261,19 +262,16 @@ uint32_t vgic_read_state(struct vcpu *vcpu, unsigned word, uint64_t state, uint3
 static void reset_cpu(struct vcpu *vcpu) {
     struct vgic_cpu *c = &vcpu->arch.vgic;
 
-    for (unsigned i = 0; i < VGIC_PRIVATE; i++) { c->slot[i] = VGIC_NO_SLOT; }
+    memset(c->slot, VGIC_NO_SLOT, sizeof(c->slot));
     c->bank = (struct vgic_bank){.edge = SGI_BITS, .enabled = gic->version == 2 ? SGI_BITS : 0};
-    for (unsigned i = 0; i < ARRAY_SIZE(c->sgi_sources); i++) { c->sgi_sources[i] = 0; }
+    memset(c->sgi_sources, 0, sizeof(c->sgi_sources));
     c->mine[0] = ~0u;
     c->held[0] = ~0u;
     c->used = 0;
     c->eoi = 0;
     c->hcr = GIC_HCR_EN;
     c->vmcr = 0;
-    for (unsigned i = 0; i < ARRAY_SIZE(c->apr[0]); i++) {
-        c->apr[0][i] = 0;
-        c->apr[1][i] = 0;
-    }
+    memset(c->apr, 0, sizeof(c->apr));
     c->attention = false;
     c->parked = false;
     c->asleep = true;
@@ -296,9 +294,7 @@ void vgic_vm_reset(struct vm *vm) {
     struct vgic *vgic = &vm->arch.vgic;
     unsigned long flags = spin_lock(&vgic->lock);
 
-    vgic->ctlr = 0;
-    vgic->open[0] = 0;
-    vgic->open[1] = 0;
+    (void)vgic_set_ctlr(vm, 0); // nobody has to look: all begin anew
     for (unsigned i = 0; i + 1 < vgic->words; i++) {
         vgic_unlink(&vgic->spi[i], vgic->spi[i].linked);
         vgic->spi[i] = (struct vgic_bank){0};

@@ -116,9 +116,8 @@ bool vgic_expire_hw(struct vcpu *vcpu, unsigned id, unsigned hw);
 // interrupt is withdrawn (the guest moved its compare value). Own core.
 void vgic_hw_line(struct vcpu *vcpu, unsigned id, bool level);
 
-// Writes of ICC_SGI1R_EL1, and of ICC_SGI0R_EL1 or ICC_ASGI1R_EL1 (group 0 SGIs only; v3). Current VCPU.
-void vgic_send_sgi(struct vcpu *vcpu, uint64_t sgi1r);
-void vgic_send_sgi_group0(struct vcpu *vcpu, uint64_t sgi0r);
+// Writes of ICC_SGI1R_EL1, or of ICC_SGI0R_EL1 or ICC_ASGI1R_EL1 (`group1` false: group 0 SGIs only). v3. Current VCPU.
+void vgic_send_sgi(struct vcpu *vcpu, uint64_t value, bool group1);
 
 // Handler context, own core.
 void vgic_flush(struct vcpu *vcpu); // what became ready -> LRs: TODO_INTERRUPTS, and whenever it becomes current

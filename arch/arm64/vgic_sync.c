@@ -193,7 +193,7 @@ bool vgic_has_pending(struct vcpu *vcpu) {
 static __attribute__((noinline)) void set_links(const struct vgic_cpu *c, bool active) {
     for (uint32_t bits = c->bank.linked; bits != 0; bits &= bits - 1) {
         unsigned n = (unsigned)__builtin_ctz(bits), slot = c->slot[n];
-        if (slot == VGIC_NO_SLOT || (c->lr[slot] & LR_STATE) != 0) { gic->set_active(c->bank.hw[n], active); }
+        if (slot == VGIC_NO_SLOT || (c->lr[slot] & LR_STATE) != 0) { gic_set_active(c->bank.hw[n], active); }
     }
 }
 

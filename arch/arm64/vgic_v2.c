@@ -111,11 +111,10 @@ static uint32_t shared_access(struct vcpu *vcpu, struct mmio_access *access) {
     return 0;
 }
 
-static int distributor_access(struct vcpu *vcpu, void *device, struct mmio_access *access) {
+static int distributor_access(struct vcpu *vcpu, UNUSED void *device, struct mmio_access *access) {
     struct vgic *vgic = &vcpu->vm->arch.vgic;
     uint64_t offset = access->offset;
 
-    (void)device;
     if ((offset >= GICD_IGROUPR && offset < GICD_ITARGETSR) || (offset >= GICD_ICFGR && offset < GICD_IGRPMODR)) {
         vgic_bank_access(vcpu, 0, vgic->words, access);
         return OK;
@@ -128,7 +127,7 @@ static int distributor_access(struct vcpu *vcpu, void *device, struct mmio_acces
 }
 
 int vgic_v2_vm_init(struct vm *vm) {
-    const struct mmio_region distributor = {VGIC_GICD_BASE, VGIC_GICD_SIZE, distributor_access, NULL, "GICD"};
+    const struct mmio_region distributor = {VGIC_GICD_BASE, VGIC_GICD_SIZE, distributor_access, NULL};
     int status = mmio_add(&vm->mmio, &distributor);
 
     return status == OK ? arch_vm_map(vm, VGIC_GICC_BASE, gic_machine.gicv, VGIC_GICC_SIZE, STAGE2_DEVICE) : status;

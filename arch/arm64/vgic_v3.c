@@ -52,11 +52,10 @@ static void router_access(struct vm *vm, unsigned spi, struct mmio_access *acces
     vgic_kick(vm, who);
 }
 
-static int distributor_access(struct vcpu *vcpu, void *device, struct mmio_access *access) {
+static int distributor_access(struct vcpu *vcpu, UNUSED void *device, struct mmio_access *access) {
     struct vm *vm = vcpu->vm;
     uint64_t offset = access->offset;
 
-    (void)device;
     if (offset >= GICD_IGROUPR && offset < 0x1000) {
         vgic_bank_access(vcpu, 1, vm->arch.vgic.words, access);
     } else if (offset >= GICD_IROUTER + 8 * VGIC_PRIVATE && offset < GICD_IROUTER + 8 * 32 * vm->arch.vgic.words) {
@@ -84,11 +83,10 @@ static uint64_t redistributor_read(const struct vcpu *owner, uint64_t offset) {
     }
 }
 
-static int redistributor_access(struct vcpu *vcpu, void *device, struct mmio_access *access) {
+static int redistributor_access(struct vcpu *vcpu, UNUSED void *device, struct mmio_access *access) {
     struct vcpu *owner = vcpu->vm->vcpus[access->offset / VGIC_GICR_STRIDE];
     uint64_t offset = access->offset % VGIC_GICR_STRIDE;
 
-    (void)device;
     if (offset >= GICR_SGI_FRAME + GICD_IGROUPR && offset < GICR_SGI_FRAME + 0x1000) {
         access->offset = offset - GICR_SGI_FRAME;
         vgic_bank_access(owner, 0, 1, access);
@@ -115,7 +113,7 @@ static uint32_t sgi_targets(const struct vcpu *vcpu, uint64_t value) {
     return (value & elsewhere) == 0 ? (uint32_t)value & ICC_SGIR_TARGETS & all : 0;
 }
 
-static void send(struct vcpu *vcpu, uint64_t value, bool group1) {
+void vgic_send_sgi(struct vcpu *vcpu, uint64_t value, bool group1) {
     struct vm *vm = vcpu->vm;
     uint32_t bit = 1u << (value >> ICC_SGIR_INTID_SHIFT & 0xf), who = 0;
     unsigned long flags = spin_lock(&vm->arch.vgic.lock);
@@ -132,14 +130,10 @@ static void send(struct vcpu *vcpu, uint64_t value, bool group1) {
     vgic_kick(vm, who);
 }
 
-void vgic_send_sgi(struct vcpu *vcpu, uint64_t sgi1r) { send(vcpu, sgi1r, true); }
-
-void vgic_send_sgi_group0(struct vcpu *vcpu, uint64_t sgi0r) { send(vcpu, sgi0r, false); }
-
 int vgic_v3_vm_init(struct vm *vm) {
-    const struct mmio_region distributor = {VGIC_GICD_BASE, VGIC_GICD_SIZE, distributor_access, NULL, "GICD"};
+    const struct mmio_region distributor = {VGIC_GICD_BASE, VGIC_GICD_SIZE, distributor_access, NULL};
     const struct mmio_region redistributors = {VGIC_GICR_BASE, vm->vcpu_count * VGIC_GICR_STRIDE, redistributor_access,
-                                               NULL, "GICR"};
+                                               NULL};
     int status = mmio_add(&vm->mmio, &distributor);
 
     return status == OK ? mmio_add(&vm->mmio, &redistributors) : status;

@@ -86,12 +86,6 @@ FAKE int arch_cpu_start(struct cpu *cpu) {
     return host_cpu_start_status;
 }
 
-FAKE void *space_alloc_stack(unsigned pages) {
-    char *stack = memory_alloc_pages(pages);
-
-    return stack == NULL ? NULL : stack + pages * PAGE_SIZE;
-}
-
 FAKE void arch_ipi(struct cpu *target) { host_record.ipis[target->id]++; }
 
 FAKE void arch_interrupt_take(struct cpu *cpu) {
@@ -221,20 +215,16 @@ FAKE int arch_irq_assign(unsigned irq, struct vcpu *vcpu, bool edge, uint64_t di
     return OK;
 }
 
-FAKE void arch_irq_acquire(unsigned irq) { host_record.irq_acquired = irq; }
-
-FAKE void arch_irq_release(unsigned irq) { host_record.irq_released = irq; }
+FAKE void arch_irq_switch(unsigned irq, bool on) {
+    (void)on;
+    host_record.irq_switched = irq;
+}
 
 // ---- the machine ------------------------------------------------------------------------------------------
 
 FAKE unsigned mmu_pa_range(void) { return host_pa_range; }
 
 FAKE const void *arch_map_fdt(paddr_t pa) { return model_ram(pa); }
-
-FAKE void *space_map_pool(paddr_t pa, uint64_t size) {
-    (void)size;
-    return model_ram(pa);
-}
 
 FAKE void arch_boot_ranges(struct range *image, struct range *fdt) {
     *image = (struct range){0, 0};
@@ -245,16 +235,11 @@ FAKE paddr_t arch_image_pa(const void *address) { return (paddr_t)(uintptr_t)add
 
 FAKE void *arch_image_va(paddr_t pa) { return (void *)(uintptr_t)pa; }
 
-FAKE void *space_map_device(paddr_t pa, uint64_t size) {
+FAKE void *space_map(enum space_kind kind, paddr_t pa, uint64_t size) {
     static uint64_t registers[8192]; // of all devices: plain memory
 
-    (void)pa;
+    if (kind != SPACE_DEVICES) { return model_ram(pa); }
     return size <= sizeof(registers) ? registers : NULL;
-}
-
-FAKE void *space_map_image(paddr_t pa, uint64_t size) {
-    (void)size;
-    return model_ram(pa);
 }
 
 FAKE void *window_map(unsigned slot, paddr_t pa) {

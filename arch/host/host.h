@@ -24,7 +24,7 @@ struct host_record {
     unsigned lines_set;
     unsigned irq_claimed; // last interrupt of each, 0: none
     struct cpu *irq_claimer;
-    unsigned irq_assigned, irq_acquired, irq_released;
+    unsigned irq_assigned, irq_switched;
 };
 extern struct host_record host_record;
 

@@ -334,7 +334,7 @@ static void exit_interrupt(struct vcpu *vcpu, const struct vm_exit *exit) {
     }
 }
 
-static COLD void exit_nmi(UNUSED struct vcpu *vcpu, UNUSED const struct vm_exit *exit) {} // the hypervisor has taken it
+static COLD void exit_done(UNUSED struct vcpu *vcpu, UNUSED const struct vm_exit *exit) {}
 
 static void exit_window(struct vcpu *vcpu, UNUSED const struct vm_exit *exit) {
     vcpu->stats.exits[EXIT_MAINTENANCE]++;
@@ -373,15 +373,6 @@ static COLD void exit_machine_check(struct vcpu *vcpu, UNUSED const struct vm_ex
     panic("machine check while VCPU %u of %s ran", vcpu->index, vcpu->vm->name);
 }
 
-static COLD void exit_control(struct vcpu *vcpu, const struct vm_exit *exit) {
-    vcpu->stats.exits[EXIT_SYSREG]++;
-    if (virt->control(vcpu, exit)) {
-        skip(vcpu, exit->length);
-    } else {
-        inject_refused(vcpu);
-    }
-}
-
 static COLD void exit_unknown(struct vcpu *vcpu, const struct vm_exit *exit) {
     vcpu->stats.exits[EXIT_OTHER]++;
     end_vm(vcpu, exit, "an exit that no table has");
@@ -390,7 +381,7 @@ static COLD void exit_unknown(struct vcpu *vcpu, const struct vm_exit *exit) {
 static void (*const handlers[VM_EXIT_KINDS])(struct vcpu *vcpu, const struct vm_exit *exit) = {
     [VM_EXIT_UNKNOWN] = exit_unknown,
     [VM_EXIT_INTERRUPT] = exit_interrupt,
-    [VM_EXIT_NMI] = exit_nmi,
+    [VM_EXIT_NMI] = exit_done,
     [VM_EXIT_WINDOW] = exit_window,
     [VM_EXIT_TIMER] = exit_timer,
     [VM_EXIT_HYPERCALL] = exit_hypercall,
@@ -408,7 +399,7 @@ static void (*const handlers[VM_EXIT_KINDS])(struct vcpu *vcpu, const struct vm_
     [VM_EXIT_SHUTDOWN] = exit_shutdown,
     [VM_EXIT_INVALID] = exit_invalid,
     [VM_EXIT_MACHINE_CHECK] = exit_machine_check,
-    [VM_EXIT_CONTROL] = exit_control,
+    [VM_EXIT_DONE] = exit_done,
 };
 
 void exit_handle(struct vcpu *vcpu, const struct vm_exit *exit) { handlers[exit->kind](vcpu, exit); }

@@ -21,7 +21,7 @@ int host_apic_init(paddr_t base) {
         log_line("local APIC: in x2APIC mode on a processor that has none");
         return ERR_UNSUPPORTED;
     }
-    host_apic.page = space_map_device(base, PAGE_SIZE);
+    host_apic.page = space_map(SPACE_DEVICES, base, PAGE_SIZE);
     return host_apic.page != NULL ? OK : ERR_NO_MEMORY;
 }
 
@@ -39,12 +39,12 @@ void host_apic_cpu_init(void) {
     write_msr(MSR_APIC_BASE, base);
     if (host_apic.x2apic) { write_msr(MSR_APIC_BASE, base | APIC_BASE_EXTD); }
     host_apic_write(APIC_TPR, 0);
+    host_apic_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS); // before it vectors stay masked (SDM 11.4.7.2)
     host_apic_write(APIC_LVT_LINT0, APIC_LVT_MASKED);
     host_apic_write(APIC_LVT_LINT1, APIC_MODE_NMI << APIC_LVT_MODE_SHIFT);
     host_apic_write(APIC_LVT_ERROR, VECTOR_ERROR);
     host_apic_write(APIC_LVT_TIMER, VECTOR_TIMER | (host_apic.deadline ? APIC_LVT_TIMER_DEADLINE : 0));
     host_apic_write(APIC_DIVIDE, DIVIDE_BY_1);
-    host_apic_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);
     arch_barrier_full(); // xAPIC: the timer's mode before the first deadline (SDM 11.5.4.1)
 }
 

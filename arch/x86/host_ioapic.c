@@ -41,7 +41,7 @@ COLD int host_ioapic_init(void) {
         arch_port_write8(PIC2_DATA, PIC_ALL);
     }
     for (unsigned i = 0; i < acpi->io_apic_count; i++) {
-        units[i].page = space_map_device(acpi->io_apics[i].base, PAGE_SIZE);
+        units[i].page = space_map(SPACE_DEVICES, acpi->io_apics[i].base, PAGE_SIZE);
         if (units[i].page == NULL) { return ERR_NO_MEMORY; }
         unit_count = i + 1;
         units[i].first = acpi->io_apics[i].gsi_base;

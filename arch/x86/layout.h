@@ -12,7 +12,7 @@
 #define HYP_DEVICES      (HYP_ADDRESS + 0x180000) // the first 512 KiB need no further table
 #define HYP_DEVICES_END  (HYP_ADDRESS + 0x4000000)
 #define HYP_WINDOWS      (HYP_ADDRESS + 0x4000000) // guest-memory windows, SPACE_WINDOWS for each core
-#define HYP_STACKS       (HYP_ADDRESS + 0x8000000)
+#define HYP_STACKS       (HYP_ADDRESS + 0x8001000) // a guard page above the windows
 #define HYP_STACKS_END   (HYP_ADDRESS + 0x10000000)
 #define HYP_FIRMWARE     (HYP_ADDRESS + 0x10000000) // what boot loader and firmware left, while it is read: 3 blocks
 #define HYP_POOL         (HYP_ADDRESS + 0x20000000) // linear

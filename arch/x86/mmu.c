@@ -39,13 +39,11 @@ const struct space hyp_space = {
     .window_entries = boot_tables[2],
     .extension = HYP_SIGN,
     .windows = HYP_WINDOWS,
-    .devices = {HYP_DEVICES, HYP_DEVICES_END},
-    .stacks = {HYP_STACKS, HYP_STACKS_END},
-    .pool = {HYP_POOL, HYP_POOL_END},
-    .system = {HYP_SYSTEM, HYP_SYSTEM_END},
     .data = LEAF_DATA,
-    .read_only = LEAF_READ_ONLY,
-    .device = LEAF_DEVICE,
+    .parts = {[SPACE_DEVICES] = {HYP_DEVICES, HYP_DEVICES_END, LEAF_DEVICE},
+              [SPACE_SYSTEM] = {HYP_SYSTEM, HYP_SYSTEM_END, LEAF_READ_ONLY},
+              [SPACE_POOL] = {HYP_POOL, HYP_POOL_END, LEAF_DATA},
+              [SPACE_STACKS] = {HYP_STACKS, HYP_STACKS_END, LEAF_DATA}},
 };
 
 paddr_t arch_image_pa(const void *address) { return (paddr_t)address - image_offset; }

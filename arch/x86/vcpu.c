@@ -221,7 +221,17 @@ bool arch_vcpu_timer_expire(UNUSED struct vcpu *vcpu) { return false; }
 
 static uint64_t msr_hardware(void *context, uint32_t msr) { return virt->msr_load(context, msr); }
 
-static void msr_to_hardware(void *context, uint32_t msr, uint64_t value) { virt->msr_store(context, msr, value); }
+// A reset is of a VCPU that is not loaded: it has its values from there already.
+static void msr_to_hardware(void *context, uint32_t msr, uint64_t value) {
+    const struct vcpu *vcpu = context;
+
+    if (vcpu->cpu->loaded != vcpu) { return; }
+    if (msr != MSR_TSC_AUX) {
+        virt->msr_store(context, msr, value);
+    } else if (machine.tsc_aux) {
+        write_msr(msr, value);
+    }
+}
 
 static bool msr_paging(void *context) { return virt->paging(context); }
 

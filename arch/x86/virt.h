@@ -11,9 +11,9 @@
 enum vm_exit_kind {
     VM_EXIT_UNKNOWN,   // no table has it: the VM ends
     VM_EXIT_INTERRUPT, // of the machine: `vector` if it is acknowledged already, else 0 and it waits
-    VM_EXIT_NMI,
-    VM_EXIT_WINDOW, // the guest can take an interrupt now
-    VM_EXIT_TIMER,  // the preemption timer ended the time that run() was given
+    VM_EXIT_NMI,       // of the machine; the hypervisor's handler has taken it
+    VM_EXIT_WINDOW,    // the guest can take an interrupt now
+    VM_EXIT_TIMER,     // the preemption timer ended the time that run() was given
     VM_EXIT_HYPERCALL,
     VM_EXIT_CPUID,
     VM_EXIT_HLT,
@@ -29,7 +29,7 @@ enum vm_exit_kind {
     VM_EXIT_SHUTDOWN,  // triple fault
     VM_EXIT_INVALID,   // the state that the guest was to be entered with is none
     VM_EXIT_MACHINE_CHECK,
-    VM_EXIT_CONTROL, // VMX: a write of CR0, CR4 or CR8 that svm's hardware does by itself; done by virt->control
+    VM_EXIT_DONE, // by run() itself, which knows best: the guest goes on as it is
     VM_EXIT_KINDS
 };
 
@@ -80,7 +80,7 @@ struct virt_ops {
     // No core holds translations of the VM any more. It does not run. Thread context.
     void (*vm_flush)(struct vm *vm);
 
-    // Own core, handler context, from here on.
+    // Own core, handler context, from here on. reset and start are of a VCPU that is not loaded.
     void (*reset)(struct vcpu *vcpu);                                      // power-on state
     void (*start)(struct vcpu *vcpu, const struct guest_registers *state); // registers to begin with
     void (*load)(struct vcpu *vcpu); // becomes the one that this core's hardware has
@@ -105,10 +105,8 @@ struct virt_ops {
     uint64_t (*cr4)(const struct vcpu *vcpu);
     bool (*paging)(const struct vcpu *vcpu); // CR0.PG
     void (*set_cr2)(struct vcpu *vcpu, uint64_t value);
-    uint64_t (*msr_load)(const struct vcpu *vcpu, uint32_t msr); // EFER, or one that is switched with the guest
+    uint64_t (*msr_load)(const struct vcpu *vcpu, uint32_t msr); // EFER, or one that is switched with the guest; PAT
     void (*msr_store)(struct vcpu *vcpu, uint32_t msr, uint64_t value);
-    // VM_EXIT_CONTROL: does the write; false: #GP(0).
-    bool (*control)(struct vcpu *vcpu, const struct vm_exit *exit);
     void (*dump)(const struct vcpu *vcpu); // the state, for the log
 };
 

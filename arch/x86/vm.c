@@ -153,8 +153,8 @@ static COLD int init_vcpu(struct vm *vm, struct vcpu *vcpu) {
 }
 
 static COLD int add_devices(struct vm *vm) {
-    const struct mmio_region lapic = {APIC_DEFAULT_BASE, PAGE_SIZE, lapic_mmio, NULL, "local APIC"};
-    const struct mmio_region ioapic = {GUEST_IO_APIC, PAGE_SIZE, ioapic_mmio, &vm->arch.vioapic, "I/O APIC"};
+    const struct mmio_region lapic = {APIC_DEFAULT_BASE, PAGE_SIZE, lapic_mmio, NULL};
+    const struct mmio_region ioapic = {GUEST_IO_APIC, PAGE_SIZE, ioapic_mmio, &vm->arch.vioapic};
     int status = mmio_add(&vm->mmio, &lapic);
 
     if (status == OK) { status = mmio_add(&vm->mmio, &ioapic); }
@@ -224,9 +224,7 @@ int arch_irq_assign(UNUSED unsigned irq, UNUSED struct vcpu *vcpu, UNUSED bool e
     return ERR_UNSUPPORTED;
 }
 
-void arch_irq_acquire(UNUSED unsigned irq) {}
-
-void arch_irq_release(UNUSED unsigned irq) {}
+void arch_irq_switch(UNUSED unsigned irq, UNUSED bool on) {}
 
 // ---- what a guest is told of its machine ---------------------------------------------------------------------
 

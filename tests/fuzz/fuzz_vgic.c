@@ -180,9 +180,9 @@ static void send(unsigned i, const struct step *s) {
     if (gic->version == 2) {
         world_access(i, VGIC_GICD_BASE + GICD_SGIR, 4, true, value >> 32);
     } else if ((value & 1ull << 63) != 0) {
-        vgic_send_sgi_group0(&world.vcpu[i], value >> 32);
+        vgic_send_sgi(&world.vcpu[i], value >> 32, false);
     } else {
-        vgic_send_sgi(&world.vcpu[i], (value >> 32 & 0xf00000f) | (value >> 24 & 1) << 40);
+        vgic_send_sgi(&world.vcpu[i], (value >> 32 & 0xf00000f) | (value >> 24 & 1) << 40, true);
     }
 }
 

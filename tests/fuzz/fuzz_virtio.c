@@ -71,17 +71,17 @@ static void set_up(void) {
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(writes); i++) {
-        device_write((arch_guest_platform(NULL)->virtio_base) + writes[i][0], writes[i][1]);
+        device_write(virt_platform.virtio_base + writes[i][0], writes[i][1]);
     }
     for (unsigned q = 0; q < QUEUES; q++) {
-        device_write((arch_guest_platform(NULL)->virtio_base) + 0x30, q);
-        device_write((arch_guest_platform(NULL)->virtio_base) + 0x38, SIZE);
-        device_write((arch_guest_platform(NULL)->virtio_base) + 0x80, (uint32_t)queue_gpa(q));
-        device_write((arch_guest_platform(NULL)->virtio_base) + 0x90, (uint32_t)queue_gpa(q) + AVAIL);
-        device_write((arch_guest_platform(NULL)->virtio_base) + 0xa0, (uint32_t)queue_gpa(q) + USED);
-        device_write((arch_guest_platform(NULL)->virtio_base) + 0x44, 1);
+        device_write(virt_platform.virtio_base + 0x30, q);
+        device_write(virt_platform.virtio_base + 0x38, SIZE);
+        device_write(virt_platform.virtio_base + 0x80, (uint32_t)queue_gpa(q));
+        device_write(virt_platform.virtio_base + 0x90, (uint32_t)queue_gpa(q) + AVAIL);
+        device_write(virt_platform.virtio_base + 0xa0, (uint32_t)queue_gpa(q) + USED);
+        device_write(virt_platform.virtio_base + 0x44, 1);
     }
-    device_write((arch_guest_platform(NULL)->virtio_base) + 0x70, 15);
+    device_write(virt_platform.virtio_base + 0x70, 15);
 }
 
 static void put_desc(struct input *in) {
@@ -108,11 +108,11 @@ static void offer(struct input *in) {
     guest_write(&world.vm, avail + 4 + 2 * (index % SIZE), &head, sizeof(head));
     index = (uint16_t)(index + (which >> 4));
     guest_write(&world.vm, avail + 2, &index, sizeof(index));
-    device_write((arch_guest_platform(NULL)->virtio_base) + 0x50, which & 1);
+    device_write(virt_platform.virtio_base + 0x50, which & 1);
 }
 
 static void touch_register(struct input *in) {
-    gpa_t base = take(in, 1) & 1 ? VPL011_BASE : (arch_guest_platform(NULL)->virtio_base);
+    gpa_t base = take(in, 1) & 1 ? VPL011_BASE : virt_platform.virtio_base;
     uint64_t how = take(in, 1), offset = take(in, 1) << 1;
     unsigned size = 1u << (how & 3);
 

@@ -196,7 +196,7 @@ static void device_reset(struct vm *vm, void *state) {
     ++*(unsigned *)state;
 }
 
-static const struct virtual_device world_device = {.name = "device", .create = device_create, .reset = device_reset};
+static const struct virtual_device world_device = {.create = device_create, .reset = device_reset};
 const struct virtual_device *const virtual_devices[] = {&world_device, NULL};
 
 int guest_fdt_build(struct vm *vm, void *buffer, gpa_t initrd_gpa, uint64_t initrd_size) {

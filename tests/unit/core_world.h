@@ -209,6 +209,8 @@ static inline struct vm_desc *world_vm(const char *name) {
     desc->memory_count = 1;
     desc->memory[0] = (struct vm_memory_desc){WORLD_RAM_GPA, WORLD_RAM_SIZE};
     desc->load = desc->entry = WORLD_RAM_GPA;
+    desc->segments[0].gpa = WORLD_RAM_GPA; // nothing to copy, unless a test says how much
+    desc->segment_count = 1;
     desc->dtb_gpa = WORLD_RAM_GPA + WORLD_RAM_SIZE / 2;
     return desc;
 }

@@ -520,7 +520,7 @@ static void the_thread_is_company(void **state) {
     struct vcpu *a;
 
     (void)state;
-    job = (struct job){.run = some_work, .name = "work"};
+    job = (struct job){.run = some_work};
     a = world_on(A, 0);
     core_enter(0);
     job_submit(cpus[0], &job);
@@ -544,17 +544,17 @@ static void a_late_interrupt_is_a_distortion(void **state) {
     core_run(start + US(199));
     world.late = US(100); // the limit, still the hypervisor's own
     core_run(start + US(301));
-    assert_true(cpus[0]->stats.distortions == 0);
+    assert_true(cpus[0]->sched.distortions == 0);
     assert_ptr_equal(running(), b);
     core_run(start + US(999));
     assert_ptr_equal(running(), b);
     world.late = US(100) + 1;
     core_run(start + US(1102));
-    assert_true(cpus[0]->stats.distortions == 1);
+    assert_true(cpus[0]->sched.distortions == 1);
     assert_ptr_equal(running(), a);
     world.late = US(900); // A's activation is open, and gone before it had its budget
     core_run(start + US(3000));
-    assert_true(cpus[0]->stats.distortions == 2);
+    assert_true(cpus[0]->sched.distortions == 2);
     assert_true(a->entity.stats.misses[SCHED_MISS_DISPATCH] == 0);
     assert_true(b->entity.stats.misses[SCHED_MISS_DISPATCH] == 0);
 }
@@ -569,7 +569,7 @@ static void a_miss_by_distortion_is_counted_as_such(void **state) {
     assert_ptr_equal(running(), b);
     world.late = US(700); // A's deadline is at 600
     core_run(start + US(1100));
-    assert_true(cpus[0]->stats.distortions == 1);
+    assert_true(cpus[0]->sched.distortions == 1);
     assert_true(a->entity.stats.misses[SCHED_MISS_PLATFORM] + a->entity.stats.misses[SCHED_MISS_BACKLOG] == 1);
     assert_true(a->entity.stats.misses[SCHED_MISS_DISPATCH] == 0);
 }

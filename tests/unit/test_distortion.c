@@ -49,7 +49,7 @@ static void an_own_event_that_waited_is_no_distortion(void **state) {
     assert_int_equal(guest_of(b)->taken[OTHER_IRQ], 1);
     assert_true(guest_of(b)->taken_at == start + US(250));
     assert_true(cpus[0]->stats.timer.late_max == 0);
-    assert_true(cpus[0]->stats.distortions == 0);
+    assert_true(cpus[0]->sched.distortions == 0);
 }
 
 // Its handler was preempted before it reprogrammed the timer: that expiry had reached it long before.
@@ -79,9 +79,9 @@ static void one_loss_is_one_distortion(void **state) {
     uint64_t lost = host_clock + 2 * cpus[0]->late_limit;
     cpu_check_time(cpus[0], lost);
     cpu_check_time(cpus[0], lost + 1);
-    assert_true(cpus[0]->stats.distortions == 1);
+    assert_true(cpus[0]->sched.distortions == 1);
     cpu_check_time(cpus[0], lost + 2 + cpus[0]->late_limit);
-    assert_true(cpus[0]->stats.distortions == 2);
+    assert_true(cpus[0]->sched.distortions == 2);
 }
 
 int main(void) {

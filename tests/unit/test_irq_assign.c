@@ -18,14 +18,14 @@ static struct {
     struct cpu *routed;
 } device;
 
-static void note_enable(unsigned irq, bool on) {
+void gic_enable(unsigned irq, bool on) {
     assert_int_equal(irq, IRQ);
     device.enabled = on;
     host_clock += on ? 0 : COST; // the handler's own time
     if (device.steps) { world.core[0].entered = host_clock; }
 }
 
-static void note_configure(unsigned irq, bool edge) {
+void gic_configure(unsigned irq, bool edge) {
     assert_int_equal(irq, IRQ);
     device.edge = edge;
 }
@@ -35,7 +35,7 @@ static void note_route(unsigned irq, struct cpu *cpu) {
     device.routed = cpu;
 }
 
-static void note_pending(unsigned irq, bool pending) {
+void gic_set_pending(unsigned irq, bool pending) {
     assert_int_equal(irq, IRQ);
     device.pending = pending;
 }
@@ -45,10 +45,7 @@ static int group_setup(void **state) {
     (void)state;
     world_init(3, 4, 1, 32);
     device.ops = *gic;
-    device.ops.enable = note_enable;
-    device.ops.configure = note_configure;
     device.ops.route = note_route;
-    device.ops.set_pending = note_pending;
     gic = &device.ops;
     return 0;
 }
@@ -70,7 +67,7 @@ static int setup(void **state) {
     (void)state;
     device.pending = true;
     world.core[0].late_limit = UINT64_MAX;
-    arch_irq_acquire(IRQ);
+    arch_irq_switch(IRQ, true);
     assert_true(device.enabled);
     assert_false(device.pending);
     return 0;
@@ -78,7 +75,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     (void)state;
-    arch_irq_release(IRQ);
+    arch_irq_switch(IRQ, false);
     assert_false(device.enabled);
     return 0;
 }
@@ -91,9 +88,9 @@ static bool comes(void) {
     return irq_forward(IRQ);
 }
 
-static void nobodys_once_it_is_released(void **state) {
+static void nobodys_once_it_is_off(void **state) {
     (void)state;
-    arch_irq_release(IRQ);
+    arch_irq_switch(IRQ, false);
     assert_false(comes());
     assert_int_equal(world.core[0].todo, 0);
 }
@@ -115,10 +112,10 @@ static void masked_until_its_distance_is_over(void **state) {
     assert_ptr_equal(event->owner, &world.vcpu[0].entity);
 }
 
-static void a_release_takes_the_timer_along(void **state) {
+static void switching_off_takes_the_timer_along(void **state) {
     (void)state;
     assert_true(comes());
-    arch_irq_release(IRQ);
+    arch_irq_switch(IRQ, false);
     assert_int_equal(timer_queue_next(&world.core[0].timers, SCHED_NEVER), UINT64_MAX);
     assert_false(device.enabled);
 }
@@ -159,9 +156,9 @@ static void its_owner_pays_for_every_step(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(given_away_once),
-        cmocka_unit_test_setup_teardown(nobodys_once_it_is_released, setup, teardown),
+        cmocka_unit_test_setup_teardown(nobodys_once_it_is_off, setup, teardown),
         cmocka_unit_test_setup_teardown(masked_until_its_distance_is_over, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_release_takes_the_timer_along, setup, teardown),
+        cmocka_unit_test_setup_teardown(switching_off_takes_the_timer_along, setup, teardown),
         cmocka_unit_test_setup_teardown(its_owner_pays, setup, teardown),
         cmocka_unit_test_setup_teardown(its_owner_pays_for_every_step, setup, teardown),
     };

@@ -139,7 +139,7 @@ static void a_vmid_in_two_hands_is_found(void **state) {
     (void)state;
     model_expect(MODEL_VMID_REUSED);
     assert_int_equal(guest_use(a).pa, GIB(1));
-    b->arch.vttbr = b->arch.stage2_pa | a->arch.vttbr >> VTTBR_VMID_SHIFT << VTTBR_VMID_SHIFT;
+    b->arch.vttbr = memory_pa(b->arch.stage2.root) | a->arch.vttbr >> VTTBR_VMID_SHIFT << VTTBR_VMID_SHIFT;
     assert_int_equal(guest_use(b).pa, GIB(1)); // b reaches what is a's
     assert_int_equal(model_broken(MODEL_VMID_REUSED), 1);
 }
@@ -155,7 +155,7 @@ static void a_vmid_that_was_flushed_may_change_hands(void **state) {
 
 static void a_restart_forgets_the_last_life(void **state) {
     struct vm *vm = make_vm(0, GIB(1)), *other = make_vm(1, GIB(1) + MIB(2));
-    uint64_t *root = vm->arch.stage2;
+    uint64_t *root = vm->arch.stage2.root;
     uint64_t *level2 = memory_va(root[1] & (BIT(48) - PAGE_SIZE));
 
     (void)state;

@@ -38,7 +38,7 @@ static int device_access(struct vcpu *who, void *device, struct mmio_access *acc
 }
 
 static struct mmio_region region_at(gpa_t base, uint64_t size) {
-    return (struct mmio_region){base, size, device_access, &answer, "test"};
+    return (struct mmio_region){base, size, device_access, &answer};
 }
 
 static int add(gpa_t base, uint64_t size) {

@@ -176,7 +176,7 @@ static void a_guest_sees_its_memory_and_nothing_else(void **state) {
         struct vm *vm = make_vm(3);
         uint64_t top = BIT(top_bits[range]);
 
-        assert_int_equal(memory_pa(vm->arch.stage2) % (top_bits[range] == 40 ? KIB(8) : KIB(4)), 0);
+        assert_int_equal(memory_pa(vm->arch.stage2.root) % (top_bits[range] == 40 ? KIB(8) : KIB(4)), 0);
         assert_int_equal(arch_vm_map(vm, GIB(1), GIB(1), MIB(512), STAGE2_RAM), OK);
         assert_int_equal(arch_vm_map(vm, top - MIB(2), GIB(2), MIB(2), STAGE2_RAM), OK);
         assert_int_equal(arch_vm_map(vm, 0x9000000, 0x9040000, KIB(4), STAGE2_DEVICE), OK);

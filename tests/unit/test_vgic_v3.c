@@ -449,40 +449,40 @@ static void more_active_by_hand_than_list_registers(void **state) {
 static void sgis(void **state) {
     (void)state;
     world_on(0);
-    vgic_send_sgi(&world.vcpu[0], 3ull << 24 | 2); // to affinity 1
-    vgic_send_sgi(&world.vcpu[0], 3ull << 24 | 2);
+    vgic_send_sgi(&world.vcpu[0], 3ull << 24 | 2, true); // to affinity 1
+    vgic_send_sgi(&world.vcpu[0], 3ull << 24 | 2, true);
     assert_int_equal(host_record.ipis[1], 1); // one kick is enough
     world_leave(1);
     assert_int_equal(world_take(1), 3);
-    vgic_send_sgi(&world.vcpu[0], 3ull << 24 | 2); // while active
+    vgic_send_sgi(&world.vcpu[0], 3ull << 24 | 2, true); // while active
     world_settle();
     world_end(1, 3);
     assert_int_equal(world_take(1), 3);
     world_end(1, 3);
     assert_int_equal(world_take(1), GIC_SPURIOUS);
     world_on(0);
-    vgic_send_sgi(&world.vcpu[0], ICC_SGIR_IRM | 5ull << 24); // all but self
+    vgic_send_sgi(&world.vcpu[0], ICC_SGIR_IRM | 5ull << 24, true); // all but self
     world_settle();
     assert_int_equal(world_take(0), GIC_SPURIOUS);
     assert_int_equal(world_take(1), 5);
     world_end(1, 5);
     world_on(0);
-    vgic_send_sgi(&world.vcpu[0], 1); // to itself
+    vgic_send_sgi(&world.vcpu[0], 1, true); // to itself
     world_settle();
     assert_int_equal(world_take(0), 0);
     world_end(0, 0);
     world_on(0);
-    vgic_send_sgi(&world.vcpu[0], 1ull << 16 | 3); // affinities that nobody has
-    vgic_send_sgi(&world.vcpu[0], 1ull << 44 | 3);
-    vgic_send_sgi(&world.vcpu[0], 0xfffc);
-    vgic_send_sgi_group0(&world.vcpu[0], 3); // group 0 registers reach no group 1 SGI
+    vgic_send_sgi(&world.vcpu[0], 1ull << 16 | 3, true); // affinities that nobody has
+    vgic_send_sgi(&world.vcpu[0], 1ull << 44 | 3, true);
+    vgic_send_sgi(&world.vcpu[0], 0xfffc, true);
+    vgic_send_sgi(&world.vcpu[0], 3, false); // group 0 registers reach no group 1 SGI
     world_settle();
     assert_int_equal(world_take(0), GIC_SPURIOUS);
     assert_int_equal(world_take(1), GIC_SPURIOUS);
     world_write(0, SGI(0, GICD_IGROUPR), 0);
     world_write(0, GICD(GICD_CTLR), 3);
     world_on(0);
-    vgic_send_sgi_group0(&world.vcpu[0], 3);
+    vgic_send_sgi(&world.vcpu[0], 3, false);
     world_settle();
     assert_int_equal(world_take(0), 0);
     assert_int_equal(gic_fake_lr(0) & LR_GROUP1, 0);
@@ -518,7 +518,7 @@ static void routing(void **state) {
 static void writes_to_another_vcpu(void **state) {
     (void)state;
     world_on(1);
-    vgic_send_sgi(&world.vcpu[1], 2ull << 24 | 1);
+    vgic_send_sgi(&world.vcpu[1], 2ull << 24 | 1, true);
     world_settle();
     assert_int_equal(world_read(1, SGI(0, GICD_ISPENDR)), 4);
     world_settle();
@@ -626,7 +626,7 @@ static void switched_out_and_in(void **state) {
     assert_int_equal(world_read(1, SGI(0, GICD_ISACTIVER)), BIT(VTIMER));
     world_on(0);
     assert_true(gic_fake_fire(VTIMER)); // another VCPU's, on the same core
-    gic->set_active(VTIMER, false);
+    gic_set_active(VTIMER, false);
     vgic_expire_hw(vcpu, VTIMER, VTIMER); // active: nothing new
     vgic_load(vcpu);
     assert_true(gic_fake_is_active(VTIMER));
@@ -712,26 +712,26 @@ static void a_linked_one_made_pending_by_hand(void **state) {
 static void what_comes_with_an_sgi(void **state) {
     (void)state;
     world_on(0);
-    vgic_send_sgi(&world.vcpu[0], 3ull << 24 | 1);
+    vgic_send_sgi(&world.vcpu[0], 3ull << 24 | 1, true);
     world_leave(0);
     assert_int_equal(world_take(0), 3);
     world_end(0, 3);
     world_write(0, SGI(0, GICD_ICENABLER), BIT(VTIMER));
     fire_timer(0);
-    vgic_send_sgi(&world.vcpu[0], 3ull << 24 | 1);
+    vgic_send_sgi(&world.vcpu[0], 3ull << 24 | 1, true);
     world_write(0, SGI(0, GICD_ICPENDR), BIT(VTIMER));
     assert_false(gic_fake_is_active(VTIMER));
     assert_int_equal(world_take(0), 3);
     world_end(0, 3);
 
-    vgic_send_sgi(&world.vcpu[0], 3ull << 24 | 1);
+    vgic_send_sgi(&world.vcpu[0], 3ull << 24 | 1, true);
     world_write(0, SGI(0, GICD_ISACTIVER), BIT(20));
     assert_false(world.vcpu[0].arch.vgic.parked);
     assert_int_equal(world_take(0), 3);
     world_end(0, 3);
     world_write(0, SGI(0, GICD_ICACTIVER), BIT(20));
 
-    vgic_send_sgi(&world.vcpu[0], 3ull << 24 | 1);
+    vgic_send_sgi(&world.vcpu[0], 3ull << 24 | 1, true);
     world_access(0, SGI(0, GICD_IPRIORITYR + 3), 1, true, 0x30);
     unsigned slot = world.vcpu[0].arch.vgic.slot[3];
     assert_int_equal(gic_fake_lr(slot) >> LR_PRIORITY_SHIFT & 0xff, 0x30);

@@ -39,11 +39,9 @@ enum { RECEIVE, TRANSMIT, SIZE = 8, NEXT = 1, WRITE = 2, INDIRECT = 4 };
 #define USED_GPA(q)   (QUEUE_GPA(q) + 0x800)
 #define BUFFER_GPA(n) (WORLD_RAM_GPA + 0x10000 + 0x4000 * (n))
 
-static uint32_t reads(uint64_t offset) { return device_read((arch_guest_platform(NULL)->virtio_base) + offset); }
+static uint32_t reads(uint64_t offset) { return device_read(virt_platform.virtio_base + offset); }
 
-static void writes(uint64_t offset, uint32_t value) {
-    device_write((arch_guest_platform(NULL)->virtio_base) + offset, value);
-}
+static void writes(uint64_t offset, uint32_t value) { device_write(virt_platform.virtio_base + offset, value); }
 
 static void poke(gpa_t gpa, uint64_t value, unsigned size) {
     assert_int_equal(guest_write(&world.vm, gpa, &value, size), OK);
@@ -135,7 +133,7 @@ static void it_looks_like_a_console(void **state) {
     assert_int_equal(reads(QUEUE_READY), 0);
     assert_int_equal(reads(0xb0), 0xffffffff); // no shared memory
     assert_int_equal(reads(0x100), 0);
-    assert_int_equal(device_access((arch_guest_platform(NULL)->virtio_base), 1, false, 0), 0);
+    assert_int_equal(device_access(virt_platform.virtio_base, 1, false, 0), 0);
 }
 
 static void features_must_be_those_offered(void **state) {
@@ -183,7 +181,7 @@ static void no_interrupt_when_none_is_wanted(void **state) {
 static int notify_once(void) {
     struct mmio_access access = {.value = TRANSMIT, .size = 4, .write = true};
 
-    return device_trap((arch_guest_platform(NULL)->virtio_base) + QUEUE_NOTIFY, &access);
+    return device_trap(virt_platform.virtio_base + QUEUE_NOTIFY, &access);
 }
 
 static uint32_t ring_used(void) { return console_ring_used(&device_source(CONSOLE_VIRTIO)->ring); }

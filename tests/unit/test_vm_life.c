@@ -28,8 +28,7 @@ static int setup(void **state) {
     world_best_effort(vm, 0);
     world_best_effort(vm, 1);
     vm->kernel = (struct blob){image, IMAGE_SIZE};
-    vm->segments[0] = (struct image_segment){0, IMAGE_SIZE, vm->load};
-    vm->segment_count = 1;
+    vm->segments[0].size = IMAGE_SIZE;
     vm->initrd = (struct blob){initrd, sizeof(initrd)};
     vm->initrd_gpa = INITRD_GPA;
     world_reserved(world_vm("w"), 0, 200, 1000, 1000);
@@ -240,26 +239,24 @@ static void nothing_starts_in_a_vm_that_ends(void **state) {
 }
 
 // A VM may be ended between being declared running and its first VCPU being started: here by a device's pages.
-static unsigned end_at_acquire;
+static unsigned end_at_switch;
 
-void arch_irq_acquire(unsigned irq) {
+void arch_irq_switch(unsigned irq, bool on) {
     (void)irq;
-    if (end_at_acquire != 0) {
-        end_at_acquire = 0;
+    if (on && end_at_switch != 0) {
+        end_at_switch = 0;
         world.claims++;
         vm_end(vms[V], VM_END_STOP, "in between");
     }
 }
 
-void arch_irq_release(unsigned irq) { (void)irq; }
-
 static void an_end_just_before_the_first_vcpu_is_an_end(void **state) {
     (void)state;
     world.system.vms[V].device_count = 1;
     world.system.vms[V].devices[0].irq_count = 1;
-    end_at_acquire = 1;
+    end_at_switch = 1;
     assert_int_equal(vm_start(vms[V]), OK);
-    for (unsigned i = 0; i < 1000 && end_at_acquire != 0; i++) { core_run(host_clock + US(10)); }
+    for (unsigned i = 0; i < 1000 && end_at_switch != 0; i++) { core_run(host_clock + US(10)); }
     assert_int_equal(world.claims, 1);
     if (vms[V]->end == VM_END_STOP) {
         until_state(V, VM_STOPPED);

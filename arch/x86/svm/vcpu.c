@@ -162,8 +162,6 @@ void svm_msr_store(struct vcpu *vcpu, uint32_t msr, uint64_t value) {
         vmcb->efer = value | EFER_SVME | (vmcb->efer & EFER_LMA);
     } else if (field != NULL) {
         *field = value;
-    } else if (msr == MSR_TSC_AUX) {
-        write_msr(msr, value);
     }
 }
 
