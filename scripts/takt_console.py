@@ -23,9 +23,9 @@ VM_LINE = re.compile(r"\[\S+\] ")
 # A piece of a line: the source, whether it goes on with a line that was cut, and the text.
 PIECE = re.compile(r"\[([^]\n]+)\]([ +])(.*)")
 # What the monitor prints for one command, up to its next prompt: at least one line that is neither a guest's, nor the
-# prompt again (shown anew when other output broke the typed line), nor a piece of what was typed, nor a notice about the
-# focus.
-ANSWER = r"(?m)^(?!takt> |\[\S+\] |-- |(?:{typed})$).+\n(?:.*\n)*?takt> "
+# prompt again (shown anew when other output broke the typed line, maybe behind what was typed since), nor a piece of what
+# was typed, nor a notice about the focus.
+ANSWER = r"(?m)^(?!.*takt> |\[\S+\] |-- |(?:{typed})$).+\n(?:.*\n)*?takt> "
 # A row of the monitor's `vms`: number (the focus key), name, state ...
 VM_ROW = re.compile(r"^ *(\d+) +([\w.-]+) +(running|stopped|stopping|failed|off|loading)\b", re.MULTILINE)
 # A row of the monitor's `misses`: VM, VCPU, activations, misses of the hypervisor's own making, of the machine's.

@@ -50,7 +50,7 @@ def test_waiting_is_bounded_by_the_run(tmp_path):
 def test_a_monitor_answer_leaves_the_guests_out(tmp_path):
     # The stand-in answers like the monitor: prompt, echo, rows between lines of a guest, prompt.
     script = ("stty raw -echo; printf '\\r\\n-- input goes to the monitor --\\r\\n'; dd bs=1 count=2 2>/dev/null >/dev/null; printf 'takt> '; dd bs=1 count=4 2>/dev/null; "
-              "printf '\\r\\n[linux] cut\\r\\nv\\r\\n[linux] cut\\r\\ntakt> vms\\r\\n 1 linux running\\r\\n[linux] noise\\r\\n 2 rt-probe stopped\\r\\ntakt> '; sleep 5")
+              "printf '\\r\\n[linux] cut\\r\\nv\\r\\n[linux] cut\\r\\nmtakt> vm\\r\\n[linux] cut\\r\\ntakt> vms\\r\\n 1 linux running\\r\\n[linux] noise\\r\\n 2 rt-probe stopped\\r\\ntakt> '; sleep 5")
     with console(tmp_path, script) as c:
         assert c.vm_numbers() == {"linux": 1, "rt-probe": 2}
 
