@@ -65,7 +65,7 @@ def test_the_pc_by_multiboot_1():
 
 def test_the_pc_deterministic():
     command = options_of(board=X86, icount=True)
-    assert after(command, "-cpu") == "max,-rdrand,-rdseed" and after(command, "-seed") == "42"
+    assert after(command, "-cpu") == "max,-rdrand,-rdseed,-x2apic" and after(command, "-seed") == "42"
     assert after(command, "-rtc") == "base=2026-01-01,clock=vm"
 
 
