@@ -7,6 +7,7 @@ import collections
 import pathlib
 import random
 import re
+import signal
 import time
 
 import pexpect
@@ -16,6 +17,7 @@ KEY_MONITOR = "m"
 KEY_HELP = "?"
 MONITOR_PROMPT = "takt> "
 ENTER = "\r"
+CLOSE_SECONDS = 10
 
 STARTED = re.compile(r"(?m)^-- input goes to ")
 PANIC = re.compile(r"(?m)^\[takt\] PANIC on core .*\n")
@@ -246,5 +248,11 @@ class Console:
         return self.expect_end(timeout)
 
     def close(self):
+        # Gone before pexpect looks: it gives a process that ends a tenth of a second, which a busy machine may not have.
+        if self.process.isalive():
+            self.process.kill(signal.SIGKILL)
+            end = time.monotonic() + CLOSE_SECONDS
+            while self.process.isalive() and time.monotonic() < end:
+                time.sleep(0.01)
         self.process.close(force=True)
         self._log.close()
