@@ -76,6 +76,19 @@ multiboot2_end:
     mov     %eax, (\index * 8)(\table)
     .endm
 
+    // EAX: the root of the identity map. Changes EAX, ECX, EDX.
+    .macro paging_on
+    mov     %eax, %cr3
+    mov     $CR4_PAE, %eax
+    mov     %eax, %cr4
+    mov     $MSR_EFER, %ecx
+    rdmsr
+    or      $(EFER_LME | EFER_NXE), %eax
+    wrmsr
+    mov     $(CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE), %eax
+    mov     %eax, %cr0
+    .endm
+
 boot_entry:
     cli
     cld
@@ -152,7 +165,7 @@ boot_entry:
     lea     OFFSET(boot_long)(%ebp), %edx
     push    $SELECTOR_CODE
     push    %edx
-    call    paging_on
+    paging_on
     lret
 
 unfit:
@@ -169,19 +182,6 @@ unfit:
     jmp     1b
 2:  hlt
     jmp     2b
-
-    // EAX: the root of the identity map. Changes EAX, ECX, EDX. Also of a core that starts, whose copy calls nothing else.
-paging_on:
-    mov     %eax, %cr3
-    mov     $CR4_PAE, %eax
-    mov     %eax, %cr4
-    mov     $MSR_EFER, %ecx
-    rdmsr
-    or      $(EFER_LME | EFER_NXE), %eax
-    wrmsr
-    mov     $(CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE), %eax
-    mov     %eax, %cr0
-    ret
 
     .code64
 boot_long:
@@ -245,15 +245,7 @@ tramp_32:
     pushl   $(SELECTOR_DATA + 8)        // 64-bit code: behind the 32-bit descriptors
     push    %eax
     mov     TRAMPOLINE_CR3(%ebx), %eax
-    mov     %eax, %cr3
-    mov     $CR4_PAE, %eax
-    mov     %eax, %cr4
-    mov     $MSR_EFER, %ecx
-    rdmsr
-    or      $(EFER_LME | EFER_NXE), %eax
-    wrmsr
-    mov     $(CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE), %eax
-    mov     %eax, %cr0
+    paging_on
     lret
 
     .code64

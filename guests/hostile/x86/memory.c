@@ -41,7 +41,7 @@ WRITE(write_flash, PC_FLASH)
 READ(read_last_page, LAST_PAGE_40)
 EXECUTE(execute_last_page, LAST_PAGE_40)
 READ(read_beyond, BEYOND_40)
-WRITE(crash, memory_end() + BEYOND)
+EXECUTE(crash, memory_end() + BEYOND)
 
 static void locked(void *address) { __asm__ volatile("lock incl (%0)" ::"r"(address) : "memory", "cc"); }
 
@@ -90,18 +90,18 @@ static void root_outside(void) { step(load_table, (void *)(memory_end() + BEYOND
 
 const struct attack memory_attacks[] = {
     {"crash", crash, DIES},
-    {"read-at", read_at, DIES},
-    {"write-at", write_at, DIES},
+    {"read-at", read_at, CONTINUES},
+    {"write-at", write_at, CONTINUES},
     {"execute-at", execute_at, DIES},
-    {"read-outside", read_outside, DIES},
-    {"write-outside", write_outside, DIES},
+    {"read-outside", read_outside, CONTINUES},
+    {"write-outside", write_outside, CONTINUES},
     {"execute-outside", execute_outside, DIES},
-    {"atomic-outside", atomic_outside, DIES},
-    {"string-across", string_across, DIES},
-    {"read-ecam", read_ecam, DIES},
-    {"read-hpet", read_hpet, DIES},
-    {"write-tpm", write_tpm, DIES},
-    {"write-flash", write_flash, DIES},
+    {"atomic-outside", atomic_outside, CONTINUES},
+    {"string-across", string_across, CONTINUES},
+    {"read-ecam", read_ecam, CONTINUES},
+    {"read-hpet", read_hpet, CONTINUES},
+    {"write-tpm", write_tpm, CONTINUES},
+    {"write-flash", write_flash, CONTINUES},
     {"read-last-page", read_last_page, EITHER},
     {"execute-last-page", execute_last_page, EITHER},
     {"read-beyond", read_beyond, EITHER},
