@@ -39,22 +39,22 @@ struct cpu {
     void *thread_stack;                        // top
     // ------------------------------------------------------------------
     uint32_t id;          // logical number, 0..cpu_count-1: the order of /cpus in the board's device tree
+    bool online;          // published
     uint64_t hwid;        // as in /cpus
-    struct arch_cpu arch; // incl. the thread's register frame
     struct vcpu *loaded;  // whose guest registers the hardware holds; may differ from current while idle
-    struct sched_core sched;
-    struct timer_queue timers;
-    uint64_t armed;      // what the hardware timer is programmed to; UINT64_MAX: off
-    uint64_t entered;    // when the running handler began
-    uint64_t late_limit; // a timer interrupt that is later than this was lost by the machine; constant
-    uint64_t load_time;  // an event that is nearer than this is waited for, before a VCPU is loaded; constant
-    struct job_thread thread;
+    uint64_t armed;       // what the hardware timer is programmed to; UINT64_MAX: off
+    uint64_t entered;     // when the running handler began
+    uint64_t late_limit;  // a timer interrupt that is later than this was lost by the machine; constant
+    uint64_t load_time;   // an event that is nearer than this is waited for, before a VCPU is loaded; constant
     struct {
         struct spinlock lock;
         struct vcpu *head; // VCPUs to look at, linked by vcpu->inbox_next
     } inbox;
+    struct arch_cpu arch; // incl. the thread's register frame
+    struct sched_core sched;
+    struct timer_queue timers;
+    struct job_thread thread;
     struct cpu_stats stats;
-    bool online; // published
 };
 
 extern struct cpu boot_cpu;         // the first; start.S points the core's register at it

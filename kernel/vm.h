@@ -80,7 +80,6 @@ struct vm {
     bool stop_asked;       // by the operator, while it was between two runs; under lock
     uint8_t memory_count;
     unsigned restarts; // by policy, since the operator last started it
-    char reason[96];   // how it ended last, for people
     struct spinlock lock;
     const struct vm_desc *desc;
     struct arch_vm arch; // stage 2, virtual interrupt controller
@@ -91,6 +90,7 @@ struct vm {
     struct vm_devices *devices; // virtual devices with state: see kernel/devices.h
     struct vm_load *load;       // progress of the load job, private to vm_load.c
     struct vm_stats stats;
+    char reason[96]; // how it ended last, for people
 };
 
 extern struct vm *vms[MAX_VMS];

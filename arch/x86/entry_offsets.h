@@ -4,10 +4,10 @@
 #define X86_ENTRY_OFFSETS_H
 
 #define CPU_STACK_TOP  0
-#define CPU_SELF       64
-#define CPU_THREAD_SP  72
-#define CPU_IN_HANDLER 80
-#define CPU_TAKEN      88
+#define CPU_SELF       112
+#define CPU_THREAD_SP  120
+#define CPU_IN_HANDLER 128
+#define CPU_TAKEN      136
 
 #define FRAME_VECTOR   120 // of struct frame
 
