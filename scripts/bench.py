@@ -141,6 +141,7 @@ def measure(plan, args):
                 complaints.append(f"system {system['name']}: {error}")
     rows["image_size"] = single("image_size", "bytes", args.hypervisor.stat().st_size)
     rows["code_lines"] = single("code_lines", "lines", code_lines.of_target(args.board))
+    rows["architecture_lines"] = single("architecture_lines", "lines", code_lines.of_architecture(args.board))
     return rows, complaints
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counts the code lines of the hypervisor for one board: neither blank nor comment.
 
-    code_lines.py [BOARD]      prints each room's lines and the sum
+    code_lines.py [BOARD]      prints each room's lines, the sum, and how many of them serve this architecture alone
 
 Of drivers/ only those count that the board's DRIVERS names, and the headers that belong to no single one of them; where it
 names none, all of them are linked.
@@ -40,16 +40,40 @@ def linked(path, drivers, sources):
     return not drivers or path.stem in drivers or path.stem not in sources
 
 
-def rooms(board):
-    known = settings(ROOT / "boards" / board / "board.mk")
-    [arch], drivers = known["ARCH"], {pathlib.PurePath(name).stem for name in known.get("DRIVERS", [])}
+def architecture(board):
+    [arch] = settings(ROOT / "boards" / board / "board.mk")["ARCH"]
+    return arch
+
+
+def files(board):
+    """{folder: paths} of what a board's image is made of."""
+    arch = architecture(board)
+    drivers = {pathlib.PurePath(name).stem for name in settings(ROOT / "boards" / board / "board.mk").get("DRIVERS", [])}
     folders = [f"arch/{arch}", "kernel", "sched", "timer", "drivers", "iommu", "include"]
-    files = {folder: [path for path in (ROOT / folder).rglob("*") if path.suffix in SUFFIXES] for folder in folders}
-    sources = {path.stem for path in files["drivers"] if path.suffix != ".h"}
-    files["drivers"] = [path for path in files["drivers"] if linked(path, drivers, sources)]
-    files["linker"] = [ROOT / "linker" / f"{arch}.ld"]
-    return {folder: sum(in_text(path.read_text(encoding="utf-8")) for path in paths if path.exists())
-            for folder, paths in files.items()}
+    found = {folder: [path for path in (ROOT / folder).rglob("*") if path.suffix in SUFFIXES] for folder in folders}
+    sources = {path.stem for path in found["drivers"] if path.suffix != ".h"}
+    found["drivers"] = [path for path in found["drivers"] if linked(path, drivers, sources)]
+    found["linker"] = [path for path in [ROOT / "linker" / f"{arch}.ld"] if path.exists()]
+    return found
+
+
+def lines(paths):
+    return sum(in_text(path.read_text(encoding="utf-8")) for path in paths)
+
+
+def rooms(board):
+    return {folder: lines(paths) for folder, paths in files(board).items()}
+
+
+def paths_of(board):
+    return {path for paths in files(board).values() for path in paths}
+
+
+def of_architecture(board):
+    """What a board's architecture adds: the lines that no board of another one has."""
+    boards = [path.parent.name for path in (ROOT / "boards").glob("*/board.mk")]
+    others = [paths_of(other) for other in boards if architecture(other) != architecture(board)]
+    return lines(paths_of(board).difference(*others))
 
 
 def of_target(board):
@@ -65,7 +89,7 @@ def main():
         return 2
     for folder, lines in counted.items():
         print(f"{lines:7} {folder}")
-    print(f"{sum(counted.values()):7} code lines for {board}")
+    print(f"{sum(counted.values()):7} code lines for {board}, {of_architecture(board)} of them for its architecture alone")
     return 0
 
 

@@ -13,7 +13,8 @@ def made_up_tree(tmp_path, monkeypatch):
             "drivers/other.h": "int a;\n" * 20, "drivers/shared.h": "int a;\n" * 5,
             "boards/pc/board.mk": "# ARCH := none\nARCH := x86\nPLATFORM := pc\nDRIVERS := two \\\n  one # the last\n",
             "boards/twin/board.mk": "include boards/pc/board.mk\nDRIVERS += other\n",
-            "boards/all/board.mk": "ARCH := x86\n"}.items():
+            "boards/all/board.mk": "ARCH := x86\n",
+            "boards/arm/board.mk": "ARCH := arm64\nDRIVERS := other\n"}.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text, encoding="ascii")
 
@@ -23,6 +24,16 @@ def test_only_what_is_linked_counts(board, drivers):
     rooms = code_lines.rooms(board)
     assert rooms["drivers"] == drivers and rooms["arch/x86"] == 2 and rooms["kernel"] == 1
     assert code_lines.of_target(board) == drivers + 3
+
+
+@pytest.mark.parametrize("board, others, added", [
+    ("pc", ("arm",), 2 + 3 + 1), ("twin", ("arm",), 2 + 3 + 1), ("arm", ("pc",), 50 + 20 + 20), ("arm", ("pc", "twin"), 50)])
+def test_what_two_architectures_share_is_added_by_neither(board, others, added):
+    for path in (code_lines.ROOT / "boards").iterdir():
+        # A twin is made of the board that it includes.
+        if path.name not in (board, "pc", *others):
+            (path / "board.mk").unlink()
+    assert code_lines.of_architecture(board) == added
 
 
 def test_an_unknown_board_is_named(monkeypatch, capsys):
