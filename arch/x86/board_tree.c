@@ -97,7 +97,6 @@ static void add_core(struct writer *w, uint32_t id) {
     end(w);
 }
 
-// The boot core first.
 // The bits of an APIC id that number the threads of one core (SDM volume 2, CPUID, leaf 0BH: the first level is that of
 // threads where there are several).
 static uint32_t thread_mask(void) {
@@ -106,7 +105,7 @@ static uint32_t thread_mask(void) {
     return (level.ecx >> TOPOLOGY_TYPE_SHIFT & 0xff) == TOPOLOGY_THREADS ? (1u << (level.eax & 0x1f)) - 1 : 0;
 }
 
-// Of threads that share a core one is used: what the others did would be in nobody's budget.
+// The boot core first. Of threads that share a core one is used: what the others did would be in nobody's budget.
 static void add_cores(struct writer *w, const struct acpi_machine *acpi) {
     uint32_t own = host_apic_id(), threads = thread_mask();
     unsigned siblings = 0;
@@ -114,8 +113,8 @@ static void add_cores(struct writer *w, const struct acpi_machine *acpi) {
     begin_bus(w, "cpus", 1, 0);
     add_core(w, own);
     for (unsigned i = 0; i < acpi->cpu_count; i++) {
-        uint32_t id = acpi->cpus[i].apic_id, other = id ^ own;
-        if (!acpi->cpus[i].enabled || id == own) { continue; }
+        uint32_t id = acpi->apic_ids[i], other = id ^ own;
+        if (id == own) { continue; }
         if ((other & threads) != 0 || (other & ~threads) == 0) {
             siblings++;
         } else {
