@@ -130,12 +130,8 @@ static int add_override(const struct table *t, uint32_t at, struct acpi_machine 
 
 static int read_madt_entry(const struct table *t, uint32_t at, unsigned type, struct acpi_machine *machine) {
     switch (type) {
-    case LAPIC_TYPE:
-        add_cpu(machine, u8(t, at + LAPIC_ID), XAPIC_ID_NONE, u32(t, at + LAPIC_FLAGS));
-        return OK;
-    case X2APIC_TYPE:
-        add_cpu(machine, u32(t, at + X2APIC_ID), X2APIC_ID_NONE, u32(t, at + X2APIC_FLAGS));
-        return OK;
+    case LAPIC_TYPE: add_cpu(machine, u8(t, at + LAPIC_ID), XAPIC_ID_NONE, u32(t, at + LAPIC_FLAGS)); return OK;
+    case X2APIC_TYPE: add_cpu(machine, u32(t, at + X2APIC_ID), X2APIC_ID_NONE, u32(t, at + X2APIC_FLAGS)); return OK;
     case IO_APIC_TYPE: return add_io_apic(t, at, machine);
     case ISO_TYPE: return add_override(t, at, machine);
     case LAPIC_OVERRIDE_TYPE: machine->local_apic = u64(t, at + LAPIC_OVERRIDE_ADDRESS); return OK;
@@ -177,7 +173,9 @@ static uint16_t read_register(const struct table *t, uint32_t offset) {
     uint64_t address = u64(t, offset + GAS_ADDRESS);
     struct table left_out = *t;
 
-    if (address == 0 || (u8(t, offset + GAS_SPACE) == ACPI_SPACE_IO && address <= UINT16_MAX)) { return (uint16_t)address; }
+    if (address == 0 || (u8(t, offset + GAS_SPACE) == ACPI_SPACE_IO && address <= UINT16_MAX)) {
+        return (uint16_t)address;
+    }
     left_out.loss = "this register, for reset or power-off";
     corrupt(&left_out, offset, "a register is at no port, but at", address);
     return 0;
