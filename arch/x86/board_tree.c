@@ -20,8 +20,6 @@ static const char names[][NAME_SIZE] = {
     "#address-cells", "#size-cells",        "compatible",       "model",      "reg", "interrupts",
     "stdout-path",    "linux,initrd-start", "linux,initrd-end", "device_type"};
 
-#define HIGH(value) ((uint32_t)((value) >> 32))
-
 static const char memory[] = "memory";
 static fdt32_t buffer[TREE_MAX / sizeof(fdt32_t)] __attribute__((aligned(8)));
 
@@ -83,7 +81,8 @@ static void begin_at(struct writer *w, const char *name, uint64_t address) {
 
 static void add_range(struct writer *w, const char *name, const struct range *range) {
     begin_at(w, name, range->base);
-    add_cells(w, REG, 4, HIGH(range->base), (uint32_t)range->base, HIGH(range->size), (uint32_t)range->size);
+    add_cells(w, REG, 4, (uint32_t)(range->base >> 32), (uint32_t)range->base, (uint32_t)(range->size >> 32),
+              (uint32_t)range->size);
     if (name == memory) { add_text(w, DEVICE_TYPE, memory); }
     end(w);
 }
@@ -102,8 +101,8 @@ static void add_chosen(struct writer *w, const struct range *image) {
     begin(w, "chosen");
     add_text(w, STDOUT, "/isa/serial@3f8");
     if (image->size != 0) {
-        add_cells(w, INITRD, 2, HIGH(image->base), (uint32_t)image->base);
-        add_cells(w, INITRD_END, 2, HIGH(image->base + image->size), (uint32_t)(image->base + image->size));
+        add_cells(w, INITRD, 1, (uint32_t)image->base); // loaders give addresses of 32 bits
+        add_cells(w, INITRD_END, 1, (uint32_t)(image->base + image->size));
     }
     end(w);
 }

@@ -163,7 +163,7 @@ static bool stopping;
 
 void arch_stop_others(void) {
     __atomic_store_n(&stopping, true, __ATOMIC_RELEASE);
-    host_apic_send_nmi_others();
+    host_apic_send(0, HOST_APIC_NMI_OTHERS);
 }
 
 // ---- exceptions -------------------------------------------------------------------------------------------
