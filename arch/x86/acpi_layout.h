@@ -33,29 +33,25 @@ enum {
 #define RSDP_SIGNATURE "RSD PTR "
 
 // Header of every other table (5.2.6); the lists of the RSDT (5.2.7) and XSDT (5.2.8) follow it.
-enum { SIGNATURE_SIZE = 4, SDT_LENGTH = 4, SDT_REVISION = 8, SDT_CHECKSUM = 9, SDT_HEADER = 36 };
+enum { SIGNATURE_SIZE = 4, SDT_LENGTH = 4, SDT_CHECKSUM = 9, SDT_HEADER = 36 };
 enum { RSDT_ENTRY = 4, XSDT_ENTRY = 8 };
 
 // Multiple APIC description table (5.2.12).
-enum { MADT_LOCAL_APIC = 36, MADT_FLAGS = 40, MADT_ENTRIES = 44 };
-enum { MADT_PCAT_COMPAT = 1u << 0 };
-enum { MADT_CPU_ENABLED = 1u << 0, MADT_CPU_ONLINE_CAPABLE = 1u << 1 };
-enum { XAPIC_ID_NONE = 0xff };
+enum { MADT_LOCAL_APIC = 36, MADT_FLAGS = 40, MADT_ENTRIES = 44, MADT_ENTRY_HEADER = 2, MADT_PCAT_COMPAT = 1u << 0 };
+enum { MADT_CPU_ENABLED = 1u << 0, XAPIC_ID_NONE = 0xff };
 #define X2APIC_ID_NONE 0xffffffffu
 // 5.2.12.2, .3, .5, .8, .12: type, length, then offsets within the entry.
-enum { LAPIC_TYPE = 0, LAPIC_LENGTH = 8, LAPIC_UID = 2, LAPIC_ID = 3, LAPIC_FLAGS = 4 };
-enum { IO_APIC_TYPE = 1, IO_APIC_LENGTH = 12, IO_APIC_ID = 2, IO_APIC_ADDRESS = 4, IO_APIC_GSI_BASE = 8 };
+enum { LAPIC_TYPE = 0, LAPIC_LENGTH = 8, LAPIC_ID = 3, LAPIC_FLAGS = 4 };
+enum { IO_APIC_TYPE = 1, IO_APIC_LENGTH = 12, IO_APIC_ADDRESS = 4, IO_APIC_GSI_BASE = 8 };
 enum { ISO_TYPE = 2, ISO_LENGTH = 10, ISO_BUS = 2, ISO_SOURCE = 3, ISO_GSI = 4, ISO_FLAGS = 8 };
 enum { LAPIC_OVERRIDE_TYPE = 5, LAPIC_OVERRIDE_LENGTH = 12, LAPIC_OVERRIDE_ADDRESS = 4 };
-enum { X2APIC_TYPE = 9, X2APIC_LENGTH = 16, X2APIC_ID = 4, X2APIC_FLAGS = 8, X2APIC_UID = 12 };
+enum { X2APIC_TYPE = 9, X2APIC_LENGTH = 16, X2APIC_ID = 4, X2APIC_FLAGS = 8 };
 // MPS INTI flags (5.2.12.5, table 5.26).
 enum {
     INTI_POLARITY = 3u,
-    INTI_ACTIVE_HIGH = 1u,
     INTI_POLARITY_RESERVED = 2u,
     INTI_ACTIVE_LOW = 3u,
     INTI_TRIGGER = 3u << 2,
-    INTI_EDGE = 1u << 2,
     INTI_TRIGGER_RESERVED = 2u << 2,
     INTI_LEVEL = 3u << 2,
 };
@@ -63,10 +59,8 @@ enum {
 // Fixed ACPI description table (5.2.9). Revision 1 ends at FADT_V1_LENGTH.
 enum {
     FADT_DSDT = 40,
-    FADT_SCI_INT = 46,
     FADT_PM1A_CNT_BLK = 64,
     FADT_PM1B_CNT_BLK = 68,
-    FADT_PM1_CNT_LEN = 89, // bytes
     FADT_IAPC_BOOT_ARCH = 109,
     FADT_FLAGS = 112,
     FADT_V1_LENGTH = 116,
@@ -80,17 +74,14 @@ enum {
     FADT_SLEEP_STATUS_REG = 256,
     FADT_V6_LENGTH = 276,
 };
-enum { FADT_REVISION_2_0 = 3 }; // of ACPI 2.0, the first with IAPC_BOOT_ARCH
 enum { FADT_WBINVD = 1u << 0, FADT_RESET_REG_SUP = 1u << 10, FADT_HW_REDUCED_ACPI = 1u << 20 };
 enum { // 5.2.9.3
-    IAPC_LEGACY_DEVICES = 1u << 0,
-    IAPC_8042 = 1u << 1,
     IAPC_VGA_NOT_PRESENT = 1u << 2,
     IAPC_MSI_NOT_SUPPORTED = 1u << 3,
     IAPC_CMOS_RTC_NOT_PRESENT = 1u << 5,
 };
 // Generic address structure (5.2.3.2).
-enum { GAS_SPACE = 0, GAS_WIDTH = 1, GAS_ACCESS = 3, GAS_ADDRESS = 4, GAS_ACCESS_BYTE = 1 };
+enum { GAS_SPACE = 0, GAS_WIDTH = 1, GAS_ACCESS = 3, GAS_ADDRESS = 4, GAS_ACCESS_BYTE = 1, ACPI_SPACE_IO = 1 };
 
 // AML (20.2): opcodes and encodings.
 enum {
@@ -132,14 +123,8 @@ enum { SLEEP_TYPE_MAX = 7 }; // SLP_TYP has 3 bits (4.8.3.2.1)
 enum { MCFG_ENTRIES = 44, MCFG_ENTRY = 16, MCFG_BASE = 0, MCFG_SEGMENT = 8, MCFG_FIRST_BUS = 10, MCFG_LAST_BUS = 11 };
 enum { ECAM_BUS_SHIFT = 20 };
 
-// DMA remapping reporting table (VT-d 8.1), DRHD (8.3), RMRR (8.4), device scope (8.3.1).
-enum { DMAR_HOST_ADDRESS_WIDTH = 36, DMAR_FLAGS = 37, DMAR_ENTRIES = 48 };
-enum { DMAR_INTR_REMAP = 1u << 0, DMAR_X2APIC_OPT_OUT = 1u << 1 };
-enum { DRHD_TYPE = 0, DRHD_FLAGS = 4, DRHD_SIZE = 5, DRHD_SEGMENT = 6, DRHD_BASE = 8, DRHD_SCOPES = 16 };
-enum { DRHD_INCLUDE_PCI_ALL = 1u << 0, DRHD_SIZE_MASK = 0xf }; // 2^N pages
-enum { RMRR_TYPE = 1, RMRR_SEGMENT = 6, RMRR_BASE = 8, RMRR_LIMIT = 16, RMRR_SCOPES = 24 };
-enum { SCOPE_ID = 4, SCOPE_BUS = 5, SCOPE_PATH = 6, SCOPE_STEP = 2, SCOPE_LENGTH = 8 }; // one step
-enum { PCI_DEVICES = 32, PCI_FUNCTIONS = 8 };
+// DMA remapping: where the entries begin behind what every table has, and more (VT-d 8.1; AMD IOMMU 5.2).
+enum { DMAR_ENTRIES = 48, IVRS_ENTRIES = 48 };
 
 // No physical address is wider (Intel SDM volume 3, 4.1.4: MAXPHYADDR is at most 52).
 #define PHYSICAL_END BIT(52)

@@ -2,102 +2,117 @@
 // The device tree of a PC: what ACPI and the boot loader said in the form that kernel/board.c reads. Devicetree
 // Specification 0.4; the ISA binding of IEEE 1275 for the console's ports.
 #include <libfdt.h>
+#include <stdarg.h>
 
 #include "arch/x86/host_apic.h"
 #include "arch/x86/machine.h"
 #include "kernel/log.h"
 #include "kernel/string.h"
 
-enum { TREE_MAX = 16384, UART_PORT = 0x3f8, UART_PORTS = 8, UART_IRQ = 4, ISA_IO = 1, NAME_MAX_LENGTH = 32 };
+enum { TREE_MAX = 16384, UART_PORT = 0x3f8, UART_PORTS = 8, UART_IRQ = 4, ISA_IO = 1, NODE_NAME_MAX = 32 };
+enum { VERSION = 17, COMPATIBLE_VERSION = 16 }; // of the format (5.2)
 enum { TOPOLOGY_TYPE_SHIFT = 8, TOPOLOGY_THREADS = 1 };
 
-static char buffer[TREE_MAX] __attribute__((aligned(8)));
+// The tree's block of strings: a property's name is at its number times NAME_SIZE.
+enum { NAME_SIZE = 20 };
+enum name { ADDRESS_CELLS, SIZE_CELLS, COMPATIBLE, MODEL, REG, INTERRUPTS, STDOUT, INITRD, INITRD_END, DEVICE_TYPE };
+static const char names[][NAME_SIZE] = {
+    "#address-cells", "#size-cells",        "compatible",       "model",      "reg", "interrupts",
+    "stdout-path",    "linux,initrd-start", "linux,initrd-end", "device_type"};
+
+static const char memory[] = "memory";
+static fdt32_t buffer[TREE_MAX / sizeof(fdt32_t)] __attribute__((aligned(8)));
 
 struct writer {
-    int status; // libfdt's errors, which are negative, together
+    unsigned at; // in the buffer; beyond its end: it does not fit
 };
 
-static void begin(struct writer *w, const char *name) { w->status |= fdt_begin_node(buffer, name); }
-
-static void end(struct writer *w) { w->status |= fdt_end_node(buffer); }
-
-static void add(struct writer *w, const char *name, const void *value, size_t size) {
-    w->status |= fdt_property(buffer, name, value, (int)size);
+static void put(struct writer *w, uint32_t cell) {
+    if (w->at < ARRAY_SIZE(buffer)) { buffer[w->at] = cpu_to_fdt32(cell); }
+    w->at++;
 }
 
-static void add_text(struct writer *w, const char *name, const char *text) { add(w, name, text, strlen(text) + 1); }
+static void put_bytes(struct writer *w, const char *bytes, size_t size) {
+    unsigned cells = (unsigned)(ALIGN_UP(size, sizeof(fdt32_t)) / sizeof(fdt32_t)), begin = w->at;
 
-static void add_cells(struct writer *w, const char *name, const uint32_t *cells, unsigned count) {
-    fdt32_t big[4];
-
-    for (unsigned i = 0; i < count; i++) { big[i] = cpu_to_fdt32(cells[i]); }
-    add(w, name, big, count * sizeof(big[0]));
+    for (unsigned i = 0; i < cells; i++) { put(w, 0); }
+    if (w->at <= ARRAY_SIZE(buffer)) { memcpy(&buffer[begin], bytes, size); }
 }
 
-static void add_cell(struct writer *w, const char *name, uint32_t cell) { add_cells(w, name, &cell, 1); }
+static void begin(struct writer *w, const char *name) {
+    put(w, FDT_BEGIN_NODE);
+    put_bytes(w, name, strlen(name) + 1);
+}
 
-static void add_address(struct writer *w, const char *name, paddr_t address) {
-    const uint32_t cells[] = {(uint32_t)(address >> 32), (uint32_t)address};
+static void end(struct writer *w) { put(w, FDT_END_NODE); }
 
-    add_cells(w, name, cells, ARRAY_SIZE(cells));
+static void begin_property(struct writer *w, enum name name, size_t size) {
+    put(w, FDT_PROP);
+    put(w, (uint32_t)size);
+    put(w, name * NAME_SIZE);
+}
+
+static void add_text(struct writer *w, enum name name, const char *text) {
+    begin_property(w, name, strlen(text) + 1);
+    put_bytes(w, text, strlen(text) + 1);
+}
+
+static void add_cells(struct writer *w, enum name name, unsigned count, ...) {
+    va_list cells;
+
+    begin_property(w, name, count * sizeof(fdt32_t));
+    va_start(cells, count);
+    while (count-- > 0) { put(w, va_arg(cells, uint32_t)); }
+    va_end(cells);
 }
 
 static void begin_bus(struct writer *w, const char *name, unsigned address_cells, unsigned size_cells) {
     begin(w, name);
-    add_cell(w, "#address-cells", address_cells);
-    add_cell(w, "#size-cells", size_cells);
+    add_cells(w, ADDRESS_CELLS, 1, address_cells);
+    add_cells(w, SIZE_CELLS, 1, size_cells);
 }
 
 static void begin_at(struct writer *w, const char *name, uint64_t address) {
-    char unit[NAME_MAX_LENGTH];
+    char unit[NODE_NAME_MAX];
 
     format_string(unit, sizeof(unit), "%s@%lx", name, address);
     begin(w, unit);
 }
 
-static void add_range(struct writer *w, const char *name, const struct range *range, bool memory) {
-    const uint32_t cells[] = {
-        (uint32_t)(range->base >> 32),
-        (uint32_t)range->base,
-        (uint32_t)(range->size >> 32),
-        (uint32_t)range->size,
-    };
-
+static void add_range(struct writer *w, const char *name, const struct range *range) {
     begin_at(w, name, range->base);
-    if (memory) { add_text(w, "device_type", "memory"); }
-    add_cells(w, "reg", cells, ARRAY_SIZE(cells));
+    add_cells(w, REG, 4, (uint32_t)(range->base >> 32), (uint32_t)range->base, (uint32_t)(range->size >> 32),
+              (uint32_t)range->size);
+    if (name == memory) { add_text(w, DEVICE_TYPE, memory); }
     end(w);
 }
 
 static void add_console(struct writer *w, uint32_t interrupt) {
-    const uint32_t ports[] = {ISA_IO, UART_PORT, UART_PORTS};
-
     begin_bus(w, "isa", 2, 1);
     begin(w, "serial@3f8");
-    add_text(w, "compatible", "ns16550a");
-    add_cells(w, "reg", ports, ARRAY_SIZE(ports));
-    add_cell(w, "interrupts", interrupt);
+    add_text(w, COMPATIBLE, "ns16550a");
+    add_cells(w, REG, 3, ISA_IO, UART_PORT, UART_PORTS);
+    add_cells(w, INTERRUPTS, 1, interrupt);
     end(w);
     end(w);
 }
 
 static void add_chosen(struct writer *w, const struct range *image) {
     begin(w, "chosen");
-    add_text(w, "stdout-path", "/isa/serial@3f8");
+    add_text(w, STDOUT, "/isa/serial@3f8");
     if (image->size != 0) {
-        add_address(w, "linux,initrd-start", image->base);
-        add_address(w, "linux,initrd-end", image->base + image->size);
+        add_cells(w, INITRD, 1, (uint32_t)image->base); // loaders give addresses of 32 bits
+        add_cells(w, INITRD_END, 1, (uint32_t)(image->base + image->size));
     }
     end(w);
 }
 
 static void add_core(struct writer *w, uint32_t id) {
     begin_at(w, "cpu", id);
-    add_cell(w, "reg", id);
+    add_cells(w, REG, 1, id);
     end(w);
 }
 
-// The boot core first.
 // The bits of an APIC id that number the threads of one core (SDM volume 2, CPUID, leaf 0BH: the first level is that of
 // threads where there are several).
 static uint32_t thread_mask(void) {
@@ -106,7 +121,7 @@ static uint32_t thread_mask(void) {
     return (level.ecx >> TOPOLOGY_TYPE_SHIFT & 0xff) == TOPOLOGY_THREADS ? (1u << (level.eax & 0x1f)) - 1 : 0;
 }
 
-// Of threads that share a core one is used: what the others did would be in nobody's budget.
+// The boot core first. Of threads that share a core one is used: what the others did would be in nobody's budget.
 static void add_cores(struct writer *w, const struct acpi_machine *acpi) {
     uint32_t own = host_apic_id(), threads = thread_mask();
     unsigned siblings = 0;
@@ -114,8 +129,8 @@ static void add_cores(struct writer *w, const struct acpi_machine *acpi) {
     begin_bus(w, "cpus", 1, 0);
     add_core(w, own);
     for (unsigned i = 0; i < acpi->cpu_count; i++) {
-        uint32_t id = acpi->cpus[i].apic_id, other = id ^ own;
-        if (!acpi->cpus[i].enabled || id == own) { continue; }
+        uint32_t id = acpi->apic_ids[i], other = id ^ own;
+        if (id == own) { continue; }
         if ((other & threads) != 0 || (other & ~threads) == 0) {
             siblings++;
         } else {
@@ -140,28 +155,28 @@ static void add_memory(struct writer *w, const struct machine *found) {
 
     for (unsigned i = 0; i < boot->memory_count; i++) {
         const struct boot_memory *m = &boot->memory[i];
-        if (is_ram(m) && m->range.size >= PAGE_SIZE) { add_range(w, "memory", &m->range, true); }
+        if (is_ram(m) && m->range.size >= PAGE_SIZE) { add_range(w, memory, &m->range); }
     }
     begin_bus(w, "reserved-memory", 2, 2);
     if (found->trampoline != 0) {
         struct range page = {found->trampoline, PAGE_SIZE};
-        add_range(w, "trampoline", &page, false);
+        add_range(w, "trampoline", &page);
     }
     // Firmware's tables may say that a range is RAM and something else as well: the something else counts.
     for (unsigned i = 0; i < boot->memory_count; i++) {
         const struct boot_memory *m = &boot->memory[i];
-        if (!is_ram(m) && overlaps_ram(boot, &m->range)) { add_range(w, "firmware", &m->range, false); }
+        if (!is_ram(m) && overlaps_ram(boot, &m->range)) { add_range(w, "firmware", &m->range); }
     }
     end(w);
 }
 
 const void *board_tree(const struct machine *found) {
-    struct writer w = {fdt_create(buffer, sizeof(buffer))};
+    const uint32_t reserved = sizeof(struct fdt_header), structure = reserved + sizeof(struct fdt_reserve_entry);
+    struct writer w = {structure / sizeof(fdt32_t)};
 
-    w.status |= fdt_finish_reservemap(buffer);
     begin_bus(&w, "", 2, 2);
-    add_text(&w, "compatible", "takt,pc");
-    add_text(&w, "model", "PC");
+    add_text(&w, COMPATIBLE, "takt,pc");
+    add_text(&w, MODEL, "PC");
     add_console(&w, found->acpi.cpu_count == 0 ? UART_IRQ : found->acpi.isa[UART_IRQ].gsi);
     add_chosen(&w, &found->boot.system);
     if (found->acpi.cpu_count != 0) {
@@ -169,6 +184,15 @@ const void *board_tree(const struct machine *found) {
         add_cores(&w, &found->acpi);
     }
     end(&w);
-    w.status |= fdt_finish(buffer);
-    return w.status == 0 ? buffer : NULL;
+    put(&w, FDT_END);
+    uint32_t strings = (uint32_t)(w.at * sizeof(fdt32_t)), all = strings + (uint32_t)sizeof(names);
+    put_bytes(&w, names[0], sizeof(names));
+    if (all > sizeof(buffer)) { return NULL; }
+    const uint32_t header[] = {
+        FDT_MAGIC, all,           structure,          strings, reserved, VERSION, COMPATIBLE_VERSION,
+        0,         sizeof(names), strings - structure};
+    _Static_assert(sizeof(header) == sizeof(struct fdt_header), "Devicetree Specification 0.4, 5.2");
+    w.at = 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(header); i++) { put(&w, header[i]); }
+    return buffer;
 }

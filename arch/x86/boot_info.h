@@ -7,10 +7,10 @@
 #include "arch/x86/physical.h"
 #include "kernel/ranges.h"
 
-enum { BOOT_MEMORY_MAX = 128, BOOT_COMMAND_MAX = 256 };
+enum { BOOT_MEMORY_MAX = 128 };
 
 // Address range types (ACPI 6.5, table 15.7). Anything else is not to be touched either.
-enum boot_memory_type { BOOT_MEMORY_RAM = 1, BOOT_MEMORY_RESERVED = 2, BOOT_MEMORY_ACPI = 3, BOOT_MEMORY_NVS = 4 };
+enum boot_memory_type { BOOT_MEMORY_RAM = 1, BOOT_MEMORY_RESERVED = 2, BOOT_MEMORY_NVS = 4 };
 
 struct boot_memory {
     struct range range;
@@ -20,9 +20,8 @@ struct boot_memory {
 struct boot_info {
     unsigned memory_count; // as firmware lists it: neither sorted nor free of overlaps
     struct boot_memory memory[BOOT_MEMORY_MAX];
-    struct range system;            // the system image; size 0: none was loaded
-    paddr_t rsdp;                   // 0: to be searched for
-    char command[BOOT_COMMAND_MAX]; // the hypervisor's command line, cut off where it is longer
+    struct range system; // the system image; size 0: none was loaded
+    paddr_t rsdp;        // 0: to be searched for
 };
 
 // What the loader leaves in EAX: Multiboot 0.6.96, 3.2; Multiboot2 2.0, 3.3.

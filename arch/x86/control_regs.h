@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a processor raises: exceptions and their error codes, by the manuals' names. Intel SDM vol. 3A, 2.2.1, 2.3, 2.5, 6.3.1 and 4.7; AMD APM vol. 2, chapters 3 and 8.
+// What a processor raises: exceptions and their error codes, by the manuals' names. Intel SDM vol. 3A, 6.3.1 and 4.7; AMD
+// APM vol. 2, chapter 8.
 #ifndef X86_CONTROL_REGS_H
 #define X86_CONTROL_REGS_H
 

@@ -23,7 +23,65 @@
     push    %r15
     .endm
 
-    .macro pop_all
+    // Stubs of STUB_SIZE bytes for the vectors from `first` on, one byte each as PUSH takes it: sign-extended.
+    .macro stubs name, first, count, common
+\name:
+    .set    vector, \first
+    .rept   \count
+    push    $vector
+    jmp     \common
+    .set    vector, vector + 1
+    .endr
+    .org    \name + \count * STUB_SIZE   // not a byte more
+    .endm
+
+    .text
+    .globl exception_stubs
+    stubs   exception_stubs, 0, VECTOR_EXCEPTIONS, exception_common
+
+    // The processor aligns the stack to 16 bytes before it pushes its 40, or 48 with an error code (SDM volume 3, 6.14.2):
+    // behind the vector that tells which. Without one, 0 takes its place.
+exception_common:
+    test    $8, %spl
+    jnz     1f
+    push    (%rsp)
+    movq    $0, 8(%rsp)
+1:  push_all
+    cld
+    mov     %rsp, %rdi
+    call    exception_taken
+    jmp     resume
+
+    // ... for each vector of ours, and one for all others.
+    .globl interrupt_stubs, yield_stub, stray_stub
+yield_stub:
+    push    $VECTOR_YIELD
+    jmp     interrupt_common
+    stubs   interrupt_stubs, (VECTOR_OWN - 256), (256 - VECTOR_OWN), interrupt_common
+stray_stub:
+    push    $(VECTOR_SPURIOUS - 256)
+
+interrupt_common:
+    cmpb    $0, %gs:CPU_IN_HANDLER
+    jne     1f
+    push    (%rsp)                      // there is no error code
+    push_all                            // of the thread, on its own stack
+    movzbl  FRAME_VECTOR(%rsp), %esi
+    mov     %gs:CPU_SELF, %rdi
+    mov     %rsp, CPU_THREAD_SP(%rdi)
+    movb    $1, CPU_IN_HANDLER(%rdi)
+    mov     CPU_STACK_TOP(%rdi), %rsp
+    call    thread_interrupted
+
+1:  popq    %gs:CPU_TAKEN               // in a handler, which lets one in and finds here which
+    andl    $~RFLAGS_IF, 16(%rsp)
+    iretq
+
+    .globl thread_resume
+thread_resume:                          // RDI: the core's struct cpu
+    mov     CPU_THREAD_SP(%rdi), %rsp
+    movb    $0, CPU_IN_HANDLER(%rdi)
+resume:
     pop     %r15
     pop     %r14
     pop     %r13
@@ -40,73 +98,6 @@
     pop     %rbx
     pop     %rax
     add     $16, %rsp                   // vector and error code
-    .endm
-
-    .text
-    // One stub for each exception, 16 bytes apart. Those with an error code of the machine's push none.
-    .balign 16
-    .globl exception_stubs
-exception_stubs:
-    .set    vector, 0
-    .rept   VECTOR_EXCEPTIONS
-    .balign 16
-    .if (vector != 8) && (vector != 10) && (vector != 11) && (vector != 12) && (vector != 13) && (vector != 14) && (vector != 17) && (vector != 21) && (vector != 29) && (vector != 30)
-    push    $0
-    .endif
-    push    $vector
-    jmp     exception_common
-    .set    vector, vector + 1
-    .endr
-
-    // ... and for each vector of ours, and one for all others.
-    .balign 16
-    .globl interrupt_stubs, yield_stub, stray_stub
-interrupt_stubs:
-    .set    vector, VECTOR_OWN
-    .rept   256 - VECTOR_OWN
-    .balign 16
-    push    $0
-    push    $vector
-    jmp     interrupt_common
-    .set    vector, vector + 1
-    .endr
-yield_stub:
-    push    $0
-    push    $VECTOR_YIELD
-    jmp     interrupt_common
-stray_stub:
-    push    $0
-    push    $VECTOR_SPURIOUS
-
-interrupt_common:
-    cmpb    $0, %gs:CPU_IN_HANDLER
-    jne     1f
-    push_all                            // of the thread, on its own stack
-    mov     FRAME_VECTOR(%rsp), %esi
-    mov     %gs:CPU_SELF, %rdi
-    mov     %rsp, CPU_THREAD_SP(%rdi)
-    movb    $1, CPU_IN_HANDLER(%rdi)
-    mov     CPU_STACK_TOP(%rdi), %rsp
-    call    thread_interrupted
-
-1:  popq    %gs:CPU_TAKEN               // in a handler, which lets one in and finds here which
-    add     $8, %rsp
-    andl    $~RFLAGS_IF, 16(%rsp)
-    iretq
-
-exception_common:
-    push_all
-    cld
-    mov     %rsp, %rdi
-    call    exception_taken
-    pop_all
-    iretq
-
-    .globl thread_resume
-thread_resume:                          // RDI: the core's struct cpu
-    mov     CPU_THREAD_SP(%rdi), %rsp
-    movb    $0, CPU_IN_HANDLER(%rdi)
-    pop_all
     iretq
 
     .section .note.GNU-stack, "", @progbits

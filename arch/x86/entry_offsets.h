@@ -11,4 +11,6 @@
 
 #define FRAME_VECTOR   120 // of struct frame
 
+#define STUB_SIZE      4 // of an entry of exception_stubs and interrupt_stubs
+
 #endif

@@ -34,6 +34,10 @@ DEFINE_CONTROL_REGISTER(cr0)
 DEFINE_CONTROL_REGISTER(cr2)
 DEFINE_CONTROL_REGISTER(cr3)
 DEFINE_CONTROL_REGISTER(cr4)
+DEFINE_CONTROL_REGISTER(dr0)
+DEFINE_CONTROL_REGISTER(dr1)
+DEFINE_CONTROL_REGISTER(dr2)
+DEFINE_CONTROL_REGISTER(dr3)
 DEFINE_CONTROL_REGISTER(dr6)
 
 static inline void write_xcr0(uint64_t value) {
@@ -42,24 +46,11 @@ static inline void write_xcr0(uint64_t value) {
 
 // DR0 to DR3.
 static inline uint64_t read_debug(unsigned n) {
-    uint64_t value;
-
-    switch (n) {
-    case 0: __asm__ volatile("mov %%dr0, %0" : "=r"(value)); break;
-    case 1: __asm__ volatile("mov %%dr1, %0" : "=r"(value)); break;
-    case 2: __asm__ volatile("mov %%dr2, %0" : "=r"(value)); break;
-    default: __asm__ volatile("mov %%dr3, %0" : "=r"(value)); break;
-    }
-    return value;
+    return n == 0 ? read_dr0() : n == 1 ? read_dr1() : n == 2 ? read_dr2() : read_dr3();
 }
 
 static inline void write_debug(unsigned n, uint64_t value) {
-    switch (n) {
-    case 0: __asm__ volatile("mov %0, %%dr0" ::"r"(value)); break;
-    case 1: __asm__ volatile("mov %0, %%dr1" ::"r"(value)); break;
-    case 2: __asm__ volatile("mov %0, %%dr2" ::"r"(value)); break;
-    default: __asm__ volatile("mov %0, %%dr3" ::"r"(value)); break;
-    }
+    n == 0 ? write_dr0(value) : n == 1 ? write_dr1(value) : n == 2 ? write_dr2(value) : write_dr3(value);
 }
 
 struct cpuid {

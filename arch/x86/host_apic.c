@@ -51,27 +51,16 @@ void host_apic_cpu_init(void) {
 // ---- interrupts between cores -----------------------------------------------------------------------------
 
 // In x2APIC mode the WRMSR orders nothing: what was stored for the target comes first (SDM 11.12.3).
-static void send(uint32_t apic_id, uint32_t command) {
+void host_apic_send(uint32_t apic_id, uint32_t command) {
     if (host_apic.x2apic) {
         arch_barrier_full();
-        write_msr(APIC_MSR_FIRST + APIC_ICR_LOW, (uint64_t)apic_id << APIC_ICR_DESTINATION_SHIFT | command);
+        write_msr(APIC_MSR_FIRST + APIC_ICR_LOW,
+                  (uint64_t)apic_id << APIC_ICR_DESTINATION_SHIFT | APIC_ICR_ASSERT | command);
         return;
     }
     while ((host_apic_read(APIC_ICR_LOW) & APIC_ICR_STATUS) != 0) { arch_relax(); }
     host_apic_write(APIC_ICR_HIGH, apic_id << APIC_XAPIC_ID_SHIFT);
-    host_apic_write(APIC_ICR_LOW, command);
-}
-
-void host_apic_send(uint32_t apic_id, unsigned vector) { send(apic_id, APIC_ICR_ASSERT | vector); }
-
-void host_apic_send_nmi_others(void) {
-    send(0, APIC_ICR_ASSERT | APIC_MODE_NMI << APIC_ICR_MODE_SHIFT | APIC_SHORTHAND_OTHERS << APIC_ICR_SHORTHAND_SHIFT);
-}
-
-void host_apic_send_init(uint32_t apic_id) { send(apic_id, APIC_ICR_ASSERT | APIC_MODE_INIT << APIC_ICR_MODE_SHIFT); }
-
-void host_apic_send_startup(uint32_t apic_id, paddr_t page) {
-    send(apic_id, APIC_ICR_ASSERT | APIC_MODE_STARTUP << APIC_ICR_MODE_SHIFT | (uint32_t)(page >> PAGE_SHIFT));
+    host_apic_write(APIC_ICR_LOW, APIC_ICR_ASSERT | command);
 }
 
 // ---- the one-shot timer -----------------------------------------------------------------------------------

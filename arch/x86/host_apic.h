@@ -38,11 +38,14 @@ int host_apic_init(paddr_t base);
 void host_apic_cpu_init(void);
 // The calling core's id, also before host_apic_cpu_init.
 uint32_t host_apic_id(void);
-// An interrupt with `vector` for the core `apic_id`; an NMI for all others; INIT and STARTUP.
-void host_apic_send(uint32_t apic_id, unsigned vector);
-void host_apic_send_nmi_others(void);
-void host_apic_send_init(uint32_t apic_id);
-void host_apic_send_startup(uint32_t apic_id, paddr_t page);
+// To the core `apic_id`, or to whom the command's shorthand names; the command is a vector of ours, or the rest of ICR's
+// lower half. Any context.
+enum {
+    HOST_APIC_INIT = APIC_MODE_INIT << APIC_ICR_MODE_SHIFT,
+    HOST_APIC_STARTUP = APIC_MODE_STARTUP << APIC_ICR_MODE_SHIFT, // with the number of a page below 1 MiB
+    HOST_APIC_NMI_OTHERS = APIC_MODE_NMI << APIC_ICR_MODE_SHIFT | APIC_SHORTHAND_OTHERS << APIC_ICR_SHORTHAND_SHIFT,
+};
+void host_apic_send(uint32_t apic_id, uint32_t command);
 
 // The frequency of the TSC, Hz, measured where CPUID does not say it; and of the local APIC's timer. Boot core, once,
 // after host_apic_cpu_init. 0: no clock to measure with.

@@ -16,7 +16,7 @@ _Static_assert(offsetof(struct cpu, arch.in_handler) == CPU_IN_HANDLER, "entry.S
 _Static_assert(offsetof(struct cpu, arch.taken) == CPU_TAKEN, "entry.S");
 _Static_assert(offsetof(struct frame, vector) == FRAME_VECTOR, "entry.S");
 
-enum { IDT_ENTRIES = 256, STUB_SIZE = 16 };
+enum { IDT_ENTRIES = 256 };
 #define GATE_INTERRUPT 0x8e00u // present, 64-bit interrupt gate: masks interrupts (SDM volume 3, 6.14.1)
 #define TSS_AVAILABLE  0x0000890000000000ull
 
@@ -144,7 +144,7 @@ void thread_interrupted(struct cpu *cpu, unsigned vector) {
 void interrupt_let_in(struct cpu *cpu) {
     cpu->arch.taken = 0;
     __asm__ volatile("sti; nop; cli" ::: "memory");
-    interrupt_take(cpu, (unsigned)cpu->arch.taken);
+    interrupt_take(cpu, (uint8_t)cpu->arch.taken);
 }
 
 void arch_interrupt_take(struct cpu *cpu) {
@@ -163,17 +163,21 @@ static bool stopping;
 
 void arch_stop_others(void) {
     __atomic_store_n(&stopping, true, __ATOMIC_RELEASE);
-    host_apic_send_nmi_others();
+    host_apic_send(0, HOST_APIC_NMI_OTHERS);
 }
 
 // ---- exceptions -------------------------------------------------------------------------------------------
 
-static void log_registers(const struct frame *f) {
-    log_line("  rax %016lx  rbx %016lx  rcx %016lx  rdx %016lx", f->rax, f->rbx, f->rcx, f->rdx);
-    log_line("  rsi %016lx  rdi %016lx  rbp %016lx  rsp %016lx", f->rsi, f->rdi, f->rbp, f->rsp);
-    log_line("  r8  %016lx  r9  %016lx  r10 %016lx  r11 %016lx", f->r8, f->r9, f->r10, f->r11);
-    log_line("  r12 %016lx  r13 %016lx  r14 %016lx  r15 %016lx", f->r12, f->r13, f->r14, f->r15);
-    log_line("  rip %016lx  cs %lx  rflags %lx  error %lx", f->rip, f->cs, f->rflags, f->error);
+// Three in a line, in the order of the frame.
+static void log_registers(const struct frame *frame) {
+    static const char names[][7] = {"r15", "r14", "r13", "r12", "r11",    "r10",   "r9",  "r8", "rdi",    "rsi", "rbp",
+                                    "rdx", "rcx", "rbx", "rax", "vector", "error", "rip", "cs", "rflags", "rsp"};
+    const uint64_t *values = (const uint64_t *)frame;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i += 3) {
+        log_line("  %s %016lx  %s %016lx  %s %016lx", names[i], values[i], names[i + 1], values[i + 1], names[i + 2],
+                 values[i + 2]);
+    }
 }
 
 void exception_taken(struct frame *frame) {

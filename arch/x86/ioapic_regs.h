@@ -22,7 +22,6 @@ enum { IOAPICID = 0x00, IOAPICVER = 0x01, IOAPICARB = 0x02, IOREDTBL = 0x10 };
 #define IOREDTBL_MODE_SHIFT        8
 #define IOREDTBL_MODE_MASK         7u
 #define IOREDTBL_LOGICAL           BIT(11)
-#define IOREDTBL_DELIVERY_STATUS   BIT(12) // read-only
 #define IOREDTBL_POLARITY          BIT(13) // set: active low
 #define IOREDTBL_REMOTE_IRR        BIT(14) // read-only
 #define IOREDTBL_LEVEL             BIT(15)

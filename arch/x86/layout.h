@@ -23,7 +23,6 @@
 #define IMAGE_LOAD       0x200000 // where a loader that does not relocate puts it
 #define BOOT_STACK_SIZE  0x4000
 #define BOOT_TABLES      4 // root, level 1, level 2, level 3
-#define EARLY_TABLES     4 // the identity map's: root, level 1, level 2 of the first GiB and of the image's
 
 // Code and data of a core that starts (start.S): one page below 1 MiB.
 #define TRAMPOLINE_CR3   8

@@ -21,7 +21,7 @@ enum { TABLE_ENTRIES = 512, LEVELS = 4, INDEX_BITS = 9, FIRMWARE_BLOCKS = 3, BIO
 
 // linker/x86.ld; start.S filled the tables: root, level 1, 2 and 3 of what contains HYP_BASE.
 extern const char image_start[], image_end[];
-extern uint64_t boot_tables[BOOT_TABLES][TABLE_ENTRIES], early_tables[EARLY_TABLES][TABLE_ENTRIES];
+extern uint64_t boot_tables[BOOT_TABLES][TABLE_ENTRIES];
 
 uint64_t image_offset; // address - physical address, inside the image; start.S knows it
 
@@ -57,15 +57,13 @@ void arch_boot_ranges(struct range *image, struct range *fdt) {
     *fdt = (struct range){0}; // in the image
 }
 
-paddr_t mmu_early_tables(void) { return arch_image_pa(early_tables); }
-
 // ---- what firmware left -----------------------------------------------------------------------------------
 
 static uint64_t *firmware_entry(unsigned block) {
     return &boot_tables[2][(HYP_FIRMWARE / BLOCK_SIZE + block) % TABLE_ENTRIES];
 }
 
-static void close_firmware(void) {
+void mmu_firmware_done(void) {
     for (unsigned i = 0; i < FIRMWARE_BLOCKS; i++) {
         if (*firmware_entry(i) != 0) { pagetable_close(&hypervisor, firmware_entry(i), HYP_FIRMWARE + i * BLOCK_SIZE); }
     }
@@ -88,7 +86,7 @@ static const void *map_firmware(void *context, paddr_t pa, size_t size) {
         (context != NULL && !may_read(context, pa, size))) {
         return NULL;
     }
-    close_firmware();
+    mmu_firmware_done();
     for (unsigned i = 0; base + i * BLOCK_SIZE < pa + size; i++) {
         pagetable_open(firmware_entry(i), (base + i * BLOCK_SIZE) | LEAF_READ_ONLY | long_mode_format.block);
     }
@@ -97,8 +95,6 @@ static const void *map_firmware(void *context, paddr_t pa, size_t size) {
 
 const struct physical mmu_loader = {.map = map_firmware};
 const struct physical mmu_firmware = {.map = map_firmware, .context = &machine.boot};
-
-void mmu_firmware_done(void) { close_firmware(); }
 
 // ---- for panic --------------------------------------------------------------------------------------------
 

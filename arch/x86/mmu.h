@@ -22,9 +22,6 @@ static const struct pagetable_format long_mode_format = {
 extern const struct physical mmu_loader, mmu_firmware;
 void mmu_firmware_done(void);
 
-// Where a core that starts finds its tables: the identity map and, below 4 GiB, too.
-paddr_t mmu_early_tables(void);
-
 // Whether a load from `address` would succeed now: walks our own tables.
 bool mmu_readable(uint64_t address);
 

@@ -8,14 +8,12 @@
 enum { SLP_TYP_SHIFT = 10, SLP_EN = 1 << 13, SLEEP_TYPE_SHIFT = 2, SLEEP_ENABLE = 1 << 5 };
 enum { KEYBOARD_COMMAND = 0x64, KEYBOARD_RESET = 0xfe, RESET_CONTROL = 0xcf9, RESET_SYSTEM = 0x02, RESET_CPU = 0x06 };
 
-// Registers elsewhere than at ports are left alone: PCs have them there.
-static void write_port(const struct acpi_register *reg, uint16_t value, bool word) {
-    if (reg->address == 0 || reg->space != ACPI_SPACE_IO) { return; }
-    if (word) {
-        arch_port_write16((uint16_t)reg->address, value);
-    } else {
-        arch_port_write8((uint16_t)reg->address, (uint8_t)value);
-    }
+static void write_port8(uint16_t port, unsigned value) {
+    if (port != 0) { arch_port_write8(port, (uint8_t)value); }
+}
+
+static void write_port16(uint16_t port, unsigned value) {
+    if (port != 0) { arch_port_write16(port, (uint16_t)value); }
 }
 
 void arch_system_off(void) {
@@ -23,16 +21,16 @@ void arch_system_off(void) {
 
     arch_irq_save();
     if (acpi->has_s5) {
-        write_port(&acpi->sleep_control, (uint16_t)(acpi->s5_a << SLEEP_TYPE_SHIFT | SLEEP_ENABLE), false);
-        write_port(&acpi->pm1a_control, (uint16_t)(acpi->s5_a << SLP_TYP_SHIFT | SLP_EN), true);
-        write_port(&acpi->pm1b_control, (uint16_t)(acpi->s5_b << SLP_TYP_SHIFT | SLP_EN), true);
+        write_port8(acpi->sleep_control, acpi->s5_a << SLEEP_TYPE_SHIFT | SLEEP_ENABLE);
+        write_port16(acpi->pm1a_control, acpi->s5_a << SLP_TYP_SHIFT | SLP_EN);
+        write_port16(acpi->pm1b_control, acpi->s5_b << SLP_TYP_SHIFT | SLP_EN);
     }
     arch_park();
 }
 
 void arch_system_reset(void) {
     arch_irq_save();
-    write_port(&machine.acpi.reset, machine.acpi.reset_value, false);
+    write_port8(machine.acpi.reset, machine.acpi.reset_value);
     arch_port_write8(RESET_CONTROL, RESET_SYSTEM);
     arch_port_write8(RESET_CONTROL, RESET_CPU);
     arch_port_write8(KEYBOARD_COMMAND, KEYBOARD_RESET);

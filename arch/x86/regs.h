@@ -99,23 +99,17 @@
 #define CPUID_1_ECX_X2APIC     REG_BIT(21)
 #define CPUID_1_ECX_DEADLINE   REG_BIT(24)
 #define CPUID_1_ECX_XSAVE      REG_BIT(26)
-#define CPUID_1_ECX_RDRAND     REG_BIT(30)
-#define CPUID_1_ECX_HYPERVISOR REG_BIT(31)
 #define CPUID_EXTENDED         7
 #define CPUID_7_EBX_SMEP       REG_BIT(7)
 #define CPUID_7_EBX_SMAP       REG_BIT(20)
 #define CPUID_XSAVE            0xd
 #define CPUID_TOPOLOGY         0xb
 #define CPUID_TSC              0x15
-#define CPUID_HYPERVISOR       0x40000000
 #define CPUID_EXT_MAX          0x80000000
 #define CPUID_EXT_FEATURES     0x80000001
 #define CPUID_EXT_ECX_SVM      REG_BIT(2)
 #define CPUID_EXT_EDX_NX       REG_BIT(20)
-#define CPUID_EXT_EDX_1G       REG_BIT(26)
 #define CPUID_EXT_EDX_RDTSCP   REG_BIT(27)
 #define CPUID_EXT_EDX_LM       REG_BIT(29)
-#define CPUID_EXT_POWER        0x80000007
-#define CPUID_POWER_EDX_TSC    REG_BIT(8) // invariant
 
 #endif

@@ -20,7 +20,9 @@
 #define PTE_LEAF (PTE_PRESENT | PTE_ACCESSED | PTE_DIRTY)
 #define PHYSICAL(symbol) (symbol - HYP_BASE + IMAGE_LOAD)
 #define OFFSET(symbol) (symbol - HYP_BASE)
+#define PTE_SIZE 8
 #define BLOCK_SHIFT 21
+#define SELECTOR_CODE32 0x18 // the trampoline's alone
 
 #define MULTIBOOT1_HEADER 0x1badb002
 #define MULTIBOOT1_FLAGS 0x00010003 // modules at pages, memory map, addresses in the header
@@ -56,20 +58,6 @@ multiboot2:
 multiboot2_end:
 
     .code32
-    // Fills entries of the level 3 table at (%edi) for [OFFSET(start), OFFSET(end)) with `low` and `high` bits.
-    .macro map_image start, end, low, high
-    mov     $OFFSET(\start), %ecx
-1:  lea     (%ebp, %ecx), %eax
-    or      $(\low), %eax
-    mov     %ecx, %edx
-    shr     $(12 - 3), %edx
-    mov     %eax, (%edi, %edx)
-    movl    $(\high), 4(%edi, %edx)
-    add     $PAGE, %ecx
-    cmp     $OFFSET(\end), %ecx
-    jb      1b
-    .endm
-
     // Entry `index` of `table` points at the table `next`; all registers but `index`.
     .macro link_table table, index, next
     lea     PTE_TABLE(\next), %eax
@@ -128,10 +116,21 @@ boot_entry:
     link_table %esi, 510, %ecx
     lea     PAGE(%ecx), %edi
     link_table %ecx, 0, %edi
-    map_image image_start, text_pages_end, PTE_LEAF, 0
-    map_image text_pages_end, rodata_end, PTE_LEAF, PTE_NX_HIGH
-    map_image rodata_end, data_end, (PTE_LEAF | PTE_WRITE), PTE_NX_HIGH
-    map_image boot_stack, boot_stack_top, (PTE_LEAF | PTE_WRITE), PTE_NX_HIGH
+    xor     %ecx, %ecx                  // the code, from image_start on
+    lea     PTE_LEAF(%ebp), %ebx
+    xor     %esi, %esi
+    mov     $OFFSET(text_pages_end), %edx
+    call    map_pages
+    mov     $PTE_NX_HIGH, %esi          // constants
+    mov     $OFFSET(rodata_end), %edx
+    call    map_pages
+    or      $PTE_WRITE, %ebx            // data
+    mov     $OFFSET(data_end), %edx
+    call    map_pages
+    add     $PAGE, %ecx                 // the guard page
+    add     $PTE_SIZE, %edi
+    mov     $OFFSET(boot_stack_top), %edx
+    call    map_pages
 
     // The identity map, while paging goes on: the block that has the image, and the first one, for other cores to start in.
     lea     OFFSET(early_tables)(%ebp), %edi
@@ -183,8 +182,27 @@ unfit:
 2:  hlt
     jmp     2b
 
+    // Fills entries of the level 3 table, the next at (%edi), for the image from ECX to EDX: EBX: the lower half of the
+    // first page's, less ECX; ESI: the upper half. Moves EDI and ECX on, changes EAX.
+map_pages:
+    lea     (%ebx, %ecx), %eax
+    mov     %eax, (%edi)
+    mov     %esi, 4(%edi)
+    add     $PTE_SIZE, %edi
+    add     $PAGE, %ecx
+    cmp     %edx, %ecx
+    jb      map_pages
+    ret
+
     .code64
 boot_long:
+    mov     $SELECTOR_DATA, %eax
+    mov     %eax, %ds
+    mov     %eax, %es
+    mov     %eax, %ss
+    xor     %eax, %eax
+    mov     %eax, %fs
+    mov     %eax, %gs
     mov     $boot_high, %rax
     jmp     *%rax
 
@@ -193,15 +211,7 @@ boot_high:                              // at the linked address
     mov     (%rsp), %esi                // the stack is still where it is physically
     mov     4(%rsp), %edi
     lea     OFFSET(boot_tables)(%rbp), %rax
-    mov     %rax, %cr3                  // the identity map is gone
-    lgdt    gdt_boot_pointer(%rip)
-    mov     $SELECTOR_DATA, %eax
-    mov     %eax, %ds
-    mov     %eax, %es
-    mov     %eax, %ss
-    xor     %eax, %eax
-    mov     %eax, %fs
-    mov     %eax, %gs
+    mov     %rax, %cr3                  // the identity map is gone, and the segments' table until the core has its own
     mov     $HYP_BASE, %rax
     sub     %rbp, %rax
     mov     %rax, image_offset(%rip)
@@ -210,8 +220,6 @@ boot_high:                              // at the linked address
     mov     %rsp, CPU_STACK_TOP(%rax)
     xchg    %edi, %esi                  // information, magic -> x86_start(magic, information)
     call    x86_start
-1:  hlt
-    jmp     1b
 
     // ---- other cores: copied to a page below 1 MiB, which is also where CS points; here it is not executed ----------
     .section .rodata
@@ -242,7 +250,7 @@ tramp_32:
     mov     %eax, %ss
     lea     PAGE(%ebx), %esp
     lea     (tramp_64 - trampoline)(%ebx), %eax
-    pushl   $(SELECTOR_DATA + 8)        // 64-bit code: behind the 32-bit descriptors
+    pushl   $SELECTOR_CODE
     push    %eax
     mov     TRAMPOLINE_CR3(%ebx), %eax
     paging_on
@@ -258,45 +266,28 @@ tramp_64:
 
     .balign 8
 tramp_gdt:
-    .quad   0, DESCRIPTOR_CODE32, DESCRIPTOR_DATA, DESCRIPTOR_CODE64
+    .quad   0, DESCRIPTOR_CODE64, DESCRIPTOR_DATA, DESCRIPTOR_CODE32
 tramp_gdt_pointer:
     .short  tramp_gdt_pointer - tramp_gdt - 1
     .long   0
 tramp_far:
     .long   0
-    .short  SELECTOR_CODE
+    .short  SELECTOR_CODE32
 trampoline_end:
 
     .text
     .globl secondary_entry
-secondary_entry:                        // RBX: the trampoline, RDI: the core's struct cpu
+secondary_entry:                        // RDI: the core's struct cpu
     lea     boot_tables(%rip), %rax
     sub     image_offset(%rip), %rax
     mov     %rax, %cr3
-    lgdt    gdt_boot_pointer(%rip)
-    mov     $SELECTOR_DATA, %eax
-    mov     %eax, %ds
-    mov     %eax, %es
-    mov     %eax, %ss
-    xor     %eax, %eax
-    mov     %eax, %fs
-    mov     %eax, %gs
     mov     CPU_STACK_TOP(%rdi), %rsp
-    push    $SELECTOR_CODE
-    lea     1f(%rip), %rax
-    push    %rax
-    lretq
-1:  call    x86_secondary
-1:  hlt
-    jmp     1b
+    call    x86_secondary
 
     .section .rodata
 gdt_boot:
     .quad   0, DESCRIPTOR_CODE64, DESCRIPTOR_DATA
 gdt_boot_end:
-gdt_boot_pointer:
-    .short  gdt_boot_end - gdt_boot - 1
-    .quad   gdt_boot
 unfit_text:
     .asciz  "takt: this processor has no 64-bit mode with execute-disable; take another one (QEMU: -cpu max)\r\n"
 

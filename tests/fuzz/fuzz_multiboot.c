@@ -36,7 +36,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         require(range->size > 0 && range->base + (range->size - 1) >= range->base);
     }
     require(info.system.base + info.system.size >= info.system.base);
-    require(memchr(info.command, '\0', sizeof(info.command)) != NULL);
     require(info.rsdp == 0 || (info.rsdp > INFO && info.rsdp <= SIZE));
     return 0;
 }

@@ -60,8 +60,6 @@ def fadt(dsdt, flags=1 << 10, revision=6, reset=gas(1, 0xcf9), pm1a=gas(0, 0xfed
     struct.pack_into("<I", body, 40, dsdt)
     struct.pack_into("<HIIII", body, 46, 9, 0xb2, 0, 0, 0)
     struct.pack_into("<II", body, 64, 0x604, 0)
-    body[89] = 2
-    struct.pack_into("<H", body, 109, 3)
     struct.pack_into("<I", body, 112, flags)
     if size >= 276:
         body[116:128] = reset
@@ -78,29 +76,6 @@ def ecam(base, segment=0, first=0, last=255):
 
 def mcfg(*entries):
     return table(b"MCFG", bytes(8) + b"".join(entries))
-
-
-def scope(kind, *path, bus=0, number=0):
-    return struct.pack("<BBBBBB", kind, 6 + 2 * len(path), 0, 0, number, bus) + b"".join(bytes(step) for step in path)
-
-
-def drhd(base, *scopes, flags=0, segment=0):
-    body = b"".join(scopes)
-    return struct.pack("<HHBBHQ", 0, 16 + len(body), flags, 1, segment, base) + body
-
-
-def rmrr(base, limit, *scopes):
-    body = b"".join(scopes)
-    return struct.pack("<HHHHQQ", 1, 24 + len(body), 0, 0, base, limit) + body
-
-
-def dmar(*entries, width=38, flags=3):
-    return table(b"DMAR", struct.pack("<BB10x", width, flags) + b"".join(entries))
-
-
-PC_DMAR = dmar(drhd(0xfed90000, scope(1, (2, 0), (31, 3), bus=32), scope(9, (255, 255))),
-               drhd(0xfed91000, scope(3, (31, 0), bus=240, number=8), scope(4, (15, 0)), scope(5, (1, 0)), flags=1),
-               rmrr(0x7b800000, 0x7fffffff, scope(2, (1, 0))), struct.pack("<HHBBH", 2, 8, 1, 0, 0))
 
 
 def firmware(*tables, flags=FIX_CHECKSUMS | PASS_ADDRESS, accesses=0, aml=S5, revision=2, wide=True, fadt_of=fadt,
@@ -140,20 +115,14 @@ def bad_mcfgs():
             "many": mcfg(*[ecam(0xb0000000, segment) for segment in range(33)])}
 
 
-def bad_dmars():
-    page = rmrr(0x1000, 0x1fff)
-    return {"width": dmar(width=64), "none": dmar(), "cut": dmar(b"\0\0\0"), "base": dmar(drhd(0x10)),
-            "twice": dmar(drhd(0x1000), drhd(0x1000)), "all": dmar(drhd(0x1000, flags=1), drhd(0x2000, flags=1)),
-            "drhds": dmar(*[drhd(0x1000 * n) for n in range(1, 34)]), "rmrrs": dmar(*[page] * 33),
-            "rmrr": dmar(rmrr(0x1000, 0x2000)), "scope-short": dmar(drhd(0x1000, scope(1))),
-            "scope-odd": dmar(drhd(0x1000, scope(1, (0, 0, 0), (0,)))), "scope-half": dmar(drhd(0x1000, b"\1\x09" + bytes(7))),
-            "scope-device": dmar(drhd(0x1000, scope(1, (32, 0)))), "scope-deep": dmar(drhd(0x1000, scope(1, *[(0, 0)] * 9))),
-            "scopes": dmar(drhd(0x1000, *[scope(1, (0, 0))] * 257))}
+def bad_kept():
+    return {"short": table(b"DMAR", bytes(11)), "unreadable": table(b"DMAR", bytes(12), length=0x400000),
+            "ivrs": table(b"IVRS", bytes(11))}
 
 
 def seeds():
-    whole = firmware(PC_MADT, mcfg(ecam(0xb0000000, 0, 0, 127), ecam(0xc0000000, 0, 128)), PC_DMAR,
-                     table(b"IVRS", bytes(12)), more=(0,))
+    whole = firmware(PC_MADT, mcfg(ecam(0xb0000000, 0, 0, 127), ecam(0xc0000000, 0, 128)),
+                     table(b"DMAR", bytes(40)), table(b"IVRS", bytes(12)), more=(0,))
     out = {
         "whole": whole,
         "as-it-is": bytes([PASS_ADDRESS]) + whole[1:],
@@ -186,6 +155,6 @@ def seeds():
         out[f"madt-{name}"] = firmware(part)
     for name, part in bad_mcfgs().items():
         out[f"mcfg-{name}"] = firmware(PC_MADT, part)
-    for name, part in bad_dmars().items():
-        out[f"dmar-{name}"] = firmware(PC_MADT, part)
+    for name, part in bad_kept().items():
+        out[f"kept-{name}"] = firmware(PC_MADT, part)
     return out
