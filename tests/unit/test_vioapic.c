@@ -364,7 +364,7 @@ static void take(unsigned vector) {
 
 // The way of a level interrupt, there and back, of two inputs that share a vector.
 static void the_eoi_of_a_local_apic_comes_back(void **state) {
-    static const struct vlapic_config config = {2000000000, 1000000000, 1, true, true};
+    static const struct vlapic_config config = {.least_period = 1};
     static const struct vlapic_ops local_ops = {.kick = nothing, .level_eoi = local_eoi, .now = no_time};
     static const struct vioapic_ops io_ops = {to_local};
     (void)state;
