@@ -91,13 +91,13 @@ struct vlapic {
     void *context;
     const struct vlapic_config *config;
 
-    uint32_t registers[APIC_REGISTERS]; // by number, what is read; but ID as in x2APIC mode, and not PPR, current count
-    uint32_t events;                    // VLAPIC_EVENT_*
+    uint32_t events; // VLAPIC_EVENT_*
     uint32_t startup_vector;
     uint32_t errors; // since the last write of ESR
     uint32_t base;   // the flags of IA32_APIC_BASE
     bool waits;      // for a STARTUP: nothing else reaches it
     struct vlapic_timer timer;
+    uint32_t registers[APIC_REGISTERS]; // by number, what is read; but ID as in x2APIC mode, and not PPR, current count
 };
 
 // ---- life -------------------------------------------------------------------------------------------------

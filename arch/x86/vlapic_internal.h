@@ -11,9 +11,13 @@
 #define VLAPIC_EVENT_STARTUP (1u << 2)
 
 // Fields that other cores read as a picture.
-static inline uint32_t vlapic_picture(const uint32_t *field) { return __atomic_load_n(field, __ATOMIC_RELAXED); }
+static inline __attribute__((always_inline)) uint32_t vlapic_picture(const uint32_t *field) {
+    return __atomic_load_n(field, __ATOMIC_RELAXED);
+}
 
-static inline void vlapic_publish(uint32_t *field, uint32_t value) { __atomic_store_n(field, value, __ATOMIC_RELAXED); }
+static inline __attribute__((always_inline)) void vlapic_publish(uint32_t *field, uint32_t value) {
+    __atomic_store_n(field, value, __ATOMIC_RELAXED);
+}
 
 static inline bool vlapic_enabled(const struct vlapic *vlapic) { // IA32_APIC_BASE.EN
     return (vlapic_picture(&vlapic->base) & APIC_BASE_EN) != 0;

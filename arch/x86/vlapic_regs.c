@@ -14,6 +14,10 @@ enum {
     STATUS = 0x10, // has read-only bits that are no fault to write back as MSR
 };
 
+#define CONSTANTS(first) /* eight */                                                             \
+    [first] = {0, CONSTANT}, [(first) + 1] = {0, CONSTANT}, [(first) + 2] = {0, CONSTANT},       \
+    [(first) + 3] = {0, CONSTANT}, [(first) + 4] = {0, CONSTANT}, [(first) + 5] = {0, CONSTANT}, \
+    [(first) + 6] = {0, CONSTANT}, [(first) + 7] = {0, CONSTANT}
 #define LVT_FIXED (APIC_VECTOR_MASK | APIC_LVT_MASKED)
 #define LVT_LOCAL (LVT_FIXED | APIC_LVT_MODE)
 #define LVT_PIN   (LVT_LOCAL | APIC_LVT_POLARITY | APIC_LVT_LEVEL)
@@ -31,6 +35,9 @@ static const struct reg {
     [APIC_LDR] = {APIC_LDR_XAPIC_MASK, CONSTANT | XAPIC_WRITE},
     [APIC_DFR] = {APIC_DFR_MODEL, XAPIC | XAPIC_WRITE},
     [APIC_SVR] = {APIC_VECTOR_MASK | APIC_SVR_ENABLE | APIC_SVR_FOCUS, FULL},
+    CONSTANTS(APIC_ISR),
+    CONSTANTS(APIC_TMR),
+    CONSTANTS(APIC_IRR),
     [APIC_ESR] = {0, FULL},
     [APIC_ICR_LOW] = {APIC_ICR_DEFINED, FULL | STATUS},
     [APIC_ICR_HIGH] = {APIC_LDR_XAPIC_MASK, XAPIC | XAPIC_WRITE},
@@ -45,10 +52,6 @@ static const struct reg {
     [APIC_DIVIDE] = {APIC_DIVIDE_MASK, FULL},
     [APIC_SELF_IPI] = {APIC_VECTOR_MASK, X2APIC_WRITE},
 };
-static uint8_t faces(unsigned number) {
-    return number - APIC_ISR < 3 * APIC_BITMAP_WORDS ? CONSTANT : registers[number].faces;
-}
-
 static uint32_t read_register(struct vlapic *vlapic, unsigned number) {
     uint32_t value = vlapic_picture(&vlapic->registers[number]);
 
@@ -96,7 +99,7 @@ static void write_register(struct vlapic *vlapic, unsigned number, uint32_t valu
 // What is possible with the register at `offset`; if it is not there, an error in ESR.
 static uint8_t find(struct vlapic *vlapic, unsigned offset) {
     unsigned number = offset >> APIC_REGISTER_SHIFT;
-    uint8_t found = number < APIC_REGISTERS ? faces(number) : 0;
+    uint8_t found = number < APIC_REGISTERS ? registers[number].faces : 0;
 
     if ((found & XAPIC) == 0) { vlapic_error(vlapic, APIC_ESR_ILLEGAL_REGISTER); }
     return found;
@@ -127,16 +130,15 @@ int vlapic_mmio_write(struct vlapic *vlapic, unsigned offset, unsigned size, uin
 
 // ---- x2APIC -----------------------------------------------------------------------------------------------
 
-// Whether `face` of the register is there; if not, #GP.
-static bool has_msr(const struct vlapic *vlapic, uint32_t msr, uint8_t face) {
-    return vlapic_is_x2apic(vlapic) && msr - APIC_MSR_FIRST < APIC_REGISTERS &&
-           (faces(msr - APIC_MSR_FIRST) & face) != 0;
+// What is possible with the register; nothing: #GP.
+static uint8_t find_msr(const struct vlapic *vlapic, unsigned number) {
+    return vlapic_is_x2apic(vlapic) && number < APIC_REGISTERS ? registers[number].faces : 0;
 }
 
 int vlapic_msr_read(struct vlapic *vlapic, uint32_t msr, uint64_t *value) {
     unsigned number = msr - APIC_MSR_FIRST;
 
-    if (!has_msr(vlapic, msr, X2APIC_READ)) { return ERR_DENIED; }
+    if ((find_msr(vlapic, number) & X2APIC_READ) == 0) { return ERR_DENIED; }
     *value = read_register(vlapic, number);
     if (number == APIC_ICR_LOW) { *value |= (uint64_t)vlapic->registers[APIC_ICR_HIGH] << APIC_ICR_DESTINATION_SHIFT; }
     return OK;
@@ -145,9 +147,9 @@ int vlapic_msr_read(struct vlapic *vlapic, uint32_t msr, uint64_t *value) {
 int vlapic_msr_write(struct vlapic *vlapic, uint32_t msr, uint64_t value) {
     unsigned number = msr - APIC_MSR_FIRST;
 
-    if (!has_msr(vlapic, msr, X2APIC_WRITE)) { return ERR_DENIED; }
+    if ((find_msr(vlapic, number) & X2APIC_WRITE) == 0) { return ERR_DENIED; }
     uint64_t defined = registers[number].writable;
-    if ((faces(number) & STATUS) != 0) { defined |= APIC_LVT_STATUS | APIC_LVT_REMOTE_IRR; }
+    if ((registers[number].faces & STATUS) != 0) { defined |= APIC_LVT_STATUS | APIC_LVT_REMOTE_IRR; }
     if (number == APIC_ICR_LOW) { defined |= (uint64_t)UINT32_MAX << APIC_ICR_DESTINATION_SHIFT; }
     if ((value & ~defined) != 0) { return ERR_DENIED; }
     if (number == APIC_ICR_LOW) { vlapic->registers[APIC_ICR_HIGH] = (uint32_t)(value >> APIC_ICR_DESTINATION_SHIFT); }
