@@ -111,9 +111,9 @@ void vlapic_reset(struct vlapic *vlapic);
 
 // ---- the guest's accesses; own core -----------------------------------------------------------------------
 
-// xAPIC: [offset, offset + size), which lies in the page; size 1, 2, 4 or 8. Registers are 4 bytes at multiples of 16. A read within
-// one gives the bytes asked for; the other 12 bytes of a slot, and whatever a read crosses into, are 0. A write of another
-// size or alignment does nothing. A register that is not there reads as 0, ignores writes, and is an error in ESR; a write
+// xAPIC: [offset, offset + size), which lies in the page; size 1, 2, 4 or 8. Registers are 4 bytes at multiples of 16. A read
+// within one gives the bytes asked for; the other 12 bytes of a slot, and whatever a read crosses into, are 0. A write of
+// another size or alignment does nothing. A register that is not there reads as 0, ignores writes, and is an error in ESR; a write
 // to one that is read-only does nothing (ID among them), a read of EOI gives 0.
 // ERR_DENIED: not in xAPIC mode, the page is no device.
 int vlapic_mmio_read(struct vlapic *vlapic, unsigned offset, unsigned size, uint64_t *value);

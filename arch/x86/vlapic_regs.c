@@ -89,7 +89,7 @@ static void write_register(struct vlapic *vlapic, unsigned number, uint32_t valu
     case APIC_INITIAL_COUNT: vlapic_timer_set_initial(vlapic, value); break;
     case APIC_DIVIDE: vlapic_timer_set_divide(vlapic, value); break;
     case APIC_SELF_IPI: vlapic_send_self(vlapic, (uint8_t)value); break;
-    case APIC_DFR: value |= APIC_DFR_ONES; // fall through
+    case APIC_DFR: vlapic_publish(&vlapic->registers[number], value | APIC_DFR_ONES); break;
     default: vlapic_publish(&vlapic->registers[number], value);
     }
 }

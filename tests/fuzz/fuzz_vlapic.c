@@ -93,6 +93,8 @@ static void check_priorities(const struct vlapic *apic) {
     unsigned class = MAX(serviced == VLAPIC_NONE ? 0u : (unsigned)serviced >> 4, apic->registers[APIC_TPR] >> 4);
 
     require(((apic->registers[APIC_IRR] | apic->registers[APIC_ISR] | apic->registers[APIC_TMR]) & 0xffff) == 0);
+    require(vector == VLAPIC_NONE || vector == vlapic_requested_vector(apic));
+    require(!vlapic_may_end_quietly(apic) || (asked == VLAPIC_NONE && serviced != VLAPIC_NONE));
     if (vector != VLAPIC_NONE) {
         require(vector == asked && vector >= APIC_FIRST_VECTOR && (unsigned)vector >> 4 > class);
     } else {
