@@ -98,7 +98,7 @@ static void request(struct vlapic *vlapic, unsigned vector, bool level) {
 }
 
 // One interrupt until ESR is written: that rearms it (SDM 11.5.3). If its own vector is illegal, that is an error too.
-void vlapic_error(struct vlapic *vlapic, uint32_t error) {
+COLD void vlapic_error(struct vlapic *vlapic, uint32_t error) {
     uint32_t lvt = vlapic_picture(&vlapic->registers[APIC_LVT_ERROR]), vector = lvt & APIC_VECTOR_MASK;
 
     if (__atomic_fetch_or(&vlapic->errors, error, __ATOMIC_RELAXED) != 0 || (lvt & APIC_LVT_MASKED) != 0) { return; }
@@ -182,7 +182,7 @@ bool vlapic_take_nmi(struct vlapic *vlapic) {
 
 // ---- states: SDM 11.4.7, 8.4.2 ----------------------------------------------------------------------------
 
-void vlapic_reset_state(struct vlapic *vlapic) {
+COLD void vlapic_reset_state(struct vlapic *vlapic) {
     uint32_t *registers = vlapic->registers, id = registers[APIC_ID];
 
     for (unsigned number = 0; number < APIC_REGISTERS; number++) {
@@ -216,7 +216,7 @@ bool vlapic_take_events(struct vlapic *vlapic) {
     return true;
 }
 
-void vlapic_reset(struct vlapic *vlapic) {
+COLD void vlapic_reset(struct vlapic *vlapic) {
     bool bsp = (vlapic->base & APIC_BASE_BSP) != 0;
 
     vlapic_publish(&vlapic->base, APIC_BASE_EN | (bsp ? APIC_BASE_BSP : 0));

@@ -83,7 +83,6 @@ struct vlapic_timer {
     uint64_t length;       // of the count that runs; 0: one-shot that has ended
     uint64_t tsc_deadline; // as the guest wrote it, its TSC; 0: not armed
     uint64_t tsc_offset;   // the guest's TSC is now() + this
-    uint64_t coalesced;    // periods that ended without an interrupt of their own, since vlapic_init
 };
 
 struct vlapic {

@@ -59,7 +59,6 @@ static void next_period(struct vlapic *vlapic, uint64_t now) {
     timer->start = first + ended * each;
     timer->length = each;
     timer->deadline = timer->start + ((beyond - timer->start) / each + 1) * each;
-    if (!is_masked(vlapic)) { timer->coalesced += ended; }
 }
 
 static void catch_up(struct vlapic *vlapic, uint64_t now) {
@@ -91,13 +90,13 @@ void vlapic_timer_fired(struct vlapic *vlapic) {
 
 // ---- registers --------------------------------------------------------------------------------------------
 
-void vlapic_timer_reset(struct vlapic *vlapic) {
+COLD void vlapic_timer_reset(struct vlapic *vlapic) {
     stop(&vlapic->timer);
     program(vlapic);
 }
 
 // A change of the mode disarms (SDM 11.5.4.1).
-void vlapic_timer_lvt_write(struct vlapic *vlapic, uint32_t value) {
+COLD void vlapic_timer_lvt_write(struct vlapic *vlapic, uint32_t value) {
     uint32_t before = mode(vlapic);
 
     catch_up(vlapic, read_clock(vlapic));
@@ -117,7 +116,7 @@ void vlapic_timer_set_initial(struct vlapic *vlapic, uint32_t value) {
     program(vlapic);
 }
 
-static uint32_t count_at(const struct vlapic *vlapic, uint64_t now) {
+static COLD uint32_t count_at(const struct vlapic *vlapic, uint64_t now) {
     const struct vlapic_timer *timer = &vlapic->timer;
     uint64_t elapsed = now - MIN(now, timer->start), rest = timer->length - elapsed;
     unsigned shift = count_shift(vlapic);
@@ -129,7 +128,7 @@ static uint32_t count_at(const struct vlapic *vlapic, uint64_t now) {
     return (uint32_t)((rest + (1u << shift) - 1) >> shift);
 }
 
-uint32_t vlapic_timer_current(struct vlapic *vlapic) {
+COLD uint32_t vlapic_timer_current(struct vlapic *vlapic) {
     uint64_t now = read_clock(vlapic);
 
     catch_up(vlapic, now);
@@ -138,7 +137,7 @@ uint32_t vlapic_timer_current(struct vlapic *vlapic) {
 }
 
 // What is left of the count goes on at the new rate.
-void vlapic_timer_set_divide(struct vlapic *vlapic, uint32_t value) {
+COLD void vlapic_timer_set_divide(struct vlapic *vlapic, uint32_t value) {
     uint64_t now = read_clock(vlapic);
 
     catch_up(vlapic, now);
@@ -160,7 +159,7 @@ static void set_tsc_deadline(struct vlapic *vlapic, uint64_t now, uint64_t value
     program(vlapic);
 }
 
-uint64_t vlapic_tsc_deadline_read(struct vlapic *vlapic) {
+COLD uint64_t vlapic_tsc_deadline_read(struct vlapic *vlapic) {
     catch_up(vlapic, read_clock(vlapic));
     program(vlapic);
     return vlapic->timer.tsc_deadline;
@@ -174,7 +173,7 @@ void vlapic_tsc_deadline_write(struct vlapic *vlapic, uint64_t value) {
     set_tsc_deadline(vlapic, now, value);
 }
 
-void vlapic_set_tsc_offset(struct vlapic *vlapic, uint64_t offset) {
+COLD void vlapic_set_tsc_offset(struct vlapic *vlapic, uint64_t offset) {
     uint64_t now = read_clock(vlapic);
 
     catch_up(vlapic, now);
