@@ -7,22 +7,11 @@
 
 enum { REG_SP = 4, REG_BP = 5, REG_SI = 6, REG_DI = 7 };
 
-// Prefixes that are not REX: SDM vol. 2, 2.1.1; APM vol. 3, 1.2.
-enum prefix_kind { PREFIX_SEGMENT, PREFIX_OPERAND, PREFIX_ADDRESS, PREFIX_LOCK, PREFIX_REPEAT };
-
-static const struct {
-    uint8_t byte, kind, value;
-} prefixes[] = {
-    {0x66, PREFIX_OPERAND, 0},          {0xf0, PREFIX_LOCK, 0},
-    {0xf3, PREFIX_REPEAT, REPEAT_REPE}, {0xf2, PREFIX_REPEAT, REPEAT_REPNE},
-    {0x65, PREFIX_SEGMENT, SEGMENT_GS}, {0x64, PREFIX_SEGMENT, SEGMENT_FS},
-    {0x3e, PREFIX_SEGMENT, SEGMENT_DS}, {0x2e, PREFIX_SEGMENT, SEGMENT_CS},
-    {0x26, PREFIX_SEGMENT, SEGMENT_ES}, {0x36, PREFIX_SEGMENT, SEGMENT_SS},
-    {0x67, PREFIX_ADDRESS, 0},
-};
-
+// Prefixes: SDM vol. 2, 2.1.1; APM vol. 3, 1.2.
+enum { PREFIX_ES = 0x26, PREFIX_CS = 0x2e, PREFIX_SS = 0x36, PREFIX_DS = 0x3e, PREFIX_FS = 0x64, PREFIX_GS = 0x65 };
+enum { PREFIX_OPERAND = 0x66, PREFIX_ADDRESS = 0x67, PREFIX_LOCK = 0xf0, PREFIX_REPNE = 0xf2, PREFIX_REPE = 0xf3 };
 enum { REX = 0x40, REX_MASK = 0xf0, REX_W = 8, REX_R = 4, REX_X = 2, REX_B = 1 };
-enum { ESCAPE = 0x0f, ESCAPE_38 = 0x38, MOD_REGISTER = 3, NO_OVERRIDE = 0xff };
+enum { ESCAPE = 0x0f, ESCAPE_01 = 0x01, MOD_REGISTER = 3, NO_OVERRIDE = 0xff };
 
 // One decoding on its way through the bytes.
 struct reader {
@@ -30,10 +19,10 @@ struct reader {
     size_t count, at;
     int error; // the first one; from then on every byte reads as 0
     enum decode_mode mode;
-    bool operand_prefix, address_prefix;
+    bool operand_prefix, address_prefix, lock, repeat;
     unsigned rex; // the whole byte, or 0
     uint8_t override;
-    uint16_t opcode;
+    uint16_t opcode; // as struct row has it
     bool has_modrm;
     uint8_t modrm;
 };
@@ -41,7 +30,7 @@ struct reader {
 static uint8_t fetch_byte(struct reader *r) {
     if (r->error != DECODE_OK) { return 0; }
     if (r->at >= DECODE_MAX_LENGTH) {
-        r->error = DECODE_TOO_LONG;
+        r->error = DECODE_UNKNOWN;
     } else if (r->at >= r->count) {
         r->error = DECODE_NEEDS_MORE;
     } else {
@@ -67,33 +56,34 @@ static int64_t fetch_signed(struct reader *r, unsigned size) { return extend(fet
 
 // ---- prefixes and opcode ---------------------------------------------------------------------------------------------
 // In 64-bit mode overrides by a segment without a base are ignored: APM vol. 3, 1.2.4. Also after one that counts.
-static void take_segment(struct reader *r, uint8_t segment) {
-    if (r->mode != DECODE_64 || segment >= SEGMENT_FS) { r->override = segment; }
-}
-
-static bool take_prefix(struct reader *r, uint8_t byte, struct decoded *d) {
-    for (unsigned i = 0; i < ARRAY_SIZE(prefixes); i++) {
-        if (prefixes[i].byte != byte) { continue; }
-        switch (prefixes[i].kind) {
-        case PREFIX_SEGMENT: take_segment(r, prefixes[i].value); break;
-        case PREFIX_OPERAND: r->operand_prefix = true; break;
-        case PREFIX_ADDRESS: r->address_prefix = true; break;
-        case PREFIX_LOCK: d->lock = true; break;
-        default: d->repeat = prefixes[i].value; break;
-        }
-        r->rex = 0; // REX counts directly before the opcode only: SDM vol. 2, 2.2.1
-        return true;
+static bool take_prefix(struct reader *r, uint8_t byte) {
+    switch (byte) {
+    case PREFIX_ES:
+    case PREFIX_CS:
+    case PREFIX_SS:
+    case PREFIX_DS:
+        if (r->mode != DECODE_64) { r->override = byte >> 3 & 3; }
+        break;
+    case PREFIX_FS:
+    case PREFIX_GS: r->override = SEGMENT_FS + (byte - PREFIX_FS); break;
+    case PREFIX_OPERAND: r->operand_prefix = true; break;
+    case PREFIX_ADDRESS: r->address_prefix = true; break;
+    case PREFIX_LOCK: r->lock = true; break;
+    case PREFIX_REPNE:
+    case PREFIX_REPE: r->repeat = true; break;
+    default: return false;
     }
-    return false;
+    r->rex = 0; // REX counts directly before the opcode only: SDM vol. 2, 2.2.1
+    return true;
 }
 
-static void read_opcode(struct reader *r, struct decoded *d) {
+static void read_opcode(struct reader *r) {
     uint8_t byte = fetch_byte(r);
 
     for (;;) { // ends: each turn takes a byte, and the one that fails reads as 0, which is no prefix
         if (r->mode == DECODE_64 && (byte & REX_MASK) == REX) {
             r->rex = byte;
-        } else if (!take_prefix(r, byte, d)) {
+        } else if (!take_prefix(r, byte)) {
             break;
         }
         byte = fetch_byte(r);
@@ -101,7 +91,7 @@ static void read_opcode(struct reader *r, struct decoded *d) {
     r->opcode = byte;
     if (byte == ESCAPE) {
         byte = fetch_byte(r);
-        r->opcode = byte == ESCAPE_38 ? (uint16_t)(ESCAPE_38 << 8 | fetch_byte(r)) : (uint16_t)(ESCAPE << 8 | byte);
+        r->opcode = byte == ESCAPE_01 ? (uint16_t)(ESCAPE_01 << 8 | fetch_byte(r)) : (uint16_t)(ESCAPE << 8 | byte);
     }
 }
 
@@ -112,40 +102,30 @@ static unsigned modrm_reg(const struct reader *r) { return r->modrm >> 3 & 7; }
 
 static unsigned modrm_rm(const struct reader *r) { return r->modrm & 7; }
 
-static bool prefixes_match(const struct reader *r, const struct decoded *d, unsigned when) {
-    const bool repeat = d->repeat != REPEAT_NONE, is_64 = r->mode == DECODE_64;
-
-    return !((when & WHEN_64 && !is_64) || (when & WHEN_NOT_64 && is_64) ||
-             (when & WHEN_BARE && (repeat || r->operand_prefix)) || (when & WHEN_NO_REPEAT && repeat) ||
-             (when & WHEN_66 && (repeat || !r->operand_prefix)) || (when & WHEN_F3 && d->repeat != REPEAT_REPE) ||
-             (when & WHEN_NOT_REX_B && r->rex & REX_B));
-}
-
 static bool modrm_matches(struct reader *r, const struct row *row) {
-    if (row->modrm_mask == 0 && (forms[row->form].uses & USE_MODRM) == 0) { return true; }
+    if ((row->uses & USE_MODRM) == 0) { return true; }
     if (!r->has_modrm) {
         r->modrm = fetch_byte(r);
         r->has_modrm = true;
     }
-    return (r->modrm & row->modrm_mask) == row->modrm &&
-           ((row->when & WHEN_MEMORY) == 0 || modrm_mod(r) != MOD_REGISTER);
+    return modrm_mod(r) != MOD_REGISTER && (row->group == ANY || row->group == modrm_reg(r));
 }
 
-static const struct row *find_row(struct reader *r, const struct decoded *d) {
-    for (unsigned i = 0; i < ARRAY_SIZE(rows) && r->error == DECODE_OK; i++) {
-        const struct row *row = &rows[i];
-        const uint16_t mask = 0xff00 | row->opcode_mask;
+static const struct row *find_row(struct reader *r) {
+    for (const struct row *row = rows; row < rows + ARRAY_SIZE(rows) && r->error == DECODE_OK; row++) {
+        const uint16_t mask = 0xff00 | row->mask;
 
-        if ((r->opcode & mask) == row->opcode && prefixes_match(r, d, row->when) && modrm_matches(r, row)) {
-            return r->error == DECODE_OK ? row : NULL;
+        if ((r->opcode & mask) == row->opcode && ((row->uses & USE_64) == 0 || r->mode == DECODE_64) &&
+            modrm_matches(r, row)) {
+            return row;
         }
     }
     return NULL;
 }
 
 static uint8_t operation_of(const struct reader *r, const struct row *row) {
-    if ((row->when & THEN_OPCODE) != 0) { return (uint8_t)(row->operation + (r->opcode >> 3 & 7)); }
-    return (uint8_t)(row->operation + ((row->when & THEN_MODRM) != 0 ? modrm_reg(r) : 0));
+    if (row->operation != OP_ADD) { return row->operation; }
+    return (uint8_t)(OP_ADD + (row->opcode < 0x80 ? r->opcode >> 3 & 7u : modrm_reg(r)));
 }
 
 // ---- sizes -----------------------------------------------------------------------------------------------------------
@@ -156,24 +136,10 @@ static uint8_t address_size(const struct reader *r) {
     return sizes[r->mode][r->address_prefix];
 }
 
-static uint8_t full_size(const struct reader *r) {
-    if ((r->rex & REX_W) != 0) { return 8; }
+static uint8_t operand_size(const struct reader *r, unsigned uses) {
+    if ((r->opcode & 1) == 0 && (uses & USE_FULL) == 0) { return 1; }
+    if ((r->rex & REX_W) != 0) { return (uses & USE_PORT) != 0 ? 4 : 8; }
     return (r->mode == DECODE_16) != r->operand_prefix ? 2 : 4;
-}
-
-static uint8_t operand_size(const struct reader *r, enum size_rule rule) {
-    const bool is_64 = r->mode == DECODE_64;
-    const uint8_t full = full_size(r);
-
-    switch (rule) {
-    case SIZE_BIT0: return (r->opcode & 1) != 0 ? full : 1;
-    case SIZE_PORT: return (r->opcode & 1) != 0 ? MIN(full, 4) : 1;
-    case SIZE_STORED: return (r->rex & REX_W) != 0 ? 8 : 4;
-    case SIZE_STACK: return is_64 && full == 4 ? 8 : full;
-    case SIZE_NATIVE: return is_64 ? 8 : 4;
-    case SIZE_WORD: return 2;
-    default: return full;
-    }
 }
 
 // ---- operands --------------------------------------------------------------------------------------------------------
@@ -234,108 +200,80 @@ static void read_memory_32(struct reader *r, struct decoded_memory *m) {
     set_segment(r, m, m->base == REG_SP || m->base == REG_BP);
 }
 
-static struct decoded_memory *add_memory(struct decoded *d) {
+static struct decoded_memory *add_memory(struct decoded *d, unsigned uses) {
     struct decoded_memory *m = &d->memory[d->memory_count++];
 
     *m = (struct decoded_memory){
-        .segment = SEGMENT_ES, .base = DECODE_NO_REGISTER, .index = DECODE_NO_REGISTER, .scale = 1};
+        .read = (uses & USE_READ) != 0,
+        .write = (uses & USE_WRITE) != 0,
+        .segment = SEGMENT_ES,
+        .base = DECODE_NO_REGISTER,
+        .index = DECODE_NO_REGISTER,
+        .scale = 1,
+    };
     return m;
 }
 
 // Without REX, byte registers 4 to 7 are the second bytes of 0 to 3: SDM vol. 2, 3.1.1.1, table 3-1.
-static void read_registers(const struct reader *r, const struct form *form, struct decoded *d) {
+static void read_register(const struct reader *r, struct decoded *d) {
     d->reg = (uint8_t)(modrm_reg(r) | (r->rex & REX_R) << 1);
-    if (form->other == DECODE_REGISTER && d->operand_size == 1 && r->rex == 0 && d->reg >= 4) {
+    if (d->operand_size == 1 && r->rex == 0 && d->reg >= 4) {
         d->reg -= 4;
         d->reg_high = true;
     }
 }
 
-static void read_modrm_operands(struct reader *r, const struct form *form, struct decoded *d) {
-    read_registers(r, form, d);
-    if (modrm_mod(r) == MOD_REGISTER || (form->uses & USE_REGISTERS) != 0) {
-        d->rm = (uint8_t)(modrm_rm(r) | (r->rex & REX_B) << 3);
-    } else if (d->address_size == 2) {
-        read_memory_16(r, add_memory(d));
-    } else {
-        read_memory_32(r, add_memory(d));
-    }
-}
-
-static void read_operands(struct reader *r, const struct form *form, struct decoded *d) {
-    if ((form->uses & USE_MODRM) != 0) { read_modrm_operands(r, form, d); }
-    if ((form->uses & USE_OFFSET) != 0) {
-        struct decoded_memory *m = add_memory(d);
+static void read_memory(struct reader *r, unsigned uses, struct decoded *d) {
+    if ((uses & USE_MODRM) != 0) { (d->address_size == 2 ? read_memory_16 : read_memory_32)(r, add_memory(d, uses)); }
+    if ((uses & USE_OFFSET) != 0) {
+        struct decoded_memory *m = add_memory(d, uses);
         m->displacement = (int64_t)fetch(r, d->address_size);
         set_segment(r, m, false);
     }
-    if ((form->uses & USE_STRING_FROM) != 0) {
-        struct decoded_memory *m = add_memory(d);
+    if ((uses & USE_FROM) != 0) {
+        struct decoded_memory *m = add_memory(d, USE_READ);
         m->base = REG_SI;
         set_segment(r, m, false);
     }
-    if ((form->uses & USE_STRING_TO) != 0) { add_memory(d)->base = REG_DI; }
-    switch ((enum immediate_rule)form->immediate) {
-    case IMMEDIATE_SIGNED8: d->immediate = fetch_signed(r, 1); break;
-    case IMMEDIATE_UNSIGNED8: d->immediate = fetch_byte(r); break;
-    case IMMEDIATE_SIZED: d->immediate = fetch_signed(r, MIN(d->operand_size, 4)); break;
-    case IMMEDIATE_NONE: break;
-    }
+    if ((uses & USE_TO) != 0) { add_memory(d, USE_WRITE)->base = REG_DI; }
 }
 
-// What is done with the operands. A string move reads its first and writes its second; a comparison reads both.
-static void set_uses(const struct form *form, struct decoded *d) {
-    const bool read = (form->uses & USE_READ) != 0, write = (form->uses & USE_WRITE) != 0;
-    const bool two = d->memory_count == 2;
-
-    d->other = form->other;
-    d->memory_first = (form->uses & USE_FIRST) != 0;
-    d->writes_register = (form->uses & USE_SETS) != 0;
-    d->bit_string = (form->uses & USE_BIT_STRING) != 0;
-    d->source_size = form->source != 0 ? MIN(form->source, d->operand_size) : d->operand_size;
-    if (d->memory_count == 0) { return; }
-    d->memory[0].read = read;
-    d->memory[0].write = write && !two;
-    d->memory[1].read = two && !write;
-    d->memory[1].write = two && write;
-}
-
-// SDM vol. 2, LOCK; APM vol. 3, 1.2.5.
-static int check_lock(const struct form *form, struct decoded *d) {
-    if (!d->lock || (form->uses & USE_LOCK) != 0) { return DECODE_OK; }
-    if ((form->uses & USE_LOCK_CR8) == 0 || d->reg != 0 || d->operation < OP_MOV_FROM_CR ||
-        d->operation > OP_MOV_TO_CR) {
-        return DECODE_BAD_LOCK;
+static void read_other(struct reader *r, unsigned uses, struct decoded *d) {
+    if ((uses & (USE_IMMEDIATE | USE_IMMEDIATE8)) != 0) {
+        d->other = DECODE_IMMEDIATE;
+        d->immediate = fetch_signed(r, (uses & USE_IMMEDIATE8) != 0 ? 1 : MIN(d->operand_size, 4));
+    } else if (d->memory_count == 1 && (uses & USE_PORT) == 0) {
+        d->other = DECODE_REGISTER;
+        if (r->has_modrm) { read_register(r, d); }
     }
-    d->reg = 8;
-    return DECODE_OK;
 }
 
 int decode_instruction(const uint8_t *bytes, size_t count, enum decode_mode mode, struct decoded *out) {
+    const unsigned update = USE_READ | USE_WRITE;
     struct reader r = {.bytes = bytes, .count = count, .mode = mode, .override = NO_OVERRIDE};
 
-    *out = (struct decoded){.mode = (uint8_t)mode, .rm = DECODE_NO_REGISTER};
-    read_opcode(&r, out);
-    const struct row *row = find_row(&r, out);
+    *out = (struct decoded){.mode = (uint8_t)mode};
+    read_opcode(&r);
+    const struct row *row = find_row(&r);
     if (row == NULL) { return r.error != DECODE_OK ? r.error : DECODE_UNKNOWN; }
-    if (row->operation == OP_VECTOR) { return DECODE_VECTOR; }
-    const struct form *form = &forms[row->form];
+    unsigned uses = row->uses;
     out->operation = operation_of(&r, row);
-    out->operand_size = operand_size(&r, (enum size_rule)form->size);
+    if (out->operation == OP_CMP) { uses &= ~(unsigned)(USE_WRITE | USE_SETS); }
+    out->operand_size = operand_size(&r, uses);
+    out->source_size = uses >> USE_SOURCE_SHIFT != 0 ? (uint8_t)(uses >> USE_SOURCE_SHIFT) : out->operand_size;
     out->address_size = address_size(&r);
-    read_operands(&r, form, out);
-    if (r.error != DECODE_OK) { return r.error; }
-    set_uses(form, out);
+    out->repeat = r.repeat && (uses & (USE_FROM | USE_TO)) != 0;
+    out->memory_first = (uses & USE_FIRST) != 0;
+    out->writes_register = (uses & USE_SETS) != 0;
+    read_memory(&r, uses, out);
+    read_other(&r, uses, out);
     out->length = (uint8_t)r.at;
-    return check_lock(form, out);
+    if (r.error != DECODE_OK) { return r.error; }
+    // Processors differ about MOVSXD to 16 bits. LOCK: SDM vol. 2, LOCK; APM vol. 3, 1.2.5.
+    return out->source_size > out->operand_size || (r.lock && (uses & update) != update) ? DECODE_UNKNOWN : DECODE_OK;
 }
 
 // ---- addresses -------------------------------------------------------------------------------------------------------
-// How far a bit number reaches from the operand, in whole operands, either way: SDM vol. 2, 3.1.1.9, and BT.
-static uint64_t bit_string_offset(const struct decoded *d, const uint64_t registers[DECODE_REGISTERS]) {
-    return (uint64_t)(extend(registers[d->reg], d->operand_size) >> 3) & ~(uint64_t)(d->operand_size - 1);
-}
-
 uint64_t decode_address(const struct decoded *d, unsigned which, const uint64_t registers[DECODE_REGISTERS],
                         uint64_t rip, uint64_t segment_base) {
     const struct decoded_memory *m = &d->memory[which];
@@ -344,7 +282,6 @@ uint64_t decode_address(const struct decoded *d, unsigned which, const uint64_t 
     if (m->base != DECODE_NO_REGISTER) { offset += registers[m->base]; }
     if (m->index != DECODE_NO_REGISTER) { offset += registers[m->index] * m->scale; }
     if (m->rip_relative) { offset += rip + d->length; }
-    if (d->bit_string) { offset += bit_string_offset(d, registers); }
-    offset &= UINT64_MAX >> (64 - 8 * d->address_size);
+    offset &= decode_mask(d->address_size);
     return d->mode == DECODE_64 ? offset + segment_base : (uint32_t)(offset + segment_base);
 }

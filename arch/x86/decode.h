@@ -4,6 +4,10 @@
 // guest, hardware or global state is touched; any context, no locks, bounded (at most 15 bytes, one walk of one table).
 // The bytes are a guest's and may be anything: what is not known for sure is refused, never guessed.
 //
+// Known are the operations with which programs access devices: moves, logic, sums, comparisons, exchange, and the string
+// operations that copy and fill. Not known, since no kernel or compiler uses them on a device: atomic operations but XCHG,
+// INC, DEC, NOT, NEG, bit strings, MOVBE, MOVNTI, strings that are compared or loaded, SSE and AVX.
+//
 // An access to an emulated page, of an instruction that does not repeat:
 //   1. decode_instruction(); on DECODE_NEEDS_MORE fetch from the next page too, and again
 //   2. decode_address() of each memory operand; walk the guest's tables; compare with the address that faulted
@@ -26,10 +30,7 @@ enum decode_mode { DECODE_16, DECODE_32, DECODE_64 };
 enum decode_status {
     DECODE_OK = 0,
     DECODE_NEEDS_MORE = -1, // the instruction goes on after the given bytes; never with 15 or more of them
-    DECODE_TOO_LONG = -2,   // it goes on after 15 bytes: #GP on hardware
-    DECODE_UNKNOWN = -3,    // not one of enum decode_operation, or a form of one that is not emulated
-    DECODE_VECTOR = -4,     // VEX, EVEX or XOP
-    DECODE_BAD_LOCK = -5,   // LOCK before an instruction of ours that must not have it: #UD on hardware
+    DECODE_UNKNOWN = -2,    // not one of enum decode_operation, a form of one that is not emulated, or not well-formed
 };
 
 // Operations in groups; the order within the first eight is that of the opcode maps.
@@ -45,106 +46,34 @@ enum decode_operation {
     OP_XOR,
     OP_CMP,
     OP_TEST,
-    OP_INC,
-    OP_DEC,
-    OP_NOT,
-    OP_NEG,
-    OP_BT,
-    OP_BTS,
-    OP_BTR,
-    OP_BTC,
+    OP_BT, // with an immediate
     OP_XCHG,
-    OP_XADD,
-    OP_CMPXCHG,
     OP_MOV,
-    OP_MOVNTI,
-    OP_MOVBE,
     OP_MOVZX,
     OP_MOVSX, // and MOVSXD
     OP_MOVS,
     OP_STOS,
-    OP_LODS,
-    OP_CMPS,
-    OP_SCAS,
-    OP_LAST_EVALUATED = OP_SCAS,
-    // Ports. The port is the immediate, or DX where other is DECODE_NOTHING. operand_size is the width.
-    OP_IN,
-    OP_OUT,
     OP_INS,
     OP_OUTS,
-    // What SVM intercepts: length, and operands in reg, rm or memory.
+    OP_LAST_EVALUATED = OP_OUTS,
+    // What SVM intercepts: the length.
     OP_HLT,
-    OP_PAUSE,
     OP_CPUID,
     OP_RDMSR,
     OP_WRMSR,
-    OP_RDTSC,
-    OP_RDTSCP,
     OP_RDPMC,
-    OP_RDPRU,
     OP_INVD,
     OP_WBINVD,
-    OP_WBNOINVD,
-    OP_MONITOR,
-    OP_MWAIT,
-    OP_MONITORX,
-    OP_MWAITX,
+    OP_WBNOINVD = OP_WBINVD, // which is it with a prefix
     OP_XSETBV,
-    OP_INVLPG, // the address is memory[0]; nothing is accessed
-    OP_INVPCID,
-    OP_CLTS,
-    OP_LMSW,
-    OP_SMSW,
-    OP_MOV_FROM_CR, // reg is the control register's number, rm the general register
-    OP_MOV_TO_CR,
-    OP_MOV_FROM_DR,
-    OP_MOV_TO_DR,
-    OP_SGDT, // the operand is 2 bytes of limit, then 8 of base in 64-bit mode and 4 otherwise
-    OP_SIDT,
-    OP_LGDT,
-    OP_LIDT,
-    OP_SLDT,
-    OP_STR,
-    OP_LLDT,
-    OP_LTR,
-    OP_INT, // the vector is the immediate
-    OP_INT1,
-    OP_INT3,
-    OP_INTO,
-    OP_IRET,
-    OP_PUSHF,
-    OP_POPF,
-    OP_RSM,
-    OP_VMCALL,
     OP_VMMCALL,
-    OP_VMRUN,
-    OP_VMLOAD,
-    OP_VMSAVE,
-    OP_STGI,
-    OP_CLGI,
-    OP_SKINIT,
-    OP_INVLPGA,
-    OP_VMLAUNCH,
-    OP_VMRESUME,
-    OP_VMXON,
-    OP_VMXOFF,
-    OP_VMCLEAR,
-    OP_VMPTRLD,
-    OP_VMPTRST,
-    OP_VMREAD,
-    OP_VMWRITE,
-    OP_INVEPT,
-    OP_INVVPID,
 };
 
 // Segment registers as ModRM numbers them. In 64-bit mode only FS and GS have a base.
 enum decode_segment { SEGMENT_ES, SEGMENT_CS, SEGMENT_SS, SEGMENT_DS, SEGMENT_FS, SEGMENT_GS };
 
-// MOVS, STOS, LODS, INS and OUTS repeat with either; elsewhere than before a string operation both have no effect here.
-enum decode_repeat { REPEAT_NONE, REPEAT_REPE, REPEAT_REPNE };
-
 // The operand beside memory[0].
-enum decode_operand { DECODE_NOTHING, DECODE_REGISTER, DECODE_IMMEDIATE, DECODE_MEMORY };
+enum decode_operand { DECODE_NOTHING, DECODE_REGISTER, DECODE_IMMEDIATE, DECODE_MEMORY, DECODE_PORT };
 
 enum { DECODE_NO_REGISTER = 0xff };
 
@@ -163,21 +92,21 @@ struct decoded {
     uint8_t mode;         // enum decode_mode, as given
     uint8_t length;       // bytes, 1 to 15
     uint8_t operand_size; // bytes: 1, 2, 4 or 8
-    uint8_t source_size;  // of what memory holds; smaller than operand_size for MOVZX, MOVSX and selectors only
+    uint8_t source_size;  // of what memory holds; smaller than operand_size for MOVZX and MOVSX only
     uint8_t address_size; // 2, 4 or 8; also of rSI, rDI and rCX of a string operation
-    uint8_t repeat;       // enum decode_repeat; the last one of several
-    bool lock;            // XCHG with memory locks without it too
     uint8_t other;        // enum decode_operand
+    uint8_t reg;          // register operand: 0 to 15; rAX of STOS
+    uint8_t memory_count; // 0, 1, or 2: MOVS (memory[1] is the destination)
+    bool repeat;          // before a string operation; elsewhere it has no effect here
     bool memory_first; // memory[0] is the first operand (destination) and `other` the second; else the other way round
     bool writes_register; // reg gets the result: the destination, or when memory is first what was the destination
-    bool bit_string;      // BT and its like with a register: it selects the word too, which decode_address() sees to
-    uint8_t reg;          // register operand: 0 to 15; general unless the operation says otherwise; rAX of strings
-    bool reg_high;        // it is AH, CH, DH or BH: bits 15:8 of reg, which is 0 to 3
-    uint8_t rm;           // register in the place of memory, or DECODE_NO_REGISTER
-    uint8_t memory_count; // 0, 1, or 2: MOVS (memory[1] is the destination) and CMPS (the second operand)
+    bool reg_high;        // reg is AH, CH, DH or BH: bits 15:8 of reg, which is 0 to 3
     struct decoded_memory memory[2];
-    int64_t immediate; // extended to 64 bits as the instruction does it: with its sign, but for ports, vectors and bits
+    int64_t immediate; // with its sign extended to 64 bits
 };
+
+// The bits of a value of 1, 2, 4 or 8 bytes.
+static inline uint64_t decode_mask(unsigned size) { return UINT64_MAX >> (64 - 8 * size); }
 
 // Decodes the instruction at bytes, of which count are there (what lies beyond 15 is not looked at). Returns DECODE_OK
 // or another enum decode_status; then *out means nothing. Given fewer bytes, the result is the same or DECODE_NEEDS_MORE.
@@ -197,14 +126,13 @@ void decode_register_write(const struct decoded *d, uint64_t registers[DECODE_RE
 
 // Operands of one evaluation. What lies above their size is ignored on the way in and 0 on the way out.
 struct decode_alu {
-    uint64_t destination; // first operand; out: the result, or unchanged for CMP, TEST, BT, CMPS and SCAS
-    uint64_t source;      // second operand (bit number of BT and its like); out: the old destination for XCHG and XADD
-    uint64_t accumulator; // CMPXCHG only: rAX; to be written back only when ZF is clear afterwards
+    uint64_t destination; // first operand; out: the result, or unchanged for CMP, TEST and BT
+    uint64_t source;      // second operand (bit number of BT); out: what the destination was
     uint64_t rflags;      // CF, PF, AF, ZF, SF and OF change as the operation says, all else stays
 };
 
-// Evaluates one operation up to OP_LAST_EVALUATED (one element of a string operation); DECODE_UNKNOWN for others. Flags
-// that the manuals leave undefined: AF is cleared by AND, OR, XOR and TEST, and BT and its like change CF only.
-int decode_alu(const struct decoded *d, struct decode_alu *alu);
+// Evaluates one operation up to OP_LAST_EVALUATED (one element of a string operation), and no other. Flags that the manuals
+// leave undefined: AF is cleared by AND, OR, XOR and TEST, and BT changes CF only.
+void decode_alu(const struct decoded *d, struct decode_alu *alu);
 
 #endif

@@ -4,7 +4,13 @@
 
 #include "arch/x86/control_regs.h"
 
-enum { REGISTER_AX = 0, REGISTER_CX = 1, REGISTER_DX = 2 };
+enum { REGISTER_CX = 1, REGISTER_DX = 2 };
+
+// What the machine says of the access that trapped.
+struct trap {
+    gpa_t gpa;
+    bool write;
+};
 
 // One emulation on its way.
 struct job {
@@ -12,11 +18,12 @@ struct job {
     const struct emulate_ops *ops;
     void *context;
     struct emulate_result *result;
+    const struct trap *trap; // NULL: none, a port was accessed
 };
 
-// Where an operand lies. `first` is less than its size when it goes on in another page: at `next`, if this is not a device.
+// Where an operand lies. `first` is less than its size when it goes on in another page: at gpa[1], if this is not a device.
 struct place {
-    gpa_t gpa, next;
+    gpa_t gpa[2];
     unsigned first;
     bool device; // in the page that trapped
 };
@@ -83,237 +90,160 @@ static enum emulate_outcome decode(const struct job *j, struct decoded *out) {
         if (outcome != EMULATE_DONE) { return outcome; }
         status = decode_instruction(j->result->bytes, j->result->count, j->view->mode, out);
     } while (status == DECODE_NEEDS_MORE);
-    switch (status) {
-    case DECODE_OK: return EMULATE_DONE;
-    case DECODE_TOO_LONG: return fault(j, EXCEPTION_GP, 0, 0);
-    case DECODE_BAD_LOCK: return fault(j, EXCEPTION_UD, 0, 0);
-    default: return unknown(j, "an instruction that is not emulated");
-    }
+    return status == DECODE_OK ? EMULATE_DONE : unknown(j, "an instruction that is not emulated");
 }
 
 enum emulate_outcome emulate_decode(const struct guest_state_view *view, const struct emulate_ops *ops, void *context,
                                     struct decoded *out, struct emulate_result *result) {
-    const struct job j = {view, ops, context, result};
+    const struct job j = {view, ops, context, result, NULL};
 
     return decode(&j, out);
 }
 
-enum emulate_outcome emulate_length(const struct guest_state_view *view, const struct emulate_ops *ops, void *context,
-                                    enum decode_operation expected, unsigned *length, struct emulate_result *result) {
-    struct decoded d;
-    enum emulate_outcome outcome = emulate_decode(view, ops, context, &d, result);
-
-    if (outcome != EMULATE_DONE) { return outcome; }
-    if (d.operation != expected) { return EMULATE_RETRY; }
-    *length = d.length;
-    return EMULATE_DONE;
-}
-
-void emulate_advance(struct guest_state_view *view, unsigned length) {
-    view->rip = truncate(view, view->rip + length);
-    view->rflags &= ~RFLAGS_RF;
-}
-
 // ---- operands in memory ----------------------------------------------------------------------------------------------
-// The processor has walked to `gpa` already. An operand needs no second walk if it is the only one, at the same place of its
-// page, and asks for no right that was not asked for then.
-static bool is_what_trapped(const struct decoded *d, uint64_t linear, gpa_t gpa, bool write) {
-    return d->memory_count == 1 && ((linear ^ gpa) & PAGE_MASK) == 0 && (write || !d->memory[0].write);
+// The processor has walked to where it trapped already. An operand needs no second walk if it is the only one, at the same
+// place of its page, and asks for no right that was not asked for then.
+static bool is_what_trapped(const struct job *j, const struct decoded *d, uint64_t linear) {
+    return j->trap != NULL && d->memory_count == 1 && ((linear ^ j->trap->gpa) & PAGE_MASK) == 0 &&
+           (j->trap->write || !d->memory[0].write);
 }
 
-static enum emulate_outcome locate(const struct job *j, const struct decoded *d, unsigned which, gpa_t gpa, bool write,
-                                   struct place *out) {
+static unsigned pieces(const struct place *p, unsigned size) { return p->first < size ? 2 : 1; }
+
+static enum emulate_outcome locate(const struct job *j, const struct decoded *d, unsigned which, struct place *out) {
     const struct decoded_memory *m = &d->memory[which];
-    const unsigned access = m->write ? PF_WRITE : 0;
     const uint64_t linear = decode_address(d, which, j->view->gpr, j->view->rip, segment_base(j->view, m->segment));
-    enum emulate_outcome outcome;
 
     out->first = (unsigned)MIN(d->source_size, PAGE_SIZE - (linear & PAGE_MASK));
-    if (is_what_trapped(d, linear, gpa, write)) {
-        out->gpa = gpa;
-        out->device = true;
+    out->device = is_what_trapped(j, d, linear);
+    if (out->device) {
+        out->gpa[0] = j->trap->gpa;
         return EMULATE_DONE;
     }
-    outcome = translate(j, m->segment, linear, access, &out->gpa);
-    if (outcome == EMULATE_DONE && out->first < d->source_size) {
-        outcome = translate(j, m->segment, truncate(j->view, linear + out->first), access, &out->next);
+    for (unsigned i = 0; i < pieces(out, d->source_size); i++) {
+        enum emulate_outcome outcome =
+            translate(j, m->segment, truncate(j->view, linear + i * out->first), m->write ? PF_WRITE : 0, &out->gpa[i]);
+        if (outcome != EMULATE_DONE) { return outcome; }
+        out->device |= j->trap != NULL && (out->gpa[i] ^ j->trap->gpa) < PAGE_SIZE;
     }
-    out->device = outcome == EMULATE_DONE &&
-                  ((out->gpa ^ gpa) < PAGE_SIZE || (out->first < d->source_size && (out->next ^ gpa) < PAGE_SIZE));
-    return outcome;
+    return EMULATE_DONE;
 }
 
 static int access_ram(const struct job *j, const struct place *p, unsigned size, bool write, uint64_t *value) {
     const struct guest_memory_ops *ops = &j->ops->memory;
     uint8_t *bytes = (uint8_t *)value;
-    int status =
-        write ? ops->write(j->context, p->gpa, bytes, p->first) : ops->read(j->context, p->gpa, bytes, p->first);
+    int status = OK;
 
-    if (status != OK || p->first == size) { return status; }
-    bytes += p->first;
-    size -= p->first;
-    return write ? ops->write(j->context, p->next, bytes, size) : ops->read(j->context, p->next, bytes, size);
+    for (unsigned i = 0; i < pieces(p, size) && status == OK; i++) {
+        const unsigned part = i == 0 ? p->first : size - p->first;
+        status = write ? ops->write(j->context, p->gpa[i], bytes, part) : ops->read(j->context, p->gpa[i], bytes, part);
+        bytes += part;
+    }
+    return status;
+}
+
+static enum emulate_outcome outcome_of(const struct job *j, int status) {
+    if (status == OK) { return EMULATE_DONE; }
+    return status == ERR_BUSY ? EMULATE_RETRY : unknown(j, "an access that the device refuses");
 }
 
 static enum emulate_outcome access(const struct job *j, const struct place *p, unsigned size, bool write,
                                    uint64_t *value) {
-    int status = ERR_RANGE;
+    int status = p->device ? ERR_RANGE : access_ram(j, p, size, write, value);
 
-    if (!p->device) { status = access_ram(j, p, size, write, value); }
-    if (status == ERR_RANGE) { // MOVS may go from one device to another
+    if (status == ERR_RANGE) { // a string may go from one device to another
         if (p->first < size) { return unknown(j, "an access to a device over the border of a page"); }
-        status = j->ops->mmio(j->context, p->gpa, size, write, value);
+        status = j->ops->mmio(j->context, p->gpa[0], size, write, value);
     }
-    if (status == OK) { return EMULATE_DONE; }
-    return status == ERR_BUSY ? EMULATE_RETRY : unknown(j, "an access that the device refuses");
+    return outcome_of(j, status);
+}
+
+static enum emulate_outcome access_port(const struct job *j, const struct decoded *d, bool write, uint64_t *value) {
+    const uint16_t port = (uint16_t)j->view->gpr[REGISTER_DX];
+
+    return outcome_of(j, j->ops->port(j->context, port, d->operand_size, write, value));
 }
 
 // ---- registers -------------------------------------------------------------------------------------------------------
 static bool is_port_string(const struct decoded *d) { return d->operation == OP_INS || d->operation == OP_OUTS; }
 
-static bool is_string(const struct decoded *d) {
-    return (d->operation >= OP_MOVS && d->operation <= OP_SCAS) || is_port_string(d);
+static bool is_string(const struct decoded *d) { return d->operation >= OP_MOVS && d->operation <= OP_OUTS; }
+
+static bool is_last(const struct guest_state_view *view, const struct decoded *d) {
+    return !d->repeat || (view->gpr[REGISTER_CX] & decode_mask(d->address_size)) == 0;
 }
 
-static bool is_repeated(const struct decoded *d) { return is_string(d) && d->repeat != REPEAT_NONE; }
-
-// A register in the address size of the instruction: rSI, rDI or rCX of a string operation.
-static uint64_t address_register(const struct guest_state_view *view, const struct decoded *d, uint8_t reg) {
+// rSI, rDI or rCX of a string operation, in the address size of the instruction.
+static void add_to_register(const struct guest_state_view *view, const struct decoded *d, uint8_t reg, int n) {
     const struct decoded as_address = {.reg = reg, .operand_size = d->address_size};
 
-    return decode_register_read(&as_address, view->gpr);
+    decode_register_write(&as_address, view->gpr, view->gpr[reg] + (uint64_t)n);
 }
 
-static void add_to_address_register(const struct guest_state_view *view, const struct decoded *d, uint8_t reg, int n) {
-    const struct decoded as_address = {.reg = reg, .operand_size = d->address_size};
-
-    decode_register_write(&as_address, view->gpr, decode_register_read(&as_address, view->gpr) + (uint64_t)n);
-}
-
-// Steps the pointers of a string operation; true: there is another element. SDM vol. 2, REP.
-static bool step_string(const struct guest_state_view *view, const struct decoded *d) {
+static void step_string(const struct guest_state_view *view, const struct decoded *d) {
     const int step = (view->rflags & RFLAGS_DF) != 0 ? -d->operand_size : d->operand_size;
-    const bool equal = (view->rflags & RFLAGS_ZF) != 0;
 
-    for (unsigned i = 0; i < d->memory_count; i++) { add_to_address_register(view, d, d->memory[i].base, step); }
-    if (!is_repeated(d)) { return false; }
-    add_to_address_register(view, d, REGISTER_CX, -1);
-    if (address_register(view, d, REGISTER_CX) == 0) { return false; }
-    return (d->operation != OP_CMPS && d->operation != OP_SCAS) || equal == (d->repeat == REPEAT_REPE);
+    for (unsigned i = 0; i < d->memory_count; i++) { add_to_register(view, d, d->memory[i].base, step); }
+    if (d->repeat) { add_to_register(view, d, REGISTER_CX, -1); }
 }
 
-static uint64_t other_operand(const struct guest_state_view *view, const struct decoded *d, uint64_t second) {
-    switch ((enum decode_operand)d->other) {
-    case DECODE_REGISTER: return decode_register_read(d, view->gpr);
-    case DECODE_IMMEDIATE: return (uint64_t)d->immediate;
-    case DECODE_MEMORY: return second;
-    default: return 0;
-    }
-}
-
-static void commit(struct guest_state_view *view, const struct decoded *d, const struct decode_alu *alu) {
-    view->rflags = alu->rflags;
-    if (d->writes_register) { decode_register_write(d, view->gpr, d->memory_first ? alu->source : alu->destination); }
-    if (d->operation == OP_CMPXCHG && (alu->rflags & RFLAGS_ZF) == 0) {
-        const struct decoded accumulator = {.reg = REGISTER_AX, .operand_size = d->operand_size};
-        decode_register_write(&accumulator, view->gpr, alu->accumulator);
-    }
-    if (!is_string(d) || !step_string(view, d)) { emulate_advance(view, d->length); }
+// To the next instruction: RIP is as wide as the mode has it.
+static enum emulate_outcome advance(struct guest_state_view *view, const struct decoded *d) {
+    view->rip = truncate(view, view->rip + d->length);
+    view->rflags &= ~RFLAGS_RF;
+    return EMULATE_DONE;
 }
 
 // ---- the whole -------------------------------------------------------------------------------------------------------
 static enum emulate_outcome execute(const struct job *j, struct guest_state_view *view, const struct decoded *d,
                                     const struct place *places) {
-    uint64_t values[2] = {0, 0}, other;
-    struct decode_alu alu;
-    enum emulate_outcome outcome;
+    uint64_t value = 0, other = d->other == DECODE_IMMEDIATE ? (uint64_t)d->immediate : 0;
+    enum emulate_outcome outcome = EMULATE_DONE;
 
-    for (unsigned i = 0; i < d->memory_count; i++) {
-        if (!d->memory[i].read) { continue; }
-        outcome = access(j, &places[i], d->source_size, false, &values[i]);
-        if (outcome != EMULATE_DONE) { return outcome; }
+    if (d->other == DECODE_REGISTER) { other = decode_register_read(d, view->gpr); }
+    if (d->operation == OP_INS) { outcome = access_port(j, d, false, &other); }
+    for (unsigned i = 0; i < d->memory_count && outcome == EMULATE_DONE; i++) {
+        if (d->memory[i].read) { outcome = access(j, &places[i], d->source_size, false, &value); }
     }
-    other = other_operand(view, d, values[1]);
-    alu.destination = d->memory_first ? values[0] : other;
-    alu.source = d->memory_first ? other : values[0];
-    alu.accumulator = view->gpr[REGISTER_AX];
-    alu.rflags = view->rflags;
-    if (decode_alu(d, &alu) != DECODE_OK) { return unknown(j, "an instruction that is not emulated on a device"); }
-    for (unsigned i = 0; i < d->memory_count; i++) {
-        if (!d->memory[i].write) { continue; }
-        outcome = access(j, &places[i], d->source_size, true, &alu.destination);
-        if (outcome != EMULATE_DONE) { return outcome; }
+    if (outcome != EMULATE_DONE) { return outcome; }
+    struct decode_alu alu = {d->memory_first ? value : other, d->memory_first ? other : value, view->rflags};
+    decode_alu(d, &alu);
+    for (unsigned i = 0; i < d->memory_count && outcome == EMULATE_DONE; i++) {
+        if (d->memory[i].write) { outcome = access(j, &places[i], d->source_size, true, &alu.destination); }
     }
-    commit(view, d, &alu);
-    return EMULATE_DONE;
+    if (d->operation == OP_OUTS) { outcome = access_port(j, d, true, &alu.destination); }
+    if (outcome != EMULATE_DONE) { return outcome; }
+    view->rflags = alu.rflags;
+    if (d->writes_register) { decode_register_write(d, view->gpr, d->memory_first ? alu.source : alu.destination); }
+    if (is_string(d)) { step_string(view, d); }
+    return is_last(view, d) ? advance(view, d) : EMULATE_DONE;
+}
+
+static enum emulate_outcome emulate(const struct job *j, struct guest_state_view *view) {
+    struct decoded d;
+    struct place places[2];
+    bool trapped = j->trap == NULL;
+    enum emulate_outcome outcome = decode(j, &d);
+
+    if (outcome != EMULATE_DONE) { return outcome; }
+    if (is_port_string(&d) != trapped) { return EMULATE_RETRY; } // another instruction than the one that trapped
+    if (d.repeat && is_last(view, &d)) { return advance(view, &d); }
+    for (unsigned i = 0; i < d.memory_count; i++) {
+        outcome = locate(j, &d, i, &places[i]);
+        if (outcome != EMULATE_DONE) { return outcome; }
+        trapped |= places[i].device;
+    }
+    return trapped ? execute(j, view, &d, places) : EMULATE_RETRY;
 }
 
 enum emulate_outcome emulate_mmio(struct guest_state_view *view, const struct emulate_ops *ops, void *context,
                                   gpa_t gpa, bool write, struct emulate_result *result) {
-    const struct job j = {view, ops, context, result};
-    struct decoded d;
-    struct place places[2];
-    bool device = false;
-    enum emulate_outcome outcome = decode(&j, &d);
+    const struct trap trap = {gpa, write};
 
-    if (outcome != EMULATE_DONE) { return outcome; }
-    if (is_repeated(&d) && address_register(view, &d, REGISTER_CX) == 0) {
-        emulate_advance(view, d.length);
-        return EMULATE_DONE;
-    }
-    for (unsigned i = 0; i < d.memory_count; i++) {
-        outcome = locate(&j, &d, i, gpa, write, &places[i]);
-        if (outcome != EMULATE_DONE) { return outcome; }
-        device |= places[i].device;
-    }
-    return device ? execute(&j, view, &d, places) : EMULATE_RETRY; // another instruction than the one that trapped
-}
-
-// ---- INS and OUTS ----------------------------------------------------------------------------------------------------
-static enum emulate_outcome locate_ram(const struct job *j, const struct decoded *d, struct place *out) {
-    const struct decoded_memory *m = &d->memory[0];
-    const unsigned access = m->write ? PF_WRITE : 0;
-    const uint64_t linear = decode_address(d, 0, j->view->gpr, j->view->rip, segment_base(j->view, m->segment));
-    enum emulate_outcome outcome = translate(j, m->segment, linear, access, &out->gpa);
-
-    out->device = false;
-    out->first = (unsigned)MIN(d->operand_size, PAGE_SIZE - (linear & PAGE_MASK));
-    if (outcome == EMULATE_DONE && out->first < d->operand_size) {
-        outcome = translate(j, m->segment, truncate(j->view, linear + out->first), access, &out->next);
-    }
-    return outcome;
-}
-
-static enum emulate_outcome transfer(const struct job *j, const struct decoded *d, const struct place *place) {
-    const bool out = d->operation == OP_OUTS;
-    const uint16_t port = (uint16_t)j->view->gpr[REGISTER_DX];
-    uint64_t value = 0;
-    int status = out ? access_ram(j, place, d->operand_size, false, &value)
-                     : j->ops->port(j->context, port, d->operand_size, false, &value);
-
-    if (status == OK) {
-        status = out ? j->ops->port(j->context, port, d->operand_size, true, &value)
-                     : access_ram(j, place, d->operand_size, true, &value);
-    }
-    if (status == OK) { return EMULATE_DONE; }
-    return status == ERR_BUSY ? EMULATE_RETRY : unknown(j, "string input or output outside of RAM");
+    return emulate(&(struct job){view, ops, context, result, &trap}, view);
 }
 
 enum emulate_outcome emulate_port_string(struct guest_state_view *view, const struct emulate_ops *ops, void *context,
                                          struct emulate_result *result) {
-    const struct job j = {view, ops, context, result};
-    struct decoded d;
-    struct place place;
-    enum emulate_outcome outcome = decode(&j, &d);
-
-    if (outcome == EMULATE_DONE && !is_port_string(&d)) { return EMULATE_RETRY; }
-    if (outcome != EMULATE_DONE) { return outcome; }
-    if (is_repeated(&d) && address_register(view, &d, REGISTER_CX) == 0) {
-        emulate_advance(view, d.length);
-        return EMULATE_DONE;
-    }
-    outcome = locate_ram(&j, &d, &place);
-    if (outcome == EMULATE_DONE) { outcome = transfer(&j, &d, &place); }
-    if (outcome == EMULATE_DONE && !step_string(view, &d)) { emulate_advance(view, d.length); }
-    return outcome;
+    return emulate(&(struct job){view, ops, context, result, NULL}, view);
 }

@@ -7,19 +7,19 @@
 // What the caller does by the outcome:
 //   EMULATE_DONE     writes back gpr, rip and rflags, ends an interrupt shadow. If RFLAGS.TF is set it injects #DB (DR6.BS).
 //                    A repeated string operation that is not done yet leaves rip where it was: interrupts come in between.
-//   EMULATE_FAULT    injects `vector` with `error` (#UD has none, nor has any exception in real mode); for #PF CR2 = `address`.
+//   EMULATE_FAULT    injects `vector` with `error` (which no exception in real mode has); for #PF CR2 = `address`.
 //   EMULATE_RETRY    enters the guest as it is, interrupts first: the bytes are no longer what trapped, an entry of its tables
 //                    changed on the way, or a device was busy (ERR_BUSY of mmio).
 //   EMULATE_UNKNOWN  ends the VM: `reason`, and the bytes for the log.
 // Registers are changed by EMULATE_DONE only. Memory and devices may have been: what was read or written first stays so when
 // the second access of the same instruction is the one that is refused or busy, and is done again with it.
 //
-// Refused (EMULATE_UNKNOWN): whatever decode.h does not evaluate (SSE, AVX, CMPXCHG8B, descriptor tables ...), an operand on
-// the device that crosses the border of its page, and a device's error. Alignment within the page is the device's to judge.
+// Refused (EMULATE_UNKNOWN): whatever decode.h does not know (SSE, AVX, atomic operations, descriptor tables ...), an operand
+// on the device that crosses the border of its page, and a device's error. Alignment within the page is the device's to judge.
 // Otherwise than a processor:
 //   - LOCK, and XCHG, are not atomic on a device: another VCPU's access may come between their read and their write.
 //   - Segments' limits and rights are not checked. The access that trapped has passed the processor's checks; the second
-//     operand of MOVS and CMPS has not. The same is so for alignment checks (#AC) and breakpoints on data.
+//     operand of MOVS has not. The same is so for alignment checks (#AC) and breakpoints on data.
 //   - A repeated string operation has RFLAGS.RF unchanged between its elements.
 // Why a guest's program gains nothing by changing the bytes after the trap: every operand is walked with the rights that the
 // changed instruction has, but for one that is the very address that the processor let through, for no more than that.
@@ -66,21 +66,13 @@ struct emulate_result {
 enum emulate_outcome emulate_decode(const struct guest_state_view *view, const struct emulate_ops *ops, void *context,
                                     struct decoded *out, struct emulate_result *result);
 
-// The length of the intercepted instruction at RIP, 1 to 15, which must be `expected`; EMULATE_RETRY: it is another one by
-// now. Only *length is changed; emulate_advance goes on behind it.
-enum emulate_outcome emulate_length(const struct guest_state_view *view, const struct emulate_ops *ops, void *context,
-                                    enum decode_operation expected, unsigned *length, struct emulate_result *result);
-
-// The guest goes on behind an instruction of `length` bytes at RIP: RIP, as wide as the mode has it, and RFLAGS.RF.
-void emulate_advance(struct guest_state_view *view, unsigned length);
-
 // The instruction at RIP has accessed guest-physical `gpa` of an emulated page, `write` if the machine says that it wrote (for
 // an instruction that reads and writes it may say either). Not for faults on a guest's page tables, and not for fetches: code
 // in an emulated page ends the VM by the caller.
 enum emulate_outcome emulate_mmio(struct guest_state_view *view, const struct emulate_ops *ops, void *context,
                                   gpa_t gpa, bool write, struct emulate_result *result);
 
-// The instruction at RIP is INS or OUTS, and its port is the guest's to use. One element; the memory operand is RAM.
+// The instruction at RIP is INS or OUTS, and its port is the guest's to use. One element.
 enum emulate_outcome emulate_port_string(struct guest_state_view *view, const struct emulate_ops *ops, void *context,
                                          struct emulate_result *result);
 

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The I/O ports of one VM: a sorted table of ranges, each with its device, and the devices that a kernel expects on every
-// PC. A port that no range has reads as all ones, ignores writes, and is counted. It knows neither VCPUs nor VMs: what lies
+// The I/O ports of one VM: a table of ranges, each with its device, and the devices that a kernel expects on every PC. A port
+// that no range has reads as all ones and ignores writes: those that are written to pass time (0x80, 0xed) too. It knows neither VCPUs nor VMs: what lies
 // outside is reached through struct pc_ports_ops.
 //
-//   0x20 0xa0   the two 8259: the mask reads back, initialisation words are taken; they never interrupt
+//   0x20 0xa0   the two 8259, as far as Linux looks: what was written to the mask reads back; they never interrupt
 //   0x40 0x61   8254 (vpit.h)
-//   0x60 0x64   no keyboard controller, but its reset pulse
+//   0x64        no keyboard controller, but its reset pulse
 //   0x70        real-time clock (vrtc.h)
-//   0x80 0xed   the ports that are written to pass time: ignored
 //   0xcf8       PCI configuration, without a device: the address reads back, data are all ones
 //   0xcf9       reset control; reads as 0
 //   0x600       ACPI's sleep control and sleep status (ACPI 6.5, 4.8.3.7); read as 0: nothing has been woken from
@@ -41,27 +40,21 @@ struct pc_ports_ops {
     void (*off)(void *context);
 };
 
-enum { PC_PORT_ROWS_MAX = 24, PC_PICS = 2 };
+enum { PC_PORT_ROWS_MAX = 12, PC_PICS = 2 };
 
 struct pc_port_row {
-    uint16_t first, last;
+    uint16_t first, count;
     const struct port_ops *ops;
     void *device;
-    struct spinlock *lock; // held around ops; NULL: the device has its own
-};
-
-struct pc_pic {
-    uint8_t mask;
-    uint8_t words; // of initialisation that have still to come
+    bool locked; // the lock is held around ops; else the device has its own
 };
 
 struct pc_ports {
     const struct pc_ports_ops *ops;
     void *context;
-    uint64_t unclaimed;   // accesses of a byte that found no device, since the reset; atomic
     uint32_t pci_address; // atomic
     struct spinlock lock; // the following
-    struct pc_pic pics[PC_PICS];
+    uint8_t pic_masks[PC_PICS];
     struct vpit pit;
     struct vrtc rtc;
     unsigned count; // rows; constant once the VM runs

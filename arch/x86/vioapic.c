@@ -97,13 +97,8 @@ static void write_register(struct vioapic *vioapic, uint32_t value) {
     }
 }
 
-static bool in_page(unsigned offset, unsigned size) {
-    return (size == 1 || size == 2 || size == 4 || size == 8) && offset < IOAPIC_SIZE && size <= IOAPIC_SIZE - offset;
-}
-
 int vioapic_mmio_read(struct vioapic *vioapic, unsigned offset, unsigned size, uint64_t *value) {
     *value = 0;
-    if (!in_page(offset, size)) { return ERR_RANGE; }
     unsigned long flags = spin_lock(&vioapic->lock);
     if (offset == IOREGSEL) {
         *value = vioapic->select;
@@ -115,7 +110,6 @@ int vioapic_mmio_read(struct vioapic *vioapic, unsigned offset, unsigned size, u
 }
 
 int vioapic_mmio_write(struct vioapic *vioapic, unsigned offset, unsigned size, uint64_t value) {
-    if (!in_page(offset, size)) { return ERR_RANGE; }
     unsigned long flags = spin_lock(&vioapic->lock);
     if (offset == IOREGSEL) {
         vioapic->select = (uint8_t)value;
@@ -134,16 +128,6 @@ void vioapic_set_line(struct vioapic *vioapic, unsigned gsi, bool asserted) {
     if (gsi >= vioapic->inputs) { return; }
     unsigned long flags = spin_lock(&vioapic->lock);
     set_line(vioapic, gsi, asserted);
-    spin_unlock(&vioapic->lock, flags);
-}
-
-void vioapic_pulse(struct vioapic *vioapic, unsigned gsi) {
-    if (gsi >= vioapic->inputs) { return; }
-    unsigned long flags = spin_lock(&vioapic->lock);
-    if ((vioapic->lines & BIT(gsi)) == 0) {
-        set_line(vioapic, gsi, true);
-        set_line(vioapic, gsi, false);
-    }
     spin_unlock(&vioapic->lock, flags);
 }
 

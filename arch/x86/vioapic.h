@@ -51,16 +51,14 @@ int vioapic_init(struct vioapic *vioapic, unsigned inputs, unsigned id, const st
 // Power-on state again (the VM restarts, and with it the devices): every entry masked, every input not asserted.
 void vioapic_reset(struct vioapic *vioapic);
 
-// The guest's accesses: [offset, offset + size) of the page at IOAPIC_DEFAULT_BASE; size 1, 2, 4 or 8. IOREGSEL can be
-// accessed in any size, IOWIN and EOI in 32 bits only (ICH 13.5.1). All else reads as 0 and ignores writes; so do the
-// registers behind IOWIN that are not there. ERR_RANGE: outside of the page, or the size.
+// The guest's accesses: [offset, offset + size), which lies in the page at IOAPIC_DEFAULT_BASE; size 1, 2, 4 or 8. IOREGSEL
+// can be accessed in any size, IOWIN and EOI in 32 bits only (ICH 13.5.1). All else reads as 0 and ignores writes; so do the
+// registers behind IOWIN that are not there. OK always.
 int vioapic_mmio_read(struct vioapic *vioapic, unsigned offset, unsigned size, uint64_t *value);
 int vioapic_mmio_write(struct vioapic *vioapic, unsigned offset, unsigned size, uint64_t value);
 
 // Input `gsi` is asserted, or is not any more. One that is not there is ignored.
 void vioapic_set_line(struct vioapic *vioapic, unsigned gsi, bool asserted);
-// Input `gsi` is asserted for a moment: one message at most. None if it is asserted already.
-void vioapic_pulse(struct vioapic *vioapic, unsigned gsi);
 // The guest has ended level interrupt `vector` (level_eoi of struct vlapic_ops, or the EOI register).
 void vioapic_eoi(struct vioapic *vioapic, uint8_t vector);
 

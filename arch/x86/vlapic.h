@@ -4,18 +4,19 @@
 // It knows neither VCPUs nor VMs: what lies outside is the owner's, reached through struct vlapic_ops.
 //
 // Who may touch what:
-//   any core, atomic   irr, tmr, events, startup_vector, errors: what a message from elsewhere changes. Bits are set and
+//   any core, atomic   IRR, TMR, events, startup_vector, errors: what a message from elsewhere changes. Bits are set and
 //                      taken by single atomic operations; there is no lock and nothing waits.
 //   written by the own core, read by others as a picture (relaxed)
-//                      base, id, ldr, dfr, svr, tpr, lvt: who is the destination of a message, and whether it is let in.
+//                      base, ID, LDR, DFR, SVR, TPR, LVT: who is the destination of a message, and whether it is let in.
 //   own core only      everything else. "Own core" is the core of the VCPU while it is on; before it is on, whoever
 //                      starts it. Functions say "own core" or "any core"; all run with interrupts masked or in a handler.
 // Order: a sender sets the bit (release), then calls `kick`, which must put a full barrier between that and its question
 // whether the owner runs or waits (vcpu_interrupt does). The owner that goes to sleep stores its state, passes a full
-// barrier, then asks vlapic_has_pending (vcpu_block does). So one of the two sees the other. A message that finds its bit
+// barrier, then looks at events and vlapic_pending_vector (vcpu_block does). So one of the two sees the other. A message that finds its bit
 // set already does not kick: the one that set it does, or has, and the owner looks at the bit before it sleeps.
 //
-// Not there, and why: relocation of the page and CMCI (nobody needs them: the base is fixed, the LVT has six entries);
+// Not there, and why: relocation of the page and CMCI (nobody needs them: the base is fixed, the LVT has six entries); pins
+// LINT0 and LINT1, external interrupts, thermal and performance interrupts (nothing makes them: their LVT entries read back);
 // suppression of EOI broadcasts (its bit in VERSION is clear); SMIs (accepted and ignored: guests have no SMM); arbitration
 // priority and remote read (reserved since the Pentium 4).
 #ifndef X86_VLAPIC_H
@@ -27,24 +28,17 @@
 enum {
     VLAPIC_NONE = -1, // no vector
     VLAPIC_LVTS = APIC_LVT_ERROR - APIC_LVT_TIMER + 1,
-    VLAPIC_LINTS = 2,
+    // The timer's clock before its divider: one for 2^5 ticks of the TSC, near 100 MHz on machines of today. So that no time
+    // is converted: a count is a number of ticks.
+    VLAPIC_CLOCK_SHIFT = 5,
 };
 
 #define VLAPIC_NEVER        UINT64_MAX
-
-// Bounds of struct vlapic_config: within them no conversion overflows.
-#define VLAPIC_TIMER_HZ_MIN 1000000ull
-#define VLAPIC_TIMER_HZ_MAX 2147483647ull
-#define VLAPIC_CLOCK_HZ_MAX 8589934592ull
-#define VLAPIC_PERIOD_MAX_S 1u // of least_period
+#define VLAPIC_CLOCK_HZ_MAX 8589934592ull // of now(): within it a sum of times does not overflow
 
 // Constant for a VM.
 struct vlapic_config {
-    uint64_t clock_hz;     // of now(), and of the guest's TSC; timer_hz .. VLAPIC_CLOCK_HZ_MAX
-    uint64_t timer_hz;     // what the timer counts down at, before its divider; VLAPIC_TIMER_HZ_MIN .. _MAX
-    uint64_t least_period; // ticks between two interrupts of the periodic timer, at least; 1 .. a second's
-    bool x2apic;           // what CPUID offers: without it APIC_BASE.EXTD is reserved,
-    bool tsc_deadline;     // without it bit 18 of LVT timer is
+    uint64_t least_period; // ticks between two interrupts of the periodic timer, at least; 1 or more
 };
 
 // A message to local APICs: from an ICR, a redirection entry, an MSI.
@@ -76,23 +70,19 @@ struct vlapic_ops {
     void (*timer_arm)(void *context, uint64_t when);
     uint64_t (*now)(void *context);
     // Both from vlapic_take_events only. INIT: the local APIC is reset; the owner resets the VCPU, which waits for a
-    // STARTUP (a BSP starts at the reset vector at once, see vlapic_waits). STARTUP: it begins in real mode at page `vector`.
+    // STARTUP (a BSP starts at the reset vector at once). STARTUP: it begins in real mode at page `vector`.
     void (*init)(void *context);
     void (*startup)(void *context, uint8_t vector);
 };
 
-// All in ticks of now() unless said otherwise.
+// All in ticks of now(), which is the machine's TSC.
 struct vlapic_timer {
-    uint64_t deadline;     // when it next expires, rounded up: never early; VLAPIC_NEVER: it does not run
+    uint64_t deadline;     // when it next expires; VLAPIC_NEVER: it does not run
     uint64_t wanted;       // what timer_arm was last told
-    uint64_t start;        // when the count that runs was loaded, rounded down, ...
-    uint32_t fraction;     // ... and this many timer_hz-ths of a tick later
-    uint64_t length;       // of the count that runs, undivided clocks of the timer; 0: one-shot that has ended
-    uint32_t initial;      // the register
-    uint32_t divide;       // the register
+    uint64_t start;        // when the count that runs was loaded
+    uint64_t length;       // of the count that runs; 0: one-shot that has ended
     uint64_t tsc_deadline; // as the guest wrote it, its TSC; 0: not armed
     uint64_t tsc_offset;   // the guest's TSC is now() + this
-    uint64_t coalesced;    // periods that ended without an interrupt of their own, since vlapic_init
 };
 
 struct vlapic {
@@ -100,32 +90,19 @@ struct vlapic {
     void *context;
     const struct vlapic_config *config;
 
-    uint32_t irr[APIC_BITMAP_WORDS];
-    uint32_t tmr[APIC_BITMAP_WORDS];
     uint32_t events; // VLAPIC_EVENT_*
     uint32_t startup_vector;
     uint32_t errors; // since the last write of ESR
-
-    uint32_t base; // the flags of IA32_APIC_BASE
-    uint32_t id;
-    uint32_t ldr;
-    uint32_t dfr;
-    uint32_t svr;
-    uint32_t tpr;
-    uint32_t lvt[VLAPIC_LVTS];
-
-    uint32_t isr[APIC_BITMAP_WORDS];
-    uint32_t esr;
-    uint64_t icr;
-    uint32_t lines; // levels of LINT0, LINT1
-    bool waits;     // for a STARTUP
+    uint32_t base;   // the flags of IA32_APIC_BASE
+    bool waits;      // for a STARTUP: nothing else reaches it
     struct vlapic_timer timer;
+    uint32_t registers[APIC_REGISTERS]; // by number, what is read; but ID as in x2APIC mode, and not PPR, current count
 };
 
 // ---- life -------------------------------------------------------------------------------------------------
 
 // Power-on state, timer_arm not called. The objects pointed to stay. `id` 0 .. APIC_LEGACY_ID_MAX; one of a VM is the BSP, the
-// others wait for a STARTUP. ERR_RANGE: id or config out of their bounds; nothing was changed.
+// others wait for a STARTUP. ERR_RANGE: it is not; nothing was changed.
 int vlapic_init(struct vlapic *vlapic, uint32_t id, bool bsp, const struct vlapic_config *config,
                 const struct vlapic_ops *ops, void *context);
 // Power-on state again (the VM restarts): nothing pending, the timer cancelled. The TSC offset stays. Own core.
@@ -133,11 +110,11 @@ void vlapic_reset(struct vlapic *vlapic);
 
 // ---- the guest's accesses; own core -----------------------------------------------------------------------
 
-// xAPIC: [offset, offset + size) of the page; size 1, 2, 4 or 8. Registers are 4 bytes at multiples of 16. A read within
-// one gives the bytes asked for; the other 12 bytes of a slot, and whatever a read crosses into, are 0. A write of another
-// size or alignment does nothing. A register that is not there reads as 0, ignores writes, and is an error in ESR; a write
+// xAPIC: [offset, offset + size), which lies in the page; size 1, 2, 4 or 8. Registers are 4 bytes at multiples of 16. A read
+// within one gives the bytes asked for; the other 12 bytes of a slot, and whatever a read crosses into, are 0. A write of
+// another size or alignment does nothing. A register that is not there reads as 0, ignores writes, and is an error in ESR; a write
 // to one that is read-only does nothing (ID among them), a read of EOI gives 0.
-// ERR_DENIED: not in xAPIC mode, the page is no device; ERR_RANGE: outside of the page, or the size.
+// ERR_DENIED: not in xAPIC mode, the page is no device.
 int vlapic_mmio_read(struct vlapic *vlapic, unsigned offset, unsigned size, uint64_t *value);
 int vlapic_mmio_write(struct vlapic *vlapic, unsigned offset, unsigned size, uint64_t value);
 
@@ -170,22 +147,15 @@ int vlapic_pending_vector(const struct vlapic *vlapic);
 int vlapic_requested_vector(const struct vlapic *vlapic);
 // It has been given to the guest: from IRR to ISR. `vector` is what one of the two said, and still requested.
 void vlapic_accept(struct vlapic *vlapic, unsigned vector);
-// Something would end the guest's wait in HLT (RFLAGS.IF set, NMIs not blocked; the caller knows both).
-bool vlapic_has_pending(const struct vlapic *vlapic);
 // An NMI waits; taking it is telling that the guest has it.
 bool vlapic_nmi_pending(const struct vlapic *vlapic);
 bool vlapic_take_nmi(struct vlapic *vlapic);
 // Whether the guest may end its interrupt without telling: one vector is in service, an edge, and none is requested.
 bool vlapic_may_end_quietly(const struct vlapic *vlapic);
-// An external interrupt waits, whose vector the 8259 has (LINT0 as ExtINT while its level stands, or a message).
-bool vlapic_extint_pending(const struct vlapic *vlapic);
-void vlapic_extint_taken(struct vlapic *vlapic);
 // Acts on INIT and STARTUP that have come, in this order, through ops; true: there was one. Before each entry and when kicked.
 bool vlapic_take_events(struct vlapic *vlapic);
-// It waits for a STARTUP: nothing else reaches it.
-bool vlapic_waits(const struct vlapic *vlapic);
 
-// ---- messages and local interrupts ------------------------------------------------------------------------
+// ---- messages ---------------------------------------------------------------------------------------------
 
 // The set of `count` local APICs (<= MAX_VCPUS, all of the VM) that `message` goes to, bit i for all[i]. For lowest
 // priority that is at most one: the lowest TPR, among equals the vector decides. `sender` matters for shorthands, else NULL.
@@ -197,17 +167,11 @@ void vlapic_deliver(struct vlapic *const *all, unsigned count, const struct vlap
                     const struct vlapic_message *message);
 // ... at this one, whatever its destination. Any core.
 void vlapic_receive(struct vlapic *vlapic, const struct vlapic_message *message);
-// The level of pin LINT0 or LINT1 (0, 1) changes. Own core.
-void vlapic_set_lint(struct vlapic *vlapic, unsigned pin, bool level);
-// A local source (APIC_LVT_THERMAL, APIC_LVT_PERFORMANCE) interrupts. Own core.
-void vlapic_local_interrupt(struct vlapic *vlapic, enum apic_register reg);
 
 // ---- the timer; own core ----------------------------------------------------------------------------------
 
 // The time that timer_arm was given may have come; early and repeated calls do nothing.
 void vlapic_timer_fired(struct vlapic *vlapic);
-// When it next interrupts, ticks of now(); VLAPIC_NEVER: it does not run, or is masked.
-uint64_t vlapic_timer_deadline(const struct vlapic *vlapic);
 // What the guest's TSC is before now(). A TSC deadline moves with it.
 void vlapic_set_tsc_offset(struct vlapic *vlapic, uint64_t offset);
 

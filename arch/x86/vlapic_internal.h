@@ -9,12 +9,15 @@
 #define VLAPIC_EVENT_NMI     (1u << 0)
 #define VLAPIC_EVENT_INIT    (1u << 1)
 #define VLAPIC_EVENT_STARTUP (1u << 2)
-#define VLAPIC_EVENT_EXTINT  (1u << 3)
 
 // Fields that other cores read as a picture.
-static inline uint32_t vlapic_picture(const uint32_t *field) { return __atomic_load_n(field, __ATOMIC_RELAXED); }
+static inline __attribute__((always_inline)) uint32_t vlapic_picture(const uint32_t *field) {
+    return __atomic_load_n(field, __ATOMIC_RELAXED);
+}
 
-static inline void vlapic_publish(uint32_t *field, uint32_t value) { __atomic_store_n(field, value, __ATOMIC_RELAXED); }
+static inline __attribute__((always_inline)) void vlapic_publish(uint32_t *field, uint32_t value) {
+    __atomic_store_n(field, value, __ATOMIC_RELAXED);
+}
 
 static inline bool vlapic_enabled(const struct vlapic *vlapic) { // IA32_APIC_BASE.EN
     return (vlapic_picture(&vlapic->base) & APIC_BASE_EN) != 0;
@@ -25,18 +28,14 @@ static inline bool vlapic_is_x2apic(const struct vlapic *vlapic) {
 }
 
 static inline bool vlapic_software_enabled(const struct vlapic *vlapic) {
-    return (vlapic_picture(&vlapic->svr) & APIC_SVR_ENABLE) != 0;
+    return (vlapic_picture(&vlapic->registers[APIC_SVR]) & APIC_SVR_ENABLE) != 0;
 }
-
-static inline uint32_t *vlapic_lvt(struct vlapic *vlapic, unsigned reg) { return &vlapic->lvt[reg - APIC_LVT_TIMER]; }
 
 // vlapic.c
 uint32_t vlapic_ppr(const struct vlapic *vlapic);
-void vlapic_recheck(struct vlapic *vlapic);                                     // own core: priorities have changed
-void vlapic_error(struct vlapic *vlapic, uint32_t error);                       // any core: a bit of ESR
-void vlapic_latch_errors(struct vlapic *vlapic);                                // own core: ESR is written
-void vlapic_lint_changed(struct vlapic *vlapic, unsigned pin, uint32_t before); // own core: its LVT has been written
-void vlapic_reset_state(struct vlapic *vlapic); // own core: after power-on and INIT; not base, not `waits`
+void vlapic_error(struct vlapic *vlapic, uint32_t error);    // any core: a bit of ESR
+void vlapic_request(struct vlapic *vlapic, unsigned vector); // any core: an edge, if it is enabled
+void vlapic_reset_state(struct vlapic *vlapic);              // own core: after power-on and INIT; not base, not `waits`
 
 // vlapic_ipi.c; own core
 void vlapic_send_icr(struct vlapic *vlapic);

@@ -10,14 +10,16 @@ uint32_t vlapic_x2apic_ldr(uint32_t id) {
 
 static bool logical_match(const struct vlapic *vlapic, uint32_t destination) {
     const uint32_t members = (1u << APIC_CLUSTER_MEMBERS) - 1;
-    uint32_t ldr = vlapic_picture(&vlapic->ldr);
+    uint32_t ldr = vlapic_picture(&vlapic->registers[APIC_LDR]);
 
     if (vlapic_is_x2apic(vlapic)) {
         return (destination & ~members) == (ldr & ~members) && (destination & ldr & members) != 0;
     }
     ldr >>= APIC_XAPIC_ID_SHIFT;
     if (destination > APIC_XAPIC_BROADCAST) { return false; }
-    if ((vlapic_picture(&vlapic->dfr) & APIC_DFR_MODEL) == APIC_DFR_FLAT) { return (destination & ldr) != 0; }
+    if ((vlapic_picture(&vlapic->registers[APIC_DFR]) & APIC_DFR_MODEL) == APIC_DFR_FLAT) {
+        return (destination & ldr) != 0;
+    }
     return ((destination ^ ldr) & APIC_LDR_CLUSTER) == 0 && (destination & ldr & APIC_LDR_MEMBERS) != 0;
 }
 
@@ -29,7 +31,8 @@ static bool matches(const struct vlapic *vlapic, const struct vlapic *sender, co
     default: break;
     }
     if (message->destination == APIC_X2APIC_BROADCAST) { return true; }
-    return message->logical ? logical_match(vlapic, message->destination) : vlapic->id == message->destination;
+    return message->logical ? logical_match(vlapic, message->destination)
+                            : vlapic->registers[APIC_ID] == message->destination;
 }
 
 // SDM 11.6.2.4. Which of several at the same priority is the machine's choice; by the vector, interrupts are spread and
@@ -40,7 +43,7 @@ static uint32_t lowest_priority(struct vlapic *const *all, uint32_t set, unsigne
 
     for (uint32_t rest = set; rest != 0; rest &= rest - 1) {
         const struct vlapic *vlapic = all[__builtin_ctz(rest)];
-        uint32_t priority = vlapic_picture(&vlapic->tpr);
+        uint32_t priority = vlapic_picture(&vlapic->registers[APIC_TPR]);
         if (!vlapic_software_enabled(vlapic) || priority > best) { continue; }
         if (priority < best) {
             best = priority;
@@ -102,7 +105,7 @@ static void send(struct vlapic *vlapic, const struct vlapic_message *message) {
 }
 
 void vlapic_send_icr(struct vlapic *vlapic) {
-    uint32_t icr = (uint32_t)vlapic->icr, destination = (uint32_t)(vlapic->icr >> APIC_ICR_DESTINATION_SHIFT);
+    uint32_t icr = vlapic->registers[APIC_ICR_LOW], destination = vlapic->registers[APIC_ICR_HIGH];
     struct vlapic_message message = {
         .destination =
             vlapic_is_x2apic(vlapic) ? destination : vlapic_destination8((uint8_t)(destination >> APIC_XAPIC_ID_SHIFT)),

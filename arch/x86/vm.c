@@ -17,9 +17,7 @@
 #include "kernel/string.h"
 
 enum { NESTED_BITS = 48, VIOAPIC_INPUTS = 24, LEAST_PERIOD_US = 20 };
-// What a guest's local APIC counts at, where the clock is not slower.
-#define LAPIC_TIMER_HZ 100000000ull
-#define NS_PER_S       1000000000ull
+#define NS_PER_S 1000000000ull
 
 const struct virt_ops *virt;
 
@@ -166,18 +164,14 @@ COLD int arch_vm_init(struct vm *vm) {
     const struct cpuid_config config = {
         .machine = machine_cpuid,
         .tsc_hz = clock_rate.hz,
-        .apic_hz = MIN(LAPIC_TIMER_HZ, clock_rate.hz),
+        .apic_hz = clock_rate.hz >> VLAPIC_CLOCK_SHIFT,
         .xcr0 = machine.xcr0,
         .vcpus = vm->vcpu_count,
     };
     int status = cpuid_policy_init(&vm->arch.cpuid, &config);
 
     vm->arch.vlapic_config = (struct vlapic_config){
-        .clock_hz = clock_rate.hz,
-        .timer_hz = config.apic_hz,
         .least_period = clock_ns_to_ticks_up(&clock_rate, LEAST_PERIOD_US * 1000ull),
-        .x2apic = true,
-        .tsc_deadline = true,
     };
     if (status == OK) { status = pv_config_init(&vm->arch.pv, clock_rate.hz, 0, 0); }
     vm->arch.nested = memory_alloc_pages(1);

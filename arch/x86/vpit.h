@@ -3,8 +3,9 @@
 // not, and port 0x61 with gate and output of channel 2. No channel raises an interrupt. Sources: Intel 8254 datasheet
 // (order number 231164); port 0x61: NMI_SC in chapter 13 of the Intel I/O Controller Hub 10 datasheet.
 //
-// Simpler than the chip: a count that is written counts at once, also in modes 2 and 3; modes 1 and 5 are 0 and 4; BCD
-// counts are taken as binary; the read-back command is ignored.
+// Simpler than the chip: a count that is written counts at once, falls by one each clock in every mode, and begins again at
+// its end in modes 2 and 3, whose output is high; the gate stops nothing, but starts the count anew when it rises; BCD counts
+// are taken as binary; the read-back command is ignored.
 //
 // The caller of the ports holds a lock. Every access is a few divisions.
 #ifndef X86_VPIT_H
@@ -17,12 +18,12 @@
 enum { VPIT_CHANNELS = 3, VPIT_PORTS = 4 }; // counters 0 to 2, then the control word, which reads as all ones
 
 struct vpit_channel {
-    uint64_t since; // it runs: when it began to; else: how long it had run. Ticks
+    uint64_t since; // when it began to count, ticks
     uint32_t count; // 1 .. 65536; 0: none written since the control word
     uint16_t latch;
     uint8_t control; // word
     uint8_t low;     // written, its high byte has still to come
-    bool gate, runs, latched;
+    bool latched;
     bool read_high, write_high; // the second byte of two is next
 };
 
@@ -34,7 +35,7 @@ struct vpit {
     uint8_t port_b; // what of port 0x61 was written
 };
 
-// As a PC's firmware leaves it: channel 0 in mode 3, channel 1 in mode 2, channel 2 off. The first three fields are set.
+// As a PC's firmware leaves it: channel 0 in mode 3. The first three fields are set.
 void vpit_reset(struct vpit *pit);
 
 // For ports 0x40 to 0x43 and for port 0x61: gate of channel 2, speaker, refresh toggle (every 18 clocks), output of channel 2.

@@ -67,9 +67,7 @@ static int add_com1(const struct port_ops *ops) { return pc_ports_add(ports, V16
 static void check_pit(void) {
     for (unsigned i = 0; i < VPIT_CHANNELS; i++) {
         const struct vpit_channel *channel = &ports->pit.channels[i];
-        require(channel->count <= 0x10000 && (channel->count > 0 || !channel->runs));
-        require(channel->since <= pc.now);
-        require(i == 2 || channel->gate);
+        require(channel->count <= 0x10000 && channel->since <= pc.now);
     }
 }
 
@@ -93,25 +91,21 @@ struct step {
 static uint16_t some_port(unsigned where) {
     const struct pc_port_row *row = &ports->rows[where % ports->count];
 
-    return (uint16_t)(row->first - 1 + (where >> 8) % (row->last - row->first + 3u));
+    return (uint16_t)(row->first - 1 + (where >> 8) % (row->count + 2u));
 }
 
 static void read_port(uint16_t port, unsigned size) {
-    uint64_t before = ports->unclaimed;
     uint32_t value = pc_ports_read(ports, port, size);
 
     require(size == 4 || value >> size * 8 == 0);
-    require(ports->unclaimed - before <= size);
-    if (ports->unclaimed - before == size) { require(value == UINT32_MAX >> (32 - size * 8)); }
 }
 
 static void write_port(uint16_t port, unsigned size, uint32_t value) {
-    uint64_t before = ports->unclaimed;
     unsigned resets = pc.resets, offs = pc.offs;
     int status = pc_ports_write(ports, port, size, value);
 
     require(status == OK || (status == ERR_BUSY && ((struct v16550 *)world.state)->tx_count > 0));
-    require(ports->unclaimed - before <= size && pc.resets - resets <= size && pc.offs - offs <= 1);
+    require(pc.resets - resets <= size && pc.offs - offs <= 1);
 }
 
 static void read_some(const struct step *s) { read_port(some_port(s->where), 1u << s->value % 3); }
@@ -144,7 +138,6 @@ static void power_on(const struct step *s) {
     pc_ports_reset(ports);
     v16550_device.reset(&world.vm, world.state);
     world.level = false;
-    require(ports->unclaimed == 0);
 }
 
 // What was taken of the output and is not dropped by the guest comes out, in order.

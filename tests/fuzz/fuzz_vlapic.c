@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arch/x86/vlapic.h"
+#include "arch/x86/vlapic_internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -65,12 +65,12 @@ static void init(void *context) {
     const struct owner *owner = context;
 
     require(vlapic_pending_vector(world.all[owner->index]) == VLAPIC_NONE);
-    require(vlapic_waits(world.all[owner->index]) == (owner->index != 0));
+    require(world.all[owner->index]->waits == (owner->index != 0));
 }
 
 static void startup(void *context, uint8_t vector) {
     (void)vector;
-    require(!vlapic_waits(world.all[((struct owner *)context)->index]));
+    require(!world.all[((struct owner *)context)->index]->waits);
 }
 
 static const struct vlapic_ops ops = {kick, send, level_eoi, timer_arm, now, init, startup};
@@ -88,37 +88,39 @@ static int top(const uint32_t *words) {
 }
 
 static void check_priorities(const struct vlapic *apic) {
-    int vector = vlapic_pending_vector(apic), serviced = top(apic->isr), asked = top(apic->irr);
-    unsigned class = MAX(serviced == VLAPIC_NONE ? 0u : (unsigned)serviced >> 4, apic->tpr >> 4);
+    int vector = vlapic_pending_vector(apic), serviced = top(&apic->registers[APIC_ISR]),
+        asked = top(&apic->registers[APIC_IRR]);
+    unsigned class = MAX(serviced == VLAPIC_NONE ? 0u : (unsigned)serviced >> 4, apic->registers[APIC_TPR] >> 4);
 
-    require(((apic->irr[0] | apic->isr[0] | apic->tmr[0]) & 0xffff) == 0);
+    require(((apic->registers[APIC_IRR] | apic->registers[APIC_ISR] | apic->registers[APIC_TMR]) & 0xffff) == 0);
+    require(vector == VLAPIC_NONE || vector == vlapic_requested_vector(apic));
+    require(!vlapic_may_end_quietly(apic) || (asked == VLAPIC_NONE && serviced != VLAPIC_NONE));
     if (vector != VLAPIC_NONE) {
         require(vector == asked && vector >= APIC_FIRST_VECTOR && (unsigned)vector >> 4 > class);
-        require(vlapic_has_pending(apic));
     } else {
-        require(asked == VLAPIC_NONE || vlapic_waits(apic) || (unsigned)asked >> 4 <= class);
+        require(asked == VLAPIC_NONE || apic->waits || (unsigned)asked >> 4 <= class);
     }
-    require(!vlapic_nmi_pending(apic) || vlapic_has_pending(apic));
 }
 
 static void check_timer(const struct vlapic *apic, const struct owner *owner) {
-    uint32_t lvt = apic->lvt[0], mode = lvt & APIC_LVT_TIMER_MODE;
+    uint32_t lvt = apic->registers[APIC_LVT_TIMER], mode = lvt & APIC_LVT_TIMER_MODE;
 
-    require(owner->armed == vlapic_timer_deadline(apic) || owner->armed <= world.now);
+    require(owner->armed == apic->timer.wanted || owner->armed <= world.now);
     require((lvt & APIC_LVT_MASKED) == 0 || owner->armed == VLAPIC_NEVER);
     require(mode != APIC_LVT_TIMER_MODE || apic->timer.deadline == VLAPIC_NEVER);
     require(apic->timer.tsc_deadline == 0 || mode == APIC_LVT_TIMER_DEADLINE);
     require((apic->timer.tsc_deadline != 0 || apic->timer.length != 0) == (apic->timer.deadline != VLAPIC_NEVER));
-    require(apic->timer.fraction < world.config.timer_hz);
 }
 
 static void check_state(const struct vlapic *apic) {
     uint32_t mode = apic->base & APIC_BASE_MODE;
 
-    require(mode == 0 || mode == APIC_BASE_EN || (mode == APIC_BASE_MODE && world.config.x2apic));
+    require(mode == 0 || mode == APIC_BASE_EN || mode == APIC_BASE_MODE);
     require(((apic->base & APIC_BASE_BSP) != 0) == (apic == &world.apic[0]));
-    if ((apic->svr & APIC_SVR_ENABLE) != 0) { return; }
-    for (unsigned i = 0; i < VLAPIC_LVTS; i++) { require((apic->lvt[i] & APIC_LVT_MASKED) != 0); }
+    if ((apic->registers[APIC_SVR] & APIC_SVR_ENABLE) != 0) { return; }
+    for (unsigned i = 0; i < VLAPIC_LVTS; i++) {
+        require((apic->registers[APIC_LVT_TIMER + i] & APIC_LVT_MASKED) != 0);
+    }
 }
 
 static void check(void) {
@@ -133,20 +135,20 @@ static void check(void) {
 
 static void mmio_read(const struct step *s) {
     uint64_t value, next;
-    unsigned size = 1u << s->value % 4, offset = s->where % (PAGE_SIZE + 16);
+    unsigned size = 1u << s->value % 4, offset = s->where % (PAGE_SIZE - 7);
 
     if (vlapic_mmio_read(s->apic, offset, size, &value) != OK) { return; }
     require(size == 8 || value >> size * 8 == 0);
     if (offset == APIC_CURRENT_COUNT << APIC_REGISTER_SHIFT &&
         size == 4) { // counts down, from no more than the register
-        require(value <= s->apic->timer.initial);
+        require(value <= s->apic->registers[APIC_INITIAL_COUNT]);
         require((value == 0) == (s->apic->timer.length == 0));
         require(vlapic_mmio_read(s->apic, offset, size, &next) == OK && next == value);
     }
 }
 
 static void mmio_write(const struct step *s) {
-    vlapic_mmio_write(s->apic, s->where % PAGE_SIZE, 1u << s->where / PAGE_SIZE % 4, s->value);
+    vlapic_mmio_write(s->apic, s->where % (PAGE_SIZE - 7), 1u << s->where / PAGE_SIZE % 4, s->value);
 }
 
 static unsigned number(const struct step *s) { return (s->where & 0xff) % (APIC_REGISTERS + 1); }
@@ -192,16 +194,16 @@ static void fire(unsigned i) {
     struct owner *owner = &world.owner[i];
     struct vlapic *apic = &world.apic[i];
     bool may = owner->armed <= world.now; // never early
-    bool periodic = (apic->lvt[0] & APIC_LVT_TIMER_MODE) == APIC_LVT_TIMER_PERIODIC;
-    uint32_t lvt = apic->lvt[0], before[APIC_BITMAP_WORDS];
+    bool periodic = (apic->registers[APIC_LVT_TIMER] & APIC_LVT_TIMER_MODE) == APIC_LVT_TIMER_PERIODIC;
+    uint32_t lvt = apic->registers[APIC_LVT_TIMER], before[APIC_BITMAP_WORDS];
     uint64_t due = owner->armed;
 
-    memcpy(before, apic->irr, sizeof(before));
+    memcpy(before, &apic->registers[APIC_IRR], sizeof(before));
     owner->armed = VLAPIC_NEVER;
     vlapic_timer_fired(apic);
-    require(may || memcmp(before, apic->irr, sizeof(before)) == 0);
+    require(may || memcmp(before, &apic->registers[APIC_IRR], sizeof(before)) == 0);
     require(!may || (lvt & APIC_VECTOR_MASK) < APIC_FIRST_VECTOR ||
-            (apic->irr[(lvt & APIC_VECTOR_MASK) / 32] >> lvt % 32 & 1) != 0);
+            (apic->registers[APIC_IRR + (lvt & APIC_VECTOR_MASK) / 32] >> lvt % 32 & 1) != 0);
     require(!may || !periodic || (owner->armed > world.now && owner->armed >= due + world.config.least_period));
     require(!may || periodic || owner->armed == VLAPIC_NEVER);
 }
@@ -224,14 +226,13 @@ static void until(const struct step *s) {
 static void enter(const struct step *s) {
     bool more = vlapic_take_events(s->apic);
 
-    if (more && vlapic_waits(s->apic)) { return; }
+    if (more && s->apic->waits) { return; }
     vlapic_take_nmi(s->apic);
-    if (vlapic_extint_pending(s->apic)) { vlapic_extint_taken(s->apic); }
     int vector = vlapic_pending_vector(s->apic);
     if (vector != VLAPIC_NONE) {
         vlapic_accept(s->apic, (unsigned)vector);
         require(vlapic_pending_vector(s->apic) == VLAPIC_NONE || vlapic_pending_vector(s->apic) >> 4 > vector >> 4);
-        require(top(s->apic->isr) == vector);
+        require(top(&s->apic->registers[APIC_ISR]) == vector);
     }
 }
 
@@ -251,12 +252,6 @@ static void message(const struct step *s) {
     vlapic_deliver(world.all, COUNT, NULL, &message);
 }
 
-static void pin(const struct step *s) { vlapic_set_lint(s->apic, s->where & 1, (s->where & 2) != 0); }
-
-static void local(const struct step *s) {
-    vlapic_local_interrupt(s->apic, (s->where & 1) != 0 ? APIC_LVT_THERMAL : APIC_LVT_PERFORMANCE);
-}
-
 static void tpr(const struct step *s) {
     vlapic_set_tpr(s->apic, (uint8_t)s->value);
     require(vlapic_tpr(s->apic) == (uint8_t)s->value);
@@ -269,11 +264,7 @@ static void reset(const struct step *s) {
 // ---- a run ------------------------------------------------------------------------------------------------
 
 static void start(uint8_t machine) {
-    static const struct vlapic_config configs[] = {
-        {2000000000, 1000000000, 1, true, true},          {1000000007, 1000000007, 100000, true, true},
-        {8589934592, 2147483647, 8589934592, true, true}, {4700000000, 1000000, 470000, true, false},
-        {2399987654, 24000001, 50000, false, true},       {1000000000, 999999937, 7, true, true},
-    };
+    static const struct vlapic_config configs[] = {{1}, {100000}, {8589934592}, {7}};
 
     memset(&world, 0, sizeof(world));
     world.config = configs[machine % ARRAY_SIZE(configs)];
@@ -290,9 +281,8 @@ static void start(uint8_t machine) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static void (*const steps[])(const struct step *) = {
-        mmio_read,  mmio_write,     page_write,   page_read, msr_read, msr_write,
-        base_write, deadline_write, offset_write, pass,      until,    enter,
-        eoi,        message,        pin,          local,     tpr,      reset};
+        mmio_read,    mmio_write, page_write, page_read, msr_read, msr_write, base_write, deadline_write,
+        offset_write, pass,       until,      enter,     eoi,      message,   tpr,        reset};
 
     if (size == 0) { return 0; }
     start(data[0]);

@@ -78,8 +78,8 @@ def seeds():
             for swap in (False, True):
                 found[f"{name}-{code}-{swap}"] = guest(name, code, swap, write=swap)
             found[f"{name}-{code}-decode"] = guest(name, code, kind=0)
-        found[f"{name}-length"] = guest(name, "0fa2", kind=1)
-        found[f"{name}-near"] = guest(name, "0fa2", kind=1, near=True)
+        found[f"{name}-length"] = guest(name, "0fa2", kind=0)
+        found[f"{name}-near"] = guest(name, "0fa2", kind=0, near=True)
         for code in ("a5", "f3a5", "48a5"):
             found[f"{name}-near-{code}"] = guest(name, code, True, write=True, near=True)
             found[f"{name}-user-{code}"] = guest(name, code, cpl=3)

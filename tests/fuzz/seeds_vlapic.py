@@ -3,9 +3,9 @@
 import struct
 
 (MMIO_READ, MMIO_WRITE, PAGE_WRITE, PAGE_READ, MSR_READ, MSR_WRITE, BASE, DEADLINE, OFFSET, PASS, UNTIL, ENTER, EOI,
- MESSAGE, PIN, LOCAL, TPR, RESET) = range(18)
-(APIC_TPR, APIC_EOI, APIC_LDR, APIC_DFR, APIC_SVR, APIC_ESR, ICR, ICR_HIGH, LVT_TIMER, LVT_LINT0, LVT_ERROR, INITIAL,
- CURRENT, DIVIDE, SELF) = (0x08, 0x0b, 0x0d, 0x0e, 0x0f, 0x28, 0x30, 0x31, 0x32, 0x35, 0x37, 0x38, 0x39, 0x3e, 0x3f)
+ MESSAGE, TPR, RESET) = range(16)
+(APIC_TPR, APIC_EOI, APIC_LDR, APIC_DFR, APIC_SVR, APIC_ESR, ICR, ICR_HIGH, LVT_TIMER, LVT_ERROR, INITIAL,
+ CURRENT, DIVIDE, SELF) = (0x08, 0x0b, 0x0d, 0x0e, 0x0f, 0x28, 0x30, 0x31, 0x32, 0x37, 0x38, 0x39, 0x3e, 0x3f)
 ENABLED, X2APIC = 0x800, 0xc00
 PERIODIC, TSC, MASKED = 1 << 17, 2 << 17, 1 << 16
 NMI, INIT, STARTUP, EXTINT, LOWEST = 0x400, 0x500, 0x600, 0x700, 0x100
@@ -59,15 +59,6 @@ def clusters():
     return out + b"".join(step(MESSAGE, 0, n & 1, n << 16 | 0x800 | 0x50 + n) for n in (1, 2, 3, 0x11, 0x101, 0xff))
 
 
-def pins():
-    out = b""
-    for entry in (0x40, 0x8041, EXTINT, NMI, INIT, 0x18042, 0x8003):
-        for pin in (0, 1):
-            out += write(0, LVT_LINT0 + pin, entry) + step(PIN, 0, 2 | pin) + step(ENTER) + step(EOI) + step(ENTER)
-            out += step(PIN, 0, pin) + step(EOI) + write(0, LVT_LINT0 + pin, 0x45) + step(LOCAL, 0, pin)
-    return out + write(0, 0x33, 0x77) + step(LOCAL, 0, 1)
-
-
 def priorities(face):
     out = into(face) + b"".join(step(MESSAGE, 0, 0, v | 0x8000) + step(ENTER) for v in (0x31, 0x42, 0x99, 0xf3, 0x20))
     return out + step(TPR, 0, 0, 0x90) + (write(face, APIC_EOI, 0) + step(ENTER)) * 6 + write(face, APIC_TPR, 0)
@@ -80,7 +71,7 @@ def everything(face):
 
 def seeds():
     out = {}
-    for machine in range(6):
+    for machine in range(4):
         head = bytes([machine])
         for face in FACES:
             name = f"{machine}-{'x2apic' if face else 'xapic'}"
@@ -88,7 +79,6 @@ def seeds():
             out[f"{name}-messages"] = head + messages(face)
             out[f"{name}-priorities"] = head + priorities(face)
             out[f"{name}-everything"] = head + everything(face)
-        out[f"{machine}-pins"] = head + pins()
         out[f"{machine}-clusters"] = head + clusters()
     out["odd-accesses"] = bytes([0]) + b"".join(step(MMIO_READ, 0, n, n) + step(MMIO_WRITE, 0, n * 81 & 0xffff, 0) for n in
                                                 (0x20, 0x21, 0x22, 0x84, 0xfff, 0x1004, 0x800))

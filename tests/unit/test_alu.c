@@ -20,17 +20,17 @@ typedef void run_fn(struct decode_alu *v);
 
 // Runs one instruction with the given flags; what it leaves in its operands and flags goes back. The flags go through the
 // stack, beyond the red zone. The destination has a second byte register (Q), which swapping two bytes takes.
-#define RUN(name, type, instruction)                                                                           \
-    static void name(struct decode_alu *v) {                                                                   \
-        type destination = (type)v->destination, source = (type)v->source, accumulator = (type)v->accumulator; \
-        uint64_t flags = v->rflags;                                                                            \
-                                                                                                               \
-        __asm__ volatile("leaq -128(%%rsp), %%rsp\n\tpushq %[flags]\n\tpopfq\n\t" instruction                  \
-                         "\n\tpushfq\n\tpopq %[flags]\n\tleaq 128(%%rsp), %%rsp"                               \
-                         : [flags] "+r"(flags), [d] "+Q"(destination), [s] "+q"(source), [a] "+a"(accumulator) \
-                         :                                                                                     \
-                         : "cc");                                                                              \
-        *v = (struct decode_alu){destination, source, accumulator, flags};                                     \
+#define RUN(name, type, instruction)                                                          \
+    static void name(struct decode_alu *v) {                                                  \
+        type destination = (type)v->destination, source = (type)v->source;                    \
+        uint64_t flags = v->rflags;                                                           \
+                                                                                              \
+        __asm__ volatile("leaq -128(%%rsp), %%rsp\n\tpushq %[flags]\n\tpopfq\n\t" instruction \
+                         "\n\tpushfq\n\tpopq %[flags]\n\tleaq 128(%%rsp), %%rsp"              \
+                         : [flags] "+r"(flags), [d] "+Q"(destination), [s] "+q"(source)       \
+                         :                                                                    \
+                         : "cc");                                                             \
+        *v = (struct decode_alu){destination, source, flags};                                 \
     }
 
 #define SIZES(op, instruction)          \
@@ -52,17 +52,8 @@ SIZES(sub, "sub %[s], %[d]")
 SIZES(xor, "xor %[s], %[d]")
 SIZES(cmp, "cmp %[s], %[d]")
 SIZES(test, "test %[s], %[d]")
-SIZES(inc, "inc %[d]")
-SIZES(dec, "dec %[d]")
-SIZES(not, "not %[d]")
-SIZES(neg, "neg %[d]")
 WIDE_SIZES(bt, "bt %[s], %[d]")
-WIDE_SIZES(bts, "bts %[s], %[d]")
-WIDE_SIZES(btr, "btr %[s], %[d]")
-WIDE_SIZES(btc, "btc %[s], %[d]")
 SIZES(xchg, "xchg %[s], %[d]")
-SIZES(xadd, "xadd %[s], %[d]")
-SIZES(cmpxchg, "cmpxchg %[s], %[d]")
 SIZES(mov, "mov %[s], %[d]")
 RUN(zx_8_16, uint16_t, "movzbw %b[s], %[d]")
 RUN(zx_8_32, uint32_t, "movzbl %b[s], %[d]")
@@ -75,9 +66,6 @@ RUN(sx_8_64, uint64_t, "movsbq %b[s], %[d]")
 RUN(sx_16_32, uint32_t, "movswl %w[s], %[d]")
 RUN(sx_16_64, uint64_t, "movswq %w[s], %[d]")
 RUN(sx_32_64, uint64_t, "movslq %k[s], %[d]")
-RUN(be_16, uint16_t, "mov %[s], %[d]\n\txchg %b[d], %h[d]")
-RUN(be_32, uint32_t, "mov %[s], %[d]\n\tbswap %[d]")
-RUN(be_64, uint64_t, "mov %[s], %[d]\n\tbswap %[d]")
 
 // Rows of one operation: its code, and which flags the manuals define after it.
 #define ROWS(op, name, flags)                                                                  \
@@ -92,21 +80,19 @@ static const struct {
     unsigned defined;
     run_fn *run;
 } rows[] = {
-    ROWS(OP_ADD, add, ALL),          ROWS(OP_OR, or, ALL & ~AF),      ROWS(OP_ADC, adc, ALL),
-    ROWS(OP_SBB, sbb, ALL),          ROWS(OP_AND, and, ALL & ~AF),    ROWS(OP_SUB, sub, ALL),
-    ROWS(OP_XOR, xor, ALL & ~AF),    ROWS(OP_CMP, cmp, ALL),          ROWS(OP_TEST, test, ALL & ~AF),
-    ROWS(OP_INC, inc, ALL),          ROWS(OP_DEC, dec, ALL),          ROWS(OP_NOT, not, ALL),
-    ROWS(OP_NEG, neg, ALL),          WIDE_ROWS(OP_BT, bt, CF | ZF),   WIDE_ROWS(OP_BTS, bts, CF | ZF),
-    WIDE_ROWS(OP_BTR, btr, CF | ZF), WIDE_ROWS(OP_BTC, btc, CF | ZF), ROWS(OP_XCHG, xchg, ALL),
-    ROWS(OP_XADD, xadd, ALL),        ROWS(OP_CMPXCHG, cmpxchg, ALL),  ROWS(OP_MOV, mov, ALL),
-    ROWS(OP_MOVS, mov, ALL),         ROWS(OP_STOS, mov, ALL),         ROWS(OP_LODS, mov, ALL),
-    ROWS(OP_CMPS, cmp, ALL),         ROWS(OP_SCAS, cmp, ALL),         {OP_MOVNTI, 4, 4, ALL, mov_32},
-    {OP_MOVNTI, 8, 8, ALL, mov_64},  WIDE_ROWS(OP_MOVBE, be, ALL),    {OP_MOVZX, 2, 1, ALL, zx_8_16},
-    {OP_MOVZX, 2, 2, ALL, mov_16},   {OP_MOVZX, 4, 1, ALL, zx_8_32},  {OP_MOVZX, 8, 1, ALL, zx_8_64},
-    {OP_MOVZX, 4, 2, ALL, zx_16_32}, {OP_MOVZX, 8, 2, ALL, zx_16_64}, {OP_MOVSX, 2, 1, ALL, sx_8_16},
-    {OP_MOVSX, 2, 2, ALL, mov_16},   {OP_MOVSX, 4, 1, ALL, sx_8_32},  {OP_MOVSX, 8, 1, ALL, sx_8_64},
-    {OP_MOVSX, 4, 2, ALL, sx_16_32}, {OP_MOVSX, 8, 2, ALL, sx_16_64}, {OP_MOVSX, 4, 4, ALL, mov_32},
-    {OP_MOVSX, 8, 4, ALL, sx_32_64},
+    ROWS(OP_ADD, add, ALL),         ROWS(OP_OR, or, ALL & ~AF),      ROWS(OP_ADC, adc, ALL),
+    ROWS(OP_SBB, sbb, ALL),         ROWS(OP_AND, and, ALL & ~AF),    ROWS(OP_SUB, sub, ALL),
+    ROWS(OP_XOR, xor, ALL & ~AF),   ROWS(OP_CMP, cmp, ALL),          ROWS(OP_TEST, test, ALL & ~AF),
+
+    WIDE_ROWS(OP_BT, bt, CF | ZF),  ROWS(OP_XCHG, xchg, ALL),        ROWS(OP_MOV, mov, ALL),
+    ROWS(OP_MOVS, mov, ALL),        ROWS(OP_STOS, mov, ALL),         ROWS(OP_INS, mov, ALL),
+    ROWS(OP_OUTS, mov, ALL),
+
+    {OP_MOVZX, 2, 1, ALL, zx_8_16}, {OP_MOVZX, 2, 2, ALL, mov_16},   {OP_MOVZX, 4, 1, ALL, zx_8_32},
+    {OP_MOVZX, 8, 1, ALL, zx_8_64}, {OP_MOVZX, 4, 2, ALL, zx_16_32}, {OP_MOVZX, 8, 2, ALL, zx_16_64},
+    {OP_MOVSX, 2, 1, ALL, sx_8_16}, {OP_MOVSX, 2, 2, ALL, mov_16},   {OP_MOVSX, 4, 1, ALL, sx_8_32},
+    {OP_MOVSX, 8, 1, ALL, sx_8_64}, {OP_MOVSX, 4, 2, ALL, sx_16_32}, {OP_MOVSX, 8, 2, ALL, sx_16_64},
+    {OP_MOVSX, 4, 4, ALL, mov_32},  {OP_MOVSX, 8, 4, ALL, sx_32_64},
 };
 
 static uint64_t seed = 0x2545f4914f6cdd1d;
@@ -138,19 +124,18 @@ static void results_and_flags_are_those_of_the_processor(void **state) {
                                   .operand_size = rows[i / ROUNDS].size,
                                   .source_size = rows[i / ROUNDS].source_size};
         const unsigned size = d.operand_size, defined = rows[i / ROUNDS].defined;
-        struct decode_alu ours, its = {operand(size), operand(size), operand(size), 0x202 | (random64() & ALL)};
+        const struct decode_alu before = {operand(size), operand(size), 0x202 | (random64() & ALL)};
+        struct decode_alu ours = before, its = before;
 
-        if (random64() % 2 == 0) { its.accumulator = its.destination; }
-        ours = its;
         rows[i / ROUNDS].run(&its);
-        assert_int_equal(decode_alu(&d, &ours), DECODE_OK);
+        if (d.operation != OP_XCHG) { its.source = before.destination & decode_mask(size); }
+        decode_alu(&d, &ours);
         if (ours.destination != its.destination || ours.source != its.source ||
-            ((ours.rflags ^ its.rflags) & ~(uint64_t)(ALL & ~defined)) != 0 || ours.accumulator != its.accumulator) {
-            fail_msg("operation %u of %u bytes, case %u: %llx,%llx,%llx,%llx is not %llx,%llx,%llx,%llx", d.operation,
-                     size, i, (unsigned long long)ours.destination, (unsigned long long)ours.source,
-                     (unsigned long long)ours.accumulator, (unsigned long long)ours.rflags,
-                     (unsigned long long)its.destination, (unsigned long long)its.source,
-                     (unsigned long long)its.accumulator, (unsigned long long)its.rflags);
+            ((ours.rflags ^ its.rflags) & ~(uint64_t)(ALL & ~defined)) != 0) {
+            fail_msg("operation %u of %u bytes, case %u: %llx,%llx,%llx is not %llx,%llx,%llx", d.operation, size, i,
+                     (unsigned long long)ours.destination, (unsigned long long)ours.source,
+                     (unsigned long long)ours.rflags, (unsigned long long)its.destination,
+                     (unsigned long long)its.source, (unsigned long long)its.rflags);
         }
         covered[d.operation]++;
         cases++;
@@ -160,35 +145,23 @@ static void results_and_flags_are_those_of_the_processor(void **state) {
 }
 
 static void undefined_flags_are_as_the_header_says(void **state) {
-    const struct decoded bits = {.operation = OP_BTS, .operand_size = 4},
-                         logic = {.operation = OP_AND, .operand_size = 4};
-    struct decode_alu alu = {0, 33, 0, ALL};
+    const struct decoded bits = {.operation = OP_BT, .operand_size = 4, .source_size = 4},
+                         logic = {.operation = OP_AND, .operand_size = 4, .source_size = 4};
+    struct decode_alu alu = {0, 33, ALL};
 
     (void)state;
-    assert_int_equal(decode_alu(&bits, &alu), DECODE_OK);
-    assert_int_equal(alu.destination, 2);
+    decode_alu(&bits, &alu);
+    assert_int_equal(alu.destination, 0);
     assert_int_equal(alu.rflags, ALL & ~CF);
-    alu = (struct decode_alu){3, 3, 0, ALL};
-    assert_int_equal(decode_alu(&logic, &alu), DECODE_OK);
+    alu = (struct decode_alu){3, 3, ALL};
+    decode_alu(&logic, &alu);
     assert_int_equal(alu.rflags, PF);
-}
-
-static void what_has_no_result_is_refused(void **state) {
-    (void)state;
-    for (unsigned i = 0; i < 256; i++) {
-        const struct decoded d = {.operation = (uint8_t)i, .operand_size = 4, .source_size = 4};
-        struct decode_alu alu = {0};
-        bool evaluated = i != OP_NONE && i <= OP_LAST_EVALUATED;
-
-        assert_int_equal(decode_alu(&d, &alu), evaluated ? DECODE_OK : DECODE_UNKNOWN);
-    }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_and_flags_are_those_of_the_processor),
         cmocka_unit_test(undefined_flags_are_as_the_header_says),
-        cmocka_unit_test(what_has_no_result_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

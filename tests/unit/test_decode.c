@@ -60,9 +60,9 @@ static void check_access(enum access access) {
         [STORE] = {false, true, true, false},   [LOAD] = {true, false, false, true},
         [UPDATE] = {true, true, true, false},   [EXCHANGE] = {true, true, true, true},
         [COMPARE] = {true, false, true, false}, [LOOK] = {true, false, false, false},
-        [MOVE] = {true, false, false, false},   [BOTH] = {true, false, true, false},
+        [MOVE] = {true, false, false, false},
     };
-    const bool two = access == MOVE || access == BOTH;
+    const bool two = access == MOVE;
 
     assert_int_equal(d.memory[0].read, expected[access].read);
     assert_int_equal(d.memory[0].write, expected[access].write);
@@ -70,7 +70,7 @@ static void check_access(enum access access) {
     assert_int_equal(d.writes_register, expected[access].sets);
     assert_int_equal(d.memory_count, two ? 2 : 1);
     assert_int_equal(d.memory[1].write, access == MOVE);
-    assert_int_equal(d.memory[1].read, access == BOTH);
+    assert_false(d.memory[1].read);
 }
 
 static void operations_with_memory_have_their_operands(void **state) {
@@ -86,10 +86,7 @@ static void operations_with_memory_have_their_operands(void **state) {
         assert_int_equal(d.other, e->other);
         if (e->other == DECODE_REGISTER) { assert_int_equal(d.reg | (d.reg_high ? HIGH : 0), e->value); }
         if (e->other == DECODE_IMMEDIATE) { assert_int_equal(d.immediate, e->value); }
-        assert_int_equal(d.rm, NONE);
-        assert_int_equal(d.repeat, REPEAT_NONE);
-        assert_int_equal(d.lock, strncmp(e->text, "lock", 4) == 0);
-        assert_int_equal(d.bit_string, e->operation >= OP_BT && e->operation <= OP_BTC && e->other == DECODE_REGISTER);
+        assert_false(d.repeat);
     }
     doing = NULL;
 }
@@ -118,19 +115,25 @@ static void addresses_are_what_the_manual_computes(void **state) {
     doing = NULL;
 }
 
-static void what_is_intercepted_has_its_length_and_operands(void **state) {
+static void what_is_intercepted_has_its_length(void **state) {
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(other_examples); i++) {
         const struct other_example *e = &other_examples[i];
 
         decode_example(e->text, e->bytes, e->mode);
         assert_int_equal(d.operation, e->operation);
-        assert_int_equal(d.operand_size, e->operand_size);
-        assert_int_equal(d.reg, e->reg);
-        assert_int_equal(d.rm, e->rm);
-        assert_int_equal(d.immediate, e->immediate);
+        if (e->operand_size != 0) { assert_int_equal(d.operand_size, e->operand_size); }
         assert_int_equal(d.memory_count, e->memory_count);
         assert_int_equal(d.repeat, e->repeat);
+    }
+    doing = NULL;
+}
+
+static void what_no_program_does_to_a_device_is_refused(void **state) {
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(refused_examples); i++) {
+        doing = refused_examples[i].text;
+        assert_int_equal(decode(refused_examples[i].bytes, refused_examples[i].mode), DECODE_UNKNOWN);
     }
     doing = NULL;
 }
@@ -144,42 +147,15 @@ static void string_operations_go_from_source_to_destination(void **state) {
     assert_int_equal(d.memory[1].segment, SEGMENT_ES);
     assert_int_equal(decode_address(&d, 0, registers, 0, 0x10), 0x123456799);
     assert_int_equal(decode_address(&d, 1, registers, 0, 0), 0xabcdef012);
-    assert_int_equal(decode("2ea7", DECODE_16), DECODE_OK); // cmpsw %cs:(%si),%es:(%di)
+    assert_int_equal(decode("2ea5", DECODE_16), DECODE_OK); // movsw %cs:(%si),%es:(%di)
     assert_int_equal(d.memory[0].segment, SEGMENT_CS);
     assert_int_equal(decode_address(&d, 0, registers, 0, 0xf0000), 0xf6789);
     assert_int_equal(decode_address(&d, 1, registers, 0, 0), 0xf012);
     assert_int_equal(decode("6567ab", DECODE_64), DECODE_OK); // stosl: its segment is ES whatever stands before it
     assert_int_equal(d.memory[0].segment, SEGMENT_ES);
     assert_int_equal(decode_address(&d, 0, registers, 0, 0), 0xbcdef012);
-    assert_int_equal(decode("65ad", DECODE_32), DECODE_OK); // lodsl %gs:(%esi)
+    assert_int_equal(decode("656f", DECODE_32), DECODE_OK); // outsl %gs:(%esi)
     assert_int_equal(d.memory[0].segment, SEGMENT_GS);
-}
-
-static void a_bit_number_selects_the_word_in_both_directions(void **state) {
-    static const struct {
-        const char *bytes;
-        uint64_t number, offset;
-    } examples[] = {
-        {"480fa303", 0, 0},         // bt %rax,(%rbx)
-        {"480fa303", 63, 0},        // the last bit of the operand
-        {"480fa303", 64, 8},        // the first of the next
-        {"480fa303", -1ull, -8ull}, // the last of the one before
-        {"480fa303", 1ull << 63, -(1ull << 60)},
-        {"0fab03", 0x7fffffff, 0xffffffc}, // bts %eax,(%rbx)
-        {"0fab03", 0xffffffff, -4ull},
-        {"0fab03", 0xffffffff00000020, 4}, // the upper half of rAX does not count
-        {"660fbb03", 0x8000, -0x1000ull},  // btc %ax,(%rbx)
-        {"660fbb03", 0x1001f, 2},
-        {"480fba23ff", 1000, 0}, // btq $255,(%rbx)
-    };
-    uint64_t registers[DECODE_REGISTERS] = {[3] = 0x7000000000000000};
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_SIZE(examples); i++) {
-        registers[0] = examples[i].number;
-        assert_int_equal(decode(examples[i].bytes, DECODE_64), DECODE_OK);
-        assert_int_equal(decode_address(&d, 0, registers, 0, 0), registers[3] + examples[i].offset);
-    }
 }
 
 static void prefixes_count_in_any_order_and_rex_only_before_the_opcode(void **state) {
@@ -214,77 +190,74 @@ static void an_instruction_has_at_most_15_bytes(void **state) {
     assert_int_equal(decode("66666666666666666666666666f4", DECODE_64), DECODE_OK);
     assert_int_equal(decode("6666666666666666666666666666f4", DECODE_64), DECODE_OK);
     assert_int_equal(d.length, 15);
-    assert_int_equal(decode("666666666666666666666666666666f4", DECODE_64), DECODE_TOO_LONG);
-    assert_int_equal(decode("666666666666666666666666666666", DECODE_64), DECODE_TOO_LONG);
+    assert_int_equal(decode("666666666666666666666666666666f4", DECODE_64), DECODE_UNKNOWN);
+    assert_int_equal(decode("666666666666666666666666666666", DECODE_64), DECODE_UNKNOWN);
     assert_int_equal(decode("6666666666666666666666666666", DECODE_64), DECODE_NEEDS_MORE);
     assert_int_equal(decode("67666666c784880000000000000000", DECODE_64), DECODE_OK);
-    assert_int_equal(decode("6767676767c7848800000000000000", DECODE_64), DECODE_TOO_LONG);
+    assert_int_equal(decode("6767676767c7848800000000000000", DECODE_64), DECODE_UNKNOWN);
     assert_int_equal(decode("6767676767c78488000000000000", DECODE_64), DECODE_NEEDS_MORE);
     assert_int_equal(decode("", DECODE_64), DECODE_NEEDS_MORE);
 }
 
-static void what_is_not_known_is_refused_for_its_reason(void **state) {
+static void what_is_not_known_is_refused(void **state) {
     static const struct {
         uint8_t mode;
         const char *text, *bytes;
-        int status;
     } examples[] = {
-        {DECODE_64, "vmovd %xmm0,(%rbx)", "c5f97e03", DECODE_VECTOR},
-        {DECODE_64, "three-byte VEX", "c4e27918", DECODE_VECTOR},
-        {DECODE_64, "EVEX", "62f17c48", DECODE_VECTOR},
-        {DECODE_32, "VEX", "c5f97e03", DECODE_VECTOR},
-        {DECODE_32, "lds (%ebx),%eax", "c503", DECODE_UNKNOWN},
-        {DECODE_32, "EVEX", "62f17c48", DECODE_VECTOR},
-        {DECODE_32, "bound %eax,(%ebx)", "6203", DECODE_UNKNOWN},
-        {DECODE_64, "XOP map 8", "8fe8", DECODE_VECTOR},
-        {DECODE_64, "XOP map 16", "8ff0", DECODE_VECTOR},
-        {DECODE_64, "pop (%rbx)", "8f03", DECODE_UNKNOWN},
-        {DECODE_64, "movaps (%rbx),%xmm0", "0f2803", DECODE_UNKNOWN},
-        {DECODE_64, "mov %eax,%ebx", "89c3", DECODE_UNKNOWN},
-        {DECODE_64, "add %eax,%ebx", "01c3", DECODE_UNKNOWN},
-        {DECODE_64, "push (%rbx)", "ff33", DECODE_UNKNOWN},
-        {DECODE_64, "call *(%rbx)", "ff13", DECODE_UNKNOWN},
-        {DECODE_64, "mul (%rbx)", "f723", DECODE_UNKNOWN},
-        {DECODE_64, "test alias", "f60b01", DECODE_UNKNOWN},
-        {DECODE_64, "crc32 (%rbx),%eax", "f20f38f103", DECODE_UNKNOWN},
-        {DECODE_64, "popcnt (%rbx),%eax", "f30fb803", DECODE_UNKNOWN},
-        {DECODE_64, "66 movnti", "660fc303", DECODE_UNKNOWN},
-        {DECODE_64, "movsxd of 16 bits, which vendors read differently", "666303", DECODE_UNKNOWN},
-        {DECODE_32, "arpl %ax,(%ebx)", "6303", DECODE_UNKNOWN},
-        {DECODE_32, "inc %eax", "40", DECODE_UNKNOWN},
-        {DECODE_64, "into", "ce", DECODE_UNKNOWN},
-        {DECODE_64, "nop", "90", DECODE_UNKNOWN},
-        {DECODE_64, "xchg %r8,%rax", "f34190", DECODE_UNKNOWN},
-        {DECODE_64, "0f3a", "0f3a0f", DECODE_UNKNOWN},
-        {DECODE_64, "vmgexit", "f30f01d9", DECODE_UNKNOWN},
-        {DECODE_64, "66 wbinvd", "660f09", DECODE_UNKNOWN},
-        {DECODE_64, "extrq", "660f78c00102", DECODE_UNKNOWN},
-        {DECODE_64, "66 extrq", "660f79c1", DECODE_UNKNOWN},
-        {DECODE_64, "invpcid without 66", "0f388203", DECODE_UNKNOWN},
-        {DECODE_64, "invept without 66", "0f388003", DECODE_UNKNOWN},
-        {DECODE_64, "invvpid without 66", "0f388103", DECODE_UNKNOWN},
-        {DECODE_64, "66 f2 invpcid", "66f20f388203", DECODE_UNKNOWN},
-        {DECODE_64, "f2 0fc7 /6", "f20fc733", DECODE_UNKNOWN},
-        {DECODE_64, "66 vmptrst", "660fc73b", DECODE_UNKNOWN},
-        {DECODE_64, "crc32b", "f20f38f003", DECODE_UNKNOWN},
-        {DECODE_64, "swapgs", "0f01f8", DECODE_UNKNOWN},
-        {DECODE_64, "rdrand %eax", "0fc7f0", DECODE_UNKNOWN},
-        {DECODE_64, "ud2", "0f0b", DECODE_UNKNOWN},
-        {DECODE_64, "lock mov %eax,(%rbx)", "f08903", DECODE_BAD_LOCK},
-        {DECODE_64, "lock add (%rbx),%eax", "f00303", DECODE_BAD_LOCK},
-        {DECODE_64, "lock cmp %eax,(%rbx)", "f03903", DECODE_BAD_LOCK},
-        {DECODE_64, "lock cmpl $1,(%rbx)", "f0833b01", DECODE_BAD_LOCK},
-        {DECODE_64, "lock bt %eax,(%rbx)", "f00fa303", DECODE_BAD_LOCK},
-        {DECODE_64, "lock movsb", "f0a4", DECODE_BAD_LOCK},
-        {DECODE_64, "lock hlt", "f0f4", DECODE_BAD_LOCK},
-        {DECODE_64, "lock mov %cr3,%rax", "f00f20d8", DECODE_BAD_LOCK},
-        {DECODE_64, "lock mov %dr0,%rax", "f00f21c0", DECODE_BAD_LOCK},
+        {DECODE_64, "vmovd %xmm0,(%rbx)", "c5f97e03"},
+        {DECODE_64, "three-byte VEX", "c4e27918"},
+        {DECODE_64, "EVEX", "62f17c48"},
+        {DECODE_32, "VEX", "c5f97e03"},
+        {DECODE_32, "lds (%ebx),%eax", "c503"},
+        {DECODE_32, "EVEX", "62f17c48"},
+        {DECODE_32, "bound %eax,(%ebx)", "6203"},
+        {DECODE_64, "XOP map 8", "8fe8"},
+        {DECODE_64, "XOP map 16", "8ff0"},
+        {DECODE_64, "pop (%rbx)", "8f03"},
+        {DECODE_64, "movaps (%rbx),%xmm0", "0f2803"},
+        {DECODE_64, "mov %eax,%ebx", "89c3"},
+        {DECODE_64, "add %eax,%ebx", "01c3"},
+        {DECODE_64, "push (%rbx)", "ff33"},
+        {DECODE_64, "call *(%rbx)", "ff13"},
+        {DECODE_64, "mul (%rbx)", "f723"},
+        {DECODE_64, "test alias", "f60b01"},
+        {DECODE_64, "crc32 (%rbx),%eax", "f20f38f103"},
+        {DECODE_64, "popcnt (%rbx),%eax", "f30fb803"},
+        {DECODE_64, "66 movnti", "660fc303"},
+        {DECODE_64, "movsxd of 16 bits, which vendors read differently", "666303"},
+        {DECODE_32, "arpl %ax,(%ebx)", "6303"},
+        {DECODE_32, "inc %eax", "40"},
+        {DECODE_64, "into", "ce"},
+        {DECODE_64, "nop", "90"},
+        {DECODE_64, "xchg %r8,%rax", "f34190"},
+        {DECODE_64, "0f3a", "0f3a0f"},
+        {DECODE_64, "extrq", "660f78c00102"},
+        {DECODE_64, "66 extrq", "660f79c1"},
+        {DECODE_64, "invpcid without 66", "0f388203"},
+        {DECODE_64, "invept without 66", "0f388003"},
+        {DECODE_64, "invvpid without 66", "0f388103"},
+        {DECODE_64, "66 f2 invpcid", "66f20f388203"},
+        {DECODE_64, "f2 0fc7 /6", "f20fc733"},
+        {DECODE_64, "66 vmptrst", "660fc73b"},
+        {DECODE_64, "crc32b", "f20f38f003"},
+        {DECODE_64, "swapgs", "0f01f8"},
+        {DECODE_64, "rdrand %eax", "0fc7f0"},
+        {DECODE_64, "ud2", "0f0b"},
+        {DECODE_64, "lock mov %eax,(%rbx)", "f08903"},
+        {DECODE_64, "lock add (%rbx),%eax", "f00303"},
+        {DECODE_64, "lock cmp %eax,(%rbx)", "f03903"},
+        {DECODE_64, "lock cmpl $1,(%rbx)", "f0833b01"},
+        {DECODE_64, "lock bt %eax,(%rbx)", "f00fa303"},
+        {DECODE_64, "lock movsb", "f0a4"},
+        {DECODE_64, "lock hlt", "f0f4"},
+        {DECODE_64, "lock mov %cr3,%rax", "f00f20d8"},
+        {DECODE_64, "lock mov %dr0,%rax", "f00f21c0"},
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(examples); i++) {
         doing = examples[i].text;
-        assert_int_equal(decode(examples[i].bytes, examples[i].mode), examples[i].status);
+        assert_int_equal(decode(examples[i].bytes, examples[i].mode), DECODE_UNKNOWN);
     }
     doing = NULL;
 }
@@ -301,34 +274,11 @@ static void register_forms_are_not_emulated(void **state) {
                  i & 0xff, 0xc0 | (i >> 8 & 7) << 3);
         if (decode(hex, DECODE_64) != DECODE_OK) { continue; }
         assert_true(d.operation > OP_LAST_EVALUATED || d.memory_count > 0);
-        assert_false(d.operation == OP_INVLPG || d.operation == OP_INVPCID);
-        assert_false(d.operation >= OP_SGDT && d.operation <= OP_LIDT);
-        assert_false(d.operation >= OP_VMCLEAR && d.operation <= OP_VMPTRST);
-        assert_false(d.operation == OP_VMXON || d.operation == OP_INVEPT || d.operation == OP_INVVPID);
     }
 }
 
-// 66, F2 and F3 make other instructions of group 7 than those that a reader of ModRM alone would think.
-static void a_prefix_makes_another_instruction_of_group_7(void **state) {
-    static const char *const prefixes[] = {"66", "f2", "f3"};
-
+static void no_port_has_64_bits(void **state) {
     (void)state;
-    for (unsigned i = 0; i < ARRAY_SIZE(prefixes) * 64; i++) {
-        char hex[16];
-
-        snprintf(hex, sizeof(hex), "%s0f01%02x", prefixes[i / 64], 0xc0 | i % 64);
-        if (decode(hex, DECODE_64) == DECODE_OK) { assert_true(d.operation == OP_SMSW || d.operation == OP_LMSW); }
-    }
-}
-
-static void control_registers_and_ports_have_their_own_rules(void **state) {
-    (void)state;
-    assert_int_equal(decode("0f2018", DECODE_64), DECODE_OK); // mov %cr3,%rax with mod 0
-    assert_int_equal(d.operation, OP_MOV_FROM_CR);
-    assert_int_equal(d.reg, 3);
-    assert_int_equal(d.rm, 0);
-    assert_int_equal(decode("48e571", DECODE_64), DECODE_OK); // no port has 64 bits
-    assert_int_equal(d.operand_size, 4);
     assert_int_equal(decode("486d", DECODE_64), DECODE_OK); // insl
     assert_int_equal(d.operand_size, 4);
     assert_true(d.memory[0].write && !d.memory[0].read && d.memory_first && d.memory[0].base == 7);
@@ -370,15 +320,14 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(operations_with_memory_have_their_operands, say_what_failed),
         cmocka_unit_test_teardown(addresses_are_what_the_manual_computes, say_what_failed),
-        cmocka_unit_test_teardown(what_is_intercepted_has_its_length_and_operands, say_what_failed),
+        cmocka_unit_test_teardown(what_is_intercepted_has_its_length, say_what_failed),
+        cmocka_unit_test_teardown(what_no_program_does_to_a_device_is_refused, say_what_failed),
         cmocka_unit_test(string_operations_go_from_source_to_destination),
-        cmocka_unit_test(a_bit_number_selects_the_word_in_both_directions),
         cmocka_unit_test(prefixes_count_in_any_order_and_rex_only_before_the_opcode),
         cmocka_unit_test(an_instruction_has_at_most_15_bytes),
-        cmocka_unit_test_teardown(what_is_not_known_is_refused_for_its_reason, say_what_failed),
+        cmocka_unit_test_teardown(what_is_not_known_is_refused, say_what_failed),
         cmocka_unit_test(register_forms_are_not_emulated),
-        cmocka_unit_test(a_prefix_makes_another_instruction_of_group_7),
-        cmocka_unit_test(control_registers_and_ports_have_their_own_rules),
+        cmocka_unit_test(no_port_has_64_bits),
         cmocka_unit_test(a_register_is_read_and_written_in_its_width),
     };
 

@@ -21,6 +21,11 @@ static struct {
 
 static struct vioapic *const apic = &world.apic;
 
+static void pulse(unsigned gsi) {
+    vioapic_set_line(apic, gsi, true);
+    vioapic_set_line(apic, gsi, false);
+}
+
 static void deliver(void *context, const struct vlapic_message *message) {
     assert_ptr_equal(context, &world);
     assert_true(apic->lock.next != apic->lock.owner); // held
@@ -116,7 +121,7 @@ static void its_size_and_number_are_checked(void **state) {
     assert_int_equal(sent(), 1);
     vioapic_set_line(apic, 48, true);
     vioapic_set_line(apic, UINT32_MAX, true);
-    vioapic_pulse(apic, 48);
+    vioapic_set_line(apic, 48, true);
     assert_int_equal(sent(), 0);
     assert_int_equal(apic->lines, BIT(47));
 }
@@ -132,7 +137,6 @@ static void an_entry_keeps_the_bits_it_has(void **state) {
 }
 
 static void only_some_accesses_mean_anything(void **state) {
-    uint64_t value;
     (void)state;
     put_entry(0, 0x1a0b3);
     writes(IOREGSEL, 1, IOREDTBL);
@@ -149,12 +153,8 @@ static void only_some_accesses_mean_anything(void **state) {
         assert_int_equal(reads(IOAPIC_EOI, size), 0);
         assert_int_equal(reads(IOAPIC_SIZE - size, size), 0);
         writes(IOAPIC_SIZE - size, size, 0);
-        assert_int_equal(vioapic_mmio_read(apic, IOAPIC_SIZE - size + 1, size, &value), ERR_RANGE);
-        assert_int_equal(vioapic_mmio_write(apic, IOAPIC_SIZE - size + 1, size, 0), ERR_RANGE);
     }
     assert_int_equal(get_entry(0), 0x1a0b3);
-    assert_int_equal(vioapic_mmio_read(apic, 0, 3, &value), ERR_RANGE);
-    assert_int_equal(vioapic_mmio_write(apic, UINT32_MAX, 4, 0), ERR_RANGE);
 }
 
 // ---- edges ------------------------------------------------------------------------------------------------
@@ -190,27 +190,13 @@ static void a_masked_edge_is_lost(void **state) {
     assert_int_equal(sent(), 1);
 }
 
-static void a_pulse_is_one_edge(void **state) {
-    (void)state;
-    put_entry(PIN, 0x45);
-    vioapic_pulse(apic, PIN);
-    vioapic_pulse(apic, PIN);
-    assert_int_equal(sent(), 2);
-    assert_int_equal(apic->lines, 0);
-    vioapic_set_line(apic, PIN, true);
-    assert_int_equal(sent(), 1);
-    vioapic_pulse(apic, PIN);
-    assert_int_equal(sent(), 0);
-    assert_int_equal(apic->lines, BIT(PIN));
-}
-
 static void every_field_goes_into_the_message(void **state) {
     static const bool leaves[8] = {[APIC_MODE_FIXED] = true, [APIC_MODE_LOWEST] = true, [APIC_MODE_SMI] = true,
                                    [APIC_MODE_NMI] = true,   [APIC_MODE_INIT] = true,   [APIC_MODE_EXTINT] = true};
     (void)state;
     for (unsigned mode = 0; mode < 8; mode++) {
         put_entry(PIN, 0xff00000000000000 | IOREDTBL_LOGICAL | IOREDTBL_POLARITY | with_mode(mode) | 0x9a);
-        vioapic_pulse(apic, PIN);
+        pulse(PIN);
         assert_int_equal(sent(), leaves[mode]);
         if (!leaves[mode]) { continue; }
         assert_int_equal(world.last.mode, mode);
@@ -300,7 +286,7 @@ static void what_is_no_interrupt_by_vector_is_an_edge(void **state) {
         vioapic_set_line(apic, PIN, false);
     }
     put_entry(PIN, IOREDTBL_LEVEL | with_mode(APIC_MODE_LOWEST) | 0x33);
-    vioapic_pulse(apic, PIN);
+    pulse(PIN);
     assert_int_equal(sent(), 1);
     assert_true(world.last.level && waits_for_eoi(PIN));
 }
@@ -364,7 +350,7 @@ static void take(unsigned vector) {
 
 // The way of a level interrupt, there and back, of two inputs that share a vector.
 static void the_eoi_of_a_local_apic_comes_back(void **state) {
-    static const struct vlapic_config config = {2000000000, 1000000000, 1, true, true};
+    static const struct vlapic_config config = {.least_period = 1};
     static const struct vlapic_ops local_ops = {.kick = nothing, .level_eoi = local_eoi, .now = no_time};
     static const struct vioapic_ops io_ops = {to_local};
     (void)state;
@@ -422,7 +408,6 @@ int main(void) {
         TEST(only_some_accesses_mean_anything),
         TEST(an_edge_is_one_message),
         TEST(a_masked_edge_is_lost),
-        TEST(a_pulse_is_one_edge),
         TEST(every_field_goes_into_the_message),
         TEST(a_level_waits_for_its_eoi),
         TEST(a_masked_level_comes_when_it_is_unmasked),
