@@ -8,7 +8,6 @@
 
 #define MSR_TSC                 0x10u
 #define MSR_TSC_ADJUST          0x3bu
-#define MSR_BIOS_SIGN_ID        0x8bu // PATCH_LEVEL on AMD
 #define MSR_MTRRCAP             0xfeu
 #define MSR_SYSENTER_CS         0x174u
 #define MSR_SYSENTER_ESP        0x175u

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "arch/x86/pv_clock.h"
 
-#include "arch/x86/msr_regs.h"
-
 #define NS_PER_S     1000000000ull
 #define PV_ENABLED   1u
 #define CLOCK_STABLE 1u // PVCLOCK_TSC_STABLE_BIT
@@ -111,41 +109,22 @@ static int clear_eoi(struct pv_vcpu *pv, gpa_t gpa) {
 // ---- MSRs -------------------------------------------------------------------------------------------------
 
 static const struct page {
-    uint32_t msr;
     uint8_t size, align;
     bool enables; // by bit 0; the wall clock is written each time it is asked for
     int (*publish)(struct pv_vcpu *pv, gpa_t gpa);
 } pages[PV_PAGES] = {
-    [PV_WALL] = {MSR_KVM_WALL_CLOCK_NEW, sizeof(struct wall_clock), 4, false, publish_wall},
-    [PV_CLOCK] = {MSR_KVM_SYSTEM_TIME_NEW, sizeof(struct time_info), 4, true, publish_clock},
-    [PV_STEAL] = {MSR_KVM_STEAL_TIME, sizeof(struct steal_time), 64, true, publish_steal},
-    [PV_EOI] = {MSR_KVM_PV_EOI_EN, sizeof(uint32_t), 4, true, clear_eoi},
+    [PV_WALL] = {sizeof(struct wall_clock), 4, false, publish_wall},
+    [PV_CLOCK] = {sizeof(struct time_info), 4, true, publish_clock},
+    [PV_STEAL] = {sizeof(struct steal_time), 64, true, publish_steal},
+    [PV_EOI] = {sizeof(uint32_t), 4, true, clear_eoi},
 };
-
-static int page_of(uint32_t msr) {
-    for (int i = 0; i < PV_PAGES; i++) {
-        if (pages[i].msr == msr) { return i; }
-    }
-    return ERR_DENIED;
-}
 
 // 0: not registered. Such a record at guest address 0 nobody has.
 static gpa_t registered(const struct pv_vcpu *pv, enum pv_page page) {
     return (pv->msr[page] & PV_ENABLED) != 0 ? pv->msr[page] & ~(gpa_t)PV_ENABLED : 0;
 }
 
-int pv_msr_read(const struct pv_vcpu *pv, uint32_t msr, uint64_t *value) {
-    int page = page_of(msr);
-
-    if (page < 0) { return page; }
-    *value = pv->msr[page];
-    return OK;
-}
-
-int pv_msr_write(struct pv_vcpu *pv, uint32_t msr, uint64_t value) {
-    int page = page_of(msr);
-
-    if (page < 0) { return page; }
+int pv_register(struct pv_vcpu *pv, enum pv_page page, uint64_t value) {
     const struct page *row = &pages[page];
     if (row->enables && (value & PV_ENABLED) == 0) { // whatever the rest says
         pv->eoi_offered = pv->eoi_offered && page != PV_EOI;

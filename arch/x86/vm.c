@@ -189,7 +189,7 @@ COLD int arch_vm_init(struct vm *vm) {
     if (status == OK) { status = virt->vm_init(vm); }
     for (unsigned i = 0; i < vm->vcpu_count && status == OK; i++) {
         struct arch_vcpu *arch = &vm->vcpus[i]->arch;
-        msr_init(&arch->msr, &vm->arch.cpuid, &arch->pv, &vcpu_msr_ops, vm->vcpus[i], 0);
+        msr_init(&arch->msr, &vm->arch.cpuid, &arch->pv, &vcpu_msr_ops, vm->vcpus[i]);
     }
     return status;
 }
