@@ -150,6 +150,7 @@ static COLD int init_vcpu(struct vm *vm, struct vcpu *vcpu) {
     arch->cpuid.apic_id = vcpu->index;
     vm->arch.vlapics[vcpu->index] = &arch->vlapic;
     pv_init(&arch->pv, &vm->arch.pv, &vcpu_pv_ops, vcpu);
+    msr_init(&arch->msr, &vm->arch.cpuid, &arch->pv, &vcpu_msr_ops, vcpu);
     return vlapic_init(&arch->vlapic, vcpu->index, vcpu->index == 0, &vm->arch.vlapic_config, &vcpu_lapic_ops, vcpu);
 }
 
@@ -186,12 +187,7 @@ COLD int arch_vm_init(struct vm *vm) {
     vm->arch.nested_pa = memory_pa(vm->arch.nested);
     if (status == OK) { status = add_devices(vm); }
     for (unsigned i = 0; i < vm->vcpu_count && status == OK; i++) { status = init_vcpu(vm, vm->vcpus[i]); }
-    if (status == OK) { status = virt->vm_init(vm); }
-    for (unsigned i = 0; i < vm->vcpu_count && status == OK; i++) {
-        struct arch_vcpu *arch = &vm->vcpus[i]->arch;
-        msr_init(&arch->msr, &vm->arch.cpuid, &arch->pv, &vcpu_msr_ops, vm->vcpus[i]);
-    }
-    return status;
+    return status == OK ? virt->vm_init(vm) : status;
 }
 
 void arch_vm_reset(struct vm *vm) {
