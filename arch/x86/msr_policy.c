@@ -136,20 +136,15 @@ static COLD int deny_unknown(struct msr_state *state, uint32_t msr, bool write) 
     return ERR_DENIED;
 }
 
-// The local APIC's come first: they are what a guest writes all the time.
-static bool is_hot(uint32_t msr) {
-    return msr - APIC_MSR_FIRST <= MSR_X2APIC_LAST - APIC_MSR_FIRST || msr == MSR_TSC_DEADLINE;
-}
-
 static uint64_t *kept(struct msr_state *state, const struct row *row, uint32_t msr) {
     return (uint64_t *)((unsigned char *)state + row->value) + (msr - row->first);
 }
 
-int msr_read(struct msr_state *state, uint32_t msr, uint64_t *value) {
+// Apart, so that the local APIC's path saves no registers for it.
+static COLD __attribute__((noinline)) int read_row(struct msr_state *state, uint32_t msr, uint64_t *value) {
     const struct msr_ops *ops = state->ops;
-
-    if (is_hot(msr)) { return ops->apic_read(state->context, msr, value); }
     const struct row *row = find(msr);
+
     if (row == NULL) { return deny_unknown(state, msr, false); }
     switch (row->kind) {
     case CONSTANT:
@@ -184,11 +179,10 @@ static int move_tsc(struct msr_state *state, uint64_t by) {
     return OK;
 }
 
-int msr_write(struct msr_state *state, uint32_t msr, uint64_t value) {
+static COLD __attribute__((noinline)) int write_row(struct msr_state *state, uint32_t msr, uint64_t value) {
     const struct msr_ops *ops = state->ops;
-
-    if (is_hot(msr)) { return ops->apic_write(state->context, msr, value); }
     const struct row *row = find(msr);
+
     if (row == NULL) { return deny_unknown(state, msr, true); }
     switch (row->kind) {
     case CONSTANT: return ERR_DENIED;
@@ -205,6 +199,19 @@ int msr_write(struct msr_state *state, uint32_t msr, uint64_t value) {
     if (row->kind >= PAT) { *kept(state, row, msr) = value; }
     if (row->kind <= TSC_AUX) { ops->store(state->context, msr, value); }
     return OK;
+}
+
+// The local APIC's come first: they are what a guest writes all the time.
+static bool is_hot(uint32_t msr) {
+    return msr - APIC_MSR_FIRST <= MSR_X2APIC_LAST - APIC_MSR_FIRST || msr == MSR_TSC_DEADLINE;
+}
+
+int msr_read(struct msr_state *state, uint32_t msr, uint64_t *value) {
+    return is_hot(msr) ? state->ops->apic_read(state->context, msr, value) : read_row(state, msr, value);
+}
+
+int msr_write(struct msr_state *state, uint32_t msr, uint64_t value) {
+    return is_hot(msr) ? state->ops->apic_write(state->context, msr, value) : write_row(state, msr, value);
 }
 
 // ---- life -------------------------------------------------------------------------------------------------
