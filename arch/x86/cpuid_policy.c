@@ -101,44 +101,11 @@ static struct cpuid_result machine(const struct cpuid_config *config, uint32_t l
     return result;
 }
 
-// ---- what is computed; `r` comes in as what passes --------------------------------------------------------
+// ---- what is computed -------------------------------------------------------------------------------------
 
 // Bits that an APIC ID takes.
 static unsigned id_bits(const struct cpuid_config *config) {
     return config->vcpus == 1 ? 0 : 32 - (unsigned)__builtin_clz(config->vcpus - 1);
-}
-
-static uint32_t khz(uint64_t hz) { return (uint32_t)(hz / 1000); }
-
-typedef void compute_t(const struct cpuid_policy *policy, const struct cpuid_config *config, uint32_t subleaf,
-                       struct cpuid_result *r);
-#define COMPUTE(name)                                                                                    \
-    static void name(UNUSED const struct cpuid_policy *policy, UNUSED const struct cpuid_config *config, \
-                     UNUSED uint32_t subleaf, struct cpuid_result *r)
-
-COMPUTE(basic_limit) { r->eax = policy->intel ? INTEL_LAST : AMD_LAST; }
-
-COMPUTE(features) {
-    r->ebx |= 1u << id_bits(config) << COUNT_SHIFT;
-    r->edx |= config->vcpus > 1 ? BIT(28) /* HTT */ : 0;
-    if (policy->xcr0 == 0) { r->ecx &= ~FEATURE_XSAVE; } // and with it AVX, whatever its bits say (SDM vol. 1, 14.3)
-}
-
-COMPUTE(cache) {
-    uint32_t others = (1u << id_bits(config)) - 1;
-
-    if ((r->eax & CACHE_TYPE) == 0) { return; }
-    r->eax |= (CACHE_LEVEL(r->eax) >= 3 ? others << SHARING_SHIFT : 0) | (policy->intel ? others << CORES_SHIFT : 0);
-}
-
-COMPUTE(more_features) {
-    r->eax = MIN(r->eax, 1u);
-    if ((policy->xcr0 & XCR0_PKRU) == 0) { r->ecx &= ~FEATURE_PKU; }
-}
-
-COMPUTE(level) {
-    *r = subleaf == 0 ? (struct cpuid_result){0, 1, LEVEL_SMT, 0}
-                      : (struct cpuid_result){id_bits(config), config->vcpus, LEVEL_CORE, 0};
 }
 
 // Size of the area for these components (SDM vol. 1, 13.4.3, 13.5.2); rows of leaf 0xd tell each one's size and offset.
@@ -154,30 +121,56 @@ static uint32_t area(const struct cpuid_policy *policy, uint64_t xcr0, bool comp
     return end;
 }
 
-// EBX of subleaf 0 and 1 is patched, ECX of 0 has to wait for the other rows.
-COMPUTE(components) {
-    if (subleaf == 0) { r->eax = (uint32_t)policy->xcr0; }
-    if (subleaf > 1 && (policy->xcr0 & BIT(subleaf)) == 0) { *r = (struct cpuid_result){0}; }
-}
+// `r` comes in as what passes.
+static void compute(const struct cpuid_policy *policy, const struct cpuid_config *config, uint32_t leaf,
+                    uint32_t subleaf, struct cpuid_result *r) {
+    uint32_t bits = id_bits(config), others = (1u << bits) - 1;
+    uint32_t tsc_khz = (uint32_t)(config->tsc_hz / 1000), apic_khz = (uint32_t)config->apic_hz / 1000;
 
-// A whole ratio only: Linux multiplies it by the crystal's kHz in 32 bits.
-COMPUTE(crystal) {
-    if (config->tsc_hz % config->apic_hz == 0) {
+    switch (leaf) {
+    case 0x00: r->eax = policy->intel ? INTEL_LAST : AMD_LAST; break;
+    case 0x01:
+        r->ebx |= 1u << bits << COUNT_SHIFT;
+        r->ecx |= LEAF1_ALWAYS;
+        r->edx |= BIT(9) /* APIC */ | (config->vcpus > 1 ? BIT(28) /* HTT */ : 0);
+        if (policy->xcr0 == 0) {
+            r->ecx &= ~FEATURE_XSAVE;
+        } // and with it AVX, whatever its bits say (SDM vol. 1, 14.3)
+        break;
+    case 0x04:
+    case EXTENDED + 0x1d:
+        if ((r->eax & CACHE_TYPE) == 0) { break; }
+        if (CACHE_LEVEL(r->eax) >= 3) { r->eax |= others << SHARING_SHIFT; }
+        if (policy->intel) { r->eax |= others << CORES_SHIFT; }
+        break;
+    case 0x07:
+        if (subleaf != 0) { break; }
+        r->eax = MIN(r->eax, 1u);
+        r->ebx |= BIT(1); // TSC_ADJUST
+        if ((policy->xcr0 & XCR0_PKRU) == 0) { r->ecx &= ~FEATURE_PKU; }
+        break;
+    case 0x0b:
+        *r = subleaf == 0 ? (struct cpuid_result){0, 1, LEVEL_SMT, 0}
+                          : (struct cpuid_result){bits, config->vcpus, LEVEL_CORE, 0};
+        break;
+    case 0x0d: // EBX of subleaf 0 and 1 is patched, ECX of 0 has to wait for the other rows
+        if (subleaf == 0) { r->eax = (uint32_t)policy->xcr0; }
+        if (subleaf > 1 && (policy->xcr0 & BIT(subleaf)) == 0) { *r = (struct cpuid_result){0}; }
+        break;
+    case 0x15: // a whole ratio only: Linux multiplies it by the crystal's kHz in 32 bits
+        if (config->tsc_hz % config->apic_hz != 0) { break; }
         *r = (struct cpuid_result){1, (uint32_t)(config->tsc_hz / config->apic_hz), (uint32_t)config->apic_hz, 0};
+        break;
+    case 0x16: *r = (struct cpuid_result){tsc_khz / 1000, tsc_khz / 1000, apic_khz / 1000, 0}; break;
+    case CPUID_KVM + 0x10: *r = (struct cpuid_result){tsc_khz, apic_khz, 0, 0}; break;
+    case EXTENDED: r->eax = MAX(MIN(r->eax, EXTENDED + EXTENDED_MOST), EXTENDED + EXTENDED_LEAST); break;
+    case EXTENDED + 0x01: r->ecx |= !policy->intel && config->vcpus > 1 ? BIT(1) /* CmpLegacy */ : 0; break;
+    case EXTENDED + 0x08:
+        r->eax = policy->physical_bits | MIN(r->eax >> LINEAR_SHIFT & ADDRESS_BITS, LINEAR_BITS) << LINEAR_SHIFT;
+        r->ecx = policy->intel ? 0 : bits << ID_SIZE_SHIFT | (config->vcpus - 1);
+        break;
+    default: break;
     }
-}
-
-COMPUTE(mhz) { r->eax = r->ebx = khz(config->tsc_hz) / 1000, r->ecx = khz(config->apic_hz) / 1000; }
-
-COMPUTE(kvm_khz) { r->eax = khz(config->tsc_hz), r->ebx = khz(config->apic_hz); }
-
-COMPUTE(extended_limit) { r->eax = MAX(MIN(r->eax, EXTENDED + EXTENDED_MOST), EXTENDED + EXTENDED_LEAST); }
-
-COMPUTE(extended_features) { r->ecx |= !policy->intel && config->vcpus > 1 ? BIT(1) /* CmpLegacy */ : 0; }
-
-COMPUTE(addresses) {
-    r->eax = policy->physical_bits | MIN(r->eax >> LINEAR_SHIFT & ADDRESS_BITS, LINEAR_BITS) << LINEAR_SHIFT;
-    r->ecx = policy->intel ? 0 : id_bits(config) << ID_SIZE_SHIFT | (config->vcpus - 1);
 }
 
 // ---- the rules --------------------------------------------------------------------------------------------
@@ -186,47 +179,41 @@ static const struct rule {
     uint32_t leaf;
     uint8_t subleaf, count; // subleaf .. subleaf + count; count 0: the subleaf does not matter
     uint8_t patch;
-    uint32_t pass[4], set[4]; // EAX, EBX, ECX, EDX: what passes from the machine, what is always there
-    compute_t *compute;       // the rest
+    bool constant;    // the bits are the answer, else what passes from the machine; compute() adds the rest
+    uint32_t bits[4]; // EAX, EBX, ECX, EDX
 } rules[] = {
-    {0x00, 0, 0, PATCH_NONE, {0, ALL, ALL, ALL}, {0}, basic_limit},
-    {0x01,
-     0,
-     0,
-     PATCH_FEATURES,
-     {ALL, CLFLUSH_BRAND, LEAF1_ECX, LEAF1_EDX},
-     {0, 0, LEAF1_ALWAYS, BIT(9) /* APIC */},
-     features},
-    {0x02, 0, 0, PATCH_NONE, {ALL, ALL, ALL, ALL}, {0}, NULL},
-    {0x04, 0, 5, PATCH_NONE, {CACHE_KIND, ALL, ALL, ALL}, {0}, cache},
-    {0x06, 0, 0, PATCH_NONE, {0}, {BIT(2) /* ARAT */}, NULL},
-    {0x07, 0, 1, PATCH_OSPKE, {ALL, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX}, {0, BIT(1) /* TSC_ADJUST */}, more_features},
-    {0x07, 1, 1, PATCH_OSPKE, {LEAF7_1_EAX}, {0}, NULL},
-    {0x0b, 0, 2, PATCH_LEVEL, {0}, {0}, level},
-    {0x0d, 0, 1, PATCH_XSAVE, {0}, {0}, components},
-    {0x0d, 1, 1, PATCH_XSAVE, {XSAVE_FORMS}, {0}, components},
-    {0x0d, 2, 8, PATCH_XSAVE, {ALL, ALL, XSAVE_ALIGNED}, {0}, components},
-    {0x15, 0, 0, PATCH_NONE, {0}, {0}, crystal},
-    {0x16, 0, 0, PATCH_NONE, {0}, {0}, mhz},
-    {CPUID_KVM, 0, 0, PATCH_NONE, {0}, {CPUID_KVM + 0x10, FOUR("KVMK"), FOUR("VMKV"), FOUR("M\0\0")}, NULL},
-    {CPUID_KVM + 0x01, 0, 0, PATCH_NONE, {0}, {KVM_FEATURES}, NULL},
-    {CPUID_KVM + 0x10, 0, 0, PATCH_NONE, {0}, {0}, kvm_khz},
-    {CPUID_TAKT, 0, 0, PATCH_NONE, {0}, {CPUID_TAKT + 1, FOUR("Takt"), FOUR("Takt"), FOUR("Takt")}, NULL},
-    {CPUID_TAKT + 0x01, 0, 0, PATCH_NONE, {0}, {TAKT_VERSION, CPUID_TAKT_CONVENTION}, NULL},
-    {EXTENDED, 0, 0, PATCH_NONE, {ALL, ALL, ALL, ALL}, {0}, extended_limit},
-    {EXTENDED + 0x01, 0, 0, PATCH_NONE, {ALL, ALL, EXTENDED1_ECX, EXTENDED1_EDX}, {0}, extended_features},
-    {EXTENDED + 0x02, 0, 0, PATCH_NONE, {ALL, ALL, ALL, ALL}, {0}, NULL}, // brand
-    {EXTENDED + 0x03, 0, 0, PATCH_NONE, {ALL, ALL, ALL, ALL}, {0}, NULL},
-    {EXTENDED + 0x04, 0, 0, PATCH_NONE, {ALL, ALL, ALL, ALL}, {0}, NULL},
-    {EXTENDED + 0x05, 0, 0, PATCH_NONE, {ALL, ALL, ALL, ALL}, {0}, NULL}, // caches and TLBs
-    {EXTENDED + 0x06, 0, 0, PATCH_NONE, {ALL, ALL, ALL, ALL}, {0}, NULL},
-    {EXTENDED + 0x07, 0, 0, PATCH_NONE, {0}, {0, 0, 0, BIT(8) /* invariant TSC */}, NULL},
-    {EXTENDED + 0x08, 0, 0, PATCH_NONE, {ALL, EXTENDED8_EBX}, {0}, addresses},
-    {EXTENDED + 0x19, 0, 0, PATCH_NONE, {ALL, ALL}, {0}, NULL}, // TLBs of 1 GiB pages
-    {EXTENDED + 0x1a, 0, 0, PATCH_NONE, {ALL}, {0}, NULL},      // widths of the vector units
-    {EXTENDED + 0x1d, 0, 5, PATCH_NONE, {CACHE_KIND, ALL, ALL, ALL}, {0}, cache},
-    {EXTENDED + 0x1e, 0, 0, PATCH_ID, {0}, {0}, NULL},
-    {EXTENDED + 0x21, 0, 0, PATCH_NONE, {EXTENDED21_EAX}, {0}, NULL},
+    {0x00, 0, 0, PATCH_NONE, false, {0, ALL, ALL, ALL}},
+    {0x01, 0, 0, PATCH_FEATURES, false, {ALL, CLFLUSH_BRAND, LEAF1_ECX, LEAF1_EDX}},
+    {0x02, 0, 0, PATCH_NONE, false, {ALL, ALL, ALL, ALL}},
+    {0x04, 0, 5, PATCH_NONE, false, {CACHE_KIND, ALL, ALL, ALL}},
+    {0x06, 0, 0, PATCH_NONE, true, {BIT(2) /* ARAT */}},
+    {0x07, 0, 1, PATCH_OSPKE, false, {ALL, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX}},
+    {0x07, 1, 1, PATCH_OSPKE, false, {LEAF7_1_EAX}},
+    {0x0b, 0, 2, PATCH_LEVEL, false, {0}},
+    {0x0d, 0, 1, PATCH_XSAVE, false, {0}},
+    {0x0d, 1, 1, PATCH_XSAVE, false, {XSAVE_FORMS}},
+    {0x0d, 2, 8, PATCH_XSAVE, false, {ALL, ALL, XSAVE_ALIGNED}},
+    {0x15, 0, 0, PATCH_NONE, false, {0}},
+    {0x16, 0, 0, PATCH_NONE, false, {0}},
+    {CPUID_KVM, 0, 0, PATCH_NONE, true, {CPUID_KVM + 0x10, FOUR("KVMK"), FOUR("VMKV"), FOUR("M\0\0")}},
+    {CPUID_KVM + 0x01, 0, 0, PATCH_NONE, true, {KVM_FEATURES}},
+    {CPUID_KVM + 0x10, 0, 0, PATCH_NONE, false, {0}},
+    {CPUID_TAKT, 0, 0, PATCH_NONE, true, {CPUID_TAKT + 1, FOUR("Takt"), FOUR("Takt"), FOUR("Takt")}},
+    {CPUID_TAKT + 0x01, 0, 0, PATCH_NONE, true, {TAKT_VERSION, CPUID_TAKT_CONVENTION}},
+    {EXTENDED, 0, 0, PATCH_NONE, false, {ALL, ALL, ALL, ALL}},
+    {EXTENDED + 0x01, 0, 0, PATCH_NONE, false, {ALL, ALL, EXTENDED1_ECX, EXTENDED1_EDX}},
+    {EXTENDED + 0x02, 0, 0, PATCH_NONE, false, {ALL, ALL, ALL, ALL}}, // brand
+    {EXTENDED + 0x03, 0, 0, PATCH_NONE, false, {ALL, ALL, ALL, ALL}},
+    {EXTENDED + 0x04, 0, 0, PATCH_NONE, false, {ALL, ALL, ALL, ALL}},
+    {EXTENDED + 0x05, 0, 0, PATCH_NONE, false, {ALL, ALL, ALL, ALL}}, // caches and TLBs
+    {EXTENDED + 0x06, 0, 0, PATCH_NONE, false, {ALL, ALL, ALL, ALL}},
+    {EXTENDED + 0x07, 0, 0, PATCH_NONE, true, {0, 0, 0, BIT(8) /* invariant TSC */}},
+    {EXTENDED + 0x08, 0, 0, PATCH_NONE, false, {ALL, EXTENDED8_EBX}},
+    {EXTENDED + 0x19, 0, 0, PATCH_NONE, false, {ALL, ALL}}, // TLBs of 1 GiB pages
+    {EXTENDED + 0x1a, 0, 0, PATCH_NONE, false, {ALL}},      // widths of the vector units
+    {EXTENDED + 0x1d, 0, 5, PATCH_NONE, false, {CACHE_KIND, ALL, ALL, ALL}},
+    {EXTENDED + 0x1e, 0, 0, PATCH_ID, false, {0}},
+    {EXTENDED + 0x21, 0, 0, PATCH_NONE, false, {EXTENDED21_EAX}},
 };
 
 // ---- the flat table ---------------------------------------------------------------------------------------
@@ -252,10 +239,11 @@ static unsigned add_rows(struct cpuid_policy *policy, const struct cpuid_config 
     ASSERT(used + end - rule->subleaf <= CPUID_ROWS);
     if (rule->subleaf == 0) { leaf->first = (uint8_t)used; }
     for (unsigned subleaf = rule->subleaf; subleaf < end; subleaf++) {
-        struct cpuid_result r = machine(config, rule->leaf, subleaf);
-        r = (struct cpuid_result){(r.eax & rule->pass[0]) | rule->set[0], (r.ebx & rule->pass[1]) | rule->set[1],
-                                  (r.ecx & rule->pass[2]) | rule->set[2], (r.edx & rule->pass[3]) | rule->set[3]};
-        if (rule->compute != NULL) { rule->compute(policy, config, subleaf, &r); }
+        struct cpuid_result r = {ALL, ALL, ALL, ALL};
+        if (!rule->constant) { r = machine(config, rule->leaf, subleaf); }
+        r = (struct cpuid_result){r.eax & rule->bits[0], r.ebx & rule->bits[1], r.ecx & rule->bits[2],
+                                  r.edx & rule->bits[3]};
+        compute(policy, config, rule->leaf, subleaf, &r);
         policy->rows[used++] = r;
     }
     leaf->count = (uint8_t)end;

@@ -7,19 +7,19 @@
 #include "kernel/types.h"
 
 #define ELF_MAGIC 0x464c457fu
-enum { ELF_CLASS = 4, ELF_CLASS_32 = 1, ELF_CLASS_64 = 2, ELF_DATA = 5, ELF_DATA_LITTLE = 1, ELF_HEADER_LEAST = 52 };
-enum { ELF_TYPE = 16, ELF_MACHINE = 18, ELF_TYPE_EXECUTABLE = 2, ELF_MACHINE_386 = 3, ELF_MACHINE_X86_64 = 62 };
+enum { ELF_CLASS = 4, ELF_CLASS_32 = 1, ELF_CLASS_64 = 2, ELF_DATA = 5, ELF_DATA_LITTLE = 1 };
+enum { ELF_MACHINE = 18, ELF_MACHINE_386 = 3, ELF_MACHINE_X86_64 = 62 };
 enum { PT_LOAD = 1, PT_NOTE = 4 };
 
 // Byte offsets of one class. Fields called e_ and p_ in the ABI; addresses, offsets and sizes have `width` bytes.
 struct elf_format {
     uint8_t width;
-    uint8_t entry, phoff, phentsize, phnum, size;               // of the file's header
+    uint8_t entry, phoff, phentsize, phnum;                     // of the file's header
     uint8_t p_offset, p_paddr, p_filesz, p_memsz, program_size; // of a program header; p_type is at 0
 };
 
-static const struct elf_format elf_32 = {4, 24, 28, 42, 44, 52, 4, 12, 16, 20, 32};
-static const struct elf_format elf_64 = {8, 24, 32, 54, 56, 64, 8, 24, 32, 40, 56};
+static const struct elf_format elf_32 = {4, 24, 28, 42, 44, 4, 12, 16, 20, 32};
+static const struct elf_format elf_64 = {8, 24, 32, 54, 56, 8, 24, 32, 40, 56};
 
 // A note: sizes of name and description, type, then both, each padded to 4 bytes.
 enum { NOTE_NAME_SIZE = 0, NOTE_SIZE = 4, NOTE_TYPE = 8, NOTE_HEADER = 12, NOTE_ALIGN = 4 };
@@ -37,9 +37,8 @@ enum {
     HVM_RSDP = 32,
     HVM_MAP = 40,
     HVM_MAP_ENTRIES = 48,
-    HVM_START_SIZE = 56,
 };
-enum { HVM_MODULE_ADDRESS = 0, HVM_MODULE_BYTES = 8, HVM_MODULE_SIZE = 32 };
+enum { HVM_MODULE_ADDRESS = 0, HVM_MODULE_BYTES = 8 };
 enum { HVM_MAP_ENTRY = 24 }; // address (8), size (8), type (4), reserved
 
 #endif

@@ -5,8 +5,12 @@
 #include "kernel/space.h"
 #include "kernel/vm.h"
 
-// Opens a window to one aligned word; NULL: it is no RAM. To be closed with window_unmap(WINDOW_HANDLER).
-static void *open_word(const struct vm *vm, gpa_t gpa, size_t size) {
+// Opens a window to an aligned word of 4 or 8 bytes; NULL: it is none, or no RAM. To be closed with
+// window_unmap(WINDOW_HANDLER).
+static void *open_word(const struct vcpu *vcpu, gpa_t gpa, size_t size) {
+    const struct vm *vm = vcpu->vm;
+
+    if ((size != 4 && size != 8) || gpa % size != 0) { return NULL; }
     for (const struct vm_memory *m = vm->memory; m < vm->memory + vm->memory_count; m++) {
         if (gpa >= m->gpa && gpa - m->gpa < m->size && size <= m->size - (gpa - m->gpa)) {
             paddr_t pa = m->pa + (gpa - m->gpa);
@@ -16,14 +20,11 @@ static void *open_word(const struct vm *vm, gpa_t gpa, size_t size) {
     return NULL;
 }
 
-static bool is_word(gpa_t gpa, size_t size) { return (size == 4 || size == 8) && gpa % size == 0; }
-
 int guest_ram_read(void *context, gpa_t gpa, void *out, size_t size) {
     const struct vcpu *vcpu = context;
+    const void *word = open_word(vcpu, gpa, size);
 
-    if (!is_word(gpa, size)) { return guest_read(vcpu->vm, gpa, out, size); }
-    const void *word = open_word(vcpu->vm, gpa, size);
-    if (word == NULL) { return ERR_RANGE; }
+    if (word == NULL) { return guest_read(vcpu->vm, gpa, out, size); }
     if (size == 8) {
         *(uint64_t *)out = __atomic_load_n((const uint64_t *)word, __ATOMIC_RELAXED);
     } else {
@@ -35,10 +36,9 @@ int guest_ram_read(void *context, gpa_t gpa, void *out, size_t size) {
 
 int guest_ram_write(void *context, gpa_t gpa, const void *in, size_t size) {
     const struct vcpu *vcpu = context;
+    void *word = open_word(vcpu, gpa, size);
 
-    if (!is_word(gpa, size)) { return guest_write(vcpu->vm, gpa, in, size); }
-    void *word = open_word(vcpu->vm, gpa, size);
-    if (word == NULL) { return ERR_RANGE; }
+    if (word == NULL) { return guest_write(vcpu->vm, gpa, in, size); }
     if (size == 8) {
         __atomic_store_n((uint64_t *)word, *(const uint64_t *)in, __ATOMIC_RELEASE);
     } else {
@@ -49,8 +49,7 @@ int guest_ram_write(void *context, gpa_t gpa, const void *in, size_t size) {
 }
 
 int guest_ram_compare_exchange(void *context, gpa_t gpa, unsigned size, uint64_t expected, uint64_t desired) {
-    const struct vcpu *vcpu = context;
-    void *word = open_word(vcpu->vm, gpa, size);
+    void *word = open_word(context, gpa, size);
     uint32_t expected32 = (uint32_t)expected;
     bool done;
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The registers with which a guest's processor begins: at power-on, after a startup IPI, and at the entry of each kind of
-// kernel. A VMCB and a VMCS are filled from the same record. What is not in it is 0 at all of these, but DR6, DR7, the PAT,
-// XCR0 and MXCSR, which have their values of power-on. Pure; any context.
+// The registers with which a guest's processor begins: after a startup IPI, and at the entry of each kind of kernel. A VMCB
+// and a VMCS are filled from the same record. What is not in it is 0 at all of these, but DR6, DR7, the PAT, XCR0 and MXCSR,
+// which have their values of power-on. Pure; any context.
 //
-// Sources: Intel SDM volume 3, 10.1.1, table 10-1 (power-on) and 9.4.3 (startup IPI); Linux, Documentation/arch/x86/boot.rst,
+// Sources: Intel SDM volume 3, 10.1.1, table 10-1 (INIT) and 9.4.3 (startup IPI); Linux, Documentation/arch/x86/boot.rst,
 // "64-bit Boot Protocol"; Xen, docs/misc/pvh.pandoc; Multiboot 0.6.96, 3.2.
 #ifndef X86_GUEST_REGISTERS_H
 #define X86_GUEST_REGISTERS_H
 
 #include "arch/x86/decode.h"
-#include "arch/x86/guest_image.h"
+#include "kernel/sysdesc.h"
 
 // Numbers of general registers in instructions, and so in gpr[].
 enum guest_gpr { GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI };
@@ -44,17 +44,15 @@ static inline uint32_t guest_attributes_vmcs(uint16_t attributes) {
     return (attributes & 0xffu) | (attributes & 0xf00u) << 4;
 }
 
-// Power-on: real mode, at the reset vector.
-void guest_registers_reset(struct guest_registers *out);
 // An application processor that got a startup IPI with this vector: real mode, at vector << 12. Caches are on in CR0:
 // firmware that switched them on, and an INIT, which leaves that as it is, came before.
 void guest_registers_startup(uint8_t vector, struct guest_registers *out);
 // The boot processor at the image's entry. `info`: what that kind of kernel gets in a register; `cr3`: an identity map of
 // what it touches, for Linux; `gdt`: has GUEST_GDT_SIZE bytes, written by guest_gdt_write(); raw images get none of them.
-void guest_registers_entry(const struct guest_image *image, gpa_t info, gpa_t cr3, gpa_t gdt,
+void guest_registers_entry(enum image_type type, gpa_t entry, gpa_t info, gpa_t cr3, gpa_t gdt,
                            struct guest_registers *out);
 
-// The segments of protected and long mode as a table: LINUX_BOOT_CS and LINUX_BOOT_DS, little-endian.
+// The segments of protected and long mode as a table: LINUX_BOOT_CS and LINUX_BOOT_DS. `gdt` is zeros, at any alignment.
 enum { GUEST_GDT_SIZE = 32 };
 void guest_gdt_write(const struct guest_registers *registers, uint8_t *gdt);
 

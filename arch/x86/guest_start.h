@@ -17,31 +17,18 @@
 #ifndef X86_GUEST_START_H
 #define X86_GUEST_START_H
 
-#include "arch/x86/guest_acpi.h"
-#include "arch/x86/guest_image.h"
 #include "arch/x86/guest_registers.h"
+#include "kernel/sysdesc.h"
 
 #define GUEST_START_GPA 0xe0000ull
 #define GUEST_RESET_GPA 0xffff0ull // F000:FFF0
 enum { GUEST_START_SIZE = 0xb000, GUEST_RESET_SIZE = 9 };
 
-struct guest_start {
-    const struct guest_image *image; // accepted by guest_image_place() with the following
-    const void *kernel;              // the file that `image` describes; read for Linux only
-    const char *command;             // at most image->command_max characters
-    const struct range *ram;         // the VM's blocks by guest address, apart from each other; the first begins at 0
-    unsigned ram_count;              // 1 to MAX_VM_MEMORY
-    gpa_t initrd;
-    uint64_t initrd_size; // 0: none
-    struct guest_acpi acpi;
-};
+extern const uint8_t guest_reset_code[GUEST_RESET_SIZE];
 
 // Writes into `area`, GUEST_START_SIZE bytes at any alignment, to be copied to GUEST_START_GPA, and the state
-// in which the boot processor begins. Returns how many bytes are to be copied, up to a page border. Pure; any context;
-// writes GUEST_START_SIZE bytes, once or twice.
-size_t guest_start_build(const struct guest_start *what, uint8_t *area, struct guest_registers *registers);
-
-// Writes the code for GUEST_RESET_GPA, with the reset register and value of `acpi`. Pure; any context.
-void guest_start_reset_code(const struct guest_acpi *acpi, uint8_t code[GUEST_RESET_SIZE]);
+// in which the boot processor begins. guest_image_place() has accepted the VM. Returns how many bytes are to be copied, up
+// to a page border. Pure; any context; writes GUEST_START_SIZE bytes, once or twice.
+size_t guest_start_build(const struct vm_desc *vm, uint8_t *area, struct guest_registers *registers);
 
 #endif

@@ -12,7 +12,7 @@
 #include "arch/x86/vlapic.h"
 #include "kernel/types.h"
 
-enum { GUEST_GPRS = 16, GUEST_RAX = 0, GUEST_RCX = 1, GUEST_RDX = 2, GUEST_RBX = 3, GUEST_RSP = 4, GUEST_RSI = 6 };
+enum { GUEST_GPRS = 16 };
 
 struct guest_debug {
     uint64_t dr[4]; // DR0 to DR3; DR6 and DR7 are switched with the guest

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a guest's RDMSR and WRMSR do: one table, sorted by number (msr_policy.c). What is in no row is #GP for the guest, and
-// told to the owner once for each number, for the first few. Sources: Intel SDM vol. 4; AMD APM vol. 2, appendix A. What
-// Linux touches and no row has shows in that log.
+// What a guest's RDMSR and WRMSR do: one table (msr_policy.c), where each row has one of a few kinds. What is in no row is
+// #GP for the guest, and told to the owner once for each number, for the first few: what Linux touches and no row has shows
+// there. Sources: Intel SDM vol. 4; AMD APM vol. 2, appendix A.
 //
 // Four kinds of rows:
 //   direct    msr_direct: the hardware switches the value with the guest, so the guest may have the MSR itself (bitmaps of
@@ -56,19 +56,17 @@ struct msr_state {
     struct pv_vcpu *pv;
     const struct msr_ops *ops;
     void *context;
-    uint64_t microcode;
     uint64_t pat, tsc_aux, tsc_adjust;
     uint64_t mtrr_def, mtrr_fixed[MSR_MTRR_FIXED], mtrr_range[2 * MSR_MTRR_RANGES]; // base, mask, base, ...
     struct msr_log {
         uint32_t msrs[MSR_LOG];
-        uint32_t count;  // of them
-        uint32_t denied; // accesses without a row; saturates
+        uint32_t count;
     } log;
 };
 
-// What is pointed to stays. `microcode`: what MSR_BIOS_SIGN_ID says, the machine's or 0. Resets.
+// What is pointed to stays. Resets.
 void msr_init(struct msr_state *state, const struct cpuid_policy *cpuid, struct pv_vcpu *pv, const struct msr_ops *ops,
-              void *context, uint64_t microcode);
+              void *context);
 // Power-on values, the log empty; ops->store is told PAT and TSC_AUX. EFER, the direct ones, the TSC, the local APIC and
 // the VCPU's other state are the owner's; the PV interfaces are reset. INIT keeps all that: pv_reset only.
 void msr_reset(struct msr_state *state);

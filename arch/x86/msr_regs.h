@@ -8,7 +8,6 @@
 
 #define MSR_TSC                 0x10u
 #define MSR_TSC_ADJUST          0x3bu
-#define MSR_BIOS_SIGN_ID        0x8bu // PATCH_LEVEL on AMD
 #define MSR_MTRRCAP             0xfeu
 #define MSR_SYSENTER_CS         0x174u
 #define MSR_SYSENTER_ESP        0x175u
@@ -21,8 +20,7 @@
 #define MSR_MTRR_DEF_TYPE       0x2ffu
 #define MSR_KVM_WALL_CLOCK_NEW  0x4b564d00u
 #define MSR_KVM_SYSTEM_TIME_NEW 0x4b564d01u
-#define MSR_KVM_STEAL_TIME      0x4b564d03u
-#define MSR_KVM_PV_EOI_EN       0x4b564d04u
+#define MSR_KVM_STEAL_TIME      0x4b564d03u // and PV_EOI_EN
 #define MSR_STAR                0xc0000081u
 #define MSR_LSTAR               0xc0000082u
 #define MSR_CSTAR               0xc0000083u

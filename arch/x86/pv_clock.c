@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "arch/x86/pv_clock.h"
 
-#include "arch/x86/msr_regs.h"
-
 #define NS_PER_S     1000000000ull
 #define PV_ENABLED   1u
 #define CLOCK_STABLE 1u // PVCLOCK_TSC_STABLE_BIT
@@ -30,6 +28,16 @@ struct steal_time { // kvm_steal_time
 
 _Static_assert(sizeof(struct wall_clock) == 12 && sizeof(struct time_info) == 32 && sizeof(struct steal_time) == 64,
                "KVM's ABI");
+
+static const struct page {
+    uint8_t size, align;
+    bool enables; // by bit 0; the wall clock is written each time it is asked for
+} pages[PV_PAGES] = {
+    [PV_WALL] = {sizeof(struct wall_clock), 4, false},
+    [PV_CLOCK] = {sizeof(struct time_info), 4, true},
+    [PV_STEAL] = {sizeof(struct steal_time), 64, true},
+    [PV_EOI] = {sizeof(uint32_t), 4, true},
+};
 
 // ---- life -------------------------------------------------------------------------------------------------
 
@@ -62,99 +70,57 @@ void pv_reset(struct pv_vcpu *pv) {
 
 // ---- records ----------------------------------------------------------------------------------------------
 
-// `size` bytes at `record`, the version among them at `at`: odd, everything else, even.
-static int publish(struct pv_vcpu *pv, gpa_t gpa, const void *record, size_t size, size_t at) {
-    const unsigned char *bytes = record;
-    size_t after = at + sizeof(pv->version);
+// The version odd, everything else, the version even.
+static int publish(struct pv_vcpu *pv, enum pv_page page, gpa_t gpa) {
+    const struct pv_config *config = pv->config;
+    union {
+        struct wall_clock wall;
+        struct time_info time;
+        struct steal_time steal;
+        unsigned char bytes[sizeof(struct steal_time)];
+    } record = {.steal = {.steal = pv->stolen_ns}};
+    size_t at = page == PV_STEAL ? offsetof(struct steal_time, version) : 0, after = at + sizeof(pv->version);
     uint32_t changing = pv->version + 1;
     int status = pv->ops->write(pv->context, gpa + at, &changing, sizeof(changing));
 
+    if (page == PV_WALL) {
+        record.wall = (struct wall_clock){.sec = (uint32_t)(config->wall_ns / NS_PER_S),
+                                          .nsec = (uint32_t)(config->wall_ns % NS_PER_S)};
+    } else if (page == PV_CLOCK) {
+        record.time = (struct time_info){.tsc_timestamp = config->tsc_start + pv->tsc_adjust,
+                                         .tsc_to_system_mul = config->mul,
+                                         .tsc_shift = config->shift,
+                                         .flags = CLOCK_STABLE};
+    }
     pv->version += 2;
-    if (status == OK && at != 0) { status = pv->ops->write(pv->context, gpa, bytes, at); }
-    if (status == OK) { status = pv->ops->write(pv->context, gpa + after, bytes + after, size - after); }
+    if (status == OK && at != 0) { status = pv->ops->write(pv->context, gpa, record.bytes, at); }
+    if (status == OK) {
+        status = pv->ops->write(pv->context, gpa + after, record.bytes + after, pages[page].size - after);
+    }
     return status == OK ? pv->ops->write(pv->context, gpa + at, &pv->version, sizeof(pv->version)) : status;
-}
-
-static int publish_wall(struct pv_vcpu *pv, gpa_t gpa) {
-    uint64_t ns = pv->config->wall_ns;
-    struct wall_clock wall = {0, (uint32_t)(ns / NS_PER_S), (uint32_t)(ns % NS_PER_S)};
-
-    return publish(pv, gpa, &wall, sizeof(wall), offsetof(struct wall_clock, version));
-}
-
-static int publish_clock(struct pv_vcpu *pv, gpa_t gpa) {
-    struct time_info info = {.tsc_timestamp = pv->config->tsc_start + pv->tsc_adjust,
-                             .tsc_to_system_mul = pv->config->mul,
-                             .tsc_shift = pv->config->shift,
-                             .flags = CLOCK_STABLE};
-
-    return publish(pv, gpa, &info, sizeof(info), offsetof(struct time_info, version));
-}
-
-static int publish_steal(struct pv_vcpu *pv, gpa_t gpa) {
-    struct steal_time record = {.steal = pv->stolen_ns};
-
-    return publish(pv, gpa, &record, sizeof(record), offsetof(struct steal_time, version));
 }
 
 static int write_eoi(const struct pv_vcpu *pv, gpa_t gpa, uint32_t word) {
     return pv->ops->write(pv->context, gpa, &word, sizeof(word));
 }
 
-static int clear_eoi(struct pv_vcpu *pv, gpa_t gpa) {
-    int status = write_eoi(pv, gpa, 0);
-
-    pv->eoi_offered = pv->eoi_offered && status != OK;
-    return status;
-}
-
 // ---- MSRs -------------------------------------------------------------------------------------------------
-
-static const struct page {
-    uint32_t msr;
-    uint8_t size, align;
-    bool enables; // by bit 0; the wall clock is written each time it is asked for
-    int (*publish)(struct pv_vcpu *pv, gpa_t gpa);
-} pages[PV_PAGES] = {
-    [PV_WALL] = {MSR_KVM_WALL_CLOCK_NEW, sizeof(struct wall_clock), 4, false, publish_wall},
-    [PV_CLOCK] = {MSR_KVM_SYSTEM_TIME_NEW, sizeof(struct time_info), 4, true, publish_clock},
-    [PV_STEAL] = {MSR_KVM_STEAL_TIME, sizeof(struct steal_time), 64, true, publish_steal},
-    [PV_EOI] = {MSR_KVM_PV_EOI_EN, sizeof(uint32_t), 4, true, clear_eoi},
-};
-
-static int page_of(uint32_t msr) {
-    for (int i = 0; i < PV_PAGES; i++) {
-        if (pages[i].msr == msr) { return i; }
-    }
-    return ERR_DENIED;
-}
 
 // 0: not registered. Such a record at guest address 0 nobody has.
 static gpa_t registered(const struct pv_vcpu *pv, enum pv_page page) {
     return (pv->msr[page] & PV_ENABLED) != 0 ? pv->msr[page] & ~(gpa_t)PV_ENABLED : 0;
 }
 
-int pv_msr_read(const struct pv_vcpu *pv, uint32_t msr, uint64_t *value) {
-    int page = page_of(msr);
-
-    if (page < 0) { return page; }
-    *value = pv->msr[page];
-    return OK;
-}
-
-int pv_msr_write(struct pv_vcpu *pv, uint32_t msr, uint64_t value) {
-    int page = page_of(msr);
-
-    if (page < 0) { return page; }
+int pv_register(struct pv_vcpu *pv, enum pv_page page, uint64_t value) {
     const struct page *row = &pages[page];
-    if (row->enables && (value & PV_ENABLED) == 0) { // whatever the rest says
-        pv->eoi_offered = pv->eoi_offered && page != PV_EOI;
-        pv->msr[page] = value;
-        return OK;
-    }
+    bool disables = row->enables && (value & PV_ENABLED) == 0; // whatever the rest says
     gpa_t gpa = row->enables ? value & ~(gpa_t)PV_ENABLED : value;
-    if (gpa % row->align != 0 || row->size > PAGE_SIZE - gpa % PAGE_SIZE) { return ERR_DENIED; }
-    if (row->publish(pv, gpa) != OK) { return ERR_DENIED; }
+
+    if (!disables) {
+        if (gpa % row->align != 0 || row->size > PAGE_SIZE - gpa % PAGE_SIZE) { return ERR_DENIED; }
+        if ((page == PV_EOI ? write_eoi(pv, gpa, 0) : publish(pv, page, gpa)) != OK) { return ERR_DENIED; }
+    }
+    pv->eoi_offered = pv->eoi_offered && page != PV_EOI;
     pv->msr[page] = value;
     return OK;
 }
@@ -165,7 +131,7 @@ void pv_tsc_moved(struct pv_vcpu *pv, uint64_t tsc_adjust) {
     gpa_t gpa = registered(pv, PV_CLOCK);
 
     pv->tsc_adjust = tsc_adjust;
-    if (gpa != 0 && publish_clock(pv, gpa) != OK) { pv->msr[PV_CLOCK] = 0; }
+    if (gpa != 0 && publish(pv, PV_CLOCK, gpa) != OK) { pv->msr[PV_CLOCK] = 0; }
 }
 
 void pv_steal(struct pv_vcpu *pv, uint64_t stolen_ns, bool preempted) {
@@ -177,7 +143,7 @@ void pv_steal(struct pv_vcpu *pv, uint64_t stolen_ns, bool preempted) {
     if (gpa != 0 && preempted) {
         status = pv->ops->write(pv->context, gpa + offsetof(struct steal_time, preempted), &byte, sizeof(byte));
     } else if (gpa != 0) {
-        status = publish_steal(pv, gpa);
+        status = publish(pv, PV_STEAL, gpa);
     }
     if (status != OK) { pv->msr[PV_STEAL] = 0; }
 }

@@ -31,6 +31,7 @@ struct pv_ops {
     int (*read)(void *context, gpa_t gpa, void *data, size_t size);
 };
 
+// MSR_KVM_WALL_CLOCK_NEW, _SYSTEM_TIME_NEW, _STEAL_TIME, _PV_EOI_EN.
 enum pv_page { PV_WALL, PV_CLOCK, PV_STEAL, PV_EOI, PV_PAGES };
 
 struct pv_vcpu {
@@ -54,10 +55,9 @@ void pv_reset(struct pv_vcpu *pv);
 
 // ---- the guest's MSRs -------------------------------------------------------------------------------------
 
-// MSR_KVM_WALL_CLOCK_NEW, _SYSTEM_TIME_NEW, _STEAL_TIME, _PV_EOI_EN. ERR_DENIED (#GP): none of these, a reserved bit, an
-// address that is misaligned, crosses a page, or is no RAM of the guest; what was registered before stays.
-int pv_msr_read(const struct pv_vcpu *pv, uint32_t msr, uint64_t *value);
-int pv_msr_write(struct pv_vcpu *pv, uint32_t msr, uint64_t value);
+// What was written last is pv->msr[page]. ERR_DENIED (#GP): a reserved bit, an address that is misaligned, crosses a page, or
+// is no RAM of the guest; what was registered before stays.
+int pv_register(struct pv_vcpu *pv, enum pv_page page, uint64_t value);
 
 // ---- what the owner reports -------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The x86 parts of the machine and of a VM, put together from the files that make them.
 #include "arch/x86/exits.h"
-#include "arch/x86/guest_place_pc.h"
+#include "arch/x86/guest_acpi.h"
 #include "arch/x86/guest_start.h"
 #include "arch/x86/hardware.h"
 #include "arch/x86/host_ioapic.h"
@@ -11,6 +11,7 @@
 #include "arch/x86/virt.h"
 #include "kernel/arch.h"
 #include "kernel/guest_mem.h"
+#include "kernel/guest_platform.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
 #include "kernel/pagetable.h"
@@ -147,6 +148,7 @@ static COLD int init_vcpu(struct vm *vm, struct vcpu *vcpu) {
     arch->cpuid.apic_id = vcpu->index;
     vm->arch.vlapics[vcpu->index] = &arch->vlapic;
     pv_init(&arch->pv, &vm->arch.pv, &vcpu_pv_ops, vcpu);
+    msr_init(&arch->msr, &vm->arch.cpuid, &arch->pv, &vcpu_msr_ops, vcpu);
     return vlapic_init(&arch->vlapic, vcpu->index, vcpu->index == 0, &vm->arch.vlapic_config, &vcpu_lapic_ops, vcpu);
 }
 
@@ -179,12 +181,7 @@ COLD int arch_vm_init(struct vm *vm) {
     vm->arch.nested_pa = memory_pa(vm->arch.nested);
     if (status == OK) { status = add_devices(vm); }
     for (unsigned i = 0; i < vm->vcpu_count && status == OK; i++) { status = init_vcpu(vm, vm->vcpus[i]); }
-    if (status == OK) { status = virt->vm_init(vm); }
-    for (unsigned i = 0; i < vm->vcpu_count && status == OK; i++) {
-        struct arch_vcpu *arch = &vm->vcpus[i]->arch;
-        msr_init(&arch->msr, &vm->arch.cpuid, &arch->pv, &vcpu_msr_ops, vm->vcpus[i], 0);
-    }
-    return status;
+    return status == OK ? virt->vm_init(vm) : status;
 }
 
 void arch_vm_reset(struct vm *vm) {
@@ -224,46 +221,11 @@ void arch_irq_switch(UNUSED unsigned irq, UNUSED bool on) {}
 
 const struct guest_platform *arch_guest_platform(UNUSED const struct board *board) { return &pc_platform; }
 
-static int image_of(const struct vm_desc *desc, struct guest_image *image) {
-    struct guest_refusal why;
-
-    if (desc->type == IMAGE_RAW) { return guest_image_raw(desc->kernel.size, desc->load, desc->entry, image, &why); }
-    return guest_image_read(desc->kernel.data, desc->kernel.size, pc_image_kind(desc->type), image, &why);
-}
-
 int arch_guest_describe(struct vm *vm, void *buffer, size_t size) {
-    const struct guest_acpi_device virtio[] = {
-        {(uint32_t)pc_platform.virtio_base, PAGE_SIZE, pc_platform.virtio_irq, .level_triggered = true},
-    };
-    const struct vm_desc *desc = vm->desc;
-    struct range ram[MAX_VM_MEMORY];
-    struct guest_image image;
-    uint8_t reset_code[GUEST_RESET_SIZE];
-    const struct guest_start what = {
-        .image = &image,
-        .kernel = desc->kernel.data,
-        .command = desc->bootargs,
-        .ram = ram,
-        .ram_count = vm->memory_count,
-        .initrd = desc->initrd_gpa,
-        .initrd_size = desc->initrd.size,
-        .acpi =
-            {
-                .vcpus = vm->vcpu_count,
-                .sleep_control = PC_SLEEP_CONTROL,
-                .sleep_status = PC_SLEEP_STATUS,
-                .sleep_type = PC_SLEEP_TYPE_S5,
-                .reset = PC_RESET_CONTROL,
-                .reset_value = PC_RESET_VALUE,
-                .com1 = desc->vpl011,
-                .virtio_count = desc->virtio_console ? ARRAY_SIZE(virtio) : 0,
-                .virtio = virtio,
-            },
-    };
+    int status = size < GUEST_START_SIZE ? ERR_NO_MEMORY : OK;
 
-    for (unsigned i = 0; i < vm->memory_count; i++) { ram[i] = (struct range){vm->memory[i].gpa, vm->memory[i].size}; }
-    if (size < GUEST_START_SIZE || image_of(desc, &image) != OK) { return ERR_NO_MEMORY; }
-    guest_start_reset_code(&what.acpi, reset_code);
-    int status = image.kind == GUEST_IMAGE_RAW ? OK : guest_write(vm, GUEST_RESET_GPA, reset_code, sizeof(reset_code));
-    return status != OK ? status : (int)guest_start_build(&what, buffer, &vm->arch.start);
+    if (status == OK && vm->desc->type != IMAGE_RAW) {
+        status = guest_write(vm, GUEST_RESET_GPA, guest_reset_code, sizeof(guest_reset_code));
+    }
+    return status == OK ? (int)guest_start_build(vm->desc, buffer, &vm->arch.start) : status;
 }

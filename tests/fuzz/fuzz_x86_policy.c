@@ -245,7 +245,7 @@ static bool start(const uint8_t *data) {
     if (pv_config_init(&world.pv_config, config.tsc_hz, data[6], (uint64_t)data[7] << 50) != OK) { return false; }
     require(world.pv_config.mul >= 1u << 31);
     pv_init(&world.pv, &world.pv_config, &pv_ops, NULL);
-    msr_init(&world.msr, &world.cpuid, &world.pv, &ops, NULL, data[7]);
+    msr_init(&world.msr, &world.cpuid, &world.pv, &ops, NULL);
     return true;
 }
 

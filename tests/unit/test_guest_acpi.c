@@ -21,7 +21,6 @@ static uint8_t tables[0x20000];
 static size_t size;
 static bool searched; // the whole area can be read then
 static struct acpi_machine machine;
-static struct guest_acpi_device virtio[GUEST_ACPI_VIRTIO_MAX];
 static struct guest_acpi acpi;
 
 static const void *map(void *context, paddr_t pa, size_t bytes) {
@@ -35,24 +34,18 @@ static const struct physical physical = {.map = map};
 static int setup(void **state) {
     (void)state;
     searched = false;
-    acpi = (struct guest_acpi){.vcpus = 2,
-                               .sleep_control = 0x600,
-                               .sleep_status = 0x601,
-                               .reset = 0xcf9,
-                               .reset_value = 6,
-                               .sleep_type = 5,
-                               .com1 = true,
-                               .virtio = virtio};
-    for (unsigned i = 0; i < GUEST_ACPI_VIRTIO_MAX; i++) {
-        virtio[i] = (struct guest_acpi_device){0xd0000000 + i * 0x1000, 0x200, 16 + i, i % 2 != 0};
-    }
+    acpi = (struct guest_acpi){.vcpus = 2, .com1 = true};
     return 0;
 }
 
 static void build(void) {
+    uint8_t *area = calloc(1, GUEST_ACPI_SIZE); // so that the sanitizer sees a step beside it
+
     memset(tables, 0xee, sizeof(tables));
-    size = guest_acpi_build(&acpi, BASE, tables, GUEST_ACPI_SIZE);
+    size = guest_acpi_build(&acpi, BASE, area);
     assert_in_range(size, 1, GUEST_ACPI_SIZE);
+    memcpy(tables, area, size);
+    free(area);
 }
 
 // The first table of that name and its length.
@@ -142,17 +135,17 @@ static void com1_is_where_every_pc_has_it(void **state) {
 }
 
 static void virtio_devices(void **state) {
-    static const char first[] = "\x86\x09\x00\x01\x00\x00\x00\xd0\x00\x02\x00\x00" // memory
-                                "\x89\x06\x00\x03\x01\x10\x00\x00\x00\x79";        // edge
-    static const char second[] = "\x86\x09\x00\x01\x00\x10\x00\xd0\x00\x02\x00\x00"
-                                 "\x89\x06\x00\x01\x01\x11\x00\x00\x00\x79"; // level
+    static const char first[] = "\x86\x09\x00\x01\x00\x00\xb0\xfe\x00\x10\x00\x00" // memory
+                                "\x89\x06\x00\x01\x01\x10\x00\x00\x00\x79";        // level
+    static const char second[] = "\x86\x09\x00\x01\x00\x10\xb0\xfe\x00\x10\x00\x00"
+                                 "\x89\x06\x00\x01\x01\x11\x00\x00\x00\x79";
     (void)state;
     acpi.virtio_count = 2;
     build();
     assert_int_equal(count("LNRO0005", 9), 2);
     assert_int_equal(count(first, sizeof(first)), 1);
     assert_int_equal(count(second, sizeof(second)), 1);
-    assert_int_equal(count("VR01", 4), 1);
+    assert_int_equal(count("VR01\x08_UID\x0a\x01", 11), 1);
 }
 
 static void pci_has_its_table(void **state) {
@@ -177,23 +170,12 @@ static void the_largest(void) {
     build();
 }
 
-static void a_buffer_of_any_size(void **state) {
+static void the_most_that_there_can_be(void **state) {
     (void)state;
     the_largest();
     assert_int_equal(acpi_read(&physical, BASE, &machine), OK);
     assert_int_equal(machine.cpu_count, MAX_VCPUS);
-    uint8_t *whole = malloc(size), *tight = malloc(size);
-    memcpy(whole, tables, size);
-    assert_int_equal(guest_acpi_build(&acpi, BASE, tight, size), size);
-    assert_memory_equal(tight, whole, size);
-    for (size_t less = 0; less < size; less += less < 64 ? 1 : 61) {
-        uint8_t *small = malloc(less + 1);
-        assert_int_equal(guest_acpi_build(&acpi, BASE, small, less), 0);
-        free(small);
-    }
-    assert_int_equal(guest_acpi_build(&acpi, BASE, tight, size - 1), 0);
-    free(whole);
-    free(tight);
+    assert_int_equal(count("ACPI0007", 9), MAX_VCPUS);
 }
 
 // iasl says everything that it does not like; a DSDT it also compiles again.
@@ -232,7 +214,7 @@ int main(void) {
         cmocka_unit_test_setup(com1_is_where_every_pc_has_it, setup),
         cmocka_unit_test_setup(virtio_devices, setup),
         cmocka_unit_test_setup(pci_has_its_table, setup),
-        cmocka_unit_test_setup(a_buffer_of_any_size, setup),
+        cmocka_unit_test_setup(the_most_that_there_can_be, setup),
         cmocka_unit_test_setup(acpica_reads_them, setup),
     };
     return cmocka_run_group_tests_name("guest_acpi", tests, NULL, NULL);

@@ -11,50 +11,75 @@
 #include "arch/x86/guest_image.h"
 #include "guest_files.h"
 
-static struct guest_image image;
-static struct guest_refusal why;
-static gpa_t initrd;
+enum { MEMORY = 0x2000000 };
 
-// Reads a copy of exactly the file's size, so that the sanitizer sees a step beside it.
-static int read_as(enum guest_image_kind kind) {
+static struct vm_desc vm;
+static struct guest_image image;
+static char command[GUEST_COMMAND_MAX + 2];
+
+static int setup(void **state) {
+    (void)state;
+    vm = (struct vm_desc){.memory_count = 2, .memory = {{0, MEMORY}, {0x100000000, 0x200000}}, .bootargs = ""};
+    return 0;
+}
+
+// Places a copy of exactly the file's size, so that the sanitizer sees a step beside it.
+static int place_as(enum image_type type) {
     uint8_t *copy = malloc(file_size + 1);
 
     memcpy(copy, file, file_size);
-    why = (struct guest_refusal){0};
-    int status = guest_image_read(copy, file_size, kind, &image, &why);
+    vm.type = type;
+    vm.kernel = (struct blob){copy, file_size};
+    image = (struct guest_image){.vm = &vm};
+    int status = guest_image_place(&image);
     free(copy);
     return status;
 }
 
+static int place_raw(uint64_t size, gpa_t load, gpa_t entry) {
+    vm.type = IMAGE_RAW;
+    vm.kernel = (struct blob){file, size};
+    vm.load = load;
+    vm.entry = entry;
+    image = (struct guest_image){.vm = &vm};
+    return guest_image_place(&image);
+}
+
+static enum image_type type_of(uint64_t size) {
+    vm.kernel = (struct blob){file, size};
+    image = (struct guest_image){.vm = &vm};
+    return guest_image_type(&image);
+}
+
 static void segment_is(unsigned i, uint64_t offset, uint64_t size, gpa_t gpa, uint64_t memory) {
-    const struct guest_image_segment *s = &image.segments[i];
+    const struct image_segment *s = &vm.segments[i];
 
     assert_int_equal(s->offset, offset);
     assert_int_equal(s->size, size);
     assert_int_equal(s->gpa, gpa);
-    assert_int_equal(s->memory, memory);
+    assert_int_equal(image.memory[i], memory);
 }
 
 static void said(int status, const char *problem) {
     assert_int_equal(status, ERR_INVALID);
-    assert_non_null(why.problem);
-    assert_non_null(why.remedy);
-    if (strstr(why.problem, problem) == NULL) { fail_msg("said \"%s\", not \"%s\"", why.problem, problem); }
+    assert_non_null(image.why.problem);
+    assert_non_null(image.why.remedy);
+    if (strstr(image.why.problem, problem) == NULL) { fail_msg("said \"%s\", not \"%s\"", image.why.problem, problem); }
 }
 
-static void refused(enum guest_image_kind kind, const char *problem) { said(read_as(kind), problem); }
+static void refused(enum image_type type, const char *problem) { said(place_as(type), problem); }
 
 // ---- sound files ------------------------------------------------------------------------------------------
 
 static void a_bzimage(void **state) {
     (void)state;
     make_linux();
-    assert_int_equal(guest_image_kind(file, file_size), GUEST_IMAGE_LINUX);
-    assert_int_equal(read_as(GUEST_IMAGE_LINUX), OK);
-    assert_int_equal(image.kind, GUEST_IMAGE_LINUX);
-    assert_int_equal(image.segment_count, 1);
+    assert_int_equal(type_of(file_size), IMAGE_LINUX);
+    assert_int_equal(place_as(IMAGE_LINUX), OK);
+    assert_int_equal(vm.type, IMAGE_LINUX);
+    assert_int_equal(vm.segment_count, 1);
     segment_is(0, 0x600, 0x1000, 0x1000000, 0x300000);
-    assert_int_equal(image.entry, 0x1000200);
+    assert_int_equal(vm.entry, 0x1000200);
     assert_int_equal(image.end, 0x1300000);
     assert_int_equal(image.initrd_end, 0x80000000);
     assert_int_equal(image.command_max, 1000);
@@ -62,7 +87,7 @@ static void a_bzimage(void **state) {
     put(0x1f4, 0x80, 4);
     put(0x260, 0x100, 4); // less than the file has
     put(0x238, 1 << 20, 4);
-    assert_int_equal(read_as(GUEST_IMAGE_LINUX), OK);
+    assert_int_equal(place_as(IMAGE_LINUX), OK);
     segment_is(0, 0xa00, 0x800, 0x1000000, 0x800);
     assert_int_equal(image.command_max, GUEST_COMMAND_MAX);
 }
@@ -72,45 +97,45 @@ static void a_bzimage_that_cannot_be_moved(void **state) {
     make_linux();
     put(0x234, 0, 1);
     put(0x258, 0x101000, 8);
-    assert_int_equal(read_as(GUEST_IMAGE_LINUX), OK);
-    assert_int_equal(image.entry, 0x101200);
+    assert_int_equal(place_as(IMAGE_LINUX), OK);
+    assert_int_equal(vm.entry, 0x101200);
 }
 
 static void a_pvh_kernel(void **state) {
     (void)state;
     for (unsigned is_64 = 0; is_64 < 2; is_64++) {
         make_elf(is_64);
-        assert_int_equal(guest_image_kind(file, file_size), GUEST_IMAGE_PVH);
-        assert_int_equal(read_as(GUEST_IMAGE_PVH), OK);
-        assert_int_equal(image.segment_count, 1);
+        assert_int_equal(type_of(file_size), IMAGE_PVH);
+        assert_int_equal(place_as(IMAGE_PVH), OK);
+        assert_int_equal(vm.segment_count, 1);
         segment_is(0, 0x400, 0x300, 0x100000, 0x2000);
-        assert_int_equal(image.entry, 0x100040);
+        assert_int_equal(vm.entry, 0x100040);
         assert_int_equal(image.end, 0x102000);
         assert_int_equal(image.initrd_end, 0xfffff000);
         assert_int_equal(image.command_max, GUEST_COMMAND_MAX);
     }
     put(64 + 32, 20 + 16 + 8, 8); // the entry in 8 bytes, as Linux has it
     put(0x218, 8, 4);
-    assert_int_equal(read_as(GUEST_IMAGE_PVH), OK);
-    assert_int_equal(image.entry, 0x100040);
+    assert_int_equal(place_as(IMAGE_PVH), OK);
+    assert_int_equal(vm.entry, 0x100040);
 }
 
 static void a_multiboot_kernel(void **state) {
     (void)state;
     make_multiboot_elf();
-    assert_int_equal(guest_image_kind(file, file_size), GUEST_IMAGE_MULTIBOOT);
-    assert_int_equal(read_as(GUEST_IMAGE_MULTIBOOT), OK);
+    assert_int_equal(type_of(file_size), IMAGE_MULTIBOOT);
+    assert_int_equal(place_as(IMAGE_MULTIBOOT), OK);
     segment_is(0, 0x400, 0x300, 0x100000, 0x2000);
-    assert_int_equal(image.entry, 0x100010);
+    assert_int_equal(vm.entry, 0x100010);
     make_flat();
-    assert_int_equal(guest_image_kind(file, file_size), GUEST_IMAGE_MULTIBOOT);
-    assert_int_equal(read_as(GUEST_IMAGE_MULTIBOOT), OK);
+    assert_int_equal(type_of(file_size), IMAGE_MULTIBOOT);
+    assert_int_equal(place_as(IMAGE_MULTIBOOT), OK);
     segment_is(0, 0, 0x800, 0x100000, 0x1000);
-    assert_int_equal(image.entry, 0x100080);
+    assert_int_equal(vm.entry, 0x100080);
     put(0x50, 0x100010, 4); // without the first 16 bytes; to an end of its own; without bss
     put(0x54, 0x100210, 4);
     put(0x58, 0, 4);
-    assert_int_equal(read_as(GUEST_IMAGE_MULTIBOOT), OK);
+    assert_int_equal(place_as(IMAGE_MULTIBOOT), OK);
     segment_is(0, 0x10, 0x200, 0x100010, 0x200);
     assert_int_equal(image.end, 0x100210);
 }
@@ -120,27 +145,27 @@ static void a_false_header_before_the_true_one(void **state) {
     make_flat();
     put(0, 0x1badb002, 4);
     put(8, 1, 4);
-    assert_int_equal(read_as(GUEST_IMAGE_MULTIBOOT), OK);
-    assert_int_equal(image.entry, 0x100080);
+    assert_int_equal(place_as(IMAGE_MULTIBOOT), OK);
+    assert_int_equal(vm.entry, 0x100080);
 }
 
 static void a_raw_image(void **state) {
     (void)state;
     memset(file, 0xf4, sizeof(file));
     file_size = 0x200;
-    assert_int_equal(guest_image_kind(file, file_size), GUEST_IMAGE_RAW);
-    assert_int_equal(guest_image_kind(file, 0), GUEST_IMAGE_RAW);
-    assert_int_equal(guest_image_raw(0x200, 0x7c00, 0x7c10, &image, &why), OK);
-    assert_int_equal(image.segment_count, 1);
+    assert_int_equal(type_of(file_size), IMAGE_RAW);
+    assert_int_equal(type_of(0), IMAGE_RAW);
+    assert_int_equal(place_raw(0x200, 0x7c00, 0x7c10), OK);
+    assert_int_equal(vm.segment_count, 1);
     segment_is(0, 0, 0x200, 0x7c00, 0x200);
-    assert_int_equal(image.entry, 0x7c10);
+    assert_int_equal(vm.entry, 0x7c10);
     assert_int_equal(image.initrd_end, 0);
-    said(guest_image_raw(0x200, 0x7c00, 0x7e00, &image, &why), "entry is not in");
-    said(guest_image_raw(0x200, 0x7c00, 0x7bff, &image, &why), "entry is not in");
-    said(guest_image_raw(0, 0x7c00, 0x7c00, &image, &why), "entry is not in");
-    said(guest_image_raw(0x200, 0x9ff00, 0x9ff00, &image, &why), "where firmware is");
-    said(guest_image_raw(UINT64_MAX, 0x1000, 0x1000, &image, &why), "beyond 4 GiB");
-    said(guest_image_raw(0x200, 0x100000, 0x100000, &image, &why), "real mode does not reach it");
+    said(place_raw(0x200, 0x7c00, 0x7e00), "entry is not in");
+    said(place_raw(0x200, 0x7c00, 0x7bff), "entry is not in");
+    said(place_raw(0, 0x7c00, 0x7c00), "entry is not in");
+    said(place_raw(0x200, 0x9ff00, 0x9ff00), "where firmware is");
+    said(place_raw(UINT64_MAX, 0x1000, 0x1000), "beyond 4 GiB");
+    said(place_raw(0x200, 0x100000, 0x100000), "real mode does not reach it");
 }
 
 // ---- files that lie ---------------------------------------------------------------------------------------
@@ -152,11 +177,11 @@ struct lie {
     const char *problem;
 };
 
-static void tell(const struct lie *lies, unsigned count, enum guest_image_kind kind, void (*make)(void)) {
+static void tell(const struct lie *lies, unsigned count, enum image_type type, void (*make)(void)) {
     for (unsigned i = 0; i < count; i++) {
         make();
         put(lies[i].at, lies[i].value, lies[i].size);
-        refused(kind, lies[i].problem);
+        refused(type, lies[i].problem);
     }
 }
 
@@ -182,10 +207,10 @@ static void a_bzimage_lies(void **state) {
         {0x1f1, 255, 1, "the file ends before"},
     };
     (void)state;
-    tell(lies, ARRAY_SIZE(lies), GUEST_IMAGE_LINUX, make_linux);
+    tell(lies, ARRAY_SIZE(lies), IMAGE_LINUX, make_linux);
     make_linux();
     file_size = 0x260;
-    refused(GUEST_IMAGE_LINUX, "setup header cannot end there");
+    refused(IMAGE_LINUX, "setup header cannot end there");
 }
 
 static void make_elf_32(void) { make_elf(false); }
@@ -228,28 +253,28 @@ static void an_elf_file_lies(void **state) {
         {64 + 8, UINT64_MAX - 4, 8, "no note"},
     };
     (void)state;
-    tell(lies_32, ARRAY_SIZE(lies_32), GUEST_IMAGE_PVH, make_elf_32);
-    tell(lies_64, ARRAY_SIZE(lies_64), GUEST_IMAGE_PVH, make_elf_64);
+    tell(lies_32, ARRAY_SIZE(lies_32), IMAGE_PVH, make_elf_32);
+    tell(lies_64, ARRAY_SIZE(lies_64), IMAGE_PVH, make_elf_64);
     make_elf_32();
     put(44, 3, 2); // the third header is cut off
     put(28, 0x700 - 64, 4);
     memmove(file + 0x700 - 64, file + 52, 64);
-    refused(GUEST_IMAGE_PVH, "a program header is not in the file");
+    refused(IMAGE_PVH, "a program header is not in the file");
 }
 
 static void more_segments_than_are_loaded(void **state) {
     (void)state;
     make_elf(false);
-    put(44, 2 + GUEST_SEGMENTS_MAX - 1, 2);
+    put(44, 2 + MAX_IMAGE_SEGMENTS - 1, 2);
     memmove(file + 0x300, file + 52, 64);
     put(28, 0x300, 4);
-    for (unsigned i = 2; i <= GUEST_SEGMENTS_MAX; i++) { memmove(file + 0x300 + 32 * i, file + 0x320, 32); }
+    for (unsigned i = 2; i <= MAX_IMAGE_SEGMENTS; i++) { memmove(file + 0x300 + 32 * i, file + 0x320, 32); }
     file_size = 0x800;
-    assert_int_equal(read_as(GUEST_IMAGE_PVH), OK);
-    assert_int_equal(image.segment_count, GUEST_SEGMENTS_MAX);
-    put(44, 2 + GUEST_SEGMENTS_MAX, 2);
-    memmove(file + 0x300 + 32 * (GUEST_SEGMENTS_MAX + 1), file + 0x320, 32);
-    refused(GUEST_IMAGE_PVH, "more segments");
+    assert_int_equal(place_as(IMAGE_PVH), OK);
+    assert_int_equal(vm.segment_count, MAX_IMAGE_SEGMENTS);
+    put(44, 2 + MAX_IMAGE_SEGMENTS, 2);
+    memmove(file + 0x300 + 32 * (MAX_IMAGE_SEGMENTS + 1), file + 0x320, 32);
+    refused(IMAGE_PVH, "more segments");
 }
 
 static void a_multiboot_kernel_lies(void **state) {
@@ -265,94 +290,106 @@ static void a_multiboot_kernel_lies(void **state) {
         {0x5c, 0, 4, "entry is not in"},
     };
     (void)state;
-    tell(flat, ARRAY_SIZE(flat), GUEST_IMAGE_MULTIBOOT, make_flat);
+    tell(flat, ARRAY_SIZE(flat), IMAGE_MULTIBOOT, make_flat);
     make_flat();
     put_multiboot(0x40, 1u << 16 | 1u << 2);
-    refused(GUEST_IMAGE_MULTIBOOT, "as a video mode");
+    refused(IMAGE_MULTIBOOT, "as a video mode");
     put_multiboot(0x40, 3);
-    refused(GUEST_IMAGE_MULTIBOOT, "neither an ELF file");
+    refused(IMAGE_MULTIBOOT, "neither an ELF file");
     make_flat();
     memmove(file + 0x7f0, file + 0x40, 16);
     memset(file + 0x40, 0, 16);
-    refused(GUEST_IMAGE_MULTIBOOT, "ends in its Multiboot header");
+    refused(IMAGE_MULTIBOOT, "ends in its Multiboot header");
     make_elf(true);
     put_multiboot(0x400, 3);
-    refused(GUEST_IMAGE_MULTIBOOT, "neither an ELF file");
+    refused(IMAGE_MULTIBOOT, "neither an ELF file");
     make_flat();
     memmove(file + 8192 - 8, file + 0x40, 32); // the last word is too far
     memset(file + 0x40, 0, 32);
     file_size = 0x3000;
-    refused(GUEST_IMAGE_MULTIBOOT, "no Multiboot 1 header");
+    refused(IMAGE_MULTIBOOT, "no Multiboot 1 header");
 }
 
 // ---- in memory --------------------------------------------------------------------------------------------
 
-static const struct range ram[] = {{0, 0x2000000}, {0x100000000, 0x200000}};
-
-static int place(uint64_t initrd_size, uint64_t command_size) {
-    return guest_image_place(&image, ram, ARRAY_SIZE(ram), initrd_size, command_size, &initrd, &why);
+static int place(enum image_type type, uint64_t initrd_size, unsigned command_size) {
+    memset(command, 'x', command_size);
+    command[command_size] = '\0';
+    vm.bootargs = command;
+    vm.initrd.size = initrd_size;
+    return place_as(type);
 }
 
 static void what_fits(void **state) {
     (void)state;
     make_linux();
-    assert_int_equal(read_as(GUEST_IMAGE_LINUX), OK);
-    assert_int_equal(place(0, 1000), OK);
-    assert_int_equal(initrd, 0);
-    assert_int_equal(place(1, 0), OK);
-    assert_int_equal(initrd, 0x1fff000);
-    assert_int_equal(place(0x2000000 - 0x1300000, 0), OK);
-    assert_int_equal(initrd, 0x1300000);
-    image.initrd_end = 0x1800000;
-    assert_int_equal(place(0x1001, 0), OK);
-    assert_int_equal(initrd, 0x17fe000);
-    assert_int_equal(guest_image_raw(0x200, 0x7c00, 0x7c00, &image, &why), OK);
-    assert_int_equal(place(0, 0), OK);
+    assert_int_equal(place(IMAGE_LINUX, 0, 1000), OK);
+    assert_int_equal(vm.initrd_gpa, 0);
+    assert_int_equal(place(IMAGE_LINUX, 1, 0), OK);
+    assert_int_equal(vm.initrd_gpa, MEMORY - 0x1000);
+    assert_int_equal(place(IMAGE_LINUX, MEMORY - 0x1300000, 0), OK);
+    assert_int_equal(vm.initrd_gpa, 0x1300000);
+    put(0x22c, 0x17fffff, 4);
+    assert_int_equal(place(IMAGE_LINUX, 0x1001, 0), OK);
+    assert_int_equal(vm.initrd_gpa, 0x17fe000);
+    vm.initrd.size = 0;
+    assert_int_equal(place_raw(0x200, 0x7c00, 0x7c00), OK);
     make_flat(); // below 1 MiB, but its initrd is not
-    assert_int_equal(read_as(GUEST_IMAGE_MULTIBOOT), OK);
-    image.segments[0].gpa = 0x10000;
-    image.end = 0x11000;
-    assert_int_equal(place(0x2000000 - 0x100000, 0), OK);
-    assert_int_equal(initrd, 0x100000);
+    put(0x4c, 0x10040, 4);
+    put(0x50, 0x10000, 4);
+    put(0x58, 0x11000, 4);
+    put(0x5c, 0x10080, 4);
+    assert_int_equal(place(IMAGE_MULTIBOOT, MEMORY - 0x100000, 0), OK);
+    assert_int_equal(vm.segments[0].gpa, 0x10000);
+    assert_int_equal(image.end, 0x11000);
+    assert_int_equal(vm.initrd_gpa, 0x100000);
 }
 
 static void what_does_not_fit(void **state) {
-    static const struct range from_1_mib = {0x100000, 0x2000000}, little = {0, 0x80000};
     (void)state;
     make_linux();
-    assert_int_equal(read_as(GUEST_IMAGE_LINUX), OK);
-    said(place(0x2000000 - 0x1300000 + 1, 0), "initrd does not fit");
-    assert_int_equal(why.value, 0xd00000);
-    said(place(UINT64_MAX, 0), "initrd does not fit");
-    said(place(0, 1001), "command line is too long");
-    image.end = 0x1300100;
-    image.initrd_end = 0x1300800; // less than a page of room, and that on no border
-    said(place(0x400, 0), "initrd does not fit");
-    image.initrd_end = 0x1000000;
-    said(place(1, 0), "initrd does not fit");
-    image.segments[0].memory = 0x1000001;
-    said(place(0, 0), "not all memory of the VM");
-    said(guest_image_place(&image, &from_1_mib, 1, 0, 0, &initrd, &why), "from 0 to 1 MiB");
-    said(guest_image_place(&image, &little, 1, 0, 0, &initrd, &why), "from 0 to 1 MiB");
-    assert_int_equal(guest_image_raw(0x200, 0x7c00, 0x7c00, &image, &why), OK);
-    said(place(1, 0), "cannot be told of an initrd");
-    said(place(0, 1), "command line is too long");
+    said(place(IMAGE_LINUX, MEMORY - 0x1300000 + 1, 0), "initrd does not fit");
+    assert_int_equal(image.why.value, 0xd00000);
+    said(place(IMAGE_LINUX, UINT64_MAX, 0), "initrd does not fit");
+    said(place(IMAGE_LINUX, 0, 1001), "command line is too long");
+    put(0x260, 0x300100, 4);
+    put(0x22c, 0x13007ff, 4); // less than a page of room, and that on no border
+    said(place(IMAGE_LINUX, 0x400, 0), "initrd does not fit");
+    put(0x22c, 0xffffff, 4);
+    said(place(IMAGE_LINUX, 1, 0), "initrd does not fit");
+    put(0x260, 0x1000001, 4);
+    said(place(IMAGE_LINUX, 0, 0), "not all memory of the VM");
+    assert_int_equal(image.why.value, MEMORY + 1);
+    vm.initrd.size = 0;
+    vm.bootargs = "";
+    vm.memory_count = 1;
+    vm.memory[0].base = 0x100000;
+    make_linux();
+    refused(IMAGE_LINUX, "from 0 to 1 MiB");
+    vm.memory[0] = (struct vm_memory_desc){0, 0x80000};
+    refused(IMAGE_LINUX, "from 0 to 1 MiB");
+    vm.memory[0].size = MEMORY;
+    vm.initrd.size = 1;
+    said(place_raw(0x200, 0x7c00, 0x7c00), "cannot be told of an initrd");
+    vm.initrd.size = 0;
+    vm.bootargs = "x";
+    said(place_raw(0x200, 0x7c00, 0x7c00), "command line is too long");
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_bzimage),
-        cmocka_unit_test(a_bzimage_that_cannot_be_moved),
-        cmocka_unit_test(a_pvh_kernel),
-        cmocka_unit_test(a_multiboot_kernel),
-        cmocka_unit_test(a_false_header_before_the_true_one),
-        cmocka_unit_test(a_raw_image),
-        cmocka_unit_test(a_bzimage_lies),
-        cmocka_unit_test(an_elf_file_lies),
-        cmocka_unit_test(more_segments_than_are_loaded),
-        cmocka_unit_test(a_multiboot_kernel_lies),
-        cmocka_unit_test(what_fits),
-        cmocka_unit_test(what_does_not_fit),
+        cmocka_unit_test_setup(a_bzimage, setup),
+        cmocka_unit_test_setup(a_bzimage_that_cannot_be_moved, setup),
+        cmocka_unit_test_setup(a_pvh_kernel, setup),
+        cmocka_unit_test_setup(a_multiboot_kernel, setup),
+        cmocka_unit_test_setup(a_false_header_before_the_true_one, setup),
+        cmocka_unit_test_setup(a_raw_image, setup),
+        cmocka_unit_test_setup(a_bzimage_lies, setup),
+        cmocka_unit_test_setup(an_elf_file_lies, setup),
+        cmocka_unit_test_setup(more_segments_than_are_loaded, setup),
+        cmocka_unit_test_setup(a_multiboot_kernel_lies, setup),
+        cmocka_unit_test_setup(what_fits, setup),
+        cmocka_unit_test_setup(what_does_not_fit, setup),
     };
     return cmocka_run_group_tests_name("guest_image", tests, NULL, NULL);
 }

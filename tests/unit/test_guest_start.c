@@ -11,31 +11,28 @@
 
 #include "arch/x86/acpi.h"
 #include "arch/x86/boot_info.h"
+#include "arch/x86/guest_image.h"
 #include "arch/x86/guest_start.h"
 #include "guest_files.h"
 
 enum { AREA = 0xe0000 };
 
-static const struct range ram[] = {{0, 0x4000000}, {0x100000000, 0x200000}};
 static const char command[] = "console=ttyS0 quiet";
 static uint8_t *area; // its size, so that the sanitizer sees a step beside it
 static size_t size;
-static struct guest_image image;
 static struct guest_registers regs;
-static struct guest_start start;
+static struct vm_desc vm;
 
 static int setup(void **state) {
     (void)state;
     area = malloc(GUEST_START_SIZE);
-    start = (struct guest_start){
-        .image = &image,
-        .kernel = file,
-        .command = command,
-        .ram = ram,
-        .ram_count = 2,
-        .initrd = 0x3f00000,
-        .initrd_size = 0x12345,
-        .acpi = {.vcpus = 1, .sleep_control = 0x600, .sleep_status = 0x601, .reset = 0xcf9, .sleep_type = 5},
+    vm = (struct vm_desc){
+        .memory_count = 2,
+        .memory = {{0, 0x4000000}, {0x100000000, 0x200000}},
+        .vcpu_count = 1,
+        .initrd = {.size = 0x12345},
+        .bootargs = command,
+        .vpl011 = true,
     };
     return 0;
 }
@@ -46,14 +43,14 @@ static int teardown(void **state) {
     return 0;
 }
 
-static void build(enum guest_image_kind kind) {
-    struct guest_refusal why;
-    gpa_t initrd;
+static void build(enum image_type type) {
+    struct guest_image image = {.vm = &vm};
 
-    if (kind != GUEST_IMAGE_RAW) { assert_int_equal(guest_image_read(file, file_size, kind, &image, &why), OK); }
-    assert_int_equal(guest_image_place(&image, ram, 2, 0, 0, &initrd, &why), OK);
+    vm.type = type;
+    vm.kernel = (struct blob){file, file_size};
+    assert_int_equal(guest_image_place(&image), OK);
     memset(area, 0xee, GUEST_START_SIZE);
-    size = guest_start_build(&start, area, &regs);
+    size = guest_start_build(&vm, area, &regs);
     assert_in_range(size, 1, GUEST_START_SIZE);
     assert_int_equal(size % PAGE_SIZE, 0);
 }
@@ -131,19 +128,6 @@ static void control(uint64_t cr0, uint64_t cr4, uint64_t efer) {
     assert_int_equal(regs.efer, efer);
 }
 
-static void power_on(void **state) {
-    (void)state;
-    guest_registers_reset(&regs);
-    assert_int_equal(regs.rip, 0xfff0);
-    control(0x60000010, 0, 0);
-    assert_int_equal(regs.gpr[GPR_RDX] >> 8, 6);
-    only(1 << GPR_RDX);
-    segments_are(&(struct guest_segment){0xf000, 0x9b, 0xffff, 0xffff0000},
-                 &(struct guest_segment){0, 0x93, 0xffff, 0});
-    assert_int_equal(regs.gdtr.limit, 0xffff);
-    assert_int_equal(regs.idtr.limit, 0xffff);
-}
-
 static void startup_ipi(void **state) {
     (void)state;
     guest_registers_startup(0x9a, &regs);
@@ -177,7 +161,7 @@ static void flat_32(gpa_t entry) {
 static void linux_gets_its_zero_page(void **state) {
     (void)state;
     make_linux();
-    build(GUEST_IMAGE_LINUX);
+    build(IMAGE_LINUX);
     gpa_t zero_page = regs.gpr[GPR_RSI];
     only(1 << GPR_RSI);
     assert_int_equal(get(zero_page + 0x1ef, 1), 0); // the sentinel: everything but the header is zero
@@ -191,7 +175,7 @@ static void linux_gets_its_zero_page(void **state) {
     assert_int_equal(get(zero_page + 0x26c, 1), 0);
     assert_int_equal(get(zero_page + 0x210, 1), 0xff);
     assert_string_equal(text(get(zero_page + 0x228, 4)), command);
-    assert_int_equal(get(zero_page + 0x218, 4), 0x3f00000);
+    assert_int_equal(get(zero_page + 0x218, 4), 0x3fed000);
     assert_int_equal(get(zero_page + 0x21c, 4), 0x12345);
     acpi_is_at(get(zero_page + 0x70, 8));
     assert_int_equal(get(zero_page + 0x1e8, 1), 4);
@@ -201,7 +185,7 @@ static void linux_gets_its_zero_page(void **state) {
 static void linux_begins_in_long_mode(void **state) {
     (void)state;
     make_linux();
-    build(GUEST_IMAGE_LINUX);
+    build(IMAGE_LINUX);
     assert_int_equal(regs.rip, 0x1000200);
     control(0x80000011, 0x20, 0x500);
     segments_are(&(struct guest_segment){0x10, 0xa9b, 0xffffffff, 0},
@@ -222,7 +206,7 @@ static void linux_begins_in_long_mode(void **state) {
 static void pvh_gets_its_start_info(void **state) {
     (void)state;
     make_elf(true);
-    build(GUEST_IMAGE_PVH);
+    build(IMAGE_PVH);
     flat_32(0x100040);
     only(1 << GPR_RBX);
     gpa_t info = regs.gpr[GPR_RBX];
@@ -231,15 +215,15 @@ static void pvh_gets_its_start_info(void **state) {
     assert_int_equal(get(info + 8, 4), 0);
     assert_int_equal(get(info + 12, 4), 1);
     gpa_t modules = get(info + 16, 8);
-    assert_int_equal(get(modules, 8), 0x3f00000);
+    assert_int_equal(get(modules, 8), 0x3fed000);
     assert_int_equal(get(modules + 8, 8), 0x12345);
     assert_int_equal(get(modules + 16, 8), 0);
     assert_string_equal(text(get(info + 24, 8)), command);
     acpi_is_at(get(info + 32, 8));
     map_is(get(info + 40, 8), 24);
     assert_int_equal(get(info + 48, 4), 4);
-    start.initrd_size = 0;
-    build(GUEST_IMAGE_PVH);
+    vm.initrd.size = 0;
+    build(IMAGE_PVH);
     assert_int_equal(get(info + 12, 4), 0);
     assert_int_equal(get(info + 16, 8), 0);
 }
@@ -248,7 +232,7 @@ static void multiboot_gets_its_information(void **state) {
     static struct boot_info info;
     (void)state;
     make_flat();
-    build(GUEST_IMAGE_MULTIBOOT);
+    build(IMAGE_MULTIBOOT);
     flat_32(0x100080);
     assert_int_equal(regs.gpr[GPR_RAX], 0x2badb002);
     only(1 << GPR_RAX | 1 << GPR_RBX);
@@ -256,14 +240,14 @@ static void multiboot_gets_its_information(void **state) {
     assert_int_equal(multiboot_parse(&physical, MULTIBOOT1_MAGIC, at, &info), OK);
     assert_int_equal(info.memory_count, 4);
     map_is(get(at + 48, 4) + 4, 24);
-    assert_int_equal(info.system.base, 0x3f00000);
+    assert_int_equal(info.system.base, 0x3fed000);
     assert_int_equal(info.system.size, 0x12345);
     assert_string_equal(info.command, command);
     assert_int_equal(get(at + 4, 4), 640);
     assert_int_equal(get(at + 8, 4), 0x3f00000 / 1024);
     assert_string_equal(text(get(get(at + 24, 4) + 8, 4)), "");
-    start.initrd_size = 0;
-    build(GUEST_IMAGE_MULTIBOOT);
+    vm.initrd.size = 0;
+    build(IMAGE_MULTIBOOT);
     assert_int_equal(get(at + 20, 4), 0);
 }
 
@@ -272,12 +256,13 @@ static void raw_begins_in_real_mode(void **state) {
         gpa_t entry;
         uint16_t selector, ip;
     } rows[] = {{0x7c00, 0, 0x7c00}, {0x10000, 0x1000, 0}, {0x9fff0, 0x9000, 0xfff0}};
-    struct guest_refusal why;
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-        assert_int_equal(guest_image_raw(16, rows[i].entry, rows[i].entry, &image, &why), OK);
-        start.initrd_size = 0;
-        build(GUEST_IMAGE_RAW);
+        vm.initrd.size = 0;
+        vm.bootargs = "";
+        vm.load = vm.entry = rows[i].entry;
+        file_size = 16;
+        build(IMAGE_RAW);
         assert_int_equal(regs.rip, rows[i].ip);
         control(0x10, 0, 0);
         only(0);
@@ -294,9 +279,9 @@ static void the_longest_command_line(void **state) {
     (void)state;
     memset(longest, 'x', GUEST_COMMAND_MAX);
     longest[GUEST_COMMAND_MAX] = '\0';
-    start.command = longest;
+    vm.bootargs = longest;
     make_elf(false);
-    build(GUEST_IMAGE_PVH);
+    build(IMAGE_PVH);
     assert_string_equal(text(get(regs.gpr[GPR_RBX] + 24, 8)), longest);
 }
 
@@ -304,16 +289,11 @@ static void the_longest_command_line(void **state) {
 static void real_mode_at_f000_fff0_resets(void **state) {
     (void)state;
     static const uint8_t expected[GUEST_RESET_SIZE] = {0xb0, 6, 0xba, 0xf9, 0x0c, 0xee, 0xf4, 0xeb, 0xfd};
-    const struct guest_acpi acpi = {.reset = 0xcf9, .reset_value = 6};
-    uint8_t code[GUEST_RESET_SIZE];
-
-    guest_start_reset_code(&acpi, code);
-    assert_memory_equal(code, expected, sizeof(expected));
+    assert_memory_equal(guest_reset_code, expected, sizeof(expected));
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(power_on),
         cmocka_unit_test(startup_ipi),
         cmocka_unit_test(attributes_of_a_vmcs),
         cmocka_unit_test_setup_teardown(linux_gets_its_zero_page, setup, teardown),

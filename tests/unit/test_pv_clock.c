@@ -8,7 +8,6 @@
 
 #include <cmocka.h>
 
-#include "arch/x86/msr_regs.h"
 #include "arch/x86/pv_clock.h"
 
 enum { RAM = 0x4000, LOG = 16 };
@@ -65,17 +64,12 @@ static uint64_t word(gpa_t gpa, unsigned size) {
     return value;
 }
 
-static void put(uint32_t msr, uint64_t value) {
+static void put(enum pv_page page, uint64_t value) {
     world.writes = 0;
-    assert_int_equal(pv_msr_write(&world.pv, msr, value), OK);
+    assert_int_equal(pv_register(&world.pv, page, value), OK);
 }
 
-static uint64_t get(uint32_t msr) {
-    uint64_t value = 1;
-
-    assert_int_equal(pv_msr_read(&world.pv, msr, &value), OK);
-    return value;
-}
+static uint64_t get(enum pv_page page) { return world.pv.msr[page]; }
 
 // ---- the scale --------------------------------------------------------------------------------------------
 
@@ -132,7 +126,7 @@ static void has_version_protocol(gpa_t version) {
 
 static void test_clock(void **state) {
     (void)state;
-    put(MSR_KVM_SYSTEM_TIME_NEW, 0x1041);
+    put(PV_CLOCK, 0x1041);
     has_version_protocol(0x1040);
     assert_int_equal(word(0x1040, 4), 2);
     assert_int_equal(word(0x1048, 8), 7777);
@@ -142,31 +136,31 @@ static void test_clock(void **state) {
     assert_int_equal(word(0x105d, 1), 1);    // STABLE
     assert_int_equal(word(0x105e, 2), 0);
     assert_int_equal(word(0x1060, 1), 0xee);
-    assert_int_equal(get(MSR_KVM_SYSTEM_TIME_NEW), 0x1041);
+    assert_int_equal(get(PV_CLOCK), 0x1041);
     world.writes = 0;
     pv_tsc_moved(&world.pv, 1000);
     has_version_protocol(0x1040);
     assert_int_equal(word(0x1040, 4), 4);
     assert_int_equal(word(0x1048, 8), 8777);
-    put(MSR_KVM_SYSTEM_TIME_NEW, 0);
+    put(PV_CLOCK, 0);
     pv_tsc_moved(&world.pv, 5);
     assert_int_equal(world.writes, 0);
-    put(MSR_KVM_SYSTEM_TIME_NEW, 0x2001);
+    put(PV_CLOCK, 0x2001);
     assert_int_equal(word(0x2008, 8), 7782);
     world.broken = true;
     pv_tsc_moved(&world.pv, 6);
-    assert_int_equal(get(MSR_KVM_SYSTEM_TIME_NEW), 0);
+    assert_int_equal(get(PV_CLOCK), 0);
 }
 
 static void test_wall_clock(void **state) {
     (void)state;
-    put(MSR_KVM_WALL_CLOCK_NEW, 0x1004);
+    put(PV_WALL, 0x1004);
     has_version_protocol(0x1004);
     assert_int_equal(word(0x1004, 4) % 2, 0);
     assert_int_equal(word(0x1008, 4), 1700000000);
     assert_int_equal(word(0x100c, 4), 123456789);
     assert_int_equal(word(0x1010, 1), 0xee);
-    assert_int_equal(get(MSR_KVM_WALL_CLOCK_NEW), 0x1004);
+    assert_int_equal(get(PV_WALL), 0x1004);
 }
 
 static void test_steal(void **state) {
@@ -174,7 +168,7 @@ static void test_steal(void **state) {
     pv_steal(&world.pv, 50, false);
     pv_steal(&world.pv, 60, true);
     assert_int_equal(world.writes, 0);
-    put(MSR_KVM_STEAL_TIME, 0x1fc1);
+    put(PV_STEAL, 0x1fc1);
     has_version_protocol(0x1fc8);
     assert_int_equal(word(0x1fc0, 8), 60);
     assert_int_equal(word(0x1fcc, 4), 0);
@@ -191,36 +185,33 @@ static void test_steal(void **state) {
     assert_int_equal(word(0x1fc8, 4), 4);
     world.broken = true;
     pv_steal(&world.pv, 9, true);
-    assert_int_equal(get(MSR_KVM_STEAL_TIME), 0);
+    assert_int_equal(get(PV_STEAL), 0);
 }
 
 static void test_refused_addresses(void **state) {
     static const struct {
-        uint32_t msr;
+        enum pv_page page;
         uint64_t good, bad[5];
     } rows[] = {
-        {MSR_KVM_WALL_CLOCK_NEW, 0x1ff4, {0x1001, 0x1002, 0x1ff8, RAM, UINT64_MAX & ~3ull}},
-        {MSR_KVM_SYSTEM_TIME_NEW, 0x1fe1, {0x1003, 0x1fe5, 0x1ffd, RAM | 1, UINT64_MAX & ~0x1eull}},
-        {MSR_KVM_STEAL_TIME, 0x1fc1, {0x1003, 0x1021, 0x1005, RAM | 1, UINT64_MAX & ~0x3eull}},
-        {MSR_KVM_PV_EOI_EN, 0x1ffd, {0x1003, 0x1fff, RAM | 1, UINT64_MAX, UINT64_MAX & ~2ull}},
+        {PV_WALL, 0x1ff4, {0x1001, 0x1002, 0x1ff8, RAM, UINT64_MAX & ~3ull}},
+        {PV_CLOCK, 0x1fe1, {0x1003, 0x1fe5, 0x1ffd, RAM | 1, UINT64_MAX & ~0x1eull}},
+        {PV_STEAL, 0x1fc1, {0x1003, 0x1021, 0x1005, RAM | 1, UINT64_MAX & ~0x3eull}},
+        {PV_EOI, 0x1ffd, {0x1003, 0x1fff, RAM | 1, UINT64_MAX, UINT64_MAX & ~2ull}},
     };
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-        put(rows[i].msr, rows[i].good);
+        put(rows[i].page, rows[i].good);
         for (unsigned j = 0; j < ARRAY_SIZE(rows[i].bad); j++) {
-            assert_int_equal(pv_msr_write(&world.pv, rows[i].msr, rows[i].bad[j]), ERR_DENIED);
-            assert_int_equal(get(rows[i].msr), rows[i].good);
+            assert_int_equal(pv_register(&world.pv, rows[i].page, rows[i].bad[j]), ERR_DENIED);
+            assert_int_equal(get(rows[i].page), rows[i].good);
         }
         world.writes = 0;
     }
-    uint64_t value;
-    assert_int_equal(pv_msr_read(&world.pv, 0x4b564d02, &value), ERR_DENIED);
-    assert_int_equal(pv_msr_write(&world.pv, 0x4b564d02, 0), ERR_DENIED);
-    put(MSR_KVM_STEAL_TIME, 0xfffe); // not enabled: whatever the rest says
+    put(PV_STEAL, 0xfffe); // not enabled: whatever the rest says
     assert_int_equal(world.writes, 0);
     pv_reset(&world.pv);
-    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) { assert_int_equal(get(rows[i].msr), 0); }
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) { assert_int_equal(get(rows[i].page), 0); }
 }
 
 // ---- end of interrupt -------------------------------------------------------------------------------------
@@ -229,7 +220,7 @@ static void test_eoi(void **state) {
     (void)state;
     pv_eoi_offer(&world.pv, true);
     assert_false(pv_eoi_ended(&world.pv));
-    put(MSR_KVM_PV_EOI_EN, 0x1005);
+    put(PV_EOI, 0x1005);
     assert_int_equal(word(0x1004, 4), 0);
     assert_false(pv_eoi_ended(&world.pv));
     assert_int_equal(world.reads, 0);
@@ -250,20 +241,20 @@ static void test_eoi(void **state) {
     assert_false(pv_eoi_ended(&world.pv));
 
     pv_eoi_offer(&world.pv, true);
-    put(MSR_KVM_PV_EOI_EN, 0);
+    put(PV_EOI, 0);
     world.ram[0x1004] = 0;
     assert_false(pv_eoi_ended(&world.pv));
-    put(MSR_KVM_PV_EOI_EN, 0x1005);
+    put(PV_EOI, 0x1005);
     pv_eoi_offer(&world.pv, true);
-    put(MSR_KVM_STEAL_TIME, 0); // of no concern
+    put(PV_STEAL, 0); // of no concern
     assert_true(world.pv.eoi_offered);
-    assert_int_equal(pv_msr_write(&world.pv, MSR_KVM_PV_EOI_EN, RAM | 1), ERR_DENIED);
+    assert_int_equal(pv_register(&world.pv, PV_EOI, RAM | 1), ERR_DENIED);
     assert_true(world.pv.eoi_offered);
     world.broken = true;
     assert_false(pv_eoi_ended(&world.pv));
-    assert_int_equal(get(MSR_KVM_PV_EOI_EN), 0);
+    assert_int_equal(get(PV_EOI), 0);
     world.broken = false;
-    put(MSR_KVM_PV_EOI_EN, 0x1005);
+    put(PV_EOI, 0x1005);
     world.broken = true;
     pv_eoi_offer(&world.pv, true);
     assert_false(world.pv.eoi_offered);
