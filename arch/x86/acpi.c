@@ -41,7 +41,7 @@ static uint16_t u16(const struct table *t, uint32_t offset) { return (uint16_t)f
 static uint32_t u32(const struct table *t, uint32_t offset) { return (uint32_t)field(t, offset, 4); }
 static uint64_t u64(const struct table *t, uint32_t offset) { return field(t, offset, 8); }
 
-static uint8_t sum(const uint8_t *p, size_t size) {
+uint8_t acpi_sum(const uint8_t *p, size_t size) {
     uint8_t total = 0;
 
     while (size-- > 0) { total = (uint8_t)(total + p[size]); }
@@ -81,7 +81,7 @@ static int open_shape(struct table *t, const struct shape *shape) {
         status = map_table(t, length);
         if (status != OK) { return status; }
     }
-    uint8_t total = sum(t->bytes, length);
+    uint8_t total = acpi_sum(t->bytes, length);
     return total == 0 ? OK : corrupt(t, shape->checksum_at, "the checksum fails; the bytes' sum is not 0", total);
 }
 
@@ -297,7 +297,7 @@ static paddr_t search(const struct physical *physical, paddr_t pa, uint32_t size
     const uint8_t *p = physical_map(physical, pa, size);
 
     for (uint32_t at = 0; p != NULL && size - at >= RSDP_V1_LENGTH; at += RSDP_ALIGN) {
-        if (memcmp(p + at, RSDP_SIGNATURE, strlen(RSDP_SIGNATURE)) == 0 && sum(p + at, RSDP_V1_LENGTH) == 0) {
+        if (memcmp(p + at, RSDP_SIGNATURE, strlen(RSDP_SIGNATURE)) == 0 && acpi_sum(p + at, RSDP_V1_LENGTH) == 0) {
             return pa + at;
         }
     }

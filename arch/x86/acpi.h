@@ -90,4 +90,7 @@ struct acpi_machine {
 // On the boot core, before others run; never blocks; each loop is bounded by ACPI_TABLE_MAX and the limits above.
 int acpi_read(const struct physical *physical, paddr_t rsdp, struct acpi_machine *machine);
 
+// The sum of all bytes, which is 0 where a checksum holds.
+uint8_t acpi_sum(const uint8_t *bytes, size_t size);
+
 #endif

@@ -33,7 +33,7 @@ enum {
 #define RSDP_SIGNATURE "RSD PTR "
 
 // Header of every other table (5.2.6); the lists of the RSDT (5.2.7) and XSDT (5.2.8) follow it.
-enum { SIGNATURE_SIZE = 4, SDT_LENGTH = 4, SDT_CHECKSUM = 9, SDT_HEADER = 36 };
+enum { SIGNATURE_SIZE = 4, SDT_LENGTH = 4, SDT_REVISION = 8, SDT_CHECKSUM = 9, SDT_HEADER = 36 };
 enum { RSDT_ENTRY = 4, XSDT_ENTRY = 8 };
 
 // Multiple APIC description table (5.2.12).

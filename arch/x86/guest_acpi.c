@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "arch/x86/guest_acpi.h"
 
-#include "arch/x86/acpi_table.h"
+#include "arch/x86/acpi.h"
+#include "arch/x86/acpi_layout.h"
+#include "arch/x86/little_endian.h"
 #include "arch/x86/pc_ports.h"
 #include "kernel/log.h"
 #include "kernel/string.h"
