@@ -790,9 +790,11 @@ static void a_broken_table_of_dma_remapping_is_left_out(void **state) {
         paddr_t table;
         const char *signature, *checksum, *length, *end;
     } kept[] = {
-        {DMAR, "DMAR", "DMAR at 0x130000, offset 0x9: the checksum fails", "DMAR at 0x130000, offset 0x4: it cannot have",
+        {DMAR, "DMAR", "DMAR at 0x130000, offset 0x9: the checksum fails",
+         "DMAR at 0x130000, offset 0x4: it cannot have",
          "DMAR at 0x130000, offset 0x0: so many bytes cannot be read there (0x38)"},
-        {IVRS, "IVRS", "IVRS at 0x13c000, offset 0x9: the checksum fails", "IVRS at 0x13c000, offset 0x4: it cannot have",
+        {IVRS, "IVRS", "IVRS at 0x13c000, offset 0x9: the checksum fails",
+         "IVRS at 0x13c000, offset 0x4: it cannot have",
          "IVRS at 0x13c000, offset 0x0: so many bytes cannot be read there (0x38)"},
     };
 
