@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starting cores: INIT, STARTUP (SDM volume 3, 8.4.4.1). Their way into C is in start.S.
+// Starting cores: INIT, STARTUP (SDM volume 3, 9.4.4.1). Their way into C is in start.S.
 #include "kernel/cpu.h"
 
 #include "arch/x86/host_apic.h"

@@ -67,7 +67,7 @@ multiboot2_end:
     // EAX: the root of the identity map. Changes EAX, ECX, EDX.
     .macro paging_on
     mov     %eax, %cr3
-    mov     $CR4_PAE, %eax
+    mov     $(CR4_PAE | CR4_MCE), %eax
     mov     %eax, %cr4
     mov     $MSR_EFER, %ecx
     rdmsr
