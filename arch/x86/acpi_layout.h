@@ -83,20 +83,13 @@ enum { // 5.2.9.3
 // Generic address structure (5.2.3.2).
 enum { GAS_SPACE = 0, GAS_WIDTH = 1, GAS_ACCESS = 3, GAS_ADDRESS = 4, GAS_ACCESS_BYTE = 1, ACPI_SPACE_IO = 1 };
 
-// AML (20.2): opcodes and encodings.
+// AML (20.2): opcodes and encodings that the reader looks at.
 enum {
     AML_ZERO = 0x00,
     AML_ONE = 0x01,
     AML_NAME = 0x08,
     AML_BYTE = 0x0a,
-    AML_DWORD = 0x0c,
-    AML_STRING = 0x0d,
-    AML_SCOPE = 0x10,
-    AML_BUFFER = 0x11,
     AML_PACKAGE = 0x12,
-    AML_EXTENDED = 0x5b, // a second byte follows:
-    AML_DEVICE = 0x82,
-    AML_SEGMENT = 4, // characters of a name segment
     AML_ROOT = '\\',
     AML_PKG_FOLLOW_SHIFT = 6,  // of PkgLength's first byte (20.2.4): how many bytes follow,
     AML_PKG_SHORT_MASK = 0x3f, // with none the length,
@@ -104,19 +97,6 @@ enum {
     AML_PKG_LOW_BITS = 4,
 };
 #define AML_S5 "_S5_"
-// Resources (6.4): tags, their flags, and where they are large items the length of the rest.
-enum {
-    RESOURCE_IO = 0x47,
-    RESOURCE_IO_DECODE_16 = 1u << 0,
-    RESOURCE_END_TAG = 0x79,
-    RESOURCE_MEMORY32_FIXED = 0x86,
-    RESOURCE_MEMORY32_FIXED_LENGTH = 9,
-    RESOURCE_MEMORY_WRITABLE = 1u << 0,
-    RESOURCE_INTERRUPT = 0x89,
-    RESOURCE_INTERRUPT_LENGTH = 6,
-    RESOURCE_CONSUMER = 1u << 0,
-    RESOURCE_EDGE = 1u << 1, // else level-triggered
-};
 enum { SLEEP_TYPE_MAX = 7 }; // SLP_TYP has 3 bits (4.8.3.2.1)
 
 // Memory mapped configuration space (PCI Firmware Specification 3.3, 4.1.2).
