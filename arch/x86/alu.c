@@ -26,13 +26,15 @@ static uint64_t flags_of(uint64_t result, uint64_t carries, uint64_t overflow, u
 
 void decode_alu(const struct decoded *d, struct decode_alu *alu) {
     const unsigned top = 8u * d->operand_size - 1, unused = 64 - 8u * d->source_size;
+    const bool by_one = d->operation == OP_INC || d->operation == OP_DEC;
     const uint64_t mask = decode_mask(d->operand_size), carry = alu->rflags & FLAG_CF;
-    const uint64_t a = alu->destination & mask, b = alu->source & decode_mask(d->source_size);
+    const uint64_t a = alu->destination & mask, b = by_one ? 1 : alu->source & decode_mask(d->source_size);
     uint64_t result = b, carries = 0, overflow = 0;
 
     switch (d->operation) {
     case OP_ADD:
     case OP_ADC:
+    case OP_INC:
         result = (a + b + (d->operation == OP_ADC ? carry : 0)) & mask;
         carries = (a & b) | ((a | b) & ~result);
         overflow = (a ^ result) & (b ^ result);
@@ -40,6 +42,7 @@ void decode_alu(const struct decoded *d, struct decode_alu *alu) {
     case OP_SUB:
     case OP_SBB:
     case OP_CMP:
+    case OP_DEC:
         result = (a - b - (d->operation == OP_SBB ? carry : 0)) & mask;
         carries = (~a & b) | (~(a ^ b) & result);
         overflow = (a ^ b) & (a ^ result);
@@ -49,11 +52,16 @@ void decode_alu(const struct decoded *d, struct decode_alu *alu) {
     case OP_AND:
     case OP_TEST: result = a & b; break;
     case OP_BT: alu->rflags = (alu->rflags & ~FLAG_CF) | bit_of(a, b & top); break;
+    case OP_MOVBE: result = __builtin_bswap64(b) >> unused; break;
     case OP_MOVSX: result = (uint64_t)((int64_t)(b << unused) >> unused) & mask; break;
     default: break; // moves
     }
-    if (d->operation <= OP_TEST) { alu->rflags = (alu->rflags & ~FLAGS) | flags_of(result, carries, overflow, top); }
-    alu->destination = d->operation >= OP_CMP && d->operation <= OP_BT ? a : result;
+    if (d->operation <= OP_DEC) {
+        const uint64_t kept = by_one ? ~FLAGS | FLAG_CF : ~FLAGS, flags = flags_of(result, carries, overflow, top);
+        alu->rflags = (alu->rflags & kept) | (flags & ~kept);
+    }
+    const bool looks = d->operation == OP_CMP || d->operation == OP_TEST || d->operation == OP_BT;
+    alu->destination = looks ? a : result;
     alu->source = a;
 }
 

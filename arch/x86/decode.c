@@ -11,7 +11,7 @@ enum { REG_SP = 4, REG_BP = 5, REG_SI = 6, REG_DI = 7 };
 enum { PREFIX_ES = 0x26, PREFIX_CS = 0x2e, PREFIX_SS = 0x36, PREFIX_DS = 0x3e, PREFIX_FS = 0x64, PREFIX_GS = 0x65 };
 enum { PREFIX_OPERAND = 0x66, PREFIX_ADDRESS = 0x67, PREFIX_LOCK = 0xf0, PREFIX_REPNE = 0xf2, PREFIX_REPE = 0xf3 };
 enum { REX = 0x40, REX_MASK = 0xf0, REX_W = 8, REX_R = 4, REX_X = 2, REX_B = 1 };
-enum { ESCAPE = 0x0f, ESCAPE_01 = 0x01, MOD_REGISTER = 3, NO_OVERRIDE = 0xff };
+enum { ESCAPE = 0x0f, ESCAPE_01 = 0x01, ESCAPE_38 = 0x38, MOD_REGISTER = 3, NO_OVERRIDE = 0xff };
 
 // One decoding on its way through the bytes.
 struct reader {
@@ -91,7 +91,8 @@ static void read_opcode(struct reader *r) {
     r->opcode = byte;
     if (byte == ESCAPE) {
         byte = fetch_byte(r);
-        r->opcode = byte == ESCAPE_01 ? (uint16_t)(ESCAPE_01 << 8 | fetch_byte(r)) : (uint16_t)(ESCAPE << 8 | byte);
+        bool escaped = byte == ESCAPE_01 || byte == ESCAPE_38;
+        r->opcode = escaped ? (uint16_t)(byte << 8 | fetch_byte(r)) : (uint16_t)(ESCAPE << 8 | byte);
     }
 }
 
@@ -242,7 +243,7 @@ static void read_other(struct reader *r, unsigned uses, struct decoded *d) {
     if ((uses & (USE_IMMEDIATE | USE_IMMEDIATE8)) != 0) {
         d->other = DECODE_IMMEDIATE;
         d->immediate = fetch_signed(r, (uses & USE_IMMEDIATE8) != 0 ? 1 : MIN(d->operand_size, 4));
-    } else if (d->memory_count == 1 && (uses & USE_PORT) == 0) {
+    } else if (d->memory_count != 0 && (uses & USE_ALONE) == 0) {
         d->other = DECODE_REGISTER;
         if (r->has_modrm) { read_register(r, d); }
     }
@@ -260,7 +261,8 @@ int decode_instruction(const uint8_t *bytes, size_t count, enum decode_mode mode
     out->operation = operation_of(&r, row);
     if (out->operation == OP_CMP) { uses &= ~(unsigned)(USE_WRITE | USE_SETS); }
     out->operand_size = operand_size(&r, uses);
-    out->source_size = uses >> USE_SOURCE_SHIFT != 0 ? (uint8_t)(uses >> USE_SOURCE_SHIFT) : out->operand_size;
+    const unsigned source = uses >> USE_SOURCE_SHIFT;
+    out->source_size = source != 0 ? (uint8_t)(1u << (source - 1)) : out->operand_size;
     out->address_size = address_size(&r);
     out->repeat = r.repeat && (uses & (USE_FROM | USE_TO)) != 0;
     out->memory_first = (uses & USE_FIRST) != 0;
@@ -269,8 +271,10 @@ int decode_instruction(const uint8_t *bytes, size_t count, enum decode_mode mode
     read_other(&r, uses, out);
     out->length = (uint8_t)r.at;
     if (r.error != DECODE_OK) { return r.error; }
-    // Processors differ about MOVSXD to 16 bits. LOCK: SDM vol. 2, LOCK; APM vol. 3, 1.2.5.
-    return out->source_size > out->operand_size || (r.lock && (uses & update) != update) ? DECODE_UNKNOWN : DECODE_OK;
+    // Processors differ about MOVSXD to 16 bits; F2 makes CRC32 of MOVBE. LOCK: SDM vol. 2, LOCK; APM vol. 3, 1.2.5.
+    const bool refused = out->source_size > out->operand_size || (out->operation == OP_MOVBE && r.repeat) ||
+                         (r.lock && (uses & update) != update);
+    return refused ? DECODE_UNKNOWN : DECODE_OK;
 }
 
 // ---- addresses -------------------------------------------------------------------------------------------------------

@@ -5,8 +5,8 @@
 // The bytes are a guest's and may be anything: what is not known for sure is refused, never guessed.
 //
 // Known are the operations with which programs access devices: moves, logic, sums, comparisons, exchange, and the string
-// operations that copy and fill. Not known, since no kernel or compiler uses them on a device: atomic operations but XCHG,
-// INC, DEC, NOT, NEG, bit strings, MOVBE, MOVNTI, strings that are compared or loaded, SSE and AVX.
+// operations that copy and fill. Not known, since no kernel or compiler uses them on a device: XADD and CMPXCHG, NOT, NEG, BTS
+// and its like, strings that are compared or loaded, SSE and AVX.
 //
 // An access to an emulated page, of an instruction that does not repeat:
 //   1. decode_instruction(); on DECODE_NEEDS_MORE fetch from the next page too, and again
@@ -46,9 +46,12 @@ enum decode_operation {
     OP_XOR,
     OP_CMP,
     OP_TEST,
+    OP_INC,
+    OP_DEC,
     OP_BT, // with an immediate
     OP_XCHG,
-    OP_MOV,
+    OP_MOV, // and MOVNTI
+    OP_MOVBE,
     OP_MOVZX,
     OP_MOVSX, // and MOVSXD
     OP_MOVS,

@@ -21,7 +21,8 @@ enum {
     USE_FULL = 0x400,      // the operand size is no byte although bit 0 of the opcode is clear
     USE_PORT = 0x800,      // the operand size is never above 4
     USE_64 = 0x1000,       // in 64-bit mode only
-    USE_SOURCE_SHIFT = 13, // bytes of memory[0], 1, 2 or 4, where it is smaller than the operand
+    USE_ALONE = 0x2000,    // there is no other operand
+    USE_SOURCE_SHIFT = 14, // memory[0] is smaller than the operand: 1, 2, 3 for 1, 2, 4 bytes
 
     LOAD = USE_MODRM | USE_READ | USE_SETS, // register <- memory, or register <- register op memory
     STORE = USE_MODRM | USE_WRITE | USE_FIRST,
@@ -29,15 +30,15 @@ enum {
     UPDATE = COMPARE | USE_WRITE, // memory <- memory op register
     LOAD_BYTE = LOAD | USE_FULL | 1 << USE_SOURCE_SHIFT,
     LOAD_WORD = LOAD | USE_FULL | 2 << USE_SOURCE_SHIFT,
-    LOAD_DWORD = LOAD | USE_FULL | 4 << USE_SOURCE_SHIFT,
+    LOAD_DWORD = LOAD | USE_FULL | 3 << USE_SOURCE_SHIFT,
 };
 
 enum { ANY = 8 }; // value of the reg field of ModRM
 
 static const struct row {
-    uint16_t opcode;   // map (0x00, 0x0f, 0x01 for 0F 01 where what follows is no memory) and opcode byte
-    uint8_t mask;      // of the opcode byte
-    uint8_t group;     // what the reg field of ModRM must be
+    uint16_t opcode; // map (0x00, 0x0f, 0x38 for 0F 38, 0x01 for 0F 01 where what follows is no memory) and opcode byte
+    uint8_t mask;    // of the opcode byte
+    uint8_t group;   // what the reg field of ModRM must be
     uint8_t operation; // OP_ADD: that and the following seven by bits 5:3 of the opcode, or of ModRM in a group
     uint16_t uses;
 } rows[] = {
@@ -51,18 +52,23 @@ static const struct row {
     {0x0084, 0xfe, ANY, OP_TEST, COMPARE},
     {0x00f6, 0xfe, 0, OP_TEST, COMPARE | USE_IMMEDIATE},
     {0x0fba, 0xff, 4, OP_BT, COMPARE | USE_FULL | USE_IMMEDIATE8},
+    {0x00fe, 0xfe, 0, OP_INC, UPDATE | USE_ALONE},
+    {0x00fe, 0xfe, 1, OP_DEC, UPDATE | USE_ALONE},
     {0x0086, 0xfe, ANY, OP_XCHG, UPDATE | USE_SETS},
     {0x0fb6, 0xff, ANY, OP_MOVZX, LOAD_BYTE},
     {0x0fb7, 0xff, ANY, OP_MOVZX, LOAD_WORD},
     {0x0fbe, 0xff, ANY, OP_MOVSX, LOAD_BYTE},
     {0x0fbf, 0xff, ANY, OP_MOVSX, LOAD_WORD},
     {0x0063, 0xff, ANY, OP_MOVSX, LOAD_DWORD | USE_64},
+    {0x0fc3, 0xff, ANY, OP_MOV, STORE | USE_64}, // MOVNTI; elsewhere its size is no default
+    {0x38f0, 0xff, ANY, OP_MOVBE, LOAD | USE_FULL},
+    {0x38f1, 0xff, ANY, OP_MOVBE, STORE},
     {0x00a0, 0xfe, ANY, OP_MOV, USE_OFFSET | USE_READ | USE_SETS},
     {0x00a2, 0xfe, ANY, OP_MOV, USE_OFFSET | USE_WRITE | USE_FIRST},
-    {0x00a4, 0xfe, ANY, OP_MOVS, USE_FROM | USE_TO},
+    {0x00a4, 0xfe, ANY, OP_MOVS, USE_FROM | USE_TO | USE_ALONE},
     {0x00aa, 0xfe, ANY, OP_STOS, USE_TO | USE_FIRST},
-    {0x006c, 0xfe, ANY, OP_INS, USE_TO | USE_FIRST | USE_PORT},
-    {0x006e, 0xfe, ANY, OP_OUTS, USE_FROM | USE_PORT},
+    {0x006c, 0xfe, ANY, OP_INS, USE_TO | USE_FIRST | USE_PORT | USE_ALONE},
+    {0x006e, 0xfe, ANY, OP_OUTS, USE_FROM | USE_PORT | USE_ALONE},
 
     {0x0f30, 0xff, ANY, OP_WRMSR, 0},
     {0x0f32, 0xff, ANY, OP_RDMSR, 0},

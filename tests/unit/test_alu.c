@@ -52,9 +52,14 @@ SIZES(sub, "sub %[s], %[d]")
 SIZES(xor, "xor %[s], %[d]")
 SIZES(cmp, "cmp %[s], %[d]")
 SIZES(test, "test %[s], %[d]")
+SIZES(inc, "inc %[d]")
+SIZES(dec, "dec %[d]")
 WIDE_SIZES(bt, "bt %[s], %[d]")
 SIZES(xchg, "xchg %[s], %[d]")
 SIZES(mov, "mov %[s], %[d]")
+RUN(be_16, uint16_t, "mov %[s], %[d]\n\txchg %b[d], %h[d]")
+RUN(be_32, uint32_t, "mov %[s], %[d]\n\tbswap %[d]")
+RUN(be_64, uint64_t, "mov %[s], %[d]\n\tbswap %[d]")
 RUN(zx_8_16, uint16_t, "movzbw %b[s], %[d]")
 RUN(zx_8_32, uint32_t, "movzbl %b[s], %[d]")
 RUN(zx_8_64, uint64_t, "movzbq %b[s], %[d]")
@@ -84,6 +89,7 @@ static const struct {
     ROWS(OP_SBB, sbb, ALL),         ROWS(OP_AND, and, ALL & ~AF),    ROWS(OP_SUB, sub, ALL),
     ROWS(OP_XOR, xor, ALL & ~AF),   ROWS(OP_CMP, cmp, ALL),          ROWS(OP_TEST, test, ALL & ~AF),
 
+    ROWS(OP_INC, inc, ALL),         ROWS(OP_DEC, dec, ALL),          WIDE_ROWS(OP_MOVBE, be, ALL),
     WIDE_ROWS(OP_BT, bt, CF | ZF),  ROWS(OP_XCHG, xchg, ALL),        ROWS(OP_MOV, mov, ALL),
     ROWS(OP_MOVS, mov, ALL),        ROWS(OP_STOS, mov, ALL),         ROWS(OP_INS, mov, ALL),
     ROWS(OP_OUTS, mov, ALL),

@@ -223,7 +223,6 @@ static void what_is_not_known_is_refused(void **state) {
         {DECODE_64, "test alias", "f60b01"},
         {DECODE_64, "crc32 (%rbx),%eax", "f20f38f103"},
         {DECODE_64, "popcnt (%rbx),%eax", "f30fb803"},
-        {DECODE_64, "66 movnti", "660fc303"},
         {DECODE_64, "movsxd of 16 bits, which vendors read differently", "666303"},
         {DECODE_32, "arpl %ax,(%ebx)", "6303"},
         {DECODE_32, "inc %eax", "40"},

@@ -323,6 +323,9 @@ static void an_update_reads_then_writes(void **state) {
     assert_int_equal(world.accesses, 1);
     assert_true((view.rflags & RFLAGS_ZF) != 0);
     view.rip = CODE;
+    assert_int_equal(emulate_at("f0ff03", DEVICE, true), EMULATE_DONE); // lock incl (%rbx)
+    device_saw(1, DEVICE, 4, true, 2);
+    view.rip = CODE;
     world.device_value = 8;
     assert_int_equal(emulate_at("0fba2303", DEVICE, false), EMULATE_DONE); // btl $3,(%rbx)
     assert_int_equal(world.accesses, 1);
@@ -380,7 +383,7 @@ static void an_access_over_the_border_of_a_device_is_refused(void **state) {
 static void what_cannot_be_emulated_is_refused_with_its_bytes(void **state) {
     (void)state;
     unknown("0f1103", DEVICE, true, "not emulated");   // movups
-    unknown("f0ff03", DEVICE, true, "not emulated");   // lock incl
+    unknown("f00fc10b", DEVICE, true, "not emulated"); // lock xadd
     unknown("c5f97e03", DEVICE, true, "not emulated"); // vmovd
     unknown("0f0103", DEVICE, true, "not emulated");   // sgdt
     assert_int_equal(result.count, 15);
