@@ -38,14 +38,14 @@ struct cpu {
     void *panic_stack;                         // top; for exceptions of the hypervisor itself
     void *thread_stack;                        // top
     // ------------------------------------------------------------------
-    uint32_t id;          // logical number, 0..cpu_count-1: the order of /cpus in the board's device tree
-    bool online;          // published
-    uint64_t hwid;        // as in /cpus
-    struct vcpu *loaded;  // whose guest registers the hardware holds; may differ from current while idle
-    uint64_t armed;       // what the hardware timer is programmed to; UINT64_MAX: off
-    uint64_t entered;     // when the running handler began
-    uint64_t late_limit;  // a timer interrupt that is later than this was lost by the machine; constant
-    uint64_t load_time;   // an event that is nearer than this is waited for, before a VCPU is loaded; constant
+    uint32_t id;         // logical number, 0..cpu_count-1: the order of /cpus in the board's device tree
+    bool online;         // published
+    uint64_t hwid;       // as in /cpus
+    struct vcpu *loaded; // whose guest registers the hardware holds; may differ from current while idle
+    uint64_t armed;      // what the hardware timer is programmed to; UINT64_MAX: off
+    uint64_t entered;    // when the running handler began
+    uint64_t late_limit; // a timer interrupt that is later than this was lost by the machine; constant
+    uint64_t load_time;  // an event that is nearer than this is waited for, before a VCPU is loaded; constant
     struct {
         struct spinlock lock;
         struct vcpu *head; // VCPUs to look at, linked by vcpu->inbox_next

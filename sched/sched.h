@@ -125,9 +125,9 @@ struct sched_core {
     uint64_t vtime;        /* virtual time at which a newcomer starts when nobody shares */
     uint64_t distorted_at; /* last time of sched_distorted, valid while or after `behind` was set */
     uint64_t distortions;
-    struct sched_heap ready;      /* by absolute deadline */
-    struct sched_heap throttled;  /* by time of the next refill */
-    struct sched_heap sharing;    /* by virtual time */
+    struct sched_heap ready;     /* by absolute deadline */
+    struct sched_heap throttled; /* by time of the next refill */
+    struct sched_heap sharing;   /* by virtual time */
     struct sched_entity *member[SCHED_ENTITIES_MAX];
 };
 
