@@ -133,7 +133,7 @@ struct sysdesc_sink {
 int sysdesc_parse(const void *image, uint64_t size, const struct board *board, uint64_t hz, struct system_desc *out,
                   struct sysdesc_sink *sink);
 
-// Compares the guest files with their hashes, about 28 instructions a byte. Nothing of a guest may be used before.
+// Compares the guest files with their hashes, about 50 instructions a byte. Nothing of a guest may be used before.
 // After sysdesc_parse, whatever it returned.
 int sysdesc_verify(const struct system_desc *desc, struct sysdesc_sink *sink);
 
