@@ -27,43 +27,32 @@ enum refusal {
     DMA_UNKNOWN,
 };
 
-static const struct {
-    int status;
-    const char *wrong, *remedy;
-} refusals[] = {
-    [NO_NODE] = {ERR_NOT_FOUND, "the board's device tree has no such node",
-                 "give the full path of a node, as in /pl031@9010000"},
-    [DISABLED] = {ERR_INVALID, "the node is disabled in the board's device tree",
-                  "assign a device whose status is okay"},
-    [HYPERVISORS_OWN] =
-        {ERR_DENIED, "the hypervisor drives this device itself",
-         "remove it: interrupt controllers, timers, IOMMUs, firmware, CPUs and memory cannot be assigned"},
-    [CONSOLE] = {ERR_DENIED, "this is the hypervisor's console UART",
-                 "assign another UART; the guest's own console is virtual"},
-    [NO_PAGES] = {ERR_INVALID, "the node has no reg property", "assign a device that has MMIO"},
-    [BAD_PAGES] = {ERR_INVALID, "the node's reg has no place in the machine's address space",
+#define DISABLE_OTHER "disable the other node in the board's device tree, or remove the device"
+#define ACCEPT_DMA    "remove it, or accept that it can reach all memory: unprotected-dma"
+
+static const struct refusal_text refusals[] = {
+    [NO_NODE] = {"the board's device tree has no such node", "give the full path of a node, as in /pl031@9010000"},
+    [DISABLED] = {"the node is disabled in the board's device tree", "assign a device whose status is okay"},
+    [HYPERVISORS_OWN] = {"the hypervisor drives this device itself",
+                         "remove it, as all interrupt controllers, timers, IOMMUs, firmware, CPUs and memory"},
+    [CONSOLE] = {"this is the hypervisor's console UART", "assign another UART; the guest's own console is virtual"},
+    [NO_PAGES] = {"the node has no reg property", "assign a device that has MMIO"},
+    [BAD_PAGES] = {"the node's reg has no place in the machine's address space",
                    "assign a device whose parents' ranges translate its reg"},
-    [TOO_MANY_PAGES] = {ERR_RANGE, "the node has more MMIO ranges than a VM can be given",
+    [TOO_MANY_PAGES] = {"the node has more MMIO ranges than a VM can be given",
                         "assign a device with at most 4 ranges in reg"},
-    [SHARED_PAGE] = {ERR_DENIED, "another enabled node has registers in the same 4 KiB page",
-                     "disable the other node in the board's device tree, or remove the device"},
-    [FOREIGN_IRQ] = {ERR_UNSUPPORTED, "its interrupt does not end at the machine's GIC",
+    [SHARED_PAGE] = {"another enabled node has registers in the same 4 KiB page", DISABLE_OTHER},
+    [FOREIGN_IRQ] = {"its interrupt does not end at the machine's GIC",
                      "assign a device whose interrupts property refers to the GIC"},
-    [NOT_AN_SPI] = {ERR_UNSUPPORTED, "its interrupt is not a shared peripheral interrupt",
+    [NOT_AN_SPI] = {"its interrupt is not a shared peripheral interrupt",
                     "assign a device with an SPI: first cell of interrupts 0, second below 988"},
-    [TOO_MANY_IRQS] = {ERR_RANGE, "the node has more interrupts than a VM can be given",
+    [TOO_MANY_IRQS] = {"the node has more interrupts than a VM can be given",
                        "assign a device with at most 4 interrupts"},
-    [SHARED_IRQ] = {ERR_DENIED, "another enabled node has the same interrupt",
-                    "disable the other node in the board's device tree, or remove the device"},
-    [VIRTUAL_IRQ] = {ERR_DENIED, "its interrupt is that of a virtual device of the VM",
-                     "assign a device without SPI 1 and 16"},
-    [DMA_PROPERTY] = {ERR_DENIED,
-                      "the device does DMA (dmas, iommus or dma-coherent) and no IOMMU stands between it and memory",
-                      "remove it, or accept that it can reach all memory: unprotected-dma"},
-    [DMA_KNOWN] = {ERR_DENIED, "devices of this kind do DMA and no IOMMU stands between them and memory",
-                   "remove it, or accept that it can reach all memory: unprotected-dma"},
-    [DMA_UNKNOWN] = {ERR_DENIED, "the device is not known to be free of DMA and no IOMMU stands between it and memory",
-                     "remove it, or, if you know that it does none, say unprotected-dma"},
+    [SHARED_IRQ] = {"another enabled node has the same interrupt", DISABLE_OTHER},
+    [VIRTUAL_IRQ] = {"its interrupt is that of a virtual device of the VM", "assign a device without SPI 1 and 16"},
+    [DMA_PROPERTY] = {"the device does DMA (dmas, iommus or dma-coherent) and no IOMMU confines it", ACCEPT_DMA},
+    [DMA_KNOWN] = {"devices of this kind do DMA and no IOMMU confines it", ACCEPT_DMA},
+    [DMA_UNKNOWN] = {"the device is not known to be free of DMA and no IOMMU confines it", ACCEPT_DMA},
 };
 
 // Lists of strings as a device tree has them, each string with its terminator.
@@ -249,16 +238,12 @@ static enum refusal check(const void *fdt, int node, struct device_desc *out) {
     return refusal == ASSIGNABLE ? check_sharing(fdt, node, out) : refusal;
 }
 
-int assign_check(const struct board *board, const char *path, struct device_desc *out, const char **wrong,
-                 const char **remedy) {
+const struct refusal_text *assign_check(const struct board *board, const char *path, struct device_desc *out) {
     out->path = path;
     out->page_count = 0;
     out->irq_count = 0;
     enum refusal refusal = check(board->fdt, tree_find_path(board->fdt, path, strlen(path)), out);
-    if (refusal == ASSIGNABLE) { return OK; }
-    *wrong = refusals[refusal].wrong;
-    *remedy = refusals[refusal].remedy;
-    return refusals[refusal].status;
+    return refusal != ASSIGNABLE ? &refusals[refusal] : NULL;
 }
 
 bool assign_conflict(const struct device_desc *a, const struct device_desc *b) {

@@ -2,138 +2,101 @@
 // The one formatter of the hypervisor. It writes nothing beyond the buffer, always terminates it, and copies a
 // conversion that it does not know as it stands, so that a mistake in a message shows instead of shifting arguments.
 #include "kernel/log.h"
+#include "kernel/string.h"
 
 struct output {
     char *at, *end; // end: the place of the terminator
-};
-
-// One conversion: % [-0] [width] [.precision] [l | ll | z] letter
-struct spec {
-    bool left, zero;
+    // The conversion at work: % [-0] [width] [l | ll] letter
+    bool left, zero, wide;
     unsigned width;
-    int precision; // -1: none
-    unsigned longs;
 };
+_Static_assert(sizeof(long) == sizeof(uint64_t) && sizeof(long long) == sizeof(long), "l and ll are one");
 
 static void put(struct output *out, char c) {
     if (out->at < out->end) { *out->at++ = c; }
 }
 
-static __attribute__((noinline)) void pad(struct output *out, char c, unsigned from, unsigned to) {
-    while (from++ < to) { put(out, c); }
+static void put_text(struct output *out, const char *text) {
+    while (*text != '\0') { put(out, *text++); }
 }
 
-static void put_text(struct output *out, const struct spec *spec, const char *text) {
-    unsigned length = 0;
-
-    if (text == NULL) { text = "(null)"; }
-    while ((spec->precision < 0 || length < (unsigned)spec->precision) && text[length] != '\0') { length++; }
-    if (!spec->left) { pad(out, ' ', length, spec->width); }
-    for (unsigned i = 0; i < length; i++) { put(out, text[i]); }
-    if (spec->left) { pad(out, ' ', length, spec->width); }
+// What the field's content leaves of its width.
+static void pad(struct output *out, char c, size_t length) {
+    while (length++ < out->width) { put(out, c); }
 }
 
-static void put_number(struct output *out, const struct spec *spec, uint64_t value, unsigned base, const char *sign) {
-    char digits[24];
-    unsigned count = 0, length;
+static void put_field(struct output *out, const char *sign, const char *text) {
+    size_t length = strlen(sign) + strlen(text);
 
+    if (!out->left && !out->zero) { pad(out, ' ', length); }
+    put_text(out, sign);
+    if (!out->left && out->zero) { pad(out, '0', length); }
+    put_text(out, text);
+    if (out->left) { pad(out, ' ', length); }
+}
+
+static void put_number(struct output *out, char letter, uint64_t value) {
+    char digits[24], *first = digits + sizeof(digits) - 1;
+    unsigned base = letter == 'x' ? 16 : 10;
+    bool negative = letter == 'd' && (int64_t)value < 0;
+
+    if (negative) { value = 0 - value; }
+    *first = '\0';
     do {
-        digits[count++] = "0123456789abcdef"[value % base];
+        *--first = "0123456789abcdef"[value % base];
         value /= base;
     } while (value != 0);
-    length = count;
-    for (const char *s = sign; *s != '\0'; s++) { length++; }
-    if (!spec->left && !spec->zero) { pad(out, ' ', length, spec->width); }
-    while (*sign != '\0') { put(out, *sign++); }
-    if (!spec->left && spec->zero) { pad(out, '0', length, spec->width); }
-    while (count > 0) { put(out, digits[--count]); }
-    if (spec->left) { pad(out, ' ', length, spec->width); }
+    put_field(out, negative ? "-" : "", first);
 }
 
-static unsigned read_number(const char **format) {
-    unsigned value = 0;
-
-    while (**format >= '0' && **format <= '9' && value < 1000) { value = value * 10 + (unsigned)(*(*format)++ - '0'); }
-    return value;
-}
-
-// Reads what stands between '%' and the letter; `*format` then points at the letter.
-static struct spec read_spec(const char **format) {
-    struct spec spec = {.precision = -1};
-
-    for (; **format == '-' || **format == '0'; (*format)++) {
-        spec.left |= **format == '-';
-        spec.zero |= **format == '0';
+// Reads what stands between '%' and the letter; returns where the letter is.
+static const char *read_spec(struct output *out, const char *format) {
+    out->left = out->zero = out->wide = false;
+    out->width = 0;
+    for (; *format == '-' || *format == '0'; format++) {
+        out->left |= *format == '-';
+        out->zero |= *format == '0';
     }
-    spec.width = read_number(format);
-    if (**format == '.') {
-        (*format)++;
-        spec.precision = (int)read_number(format);
+    while (*format >= '0' && *format <= '9' && out->width < 1000) {
+        out->width = out->width * 10 + (unsigned)(*format++ - '0');
     }
-    if (**format == 'z') { // size_t is as wide as long on every machine that the hypervisor runs on
-        spec.longs = 1;
-        (*format)++;
-    }
-    for (; **format == 'l' && spec.longs < 2; (*format)++) { spec.longs++; }
-    return spec;
-}
-
-// The va_list travels by pointer: it must advance in the caller.
-struct arguments {
-    va_list list;
-};
-
-static uint64_t next_unsigned(struct arguments *args, unsigned longs) {
-    if (longs == 2) { return va_arg(args->list, unsigned long long); }
-    return longs == 1 ? va_arg(args->list, unsigned long) : va_arg(args->list, unsigned);
-}
-
-static int64_t next_signed(struct arguments *args, unsigned longs) {
-    if (longs == 2) { return va_arg(args->list, long long); }
-    return longs == 1 ? va_arg(args->list, long) : va_arg(args->list, int);
-}
-
-// Writes one conversion; false: the letter is not one of ours.
-static bool convert(struct output *out, const struct spec *spec, char letter, struct arguments *args) {
-    int64_t number;
-
-    switch (letter) {
-    case 'd':
-        number = next_signed(args, spec->longs);
-        put_number(out, spec, number < 0 ? 0 - (uint64_t)number : (uint64_t)number, 10, number < 0 ? "-" : "");
-        return true;
-    case 'u': put_number(out, spec, next_unsigned(args, spec->longs), 10, ""); return true;
-    case 'x': put_number(out, spec, next_unsigned(args, spec->longs), 16, ""); return true;
-    case 'p': put_number(out, spec, (uint64_t)(uintptr_t)va_arg(args->list, void *), 16, "0x"); return true;
-    case 's': put_text(out, spec, va_arg(args->list, const char *)); return true;
-    case 'c': put_text(out, spec, (const char[]){(char)va_arg(args->list, int), '\0'}); return true;
-    case '%': put(out, '%'); return true;
-    default: return false;
-    }
+    for (; *format == 'l'; format++) { out->wide = true; }
+    return format;
 }
 
 int format_string_v(char *out, size_t size, const char *format, va_list args) {
     struct output output = {.at = out, .end = out + size - 1};
-    struct arguments arguments;
 
     if (size == 0) { return 0; }
-    va_copy(arguments.list, args);
     while (*format != '\0') {
-        const char *start = format;
+        const char *start = format, *text;
+        uint64_t value;
+        char letter;
 
         if (*format++ != '%') {
             put(&output, *start);
             continue;
         }
-        struct spec spec = read_spec(&format);
-        if (*format != '\0' && convert(&output, &spec, *format, &arguments)) {
-            format++;
-            continue;
+        format = read_spec(&output, format);
+        switch (letter = *format++) {
+        case 'd':
+        case 'u':
+        case 'x':
+            value = output.wide ? va_arg(args, unsigned long) : va_arg(args, unsigned);
+            if (!output.wide && letter == 'd') { value = (uint64_t)(int)value; }
+            put_number(&output, letter, value);
+            break;
+        case 's':
+            text = va_arg(args, const char *);
+            put_field(&output, "", text != NULL ? text : "(null)");
+            break;
+        case '%': put(&output, '%'); break;
+        default: // not one of ours
+            format--;
+            while (start < format) { put(&output, *start++); }
         }
-        while (start < format) { put(&output, *start++); }
     }
     *output.at = '\0';
-    va_end(arguments.list);
     return (int)(output.at - out);
 }
 

@@ -8,7 +8,7 @@
 
 #include "kernel/types.h"
 
-// printf-like, with: %s %c %d %u %x %lu %ld %lx %llu %lld %llx %zu %p %%, width, '-', '0', precision for %s.
+// printf-like, with: %s %d %u %x %lu %ld %lx %llu %lld %llx %%, width, '-', '0'.
 // A line is cut at LOG_LINE_MAX - 1 characters. Any context.
 enum { LOG_LINE_MAX = 384 };
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -36,15 +36,8 @@ static void store_be32(uint8_t *p, uint32_t x) {
 #define SIGMA0(x)    (rotate(x, 7) ^ rotate(x, 18) ^ ((x) >> 3))
 #define SIGMA1(x)    (rotate(x, 17) ^ rotate(x, 19) ^ ((x) >> 10))
 
-// A round (6.2.2, step 3) that moves no variable: the next one takes them by names that stand one further on.
-#define ROUND(a, b, c, d, e, f, g, h, t)                          \
-    do {                                                          \
-        (h) += SUM1(e) + CH(e, f, g) + round_constants[t] + w[t]; \
-        (d) += (h);                                               \
-        (h) += SUM0(a) + MAJ(a, b, c);                            \
-    } while (0)
-
-// One block, aligned to 4 bytes.
+// One block, aligned to 4 bytes. The rounds are a loop that moves its variables (6.2.2, step 3): unrolled by eight they
+// need no moves, which saves a fifth of the time, and a kilobyte more.
 static void hash_block(uint32_t state[8], const uint8_t *data) {
     uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
     uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
@@ -54,15 +47,12 @@ static void hash_block(uint32_t state[8], const uint8_t *data) {
     for (unsigned t = 16; t < ARRAY_SIZE(w); t++) {
         w[t] = SIGMA1(w[t - 2]) + w[t - 7] + SIGMA0(w[t - 15]) + w[t - 16];
     }
-    for (unsigned t = 0; t < ARRAY_SIZE(w); t += 8) {
-        ROUND(a, b, c, d, e, f, g, h, t);
-        ROUND(h, a, b, c, d, e, f, g, t + 1);
-        ROUND(g, h, a, b, c, d, e, f, t + 2);
-        ROUND(f, g, h, a, b, c, d, e, t + 3);
-        ROUND(e, f, g, h, a, b, c, d, t + 4);
-        ROUND(d, e, f, g, h, a, b, c, t + 5);
-        ROUND(c, d, e, f, g, h, a, b, t + 6);
-        ROUND(b, c, d, e, f, g, h, a, t + 7);
+    for (unsigned t = 0; t < ARRAY_SIZE(w); t++) {
+        h += SUM1(e) + CH(e, f, g) + round_constants[t] + w[t];
+        uint32_t last = h;
+        h = g, g = f, f = e, e = d + last;
+        d = c, last += SUM0(a) + MAJ(a, b, c);
+        c = b, b = a, a = last;
     }
     state[0] += a, state[1] += b, state[2] += c, state[3] += d;
     state[4] += e, state[5] += f, state[6] += g, state[7] += h;

@@ -65,29 +65,27 @@ struct image_segment {
 
 struct vm_desc {
     const char *name;
-    unsigned memory_count;
+    unsigned memory_count, vcpu_count, segment_count;
+    unsigned device_count, irq_count; // irq_count: of all its devices
+    unsigned spi_count;               // virtual SPIs, 32-step, default 224
+    enum image_type type;
+    bool start;                  // started at boot (default yes)
+    bool vpl011, virtio_console; // default: both
+    bool observer;               // may read figures of its cores and of the boot (TAKT_HC_STATS)
+    uint32_t timer_distance_us;  // least distance between two expiries of a hypercall timer
+    gpa_t load, entry;           // raw: as given; else chosen by the checker from the file's header
+    gpa_t initrd_gpa;            // where the loader puts the initrd, when there is one
+    gpa_t dtb_gpa;               // and what describes the machine to the guest: at most GUEST_FDT_MAX bytes
+    const char *bootargs;        // "" when none
+    struct blob kernel, initrd, dtb, overlay;
+    enum restart_policy restart;
+    uint32_t restart_limit; // restarts by policy before the VM stays stopped
     struct vm_memory_desc {
         gpa_t base;
         uint64_t size;
     } memory[MAX_VM_MEMORY];
-    unsigned vcpu_count;
     struct vcpu_desc vcpus[MAX_VCPUS];
-    enum image_type type;
-    struct blob kernel, initrd, dtb, overlay;
-    gpa_t load, entry; // raw: as given; else chosen by the checker from the file's header
-    unsigned segment_count;
     struct image_segment segments[MAX_IMAGE_SEGMENTS];
-    gpa_t initrd_gpa;     // where the loader puts the initrd, when there is one
-    gpa_t dtb_gpa;        // and what describes the machine to the guest: at most GUEST_FDT_MAX bytes
-    const char *bootargs; // "" when none
-    enum restart_policy restart;
-    uint32_t restart_limit;           // restarts by policy before the VM stays stopped
-    bool start;                       // started at boot (default yes)
-    bool vpl011, virtio_console;      // default: both
-    bool observer;                    // may read figures of its cores and of the boot (TAKT_HC_STATS)
-    uint32_t timer_distance_us;       // least distance between two expiries of a hypercall timer
-    unsigned spi_count;               // virtual SPIs, 32-step, default 224
-    unsigned device_count, irq_count; // irq_count: of all its devices
     struct device_desc devices[MAX_VM_DEVICES];
 };
 
@@ -109,12 +107,11 @@ struct system_desc {
     uint32_t console_core;            // where the board's data says the console's interrupt goes
     uint32_t console_irq_distance_us; // the least distance that the console keeps
     const char *console_focus;        // name of the VM that has the input first, or NULL
-    unsigned vm_count;
-    struct vm_desc vms[MAX_VMS];
+    unsigned vm_count, part_count;
     uint64_t memory_total; // of the board, in whole blocks, that guests could have
     uint64_t memory_guests;
+    struct vm_desc vms[MAX_VMS];
     struct sched_core_load cores[MAX_CORES]; // what admission accepted on each core
-    unsigned part_count;
     struct sysdesc_part parts[SYSDESC_PARTS];
     struct { // working space of placement, of no use afterwards
         struct vcpu_desc *vcpus[MAX_VMS * MAX_VCPUS];
@@ -136,7 +133,7 @@ struct sysdesc_sink {
 int sysdesc_parse(const void *image, uint64_t size, const struct board *board, uint64_t hz, struct system_desc *out,
                   struct sysdesc_sink *sink);
 
-// Compares the guest files with their hashes, about 28 instructions a byte. Nothing of a guest may be used before.
+// Compares the guest files with their hashes, about 50 instructions a byte. Nothing of a guest may be used before.
 // After sysdesc_parse, whatever it returned.
 int sysdesc_verify(const struct system_desc *desc, struct sysdesc_sink *sink);
 

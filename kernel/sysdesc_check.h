@@ -31,21 +31,21 @@ struct device_node { // until the policy has filled the rest
 struct sysdesc_check {
     const struct board *board;
     uint64_t hz;
-    struct clock_rate rate; // from sysdesc_admit() on
     uint64_t image_size;
     struct system_desc *sys;
     struct sysdesc_sink *sink;
     const char *file; // what the messages call the source
-    char path[160];   // of the node that is being checked
     size_t path_length;
-    char remedy[160]; // written by sysdesc_remedy()
     // While the description is read:
-    struct tree tree;
     uint32_t seen; // when a node is over: bit i, it gave property i of its table
     struct vm_desc *vm;
+    struct tree tree;
     struct vcpus_node vcpus;
     struct vcpu_node vcpu;
     struct device_node device;
+    struct clock_rate rate; // from sysdesc_admit() on
+    char path[160];         // of the node that is being checked
+    char remedy[160];       // written by sysdesc_remedy()
 };
 
 // One mistake at `property` (NULL: the node itself) of the current node.

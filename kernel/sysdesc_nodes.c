@@ -114,11 +114,11 @@ static void *enter_device(struct sysdesc_check *c) {
 
 static void leave_device(struct sysdesc_check *c) {
     struct device_desc *device = &c->device.desc;
-    const char *wrong = NULL, *remedy = NULL;
 
     if (device->path == NULL) { return; }
-    if (assign_check(c->board, device->path, device, &wrong, &remedy) != OK) {
-        sysdesc_mistake(c, "device", remedy, "%s: %s", device->path, wrong);
+    const struct refusal_text *refusal = assign_check(c->board, device->path, device);
+    if (refusal != NULL) {
+        sysdesc_mistake(c, "device", refusal->remedy, "%s: %s", device->path, refusal->wrong);
         return;
     }
     if (c->device.guest_count != 0 && c->device.guest_count != device->page_count) {

@@ -82,10 +82,10 @@ struct vm {
     unsigned restarts; // by policy, since the operator last started it
     struct spinlock lock;
     const struct vm_desc *desc;
+    struct vcpu *vcpus[MAX_VCPUS];
     struct arch_vm arch; // stage 2, virtual interrupt controller
     struct mmio_map mmio;
     struct vm_memory memory[MAX_VM_MEMORY];
-    struct vcpu *vcpus[MAX_VCPUS];
     struct job job;             // load, tear down
     struct vm_devices *devices; // virtual devices with state: see kernel/devices.h
     struct vm_load *load;       // progress of the load job, private to vm_load.c

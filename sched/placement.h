@@ -26,13 +26,11 @@
 /* What lives on a core. Zero-initialised: nothing. The caller may put sources (and tasks of its
  * own) in before. */
 struct sched_core_load {
-    struct sched_task tasks[SCHED_TASKS_MAX];
-    uint32_t task_count;
-    struct sched_source sources[SCHED_SOURCES_MAX];
-    uint32_t source_count;
+    uint32_t task_count, source_count, member_count;
+    uint32_t weight;                /* sum over its best-effort VCPUs */
     uint32_t vm[SCHED_MEMBERS_MAX]; /* VM of each VCPU placed here, reserved or not */
-    uint32_t member_count;
-    uint32_t weight; /* sum over its best-effort VCPUs */
+    struct sched_task tasks[SCHED_TASKS_MAX];
+    struct sched_source sources[SCHED_SOURCES_MAX];
 };
 
 struct sched_machine {

@@ -97,12 +97,12 @@ struct sched_entity {
     uint64_t debt; /* consumed without budget, paid by the next refill; at most Q */
     uint32_t refill_head;
     uint32_t refill_count;
-    struct sched_refill refills[SCHED_REFILLS_MAX]; /* ring, by increasing time */
-    uint64_t wake_hint;                             /* published: when a wake-up finds budget, as of the last block */
+    uint64_t wake_hint; /* published: when a wake-up finds budget, as of the last block */
 
     uint64_t inverse_weight; /* virtual time per tick */
     uint64_t vtime;
 
+    struct sched_refill refills[SCHED_REFILLS_MAX]; /* ring, by increasing time */
     struct sched_stats stats;
 };
 
@@ -119,15 +119,15 @@ struct sched_core {
     uint32_t population;
     bool enforced;                /* budgets count: two or more entities have been here since the last pick */
     bool behind;                  /* the machine lost time and reserved work has not been through since */
-    struct sched_heap ready;      /* by absolute deadline */
-    struct sched_heap throttled;  /* by time of the next refill */
-    struct sched_heap sharing;    /* by virtual time */
     struct sched_entity *turn_of; /* best effort that has the turn */
     uint64_t turn;                /* length of a turn */
     uint64_t turn_left;
     uint64_t vtime;        /* virtual time at which a newcomer starts when nobody shares */
     uint64_t distorted_at; /* last time of sched_distorted, valid while or after `behind` was set */
     uint64_t distortions;
+    struct sched_heap ready;     /* by absolute deadline */
+    struct sched_heap throttled; /* by time of the next refill */
+    struct sched_heap sharing;   /* by virtual time */
     struct sched_entity *member[SCHED_ENTITIES_MAX];
 };
 

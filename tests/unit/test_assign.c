@@ -58,25 +58,26 @@ static int setup(void **state) {
 }
 
 static struct device_desc device;
-static const char *wrong, *remedy;
 
-static int check(const char *path) {
-    wrong = remedy = NULL;
-    return assign_check(&board, path, &device, &wrong, &remedy);
+static const struct refusal_text *check(const char *path) { return assign_check(&board, path, &device); }
+
+static void says(const char *path, const struct refusal_text *refusal, const char *why) {
+    assert_non_null(refusal);
+    assert_non_null(refusal->wrong);
+    assert_non_null(refusal->remedy);
+    if (strstr(refusal->wrong, why) == NULL) { fail_msg("%s: \"%s\" does not say \"%s\"", path, refusal->wrong, why); }
 }
 
-static void refused(const char *path, int status, const char *why) {
+static void refused(const char *path, const char *why) {
     device = (struct device_desc){.irq_distance_us = 7};
-    assert_int_equal(check(path), status);
-    assert_non_null(wrong);
-    assert_non_null(remedy);
-    if (strstr(wrong, why) == NULL) { fail_msg("%s: \"%s\" does not say \"%s\"", path, wrong, why); }
+    says(path, check(path), why);
     assert_int_equal(device.irq_distance_us, 7);
 }
 
 static void accepted(const char *path) {
     device = (struct device_desc){0};
-    if (check(path) != OK) { fail_msg("%s: %s", path, wrong); }
+    const struct refusal_text *refusal = check(path);
+    if (refusal != NULL) { fail_msg("%s: %s", path, refusal->wrong); }
 }
 
 static void a_clock_and_a_second_uart_are_given(void **state) {
@@ -97,48 +98,48 @@ static void a_clock_and_a_second_uart_are_given(void **state) {
 static void an_interrupt_of_a_virtual_device_is_refused(void **state) {
     (void)state;
     add_irq(add_node("wdt@9050000", "arm,sp805", 0x9050000, 0x1000), 0, 16, LEVEL);
-    refused("/wdt@9050000", ERR_DENIED, "virtual device");
+    refused("/wdt@9050000", "virtual device");
     fdt_del_node(tree, fdt_path_offset(tree, "/pl011@9000000"));
     add_irq(add_node("wdt@9060000", "arm,sp805", 0x9060000, 0x1000), 0, 1, LEVEL);
-    refused("/wdt@9060000", ERR_DENIED, "virtual device");
+    refused("/wdt@9060000", "virtual device");
 }
 
 static void a_missing_or_disabled_node_is_refused(void **state) {
     (void)state;
-    refused("/nothing@0", ERR_NOT_FOUND, "no such node");
-    refused("", ERR_NOT_FOUND, "no such node");
-    refused("/", ERR_NOT_FOUND, "no such node");
+    refused("/nothing@0", "no such node");
+    refused("", "no such node");
+    refused("/", "no such node");
     fdt_setprop_string(tree, fdt_path_offset(tree, "/pl031@9010000"), "status", "disabled");
-    refused("/pl031@9010000", ERR_INVALID, "disabled");
+    refused("/pl031@9010000", "disabled");
     fdt_setprop_string(tree, fdt_path_offset(tree, "/pl031@9010000"), "status", "okay");
     accepted("/pl031@9010000");
 }
 
 static void what_the_hypervisor_drives_is_refused(void **state) {
     (void)state;
-    refused("/intc@8000000", ERR_DENIED, "drives");
-    refused("/memory@40000000", ERR_DENIED, "drives");
-    refused("/pl011@9000000", ERR_DENIED, "console");
+    refused("/intc@8000000", "drives");
+    refused("/memory@40000000", "drives");
+    refused("/pl011@9000000", "console");
     int aliases = fdt_add_subnode(tree, 0, "aliases");
     fdt_setprop_string(tree, aliases, "serial1", "/pl011@9040000");
     fdt_setprop_string(tree, fdt_path_offset(tree, "/chosen"), "stdout-path", "serial1:115200n8");
-    refused("/pl011@9040000", ERR_DENIED, "console"); // now named by its alias
+    refused("/pl011@9040000", "console"); // now named by its alias
     set(add_node("iommu@9050000", "vendor,iommu", 0x9050000, 0x1000), "#iommu-cells", 1);
-    refused("/iommu@9050000", ERR_DENIED, "drives");
+    refused("/iommu@9050000", "drives");
 }
 
 static void pages_must_be_its_own(void **state) {
     (void)state;
-    refused("/chosen", ERR_INVALID, "no reg");
+    refused("/chosen", "no reg");
     int node = add_node("timer@9010800", "arm,sp804", 0x9010800, 0x100);
-    refused("/pl031@9010000", ERR_DENIED, "4 KiB page");
-    refused("/timer@9010800", ERR_DENIED, "4 KiB page");
+    refused("/pl031@9010000", "4 KiB page");
+    refused("/timer@9010800", "4 KiB page");
     fdt_setprop_string(tree, node, "status", "disabled");
     accepted("/pl031@9010000");
     add_node("rtc@50000000", "arm,pl031", 0x50000000, 0x1000);
-    refused("/rtc@50000000", ERR_DENIED, "4 KiB page"); // in RAM
+    refused("/rtc@50000000", "4 KiB page"); // in RAM
     add_node("rtc@wrap", "arm,pl031", UINT64_MAX - 0xfff, 0x1000);
-    refused("/rtc@wrap", ERR_INVALID, "no place");
+    refused("/rtc@wrap", "no place");
 }
 
 static void ranges_are_rounded_to_pages_and_merged(void **state) {
@@ -153,7 +154,7 @@ static void ranges_are_rounded_to_pages_and_merged(void **state) {
     for (unsigned i = 0; i < 3; i++) {
         fdt_appendprop_addrrange(tree, 0, node, "reg", 0xb000000 + i * 0x10000, 0x1000);
     }
-    refused("/wdt@a001000", ERR_RANGE, "more MMIO ranges");
+    refused("/wdt@a001000", "more MMIO ranges");
 }
 
 static void interrupts_must_reach_the_gic(void **state) {
@@ -166,26 +167,26 @@ static void interrupts_must_reach_the_gic(void **state) {
     assert_int_equal(device.irq_count, 0);
     add_irq(node, 0, 20, LEVEL);
     set(node, "interrupt-parent", GPIO);
-    refused("/wdt@9060000", ERR_UNSUPPORTED, "GIC");
+    refused("/wdt@9060000", "GIC");
     fdt_delprop(tree, node, "interrupt-parent");
     accepted("/wdt@9060000");
     add_irq(node, 1, 3, LEVEL);
-    refused("/wdt@9060000", ERR_UNSUPPORTED, "shared peripheral");
+    refused("/wdt@9060000", "shared peripheral");
     fdt_delprop(tree, node, "interrupts");
     add_irq(node, 0, 988, LEVEL);
-    refused("/wdt@9060000", ERR_UNSUPPORTED, "shared peripheral");
+    refused("/wdt@9060000", "shared peripheral");
     fdt_delprop(tree, node, "interrupts");
     set(node, "interrupts-extended", INTC);
-    refused("/wdt@9060000", ERR_UNSUPPORTED, "GIC");
+    refused("/wdt@9060000", "GIC");
     fdt_delprop(tree, node, "interrupts-extended");
     for (unsigned i = 0; i < MAX_DEVICE_IRQS + 1; i++) { add_irq(node, 0, 30 + i, LEVEL); }
-    refused("/wdt@9060000", ERR_RANGE, "more interrupts");
+    refused("/wdt@9060000", "more interrupts");
 }
 
 static void an_interrupt_of_two_nodes_is_refused(void **state) {
     (void)state;
     int node = add_irq(add_node("other@9070000", "x,y", 0x9070000, 0x1000), 0, 2, LEVEL);
-    refused("/pl031@9010000", ERR_DENIED, "same interrupt");
+    refused("/pl031@9010000", "same interrupt");
     fdt_setprop_string(tree, node, "status", "disabled");
     accepted("/pl031@9010000");
 }
@@ -196,29 +197,29 @@ static void dma_is_refused_unless_accepted(void **state) {
     int node = fdt_path_offset(tree, "/pl031@9010000");
     for (unsigned i = 0; i < 3; i++) {
         fdt_setprop_u32(tree, node, properties[i], 0);
-        refused("/pl031@9010000", ERR_DENIED, "does DMA");
+        refused("/pl031@9010000", "does DMA");
         device = (struct device_desc){.unprotected_dma = true};
-        assert_int_equal(check("/pl031@9010000"), OK);
+        assert_null(check("/pl031@9010000"));
         fdt_delprop(tree, node, properties[i]);
     }
     add_node("fw-cfg@9020000", "qemu,fw-cfg-mmio", 0x9020000, 0x18);
-    refused("/fw-cfg@9020000", ERR_DENIED, "of this kind");
+    refused("/fw-cfg@9020000", "of this kind");
     add_node("virtio_mmio@a000000", "virtio,mmio", 0xa000000, 0x200);
-    refused("/virtio_mmio@a000000", ERR_DENIED, "of this kind");
+    refused("/virtio_mmio@a000000", "of this kind");
     add_node("thing@b000000", "vendor,thing", 0xb000000, 0x1000);
-    refused("/thing@b000000", ERR_DENIED, "not known");
+    refused("/thing@b000000", "not known");
     add_node("bare@b001000", NULL, 0xb001000, 0x1000);
-    refused("/bare@b001000", ERR_DENIED, "not known");
+    refused("/bare@b001000", "not known");
     node = add_node("uart@b002000", "vendor,dma-uart", 0xb002000, 0x1000);
     fdt_appendprop_string(tree, node, "compatible", "arm,pl011");
-    refused("/uart@b002000", ERR_DENIED, "not known"); // its most specific name counts
+    refused("/uart@b002000", "not known"); // its most specific name counts
 }
 
 static void accepting_dma_accepts_nothing_else(void **state) {
     (void)state;
     device = (struct device_desc){.unprotected_dma = true};
-    assert_int_equal(check("/intc@8000000"), ERR_DENIED);
-    assert_int_equal(check("/pl011@9000000"), ERR_DENIED);
+    says("/intc@8000000", check("/intc@8000000"), "drives");
+    says("/pl011@9000000", check("/pl011@9000000"), "console");
 }
 
 static void two_claims_conflict(void **state) {
