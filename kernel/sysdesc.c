@@ -91,14 +91,7 @@ static const struct blob *trusted_tree(struct sysdesc_check *c, const char *name
 
 int sysdesc_parse(const void *image, uint64_t size, const struct board *board, uint64_t hz, struct system_desc *out,
                   struct sysdesc_sink *sink) {
-    struct sysdesc_check c = {
-        .board = board,
-        .hz = hz,
-        .image_size = size,
-        .sys = out,
-        .sink = sink,
-        .file = "image",
-    };
+    struct sysdesc_check c = {.board = board, .hz = hz, .image_size = size, .sys = out, .sink = sink, .file = "image"};
     unsigned before = sink->count;
 
     memset(out, 0, sizeof(*out));
