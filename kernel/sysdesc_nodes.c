@@ -227,6 +227,7 @@ static const struct schema vms_children[] = {
 static const struct property system_properties[] = {
     {"compatible", COMPATIBLE, true, .list = "takt,system-1\0"},
     {"deterministic", FLAG, false, FIELD(system_desc, deterministic), .max = true},
+    {"smt", FLAG, false, FIELD(system_desc, smt), .max = true},
     {"console-focus", TEXT, false, FIELD(system_desc, console_focus), .max = MAX_NAME - 1},
 };
 

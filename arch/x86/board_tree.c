@@ -9,7 +9,7 @@
 #include "kernel/string.h"
 
 enum { TREE_MAX = 16384, UART_PORT = 0x3f8, UART_PORTS = 8, UART_IRQ = 4, ISA_IO = 1, NAME_MAX_LENGTH = 32 };
-enum { TOPOLOGY_TYPE_SHIFT = 8, TOPOLOGY_THREADS = 1 };
+enum { TOPOLOGY_TYPE_SHIFT = 8, TOPOLOGY_THREADS = 1, EXT_TOPOLOGY_THREADS_SHIFT = 8, THREADS_MAX = 4 };
 
 static char buffer[TREE_MAX] __attribute__((aligned(8)));
 
@@ -91,39 +91,45 @@ static void add_chosen(struct writer *w, const struct range *image) {
     end(w);
 }
 
-static void add_core(struct writer *w, uint32_t id) {
+// The bits of an APIC id that number the threads of one core. SDM volume 2, CPUID, leaf 0BH: the first level is that of
+// threads where there are several. AMD's first processors with several have this instead: APM volume 3, E.4.16.
+static uint32_t thread_mask(void) {
+    struct cpuid level = read_cpuid(CPUID_TOPOLOGY, 0);
+
+    if (read_cpuid(0, 0).eax >= CPUID_TOPOLOGY && (level.ecx >> TOPOLOGY_TYPE_SHIFT & 0xff) == TOPOLOGY_THREADS) {
+        return (1u << (level.eax & 0x1f)) - 1;
+    }
+    if ((read_cpuid(CPUID_EXT_FEATURES, 0).ecx & CPUID_EXT_ECX_TOPOLOGY) == 0) { return 0; }
+    return read_cpuid(CPUID_EXT_TOPOLOGY, 0).ebx >> EXT_TOPOLOGY_THREADS_SHIFT & 0xff;
+}
+
+// One node for a core, with all its threads that are `left`: the first is the one that is used without `smt`.
+static void add_core(struct writer *w, const struct acpi_machine *acpi, uint32_t id, uint64_t *left) {
+    uint32_t ids[THREADS_MAX] = {id}, mask = ~thread_mask();
+    unsigned count = 1;
+
+    for (unsigned i = 0; i < acpi->cpu_count; i++) {
+        uint32_t other = acpi->cpus[i].apic_id;
+        if (((other ^ id) & mask) != 0) { continue; }
+        if ((*left & BIT(i)) != 0 && other != id && count < THREADS_MAX) { ids[count++] = other; }
+        *left &= ~BIT(i);
+    }
     begin_at(w, "cpu", id);
-    add_cell(w, "reg", id);
+    add_cells(w, "reg", ids, count);
     end(w);
 }
 
 // The boot core first.
-// The bits of an APIC id that number the threads of one core (SDM volume 2, CPUID, leaf 0BH: the first level is that of
-// threads where there are several).
-static uint32_t thread_mask(void) {
-    if (read_cpuid(0, 0).eax < CPUID_TOPOLOGY) { return 0; }
-    struct cpuid level = read_cpuid(CPUID_TOPOLOGY, 0);
-    return (level.ecx >> TOPOLOGY_TYPE_SHIFT & 0xff) == TOPOLOGY_THREADS ? (1u << (level.eax & 0x1f)) - 1 : 0;
-}
-
-// Of threads that share a core one is used: what the others did would be in nobody's budget.
 static void add_cores(struct writer *w, const struct acpi_machine *acpi) {
-    uint32_t own = host_apic_id(), threads = thread_mask();
-    unsigned siblings = 0;
+    uint64_t left = 0;
 
+    for (unsigned i = 0; i < acpi->cpu_count; i++) { left |= (uint64_t)acpi->cpus[i].enabled << i; }
     begin_bus(w, "cpus", 1, 0);
-    add_core(w, own);
+    add_core(w, acpi, host_apic_id(), &left);
     for (unsigned i = 0; i < acpi->cpu_count; i++) {
-        uint32_t id = acpi->cpus[i].apic_id, other = id ^ own;
-        if (!acpi->cpus[i].enabled || id == own) { continue; }
-        if ((other & threads) != 0 || (other & ~threads) == 0) {
-            siblings++;
-        } else {
-            add_core(w, id);
-        }
+        if ((left & BIT(i)) != 0) { add_core(w, acpi, acpi->cpus[i].apic_id, &left); }
     }
     end(w);
-    if (siblings != 0) { log_line("cores: %u threads share one with another and stay unused", siblings); }
 }
 
 static bool is_ram(const struct boot_memory *m) { return m->type == BOOT_MEMORY_RAM; }

@@ -111,11 +111,13 @@
 #define CPUID_EXT_MAX          0x80000000
 #define CPUID_EXT_FEATURES     0x80000001
 #define CPUID_EXT_ECX_SVM      REG_BIT(2)
+#define CPUID_EXT_ECX_TOPOLOGY REG_BIT(22)
 #define CPUID_EXT_EDX_NX       REG_BIT(20)
 #define CPUID_EXT_EDX_1G       REG_BIT(26)
 #define CPUID_EXT_EDX_RDTSCP   REG_BIT(27)
 #define CPUID_EXT_EDX_LM       REG_BIT(29)
 #define CPUID_EXT_POWER        0x80000007
+#define CPUID_EXT_TOPOLOGY     0x8000001e
 #define CPUID_POWER_EDX_TSC    REG_BIT(8) // invariant
 
 #endif
