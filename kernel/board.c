@@ -261,6 +261,8 @@ static void property(struct parse *p, const struct tree *tree) {
     if (tree->depth < ARRAY_SIZE(p->bus)) { bus_property(&p->bus[tree->depth], tree); }
     if (tree->depth == 1 && tree_name_is(tree, "model") && tree_text(tree) != NULL) {
         p->board->model = tree_text(tree);
+    } else if (tree->depth == 1 && tree_name_is(tree, "takt,overhead-ns") && tree->size == CELL) {
+        p->board->overhead_ns = tree_u32(tree->data);
     } else if (tree->depth == 2 && p->section == 'h') {
         chosen_property(p, tree);
     } else if (p->node.kind != 0) {

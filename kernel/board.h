@@ -10,8 +10,9 @@ enum { MAX_BOARD_MEMORY = 8, MAX_BOARD_RESERVED = 16 };
 struct board {
     const void *fdt; // mapped copy of the firmware's tree, valid for ever
     const char *model;
-    unsigned cpu_count;    // usable cores, capped at MAX_CORES
-    unsigned cpu_total;    // cores the tree lists
+    unsigned cpu_count;   // usable cores, capped at MAX_CORES
+    unsigned cpu_total;   // cores the tree lists
+    uint32_t overhead_ns; // of the root's `takt,overhead-ns`: more for every budget, by what boot found on this machine
     unsigned thread_count; // further threads of those cores, where a core has several
     struct board_cpu {
         uint64_t hwid; // in `reg` of /cpus/cpu@*

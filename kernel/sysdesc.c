@@ -109,7 +109,10 @@ int sysdesc_parse(const void *image, uint64_t size, const struct board *board, u
         sysdesc_memory(&c);
     }
     // Without good board data there is nothing to compute with.
-    if (system != NULL && data != NULL && out->overhead_ns != 0) { sysdesc_admit(&c); }
+    if (system != NULL && data != NULL && out->overhead_ns != 0) {
+        out->overhead_ns += MIN(board->overhead_ns, OVERHEAD_NS_MAX);
+        sysdesc_admit(&c);
+    }
     return sink->count == before ? OK : ERR_INVALID;
 }
 

@@ -25,6 +25,7 @@ enum {
     SYSDESC_MISTAKES = 64,            // told one by one; the rest is counted
     BUDGET_US_MIN = 10,               // a few times what two context switches cost
     PERIOD_US_MAX = 10 * 1000 * 1000, // 10 s
+    OVERHEAD_NS_MAX = 1000 * 1000,    // 1 ms
     BOOTARGS_MAX = 2047,              // Linux' COMMAND_LINE_SIZE on arm64, without the terminator
     SPIS_MAX = 224,
     MAX_IMAGE_SEGMENTS = 8,

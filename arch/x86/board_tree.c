@@ -10,6 +10,7 @@
 
 enum { TREE_MAX = 16384, UART_PORT = 0x3f8, UART_PORTS = 8, UART_IRQ = 4, ISA_IO = 1, NAME_MAX_LENGTH = 32 };
 enum { TOPOLOGY_TYPE_SHIFT = 8, TOPOLOGY_THREADS = 1, EXT_TOPOLOGY_THREADS_SHIFT = 8, THREADS_MAX = 4 };
+enum { OVERHEAD_SWITCHES = 2 }; // in what `overhead-ns` of the board's data stands for
 
 static char buffer[TREE_MAX] __attribute__((aligned(8)));
 
@@ -168,6 +169,7 @@ const void *board_tree(const struct machine *found) {
     begin_bus(&w, "", 2, 2);
     add_text(&w, "compatible", "takt,pc");
     add_text(&w, "model", "PC");
+    add_cell(&w, "takt,overhead-ns", OVERHEAD_SWITCHES * found->switch_ns);
     add_console(&w, found->acpi.cpu_count == 0 ? UART_IRQ : found->acpi.isa[UART_IRQ].gsi);
     add_chosen(&w, &found->boot.system);
     if (found->acpi.cpu_count != 0) {

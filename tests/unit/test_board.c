@@ -80,6 +80,18 @@ static void what_the_boot_loader_left_is_read(void **state) {
     assert_int_equal(board.seed[1], 9);
 }
 
+static void what_boot_measured_is_read(void **state) {
+    (void)state;
+    assert_int_equal(board_parse(fdt, &board), OK);
+    assert_int_equal(board.overhead_ns, 0);
+    SET(0, "takt,overhead-ns", 2468);
+    assert_int_equal(board_parse(fdt, &board), OK);
+    assert_int_equal(board.overhead_ns, 2468);
+    SET(0, "takt,overhead-ns", 1, 2);
+    assert_int_equal(board_parse(fdt, &board), OK);
+    assert_int_equal(board.overhead_ns, 0);
+}
+
 static void malformed_chosen_is_ignored(void **state) {
     (void)state;
     SET(node("/chosen"), "linux,initrd-start", 1, 2, 3);
@@ -388,6 +400,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(good_board_is_read, fresh),
         cmocka_unit_test_setup(what_the_boot_loader_left_is_read, fresh),
+        cmocka_unit_test_setup(what_boot_measured_is_read, fresh),
         cmocka_unit_test_setup(malformed_chosen_is_ignored, fresh),
         cmocka_unit_test_setup(cores_that_are_off_do_not_count, fresh),
         cmocka_unit_test_setup(more_cores_than_we_use_are_counted, fresh),

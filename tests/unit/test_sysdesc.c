@@ -213,6 +213,17 @@ static void reservations_are_admitted_in_ticks(void **state) {
     assert_int_not_equal(sys.vms[1].vcpus[0].placed, sys.vms[1].vcpus[1].placed);
 }
 
+// What boot measures on a machine comes on top of what the board's data say.
+static void what_the_machine_adds_is_admitted(void **state) {
+    (void)state;
+    set_cells(board_fdt, "/", "takt,overhead-ns", (const uint32_t[]){2000}, 1);
+    good();
+    assert_int_equal(sys.overhead_ns, 3000);
+    assert_int_equal(sys.vms[0].vcpus[0].task.budget, 12500 + 188); // 3 us, rounded up
+    set_cells(board_fdt, "/", "takt,overhead-ns", (const uint32_t[]){UINT32_MAX}, 1);
+    only(AT(RT0) ":budget-us", "with 1001000 ns of overhead, 200 is more than the deadline", "smaller budget-us");
+}
+
 static void every_property_arrives(void **state) {
     (void)state;
     flag("/", "deterministic");
@@ -940,6 +951,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_good_system_is_read),
         TEST(reservations_are_admitted_in_ticks),
+        TEST(what_the_machine_adds_is_admitted),
         TEST(every_property_arrives),
         TEST(the_outer_image_is_descended_into),
         TEST(unknown_properties),
