@@ -159,15 +159,19 @@ static void fail(struct parse *p, const char *at, const char *problem, const cha
 
 static void add_core(struct parse *p) {
     struct board *board = p->board;
+    unsigned core = board->cpu_count, thread = 0;
     struct range id;
 
-    // A core's reg is an id; the size cells of /cpus are 0.
-    if (reg_entry(&p->bus[2], p->node.reg, p->node.reg_size, 0, &id) != OK) {
-        fail(p, "/cpus/cpu:reg", "a core has no id", "give each cpu node a reg of #address-cells");
-        return;
+    // A core's reg is an id, or one for each of its threads (3.8.1); the size cells of /cpus are 0.
+    for (; reg_entry(&p->bus[2], p->node.reg, p->node.reg_size, thread, &id) == OK; thread++) {
+        unsigned at = thread == 0 ? board->cpu_total++ : core + 1 + board->thread_count++;
+        if (at >= MAX_CORES) { continue; }
+        if (thread == 0) { board->cpu_count++; }
+        struct board_cpu *cpu = &board->cpus[at];
+        memmove(cpu + 1, cpu, (MAX_CORES - 1 - at) * sizeof(*cpu));
+        *cpu = (struct board_cpu){id.base, core};
     }
-    board->cpu_total++;
-    if (board->cpu_count < MAX_CORES) { board->cpu_hwid[board->cpu_count++] = id.base; }
+    if (thread == 0) { fail(p, "/cpus/cpu:reg", "a core has no id", "give each cpu node a reg of #address-cells"); }
 }
 
 // A table of ranges that is being filled.
@@ -257,6 +261,8 @@ static void property(struct parse *p, const struct tree *tree) {
     if (tree->depth < ARRAY_SIZE(p->bus)) { bus_property(&p->bus[tree->depth], tree); }
     if (tree->depth == 1 && tree_name_is(tree, "model") && tree_text(tree) != NULL) {
         p->board->model = tree_text(tree);
+    } else if (tree->depth == 1 && tree_name_is(tree, "takt,overhead-ns") && tree->size == CELL) {
+        p->board->overhead_ns = tree_u32(tree->data);
     } else if (tree->depth == 2 && p->section == 'h') {
         chosen_property(p, tree);
     } else if (p->node.kind != 0) {

@@ -10,9 +10,14 @@ enum { MAX_BOARD_MEMORY = 8, MAX_BOARD_RESERVED = 16 };
 struct board {
     const void *fdt; // mapped copy of the firmware's tree, valid for ever
     const char *model;
-    unsigned cpu_count;           // usable cores, capped at MAX_CORES
-    unsigned cpu_total;           // cores the tree lists
-    uint64_t cpu_hwid[MAX_CORES]; // `reg` of /cpus/cpu@*
+    unsigned cpu_count;   // usable cores, capped at MAX_CORES
+    unsigned cpu_total;   // cores the tree lists
+    uint32_t overhead_ns; // of the root's `takt,overhead-ns`: more for every budget, by what boot found on this machine
+    unsigned thread_count; // further threads of those cores, where a core has several
+    struct board_cpu {
+        uint64_t hwid; // in `reg` of /cpus/cpu@*
+        unsigned core; // whose thread it is: an index of cpus
+    } cpus[MAX_CORES]; // the first thread of each core; behind them, as far as there is room, the further threads
     unsigned memory_count;
     struct range memory[MAX_BOARD_MEMORY];
     unsigned reserved_count; // /memreserve/, /reserved-memory

@@ -7,19 +7,9 @@
 
 #include "kernel/tree.h"
 
-static const char *const controllers[] = {
-    "arm,gic-v3",
-    "arm,cortex-a15-gic",
-    "arm,gic-400",
-    "arm,cortex-a7-gic",
-};
+static const char *const controllers[] = {"arm,gic-v3", "arm,cortex-a15-gic", "arm,gic-400", "arm,cortex-a7-gic"};
 
-enum {
-    CELL = 4,
-    MIN_CELLS = 3,
-    MAX_CELLS = 8,
-    FLAGS_EDGE = 1 | 2, // rising, falling
-};
+enum { CELL = 4, MIN_CELLS = 3, MAX_CELLS = 8, FLAGS_EDGE_RISING = 1, FLAGS_EDGE_FALLING = 2 };
 
 static const struct {
     uint16_t first, count;
@@ -58,6 +48,6 @@ int board_irq(const void *fdt, int node, unsigned index, enum board_irq_kind kin
     uint32_t number = tree_u32(entry + CELL);
     if (tree_u32(entry) != (uint32_t)kind || number >= kinds[kind].count) { return ERR_RANGE; }
     out->intid = (uint16_t)(kinds[kind].first + number);
-    out->edge = (tree_u32(entry + 2 * CELL) & FLAGS_EDGE) != 0;
+    out->edge = (tree_u32(entry + 2 * CELL) & (FLAGS_EDGE_RISING | FLAGS_EDGE_FALLING)) != 0;
     return OK;
 }

@@ -7,7 +7,7 @@
 #include "kernel/board.h"
 #include "kernel/sysdesc.h"
 
-// Makes the per-core structures and stacks of every core of the board.
+// Makes the per-core structures and stacks of every core of the board, its threads included: who uses them decides later.
 int cpus_create(const struct board *board);
 // Starts the other cores and waits until all are up.
 int cpus_start(void);

@@ -50,13 +50,13 @@ static int cpu_prepare(struct cpu *cpu, unsigned id) {
 }
 
 int cpus_create(const struct board *board) {
-    for (unsigned i = 0; i < board->cpu_count; i++) {
-        struct cpu *cpu = board->cpu_hwid[i] == arch_hwid() ? &boot_cpu : memory_alloc(sizeof(*cpu));
+    cpu_count = MIN(board->cpu_count + board->thread_count, (unsigned)MAX_CORES);
+    for (unsigned i = 0; i < cpu_count; i++) {
+        struct cpu *cpu = board->cpus[i].hwid == arch_hwid() ? &boot_cpu : memory_alloc(sizeof(*cpu));
         if (cpu == NULL || cpu_prepare(cpu, i) != OK) { return ERR_NO_MEMORY; }
-        cpu->hwid = board->cpu_hwid[i];
+        cpu->hwid = board->cpus[i].hwid;
         cpus[i] = cpu;
     }
-    cpu_count = board->cpu_count;
     return OK;
 }
 

@@ -66,6 +66,7 @@ void kernel_main(paddr_t fdt) {
     struct board *board = boot_board(fdt);
     if (arch_init(board) != OK || cpus_create(board) != OK) { give_up("the machine cannot be used"); }
     const struct system_desc *desc = boot_description(board, &times);
+    cpu_count = sysdesc_cores(board, desc);
     guest_fdt_init(board, desc);
     arch_cpu_init(&boot_cpu);
     if (cpus_start() != OK || console_init(desc) != OK || vm_create_all(desc) != OK) {

@@ -7,11 +7,7 @@
 // How a stopped VM ended says more than that it is stopped.
 static const char *state_name(const struct vm *vm) {
     static const char *const names[] = {
-        [VM_STOPPED] = "stopped",
-        [VM_LOADING] = "loading",
-        [VM_RUNNING] = "running",
-        [VM_STOPPING] = "stopping",
-    };
+        [VM_STOPPED] = "stopped", [VM_LOADING] = "loading", [VM_RUNNING] = "running", [VM_STOPPING] = "stopping"};
 
     if (vm->state == VM_STOPPED && vm->end == VM_END_FAULT) { return "failed"; }
     if (vm->state == VM_STOPPED && vm->end == VM_END_OFF) { return "off"; }

@@ -20,11 +20,7 @@ struct slot {
 static unsigned level_shift(unsigned level) { return PAGE_SHIFT + INDEX_BITS * (LAST_LEVEL - level); }
 
 static struct slot slot_of(uint64_t *table, unsigned level, uint64_t address, uint64_t mask) {
-    return (struct slot){
-        .entry = &table[(address >> level_shift(level)) & mask],
-        .level = level,
-        .size = BIT(level_shift(level)),
-    };
+    return (struct slot){&table[(address >> level_shift(level)) & mask], level, BIT(level_shift(level))};
 }
 
 static struct slot slot_below(struct slot slot, uint64_t address) {

@@ -91,14 +91,7 @@ static const struct blob *trusted_tree(struct sysdesc_check *c, const char *name
 
 int sysdesc_parse(const void *image, uint64_t size, const struct board *board, uint64_t hz, struct system_desc *out,
                   struct sysdesc_sink *sink) {
-    struct sysdesc_check c = {
-        .board = board,
-        .hz = hz,
-        .image_size = size,
-        .sys = out,
-        .sink = sink,
-        .file = "image",
-    };
+    struct sysdesc_check c = {.board = board, .hz = hz, .image_size = size, .sys = out, .sink = sink, .file = "image"};
     unsigned before = sink->count;
 
     memset(out, 0, sizeof(*out));
@@ -116,7 +109,10 @@ int sysdesc_parse(const void *image, uint64_t size, const struct board *board, u
         sysdesc_memory(&c);
     }
     // Without good board data there is nothing to compute with.
-    if (system != NULL && data != NULL && out->overhead_ns != 0) { sysdesc_admit(&c); }
+    if (system != NULL && data != NULL && out->overhead_ns != 0) {
+        out->overhead_ns += MIN(board->overhead_ns, OVERHEAD_NS_MAX);
+        sysdesc_admit(&c);
+    }
     return sink->count == before ? OK : ERR_INVALID;
 }
 

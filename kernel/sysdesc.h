@@ -25,6 +25,7 @@ enum {
     SYSDESC_MISTAKES = 64,            // told one by one; the rest is counted
     BUDGET_US_MIN = 10,               // a few times what two context switches cost
     PERIOD_US_MAX = 10 * 1000 * 1000, // 10 s
+    OVERHEAD_NS_MAX = 1000 * 1000,    // 1 ms
     BOOTARGS_MAX = 2047,              // Linux' COMMAND_LINE_SIZE on arm64, without the terminator
     SPIS_MAX = 224,
     MAX_IMAGE_SEGMENTS = 8,
@@ -102,6 +103,7 @@ struct sysdesc_part {
 struct system_desc {
     const char *source;               // name of the description's source file, for messages
     bool deterministic;               // seeds are fixed: bench and tests only
+    bool smt;                         // every thread of a core is used as a core; no bound holds then
     uint32_t overhead_ns;             // added to every budget: measured by `make bench`, from the board's data
     uint32_t irq_cost_ns;             // of one interrupt at EL2 not charged elsewhere, from the board's data
     uint32_t console_core;            // where the board's data says the console's interrupt goes
@@ -136,6 +138,11 @@ int sysdesc_parse(const void *image, uint64_t size, const struct board *board, u
 // Compares the guest files with their hashes, about 50 instructions a byte. Nothing of a guest may be used before.
 // After sysdesc_parse, whatever it returned.
 int sysdesc_verify(const struct system_desc *desc, struct sysdesc_sink *sink);
+
+// How many cores the system has: entries of board->cpus.
+static inline unsigned sysdesc_cores(const struct board *board, const struct system_desc *desc) {
+    return MIN(board->cpu_count + (desc->smt ? board->thread_count : 0), (unsigned)MAX_CORES);
+}
 
 // The longest time that admission lets a runnable VCPU be without supply, T + D - 2Q, of the budget as described (Shin &
 // Lee 2003 for D = T: 2(T - Q); Easwaran, Anand & Lee 2007 for D < T). Microseconds.

@@ -74,11 +74,7 @@ static unsigned collect(struct sysdesc_check *c) {
             if (vcpu->reserved) { set_task(c, vcpu); }
             c->sys->scratch.vcpus[count] = vcpu;
             c->sys->scratch.requests[count++] = (struct sched_request){
-                .task = vcpu->task,
-                .weight = vcpu->weight,
-                .vm = v,
-                .core = vcpu->core == CORE_AUTO ? SCHED_CORE_AUTO : vcpu->core,
-            };
+                vcpu->task, vcpu->weight, v, vcpu->core == CORE_AUTO ? SCHED_CORE_AUTO : vcpu->core};
         }
     }
     return count;
@@ -94,10 +90,9 @@ static void add_source(struct sysdesc_check *c, unsigned core, uint32_t distance
                         "core %u has more than %u sources of interrupts", core, SCHED_SOURCES_MAX);
         return;
     }
-    load->sources[load->source_count++] = (struct sched_source){
-        .cost = clock_ns_to_ticks_up(&c->rate, c->sys->irq_cost_ns),
-        .distance = MAX(clock_ns_to_ticks_down(&c->rate, distance_us * 1000ull), 1u),
-    };
+    load->sources[load->source_count++] =
+        (struct sched_source){clock_ns_to_ticks_up(&c->rate, c->sys->irq_cost_ns),
+                              MAX(clock_ns_to_ticks_down(&c->rate, distance_us * 1000ull), 1u)};
 }
 
 // A VM's devices interrupt the core of its vcpu 0, as far as that has one yet.
@@ -182,7 +177,7 @@ static void refused(struct sysdesc_check *c, const struct vcpu_desc *vcpu, const
 }
 
 static void place(struct sysdesc_check *c, unsigned count) {
-    struct sched_machine machine = {c->sys->cores, c->board->cpu_count};
+    struct sched_machine machine = {c->sys->cores, sysdesc_cores(c->board, c->sys)};
 
     sched_place_all(&machine, c->sys->scratch.requests, c->sys->scratch.placements, count);
     for (unsigned i = 0; i < count; i++) {
@@ -212,6 +207,24 @@ static void settle_interrupted(struct sysdesc_check *c, unsigned count) {
     add_sources(c);
 }
 
+// What runs on one thread of a core can read much of what runs on the others through what they share.
+static void check_threads(struct sysdesc_check *c, unsigned count) {
+    const struct vm_desc *owners[MAX_CORES] = {NULL};
+
+    for (unsigned i = 0; i < count && c->sys->smt; i++) {
+        const struct vcpu_desc *vcpu = c->sys->scratch.vcpus[i];
+        if (vcpu->placed == CORE_AUTO) { continue; }
+        const struct vm_desc *vm = &c->sys->vms[c->sys->scratch.requests[i].vm];
+        const struct vm_desc **owner = &owners[c->board->cpus[vcpu->placed].core];
+        if (*owner == NULL) { *owner = vm; }
+        if (*owner == vm) { continue; }
+        sysdesc_at(c, vm, (int)(vcpu - vm->vcpus));
+        sysdesc_mistake(c, "core", "give it another core, or remove smt",
+                        "core %u is a thread of one that %s has, and with smt a core belongs to one VM", vcpu->placed,
+                        (*owner)->name);
+    }
+}
+
 void sysdesc_admit(struct sysdesc_check *c) {
     if (clock_rate_init(&c->rate, c->hz) != CLOCK_OK) {
         sysdesc_leave(c, 0);
@@ -232,4 +245,5 @@ void sysdesc_admit(struct sysdesc_check *c) {
         }
     }
     for (unsigned i = 0; i < c->sys->vm_count; i++) { check_rates(c, &c->sys->vms[i]); }
+    check_threads(c, count);
 }

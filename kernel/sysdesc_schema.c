@@ -129,15 +129,15 @@ static void read_path(struct sysdesc_check *c, const struct property *p, void *f
 }
 
 static void read_core(struct sysdesc_check *c, const struct property *p, void *field) {
-    uint32_t core = tree_u32(c->tree.data);
+    uint32_t core = tree_u32(c->tree.data), cores = sysdesc_cores(c->board, c->sys);
 
     if (tree_lists(c->tree.data, c->tree.size, "auto")) {
         *(uint8_t *)field = CORE_AUTO;
     } else if (c->tree.size != 4) {
         sysdesc_mistake(c, p->name, sizes[CORE].should_be, "has %u bytes", c->tree.size);
-    } else if (core >= c->board->cpu_count) {
-        sysdesc_mistake(c, p->name, sysdesc_remedy(c, "\"auto\" or 0 to %u", c->board->cpu_count - 1),
-                        "there is no core %u: the board has %u", core, c->board->cpu_count);
+    } else if (core >= cores) {
+        sysdesc_mistake(c, p->name, sysdesc_remedy(c, "\"auto\" or 0 to %u", cores - 1),
+                        "there is no core %u: the board has %u", core, cores);
     } else {
         *(uint8_t *)field = (uint8_t)core;
     }

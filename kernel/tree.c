@@ -24,13 +24,9 @@ void tree_open(struct tree *tree, const void *fdt, uint64_t size) {
     }
     // With the last byte a terminator every name that begins inside also ends inside.
     if (strings_size != 0 && ((const char *)fdt)[strings + strings_size - 1] != '\0') { return; }
-    *tree = (struct tree){
-        .event = TREE_NODE_END,
-        .block = (const uint8_t *)fdt + block,
-        .strings = (const char *)fdt + strings,
-        .block_size = block_size,
-        .strings_size = strings_size,
-    };
+    *tree = (struct tree){.event = TREE_NODE_END, .block_size = block_size, .strings_size = strings_size};
+    tree->block = (const uint8_t *)fdt + block;
+    tree->strings = (const char *)fdt + strings;
 }
 
 static enum tree_event begin_node(struct tree *tree) {

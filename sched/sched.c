@@ -92,12 +92,8 @@ int sched_entity_init_reserved(struct sched_entity *entity, uint64_t budget, uin
 
 int sched_entity_init_best_effort(struct sched_entity *entity, uint32_t weight) {
     if (weight == 0 || weight > SCHED_WEIGHT_MAX) { return SCHED_EINVAL; }
-    *entity = (struct sched_entity){
-        .class = SCHED_BEST_EFFORT,
-        .state = SCHED_BLOCKED,
-        .weight = weight,
-        .inverse_weight = SHARE_SCALE / weight,
-    };
+    *entity = (struct sched_entity){.class = SCHED_BEST_EFFORT, .state = SCHED_BLOCKED, .weight = weight};
+    entity->inverse_weight = SHARE_SCALE / weight;
     return SCHED_OK;
 }
 

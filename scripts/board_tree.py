@@ -29,8 +29,9 @@ TREE = """\
     }};
 }};
 """
-# APIC ids count up without a hole: both emulators put all cores into packages of one kind.
-CPU = '        cpu@{apic:x} {{ device_type = "cpu"; reg = <{apic}>; }};'
+# APIC ids count up without a hole where there are as many threads in a core as a power of two: both emulators put all cores
+# into packages of one kind.
+CPU = '        cpu@{apic:x} {{ device_type = "cpu"; reg = <{threads}>; }};'
 
 
 def ram(memory_mib, low_memory_mib):
@@ -46,7 +47,9 @@ def cells(number):
     return f"{number >> 32:#x} {number & 0xffffffff:#x}"
 
 
-def source(cores, memory_mib, low_memory_mib):
+def source(cores, threads, memory_mib, low_memory_mib):
     memory = ", ".join(f"<{cells(base)} {cells(size)}>" for base, size in ram(memory_mib, low_memory_mib))
-    return TREE.format(cpus="\n".join(CPU.format(apic=apic) for apic in range(cores)), memory=memory)
+    cpus = "\n".join(CPU.format(apic=apic, threads=" ".join(map(str, range(apic, apic + threads))))
+                     for apic in range(0, cores * threads, threads))
+    return TREE.format(cpus=cpus, memory=memory)
 

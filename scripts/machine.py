@@ -46,6 +46,7 @@ class Machine:
     board: str = "qemu-arm64"
     cpu: str | None = None
     cores: int | None = None
+    threads: int = 1  # of each core; QEMU, x86
     memory_mib: int | None = None
     gic: int | None = None
     boot: str | None = None
@@ -76,6 +77,8 @@ class Machine:
             yield f"the frequency of {board}'s counter cannot be chosen"
         if self.bootargs and self.boot not in BOOTARGS_WAYS:
             yield f"boot way '{self.boot}' hands over no command line; {', '.join(BOOTARGS_WAYS)} do"
+        if self.threads > 1 and (settings["arch"] != "x86" or settings["emulator"] == BOCHS):
+            yield f"{board} has one thread per core"
         if (self.icount or self.extra) and settings["emulator"] == BOCHS:
             yield f"{board} runs in Bochs, which has neither QEMU's icount nor its devices"
 
@@ -104,7 +107,9 @@ class Machine:
 
     def _qemu(self):
         own = {"arm64": self._arm64, "x86": self._x86}[self.setting("arch")]()
-        return [self._emulator(), *own, "-smp", str(self.setting("cores")), "-m", str(self.setting("memory-mib")),
+        cores = self.setting("cores")
+        smp = f"{cores * self.threads},sockets=1,cores={cores},threads={self.threads}" if self.threads > 1 else str(cores)
+        return [self._emulator(), *own, "-smp", smp, "-m", str(self.setting("memory-mib")),
                 "-nodefaults", "-no-reboot", "-display", "none", "-monitor", "none", *(ICOUNT if self.icount else []),
                 *self.extra]
 
@@ -145,7 +150,7 @@ class Machine:
         raw = path.with_suffix(".raw")
         try:
             if self.setting("arch") == "x86":
-                raw.write_text(board_tree.source(self.setting("cores"), self.setting("memory-mib"),
+                raw.write_text(board_tree.source(self.setting("cores"), self.threads, self.setting("memory-mib"),
                                                  self.setting("low-memory-mib")), encoding="ascii")
                 form = "dts"
             else:

@@ -45,27 +45,30 @@ static bool read_file(const char *path, struct blob *out) {
 
 static double percent(uint64_t utilisation) { return 100.0 * (double)utilisation / (double)SCHED_UTILISATION_ONE; }
 
-static void print_vcpu(const struct vm_desc *vm, unsigned index) {
+static void print_vcpu(const struct system_desc *sys, const struct vm_desc *vm, unsigned index) {
     const struct vcpu_desc *v = &vm->vcpus[index];
+    char blackout[24] = "withdrawn";
 
     printf("%-23s %4u %4u", vm->name, index, v->placed);
     if (v->reserved) {
-        printf(" %10u %10u %10u %6.2f %% %10llu\n", v->budget_us, v->period_us, v->deadline_us,
-               percent(sched_utilisation(&v->task)), (unsigned long long)sysdesc_blackout_us(v));
+        if (!sys->smt) { snprintf(blackout, sizeof(blackout), "%llu", (unsigned long long)sysdesc_blackout_us(v)); }
+        printf(" %10u %10u %10u %6.2f %% %10s\n", v->budget_us, v->period_us, v->deadline_us,
+               percent(sched_utilisation(&v->task)), blackout);
     } else {
         printf(" best effort, weight %u\n", v->weight);
     }
 }
 
 static void print_admission(const struct system_desc *sys, unsigned cores) {
+    if (sys->smt) { printf("no bound holds: a core's threads slow each other as they like (smt)\n"); }
     printf("%-23s %4s %4s %10s %10s %10s %8s %10s\n", "VM", "VCPU", "core", "budget us", "period us", "deadline",
            "uses", "blackout");
     for (unsigned i = 0; i < sys->vm_count; i++) {
-        for (unsigned j = 0; j < sys->vms[i].vcpu_count; j++) { print_vcpu(&sys->vms[i], j); }
+        for (unsigned j = 0; j < sys->vms[i].vcpu_count; j++) { print_vcpu(sys, &sys->vms[i], j); }
     }
     for (unsigned i = 0; i < cores; i++) {
-        printf("core %u: %.2f %% promised, overhead and interrupts included\n", i,
-               percent(sched_core_utilisation(&sys->cores[i])));
+        printf("core %u: %.2f %% %s, overhead and interrupts included\n", i,
+               percent(sched_core_utilisation(&sys->cores[i])), sys->smt ? "asked for" : "promised");
     }
 }
 
@@ -102,7 +105,7 @@ static int check(const struct blob *image, const struct blob *dtb, uint64_t hz) 
     (void)sysdesc_parse(image->data, image->size, &board, hz, sys, &sink);
     (void)sysdesc_verify(sys, &sink);
     if (sink.count == 0) {
-        print_admission(sys, board.cpu_count);
+        print_admission(sys, sysdesc_cores(&board, sys));
         print_memory(sys);
         status = EXIT_GOOD;
     } else if (sink.count > SYSDESC_MISTAKES) {

@@ -20,6 +20,8 @@ struct task_state {
 
 enum { GDT_ENTRIES = 5, NMI_STACK = 1024 };
 
+struct vm;
+
 struct arch_cpu {
     // -- start.S and entry.S know these by offset --
     struct cpu *self;
@@ -27,8 +29,9 @@ struct arch_cpu {
     bool in_handler;
     uint64_t taken; // the vector of the interrupt that a handler let in; 0: none came
     // ----------------------------------------------
-    struct vcpu *resume; // what the way out enters; NULL: the thread
-    uint64_t timer_when; // what the one-shot timer is armed to, UINT64_MAX: off
+    struct vcpu *resume;   // what the way out enters; NULL: the thread
+    const struct vm *last; // whose VCPU was loaded last, where that matters (defences.h)
+    uint64_t timer_when;   // what the one-shot timer is armed to, UINT64_MAX: off
     uint64_t gdt[GDT_ENTRIES] __attribute__((aligned(16)));
     struct task_state tss __attribute__((aligned(16)));
     char nmi_stack[NMI_STACK] __attribute__((aligned(16)));

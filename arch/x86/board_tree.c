@@ -11,14 +11,15 @@
 
 enum { TREE_MAX = 16384, UART_PORT = 0x3f8, UART_PORTS = 8, UART_IRQ = 4, ISA_IO = 1, NODE_NAME_MAX = 32 };
 enum { VERSION = 17, COMPATIBLE_VERSION = 16 }; // of the format (5.2)
-enum { TOPOLOGY_TYPE_SHIFT = 8, TOPOLOGY_THREADS = 1 };
+enum { TOPOLOGY_TYPE_SHIFT = 8, TOPOLOGY_THREADS = 1, EXT_TOPOLOGY_THREADS_SHIFT = 8, THREADS_MAX = 4 };
+enum { OVERHEAD_SWITCHES = 2 }; // in what `overhead-ns` of the board's data stands for
 
 // The tree's block of strings: a property's name is at its number times NAME_SIZE.
 enum { NAME_SIZE = 20 };
-enum name { ADDRESS_CELLS, SIZE_CELLS, COMPATIBLE, MODEL, REG, INTERRUPTS, STDOUT, INITRD, INITRD_END, DEVICE_TYPE };
+enum name { ADDRESS_CELLS, SIZE_CELLS, COMPATIBLE, MODEL, REG, INTERRUPTS, STDOUT, INITRD, INITRD_END, DEVICE_TYPE, OVERHEAD };
 static const char names[][NAME_SIZE] = {
     "#address-cells", "#size-cells",        "compatible",       "model",      "reg", "interrupts",
-    "stdout-path",    "linux,initrd-start", "linux,initrd-end", "device_type"};
+    "stdout-path",    "linux,initrd-start", "linux,initrd-end", "device_type", "takt,overhead-ns"};
 
 static const char memory[] = "memory";
 static fdt32_t buffer[TREE_MAX / sizeof(fdt32_t)] __attribute__((aligned(8)));
@@ -107,38 +108,46 @@ static void add_chosen(struct writer *w, const struct range *image) {
     end(w);
 }
 
-static void add_core(struct writer *w, uint32_t id) {
+// The bits of an APIC id that number the threads of one core. SDM volume 2, CPUID, leaf 0BH: the first level is that of
+// threads where there are several. AMD's first processors with several have this instead: APM volume 3, E.4.16.
+static uint32_t thread_mask(void) {
+    struct cpuid level = read_cpuid(CPUID_TOPOLOGY, 0);
+
+    if (read_cpuid(0, 0).eax >= CPUID_TOPOLOGY && (level.ecx >> TOPOLOGY_TYPE_SHIFT & 0xff) == TOPOLOGY_THREADS) {
+        return (1u << (level.eax & 0x1f)) - 1;
+    }
+    if ((read_cpuid(CPUID_EXT_FEATURES, 0).ecx & CPUID_EXT_ECX_TOPOLOGY) == 0) { return 0; }
+    return read_cpuid(CPUID_EXT_TOPOLOGY, 0).ebx >> EXT_TOPOLOGY_THREADS_SHIFT & 0xff;
+}
+
+// One node for a core, with all its threads that are `left`: the first is the one that is used without `smt`.
+static void add_core(struct writer *w, const struct acpi_machine *acpi, uint32_t id, uint64_t *left) {
+    uint32_t ids[THREADS_MAX] = {id}, mask = ~thread_mask();
+    unsigned count = 1;
+
+    for (unsigned i = 0; i < acpi->cpu_count; i++) {
+        uint32_t other = acpi->apic_ids[i];
+        if (((other ^ id) & mask) != 0) { continue; }
+        if ((*left & BIT(i)) != 0 && other != id && count < THREADS_MAX) { ids[count++] = other; }
+        *left &= ~BIT(i);
+    }
     begin_at(w, "cpu", id);
-    add_cells(w, REG, 1, id);
+    begin_property(w, REG, count * sizeof(ids[0]));
+    for (unsigned i = 0; i < count; i++) { put(w, ids[i]); }
     end(w);
 }
 
-// The bits of an APIC id that number the threads of one core (SDM volume 2, CPUID, leaf 0BH: the first level is that of
-// threads where there are several).
-static uint32_t thread_mask(void) {
-    if (read_cpuid(0, 0).eax < CPUID_TOPOLOGY) { return 0; }
-    struct cpuid level = read_cpuid(CPUID_TOPOLOGY, 0);
-    return (level.ecx >> TOPOLOGY_TYPE_SHIFT & 0xff) == TOPOLOGY_THREADS ? (1u << (level.eax & 0x1f)) - 1 : 0;
-}
-
-// The boot core first. Of threads that share a core one is used: what the others did would be in nobody's budget.
+// The boot core first.
 static void add_cores(struct writer *w, const struct acpi_machine *acpi) {
-    uint32_t own = host_apic_id(), threads = thread_mask();
-    unsigned siblings = 0;
+    uint64_t left = UINT64_MAX;
 
+    _Static_assert(ACPI_MAX_CPUS <= 64, "a bit for each");
     begin_bus(w, "cpus", 1, 0);
-    add_core(w, own);
+    add_core(w, acpi, host_apic_id(), &left);
     for (unsigned i = 0; i < acpi->cpu_count; i++) {
-        uint32_t id = acpi->apic_ids[i], other = id ^ own;
-        if (id == own) { continue; }
-        if ((other & threads) != 0 || (other & ~threads) == 0) {
-            siblings++;
-        } else {
-            add_core(w, id);
-        }
+        if ((left & BIT(i)) != 0) { add_core(w, acpi, acpi->apic_ids[i], &left); }
     }
     end(w);
-    if (siblings != 0) { log_line("cores: %u threads share one with another and stay unused", siblings); }
 }
 
 static bool is_ram(const struct boot_memory *m) { return m->type == BOOT_MEMORY_RAM; }
@@ -177,6 +186,7 @@ const void *board_tree(const struct machine *found) {
     begin_bus(&w, "", 2, 2);
     add_text(&w, COMPATIBLE, "takt,pc");
     add_text(&w, MODEL, "PC");
+    add_cells(&w, OVERHEAD, 1, OVERHEAD_SWITCHES * found->switch_ns);
     add_console(&w, found->acpi.cpu_count == 0 ? UART_IRQ : found->acpi.isa[UART_IRQ].gsi);
     add_chosen(&w, &found->boot.system);
     if (found->acpi.cpu_count != 0) {

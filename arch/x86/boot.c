@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // From start.S to kernel_main: what the boot loader and ACPI say about the machine, and its clock.
+#include "arch/x86/defences.h"
 #include "arch/x86/host_apic.h"
 #include "arch/x86/interrupts.h"
 #include "arch/x86/machine.h"
@@ -43,6 +44,7 @@ void x86_start(uint32_t magic, paddr_t information) {
     host_apic_cpu_init();
     machine.clock_hz = host_clock_calibrate();
     if (machine.clock_hz == 0) { give_up("the machine has no clock"); }
+    machine.switch_ns = defences_init();
     tree = board_tree(&machine);
     if (tree == NULL) { give_up("the machine's memory map has too many parts"); }
     mmu_firmware_done();

@@ -11,6 +11,7 @@ struct machine {
     struct acpi_machine acpi;
     paddr_t trampoline; // a page below 1 MiB for cores that start; 0: none
     uint64_t clock_hz;
+    uint32_t switch_ns;  // what the defences at a change of VM take
     uint64_t xcr0;       // what of the processor's state is switched with a guest
     uint32_t xsave_size; // how many bytes that has
     bool tsc_aux;        // RDTSCP is there, and its MSR

@@ -2,6 +2,7 @@
 // A VCPU: its state in hardware, its interrupts, what its local APIC and MSRs ask for.
 #include "arch/x86/vcpu.h"
 
+#include "arch/x86/defences.h"
 #include "arch/x86/exits.h"
 #include "arch/x86/hardware.h"
 #include "arch/x86/machine.h"
@@ -46,6 +47,12 @@ void arch_vcpu_save(struct vcpu *vcpu) {
 }
 
 void arch_vcpu_load(struct vcpu *vcpu) {
+    const struct vm **last = &vcpu->cpu->arch.last;
+
+    if (unlikely(defences.on != 0) && *last != vcpu->vm) {
+        *last = vcpu->vm;
+        defences_vm_change();
+    }
     virt->load(vcpu);
     for (unsigned i = 0; i < ARRAY_SIZE(vcpu->arch.debug.dr); i++) { write_debug(i, vcpu->arch.debug.dr[i]); }
     if (machine.tsc_aux) { write_msr(MSR_TSC_AUX, vcpu->arch.msr.tsc_aux); }

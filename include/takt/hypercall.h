@@ -79,7 +79,8 @@
 //   `expiry`, an absolute value of the guest's virtual clock, the interrupt `intid` is made
 //   pending for this VCPU, once, edge-triggered, whatever the VCPU is doing, and a VCPU that waits
 //   is woken. On arm64 `intid` 0 stands for TAKT_HC_TIMER_INTID; otherwise it is a PPI, 16..31, that
-//   no device of this VM uses. On x86-64 it is a vector, 32..255, of the VCPU's local APIC.
+//   no device of this VM uses. On x86-64 it is a vector, 32..255, of the VCPU's local APIC: there 0
+//   stands for nothing, and those of exceptions are refused like everything else.
 //   Arming an armed slot replaces its expiry and interrupt; the earlier one will not come any more.
 //   Never early. An expiry in the past, or nearer than the least distance that the system
 //   description sets between two expiries of this timer, is moved later to that distance.

@@ -38,7 +38,7 @@ static bool in_memory(const struct vm_desc *vm, gpa_t at, uint64_t size) {
     return false;
 }
 
-static void check_vm(const struct vm_desc *vm, const struct board *board) {
+static void check_vm(const struct vm_desc *vm, unsigned cores) {
     must_hold(vm->vcpu_count >= 1 && vm->vcpu_count <= MAX_VCPUS);
     must_hold(strlen(vm->name) < MAX_NAME && strlen(vm->bootargs) <= BOOTARGS_MAX);
     must_hold(in_memory(vm, vm->load, vm->kernel.size) && in_memory(vm, vm->entry, 1));
@@ -49,16 +49,18 @@ static void check_vm(const struct vm_desc *vm, const struct board *board) {
                vm->initrd_gpa + vm->initrd.size <= vm->dtb_gpa));
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         const struct vcpu_desc *v = &vm->vcpus[i];
-        must_hold(v->placed < board->cpu_count && (v->core == CORE_AUTO || v->core == v->placed));
+        must_hold(v->placed < cores && (v->core == CORE_AUTO || v->core == v->placed));
         must_hold(v->reserved ? v->budget_us > 0 && v->budget_us <= v->deadline_us && v->deadline_us <= v->period_us
                               : v->weight > 0);
     }
 }
 
 static void check_accepted(const struct system_desc *sys, const struct board *board) {
+    unsigned cores = sysdesc_cores(board, sys);
+
     must_hold(sys->vm_count >= 1 && sys->memory_guests <= sys->memory_total);
-    for (unsigned i = 0; i < sys->vm_count; i++) { check_vm(&sys->vms[i], board); }
-    for (unsigned i = 0; i < board->cpu_count; i++) {
+    for (unsigned i = 0; i < sys->vm_count; i++) { check_vm(&sys->vms[i], cores); }
+    for (unsigned i = 0; i < cores; i++) {
         const struct sched_core_load *load = &sys->cores[i];
         struct sched_verdict verdict;
         must_hold(sched_admit(load->tasks, load->task_count, load->sources, load->source_count, &verdict) ==

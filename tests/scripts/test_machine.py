@@ -34,6 +34,8 @@ def after(command, option):
     ({"board": X86, "gic": 3}, "has no GIC"),
     ({"board": X86, "counter_hz": 1}, "counter cannot be chosen"),
     ({"board": X86, "cores": 0}, "0 cores is no machine"),
+    ({"board": BOCHS, "threads": 2}, "board 'bochs-vmx' has one thread per core"),
+    ({"threads": 2}, "board 'qemu-arm64' has one thread per core"),
     ({"board": X86, "memory_mib": -1}, "-1 MiB of memory is no machine"),
     ({"boot": "uboot-bootm", "bootargs": "a"}, "'uboot-bootm' hands over no command line; kernel, grub, uefi do"),
     ({"board": BOCHS, "icount": True}, "neither QEMU's icount nor its devices"),

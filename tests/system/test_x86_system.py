@@ -31,6 +31,34 @@ RAW = """
     hlt
 """
 
+# Asks for the hypercall timer with each of these interrupts, and says of each whether it was given.
+TIMERS = (0, 16, 20, 31, 32, 255, 256)
+CHOICES = f"""
+    .code16
+    call 1f
+    .long {", ".join(map(str, TIMERS))}
+1:  pop %si
+    mov ${len(TIMERS)}, %bp
+2:  xor %ecx, %ecx
+    mov $-1, %edx                       // interrupts are masked: any
+    lodsl %cs:(%si), %eax
+    mov %eax, %ebx
+    mov $0xc6000010, %eax               // TAKT_HC_TIMER_SET
+    vmmcall
+    test %eax, %eax
+    mov $'y', %al
+    jz 3f
+    mov $'n', %al
+3:  mov $0x3f8, %dx
+    outb %al, %dx
+    dec %bp
+    jnz 2b
+    mov $'\\n', %al
+    outb %al, %dx
+4:  hlt
+    jmp 4b
+"""
+
 
 @pytest.fixture
 def pair(takt):
@@ -135,14 +163,24 @@ def test_linux_with_one_vcpu(takt, flavour):
         assert console.quit() == 0
 
 
-def test_a_raw_program_in_real_mode(takt):
-    """Prints one line by the UART's ports and switches itself off by the sleep control register."""
-    source = takt.write("raw.S", RAW)
+def raw_system(takt, text):
+    """A VM with this program in real mode."""
+    source = takt.write("raw.S", text)
     subprocess.run(["x86_64-linux-gnu-gcc", "-m32", "-nostdlib", "-static", "-no-pie", "-Wl,-Ttext=0x8000,--entry=0x8000,"
                     "--oformat=binary,--build-id=none", "-o", takt.folder / "raw.bin", source], check=True, timeout=60)
-    description = takt.write("raw.dts", libtakt.system(takt.vm(
+    return takt.write("raw.dts", libtakt.system(takt.vm(
         "raw", "raw.bin", [libtakt.on_core()], more="load-address = <0x0 0x8000>;")))
-    with takt.boot(description, cores=1) as console:
+
+
+def test_a_hypercall_timer_takes_vectors_of_interrupts_alone(takt):
+    """None stands for another: 0 is arm64's word for a default, and what is below 32 is an exception's."""
+    with takt.boot(raw_system(takt, CHOICES), cores=1) as console:
+        console.expect_vm("raw", "nnnnyyn")
+
+
+def test_a_raw_program_in_real_mode(takt):
+    """Prints one line by the UART's ports and switches itself off by the sleep control register."""
+    with takt.boot(raw_system(takt, RAW), cores=1) as console:
         console.expect_vm("raw", "real mode")
         assert console.vm_reaches("raw", "off").reason == "the guest powered itself off"
 

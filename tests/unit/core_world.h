@@ -190,7 +190,7 @@ static inline void world_reset(unsigned cores) {
     clock_rate_init(&clock_rate, HOST_CLOCK_HZ);
     world.board.cpu_count = cores;
     for (unsigned i = 0; i < MAX_CORES; i++) {
-        world.board.cpu_hwid[i] = i;
+        world.board.cpus[i].hwid = i;
         world.core[i].timer = OFF;
     }
     host_cpu = &boot_cpu;

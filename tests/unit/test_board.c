@@ -54,7 +54,7 @@ static void good_board_is_read(void **state) {
     assert_string_equal(board.model, "test board");
     assert_int_equal(board.cpu_count, 4);
     assert_int_equal(board.cpu_total, 4);
-    assert_int_equal(board.cpu_hwid[3], 3);
+    assert_int_equal(board.cpus[3].hwid, 3);
     assert_int_equal(board.memory_count, 1);
     assert_int_equal(board.memory[0].base, 0x40000000);
     assert_int_equal(board.memory[0].size, 0x40000000);
@@ -80,6 +80,18 @@ static void what_the_boot_loader_left_is_read(void **state) {
     assert_int_equal(board.seed[1], 9);
 }
 
+static void what_boot_measured_is_read(void **state) {
+    (void)state;
+    assert_int_equal(board_parse(fdt, &board), OK);
+    assert_int_equal(board.overhead_ns, 0);
+    SET(0, "takt,overhead-ns", 2468);
+    assert_int_equal(board_parse(fdt, &board), OK);
+    assert_int_equal(board.overhead_ns, 2468);
+    SET(0, "takt,overhead-ns", 1, 2);
+    assert_int_equal(board_parse(fdt, &board), OK);
+    assert_int_equal(board.overhead_ns, 0);
+}
+
 static void malformed_chosen_is_ignored(void **state) {
     (void)state;
     SET(node("/chosen"), "linux,initrd-start", 1, 2, 3);
@@ -97,7 +109,7 @@ static void cores_that_are_off_do_not_count(void **state) {
     add("/cpus", "l2-cache0");
     assert_int_equal(board_parse(fdt, &board), OK);
     assert_int_equal(board.cpu_total, 3);
-    assert_int_equal(board.cpu_hwid[1], 2);
+    assert_int_equal(board.cpus[1].hwid, 2);
 }
 
 static void more_cores_than_we_use_are_counted(void **state) {
@@ -110,6 +122,39 @@ static void more_cores_than_we_use_are_counted(void **state) {
     assert_int_equal(board_parse(fdt, &board), OK);
     assert_int_equal(board.cpu_total, 12);
     assert_int_equal(board.cpu_count, MAX_CORES);
+}
+
+// The specification's 3.8.1: a core's reg has one id for each of its threads.
+static void threads_stand_behind_the_cores(void **state) {
+    (void)state;
+    SET(node("/cpus/cpu@0"), "reg", 0, 10, 20);
+    SET(node("/cpus/cpu@2"), "reg", 2, 12);
+    assert_int_equal(board_parse(fdt, &board), OK);
+    assert_int_equal(board.cpu_count, 4);
+    assert_int_equal(board.cpu_total, 4);
+    assert_int_equal(board.thread_count, 3);
+    static const struct board_cpu expected[] = {{0, 0}, {1, 1}, {2, 2}, {3, 3}, {10, 0}, {20, 0}, {12, 2}};
+    for (unsigned i = 0; i < ARRAY_SIZE(expected); i++) {
+        assert_int_equal(board.cpus[i].hwid, expected[i].hwid);
+        assert_int_equal(board.cpus[i].core, expected[i].core);
+    }
+}
+
+static void threads_have_the_room_that_cores_leave(void **state) {
+    (void)state;
+    for (uint32_t i = 0; i < 12; i++) {
+        char name[] = "cpu@a", path[] = "/cpus/cpu@0";
+        name[4] = (char)('a' + i);
+        path[10] = (char)('0' + i);
+        SET(i < 4 ? node(path) : add("/cpus", name), "reg", i, i + 100);
+    }
+    assert_int_equal(board_parse(fdt, &board), OK);
+    assert_int_equal(board.cpu_total, 12);
+    assert_int_equal(board.cpu_count, MAX_CORES);
+    for (unsigned i = 0; i < MAX_CORES; i++) {
+        assert_true(board.cpus[i].hwid < 100); // the cores alone
+        assert_int_equal(board.cpus[i].core, i);
+    }
 }
 
 static void memory_and_reservations_are_collected(void **state) {
@@ -355,9 +400,12 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(good_board_is_read, fresh),
         cmocka_unit_test_setup(what_the_boot_loader_left_is_read, fresh),
+        cmocka_unit_test_setup(what_boot_measured_is_read, fresh),
         cmocka_unit_test_setup(malformed_chosen_is_ignored, fresh),
         cmocka_unit_test_setup(cores_that_are_off_do_not_count, fresh),
         cmocka_unit_test_setup(more_cores_than_we_use_are_counted, fresh),
+        cmocka_unit_test_setup(threads_stand_behind_the_cores, fresh),
+        cmocka_unit_test_setup(threads_have_the_room_that_cores_leave, fresh),
         cmocka_unit_test_setup(memory_and_reservations_are_collected, fresh),
         cmocka_unit_test_setup(boards_without_cores_or_memory_are_refused, fresh),
         cmocka_unit_test_setup(too_much_of_anything_is_refused, fresh),

@@ -60,10 +60,29 @@ static void warnings_name_what_they_are_about(void **state) {
     assert_line("warning: 2 of the board's 12 cores are used: that is the limit");
 }
 
+static void with_smt_no_bound_is_promised(void **state) {
+    (void)state;
+    board.thread_count = 2;
+    report_system(&board, &system_desc, &times);
+    assert_line("cores: 2 further threads of them stay unused, as without `smt`");
+    assert_memory_equal(uart.text, "[takt] Takt on test,board: 2 cores", 34);
+    assert_null(strstr(uart.text, "withdrawn"));
+    forget_output();
+    system_desc.smt = true;
+    report_system(&board, &system_desc, &times);
+    assert_memory_equal(uart.text, "[takt] Takt on test,board: 4 cores", 34);
+    assert_line("admitted, but no bound holds: a core's threads slow each other as they like (`smt`)");
+    assert_line("   0 alpha                      0       20.0%       200      1000         500"
+                "   withdrawn");
+    assert_null(strstr(uart.text, "unused"));
+    assert_null(strstr(uart.text, "every budget"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(it_says_who_got_what, set_up),
         cmocka_unit_test_setup(warnings_name_what_they_are_about, set_up),
+        cmocka_unit_test_setup(with_smt_no_bound_is_promised, set_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

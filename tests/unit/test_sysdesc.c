@@ -213,6 +213,17 @@ static void reservations_are_admitted_in_ticks(void **state) {
     assert_int_not_equal(sys.vms[1].vcpus[0].placed, sys.vms[1].vcpus[1].placed);
 }
 
+// What boot measures on a machine comes on top of what the board's data say.
+static void what_the_machine_adds_is_admitted(void **state) {
+    (void)state;
+    set_cells(board_fdt, "/", "takt,overhead-ns", (const uint32_t[]){2000}, 1);
+    good();
+    assert_int_equal(sys.overhead_ns, 3000);
+    assert_int_equal(sys.vms[0].vcpus[0].task.budget, 12500 + 188); // 3 us, rounded up
+    set_cells(board_fdt, "/", "takt,overhead-ns", (const uint32_t[]){UINT32_MAX}, 1);
+    only(AT(RT0) ":budget-us", "with 1001000 ns of overhead, 200 is more than the deadline", "smaller budget-us");
+}
+
 static void every_property_arrives(void **state) {
     (void)state;
     flag("/", "deterministic");
@@ -763,6 +774,57 @@ static void interrupts_follow_their_vcpu(void **state) {
     mistake(AT(RT0) ":budget-us", "core", "less of its core");
 }
 
+// ---- threads ----------------------------------------------------------------------------------------------
+
+// Core 1, where "rt" lives, has a second thread, core 4; so has core 2, core 5.
+static void give_threads(void) {
+    set_cells(board_fdt, "/cpus/cpu@1", "reg", (const uint32_t[]){1, 11}, 2);
+    set_cells(board_fdt, "/cpus/cpu@2", "reg", (const uint32_t[]){2, 12}, 2);
+}
+
+static void threads_are_used_when_the_description_says_so(void **state) {
+    (void)state;
+    give_threads();
+    good();
+    assert_false(sys.smt);
+    assert_int_equal(sysdesc_cores(&board, &sys), 4);
+    CELLS(LX0, "core", 5);
+    CELLS(LX1, "core", 2);
+    only(AT(LX0) ":core", "there is no core 5: the board has 4", "0 to 3");
+    flag("/", "smt");
+    good();
+    assert_true(sys.smt);
+    assert_int_equal(sysdesc_cores(&board, &sys), 6);
+    assert_int_equal(sys.vms[1].vcpus[0].placed, 5);
+    CELLS(LX0, "core", 6);
+    only(AT(LX0) ":core", "there is no core 6: the board has 6", "0 to 5");
+}
+
+static void a_core_s_threads_belong_to_one_vm(void **state) {
+    (void)state;
+    give_threads();
+    flag("/", "smt");
+    CELLS(LX0, "core", 4);
+    CELLS(LX1, "core", 0);
+    only(AT(LX0) ":core", "core 4 is a thread of one that rt has", "another core, or remove smt");
+    CELLS(LX0, "core", 0);
+    CELLS(LX1, "core", 1);
+    only(AT(LX1) ":core", "core 1 is a thread of one that rt has", "another core, or remove smt");
+    CELLS(LX1, "core", 5);
+    good();
+    // What has no core is told as that alone.
+    reserve(LX1, 2000, 1000);
+    only(AT(LX1) ":budget-us", "2000 is more than", "at most 1000");
+}
+
+static void without_smt_vms_share_cores(void **state) {
+    (void)state;
+    give_threads();
+    CELLS(LX0, "core", 1);
+    CELLS(LX1, "core", 1);
+    good();
+}
+
 // ---- the image --------------------------------------------------------------------------------------------
 
 static void truncated_images(void **state) {
@@ -889,6 +951,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_good_system_is_read),
         TEST(reservations_are_admitted_in_ticks),
+        TEST(what_the_machine_adds_is_admitted),
         TEST(every_property_arrives),
         TEST(the_outer_image_is_descended_into),
         TEST(unknown_properties),
@@ -915,6 +978,9 @@ int main(void) {
         TEST(devices_at_odd_places),
         TEST(device_interrupts),
         TEST(interrupts_follow_their_vcpu),
+        TEST(threads_are_used_when_the_description_says_so),
+        TEST(a_core_s_threads_belong_to_one_vm),
+        TEST(without_smt_vms_share_cores),
         TEST(truncated_images),
         TEST(damaged_images),
         TEST(images_without_what_they_need),
