@@ -49,7 +49,7 @@ help:
 	  'make test                   every test: units, sanitizers, fuzzers, lint, emulators (ONLY=unit,fuzz,lint,system; of one board: BOARD=...)' \
 	  'make bench                  the latency and size table, with its bounds' \
 	  'make check SYSTEM=my.dts    say every mistake of a system description, without starting it' \
-	  'make image SYSTEM=my.dts    pack a system into one bootable .itb' \
+	  'make image SYSTEM=my.dts    pack a system into one bootable .itb; BOARD=pc: an image for a USB stick that a PC starts from' \
 	  'make efi-loader             the UEFI loader for both architectures, build/efi/BOOT*.EFI (docs/boot.md)' \
 	  'make lint                   format, clang-tidy, cppcheck, and the rules of the house' \
 	  'make format                 write every C file as the format wants it' \
@@ -60,6 +60,7 @@ help:
 	  'make clean | distclean      remove what was built | and what was downloaded' \
 	  '' \
 	  'BOARD=$(BOARD)  COMPILER=$(COMPILER)  SYSTEM=$(SYSTEM)  V=1 shows the commands' \
+  'Boards: $(patsubst boards/%/board.mk,%,$(wildcard boards/*/board.mk))' \
 	  'For run and check, of which boards/$(BOARD)/machine.toml has the defaults: CORES CPU MEMORY BOOT, and GIC on arm64'
 
 # Every rule that compiles or runs something asks for this first; when all is there it costs a few milliseconds.
@@ -77,7 +78,9 @@ SYSTEM_ITB  := $(OUT)/$(SYSTEM_NAME).system.itb
 MACHINE_ARGS := --board $(BOARD) $(if $(CORES),--cores $(CORES)) $(if $(CPU),--cpu $(CPU)) $(if $(GIC),--gic $(GIC)) \
                 $(if $(MEMORY),--memory $(MEMORY))
 
-image: $(ITB)
+# A board whose BOOT is usb has the stick's image, the others have the .itb alone.
+image: $(ITB) $(if $(filter usb,$(BOOT)),$(EFI_LOADER))
+	$(Q)$(if $(filter usb,$(BOOT)),$(PYTHON) scripts/disk.py --boot usb --hypervisor $(HYPERVISOR_IMAGE) --loader $(EFI_LOADER) --out $(ITB:.itb=.usb.img) $(ITB),:)
 
 # Packed anew each time: what a description names (kernels, initrds) is not known to make.
 $(ITB): $(HYPERVISOR_IMAGE) guests FORCE | setup
@@ -91,11 +94,11 @@ check: guests $(BUILD)/host/takt-check | setup
 	@test -f '$(SYSTEM)' || { echo "make: SYSTEM=$(SYSTEM) does not exist; give the path of a system description (.dts)" >&2; exit 1; }
 	@rm -f $(CHECK_ITB:.itb=.system.itb)
 	$(Q)$(PYTHON) scripts/run.py --dump-dtb $(OUT)/board.dtb $(MACHINE_ARGS)
-	$(Q)packed=yes; $(PYTHON) scripts/mkimage.py --board $(BOARD) --partial --out $(CHECK_ITB) $(SYSTEM) || packed=no; \
+	$(Q)packed=yes; $(PYTHON) scripts/mkimage.py --board $(BOARD) --arch $(ARCH) --partial --out $(CHECK_ITB) $(SYSTEM) || packed=no; \
 	  test -f $(CHECK_ITB:.itb=.system.itb) && $(BUILD)/host/takt-check $(CHECK_ITB:.itb=.system.itb) $(OUT)/board.dtb && test $$packed = yes
 
 # Who sits before it hears of mistakes before the machine takes the terminal.
-run: $(if $(filter-out 0,$(HEADLESS)),,check) $(ITB) $(if $(filter uefi,$(BOOT)),$(EFI_LOADER))
+run: $(if $(filter-out 0,$(HEADLESS)),,check) $(ITB) $(if $(filter uefi usb,$(BOOT)),$(EFI_LOADER))
 	$(Q)$(PYTHON) scripts/run.py $(MACHINE_ARGS) $(if $(BOOT),--boot $(BOOT)) $(if $(filter-out 0,$(HEADLESS)),--headless --facts $(SYSTEM:.dts=.facts.toml)) \
 	  $(if $(TIMEOUT),--timeout $(TIMEOUT)) --hypervisor $(HYPERVISOR_IMAGE) $(ITB)
 

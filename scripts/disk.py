@@ -8,9 +8,11 @@ WAY          medium                        what is on it
 uboot-bootm  MBR disk, one FAT partition   boot.scr (found by U-Boot's standard boot order) and system.itb
 uboot-booti  the same                      boot.scr, takt.Image and system.itb
 uefi         the same                      EFI/BOOT/ the loader, takt/takt.img and takt/system.itb (docs/boot.md)
+usb          GPT disk, EFI system partition  the same; said is what it holds and how it comes on a stick
 grub         CD-ROM with GRUB for a BIOS   takt.Image and system.itb, by Multiboot 2
 """
 import argparse
+import hashlib
 import os
 import pathlib
 import shutil
@@ -21,7 +23,7 @@ import tempfile
 
 SECTOR = 512
 PARTITION_START = 1 << 20
-FAT_LBA, EFI_SYSTEM = 0x0C, 0xEF  # types of a partition
+FAT_LBA, EFI_SYSTEM, GPT = 0x0C, 0xEF, None  # types of a partition; GPT: an EFI system partition of such a table
 SPARE = 8 << 20  # room for the FAT itself and the script
 
 # bootm: the one FIT holds hypervisor and system. It is loaded well above the place the hypervisor is moved to; naming
@@ -36,8 +38,22 @@ load ${devtype} ${devnum}:${distro_bootpart} ${kernel_addr_r} takt.Image
 load ${devtype} ${devnum}:${distro_bootpart} ${ramdisk_addr_r} system.itb
 booti ${kernel_addr_r} ${ramdisk_addr_r}#CONFIGURATION ${fdtcontroladdr}
 """
+# What a stick begins and ends with. The numbers name all our sticks alike, so that equal systems make equal images.
+PARTITIONS = """\
+label: gpt
+label-id: 54414B54-0000-4000-8000-000000000001
+start={first}, size={sectors}, type=uefi, name=Takt, uuid=54414B54-0000-4000-8000-000000000002
+"""
+VOLUME = "54414B54"
+FAT32_LEAST = 40 << 20  # what is smaller has too few clusters for FAT32, the one kind that every firmware reads on a GPT disk
+
+WRITE = """\
+Write it to a stick, as root. Everything on that stick is lost, and so is everything on your disk if sdX is that one:
+`lsblk -o NAME,SIZE,TRAN,MODEL` shows which is which, the stick's TRAN is usb (boards/pc/README.md).
+  dd if={out} of=/dev/sdX bs=4M conv=fsync status=progress"""
 SCRIPTS = {"uboot-bootm": BOOTM, "uboot-booti": BOOTI}
-WAYS = (*SCRIPTS, "uefi", "grub")
+UEFI_WAYS = ("uefi", "usb")
+WAYS = (*SCRIPTS, *UEFI_WAYS, "grub")
 
 # On the serial line, so that what GRUB cannot do is seen; dumb, so that it sends no sequences that move a cursor.
 GRUB = """\
@@ -62,9 +78,11 @@ def master_boot_record(sectors, kind):
     return bytes(446) + entry + bytes(48) + b"\x55\xaa"
 
 
-def run(*command):
-    environment = dict(os.environ, MTOOLS_SKIP_CHECK="1", SOURCE_DATE_EPOCH="0")
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+def run(*command, text=None):
+    """What the command says; `text`: what it reads. sfdisk lies where only root looks for programs."""
+    environment = dict(os.environ, MTOOLS_SKIP_CHECK="1", SOURCE_DATE_EPOCH="0",
+                       PATH=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
+    result = subprocess.run(command, input=text, capture_output=True, text=True, env=environment, check=False)
     if result.returncode:
         raise RuntimeError(f"'{command[0]}' failed: {result.stderr.strip() or result.stdout.strip()}")
     return result.stdout.strip()
@@ -73,13 +91,18 @@ def run(*command):
 def fat_disk(out, files, kind=FAT_LBA):
     """A disk with one partition and these files on it: paths there, with '/', and where each comes from."""
     out = pathlib.Path(out)
-    size = PARTITION_START + SPARE + sum(pathlib.Path(path).stat().st_size for path in files.values())
-    sectors = -(-size // PARTITION_START) * PARTITION_START // SECTOR
+    first = PARTITION_START // SECTOR
+    size = SPARE + sum(pathlib.Path(path).stat().st_size for path in files.values())
+    sectors = -(-max(size, FAT32_LEAST if kind is GPT else 0) // PARTITION_START) * first
     with open(out, "wb") as file:
-        file.write(master_boot_record(sectors, kind))
-        file.truncate(sectors * SECTOR)
+        if kind is not GPT:
+            file.write(master_boot_record(first + sectors, kind))
+        file.truncate((first + sectors + (first if kind is GPT else 0)) * SECTOR)
+    if kind is GPT:
+        run("sfdisk", "--quiet", str(out), text=PARTITIONS.format(first=first, sectors=sectors))
     partition = f"{out}@@{PARTITION_START}"
-    run("mformat", "-i", partition, "-T", str(sectors - PARTITION_START // SECTOR), "-h", "16", "-s", "63", "::")
+    run("mformat", "-i", partition, "-T", str(sectors), "-h", "16", "-s", "63", "-H", str(first), "-N", VOLUME,
+        *(["-F"] if kind is GPT else []), "::")
     folders = {parent.as_posix() for name in files for parent in pathlib.PurePosixPath(name).parents} - {"."}
     for folder in sorted(folders):
         run("mmd", "-i", partition, f"::{folder}")
@@ -98,7 +121,7 @@ def uboot_disk(out, boot, hypervisor, itb):
         return fat_disk(out, files | ({"takt.Image": hypervisor} if boot == "uboot-booti" else {}))
 
 
-def uefi_disk(out, loader, hypervisor, itb, bootargs):
+def uefi_disk(out, boot, loader, hypervisor, itb, bootargs):
     if loader is None or not pathlib.Path(loader).exists():
         raise RuntimeError(f"the loader {loader} is not there; make it with 'make efi-loader'")
     files = {f"EFI/BOOT/{pathlib.Path(loader).name}": loader, "takt/takt.img": hypervisor, "takt/system.itb": itb}
@@ -106,7 +129,7 @@ def uefi_disk(out, loader, hypervisor, itb, bootargs):
         if bootargs:
             files["takt/cmdline.txt"] = pathlib.Path(folder, "cmdline.txt")
             files["takt/cmdline.txt"].write_text(bootargs, encoding="ascii")
-        return fat_disk(out, files, EFI_SYSTEM)
+        return fat_disk(out, files, GPT if boot == "usb" else EFI_SYSTEM)
 
 
 def grub_cdrom(out, hypervisor, itb, bootargs):
@@ -124,13 +147,13 @@ def grub_cdrom(out, hypervisor, itb, bootargs):
 
 
 def boot_disk(out, boot, hypervisor, itb, loader=None, bootargs=""):
-    """`loader`: for the boot way `uefi`, whose file name is the one that the firmware looks for."""
+    """`loader`: for the boot ways `uefi` and `usb`, whose file name is the one that the firmware looks for."""
     out = pathlib.Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     if boot == "grub":
         return grub_cdrom(out, hypervisor, itb, bootargs)
-    if boot == "uefi":
-        return uefi_disk(out, loader, hypervisor, itb, bootargs)
+    if boot in UEFI_WAYS:
+        return uefi_disk(out, boot, loader, hypervisor, itb, bootargs)
     return uboot_disk(out, boot, hypervisor, itb)
 
 
@@ -140,8 +163,23 @@ def medium(emulated, out, hypervisor, itb):
         return None
     # Loaders are built beside the boards: build/BOARD/takt.Image, build/efi/BOOTX64.EFI.
     loader = (pathlib.Path(hypervisor).resolve().parent.parent / "efi" / emulated.setting("efi-loader")
-              if emulated.boot == "uefi" else None)
+              if emulated.boot in UEFI_WAYS else None)
     return boot_disk(out, emulated.boot, hypervisor, itb, loader, emulated.bootargs)
+
+
+def manifest(out):
+    """What a stick's image holds, read from it, and how it comes on a stick. No device is touched, nor looked at."""
+    partition = f"{out}@@{PARTITION_START}"
+    names = run("mdir", "-/", "-b", "-i", partition, "::").split()
+    with tempfile.TemporaryDirectory() as folder:
+        copy, lines = pathlib.Path(folder, "file"), []
+        for name in (name for name in names if not name.endswith("/")):
+            run("mcopy", "-n", "-i", partition, name, str(copy))
+            with open(copy, "rb") as file:
+                lines.append(f"  {copy.stat().st_size:>10} {hashlib.file_digest(file, 'sha256').hexdigest()} {name[3:]}")
+    size = pathlib.Path(out).stat().st_size
+    return "\n".join([f"{out}: {size} bytes ({size >> 20} MiB), for a stick of at least that; bytes and SHA-256 of each file:",
+                      *lines, WRITE.format(out=out)])
 
 
 def main():
@@ -149,12 +187,14 @@ def main():
     parser.add_argument("--boot", choices=sorted(WAYS), required=True)
     parser.add_argument("--hypervisor", required=True)
     parser.add_argument("--loader", help="the UEFI loader for the machine's architecture")
-    parser.add_argument("--bootargs", default="", help="the hypervisor's command line (grub, uefi)")
+    parser.add_argument("--bootargs", default="", help="the hypervisor's command line (grub, uefi, usb)")
     parser.add_argument("--out", required=True)
     parser.add_argument("itb")
     args = parser.parse_args()
     try:
         boot_disk(args.out, args.boot, args.hypervisor, args.itb, args.loader, args.bootargs)
+        if args.boot == "usb":
+            print(manifest(args.out))
     except (OSError, RuntimeError) as error:
         print(f"disk: cannot make {args.out}: {error}", file=sys.stderr)
         return 1

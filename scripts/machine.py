@@ -19,7 +19,7 @@ ICOUNT_COUNTER_HZ = 1_000_000_000
 # with "Bad icount read" at the MSRs of its timer.
 ICOUNT_X86 = ["-seed", "42"]
 ICOUNT_X86_CPU = ",-rdrand,-rdseed,-x2apic"
-BOOTARGS_WAYS = ("kernel", "grub", "uefi")
+BOOTARGS_WAYS = ("kernel", "grub", "uefi", "usb")
 
 
 class MachineError(Exception):
@@ -118,7 +118,11 @@ class Machine:
             return ["-kernel", str(hypervisor), "-initrd", str(itb), *(["-append", self.bootargs] if self.bootargs else [])]
         if self.boot == "grub":
             return ["-cdrom", str(medium)]
-        return ["-bios", self._firmware(), "-drive", f"if=virtio,format=raw,snapshot=on,file={medium}"]
+        drive = f"format=raw,snapshot=on,file={medium}"
+        if self.boot == "usb":
+            stick = ["-device", "qemu-xhci,id=usb", "-device", "usb-storage,bus=usb.0,drive=stick,removable=on"]
+            return ["-bios", self._firmware(), "-drive", f"if=none,id=stick,{drive}", *stick]
+        return ["-bios", self._firmware(), "-drive", f"if=virtio,{drive}"]
 
     # ---- Bochs -------------------------------------------------------------------------------------------------------
     def _bochs(self, medium):

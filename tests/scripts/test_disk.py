@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The disks that U-Boot and UEFI start from, read back with the tools of the machine."""
+import hashlib
+import json
 import struct
 import subprocess
+import sys
 
 import disk
 import pytest
@@ -43,6 +46,43 @@ def test_uefi_disk_holds_the_loader_under_its_own_name(tmp_path):
                        ("takt/cmdline.txt", "quiet trace")):
         read = subprocess.run(["mtype", "-i", f"{out}@@{start}", f"::{name}"], check=True, capture_output=True)
         assert read.stdout == text.encode()
+
+
+def test_a_sticks_image_is_a_gpt_disk_with_an_efi_system_partition(tmp_path):
+    paths = [tmp_path / name for name in ("BOOTX64.EFI", "takt.Image", "a.itb")]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    images = [disk.boot_disk(tmp_path / name, "usb", *paths[1:], paths[0]) for name in ("one.img", "two.img")]
+    assert images[0].read_bytes() == images[1].read_bytes()
+    out = images[0]
+    protective = out.read_bytes()[446:512]
+    assert protective[4] == 0xEE and protective[16:64] == bytes(48) and protective[64:] == b"\x55\xaa"
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    verified = subprocess.run(["sfdisk", "--verify", out], check=True, capture_output=True, text=True, env=environment)
+    assert "No errors detected" in verified.stdout
+    table = json.loads(subprocess.run(["sfdisk", "--json", out], check=True, capture_output=True, text=True, env=environment).stdout)
+    [partition] = table["partitiontable"]["partitions"]
+    assert table["partitiontable"]["label"] == "gpt" and partition["type"] == "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+    info = subprocess.run(["minfo", "-i", f"{out}@@{partition['start'] * 512}", "::"], check=True, capture_output=True, text=True)
+    assert f"big size: {partition['size']} sectors" in info.stdout and "hidden sectors: 2048" in info.stdout
+    assert 'disk type="FAT32' in info.stdout and "cluster size: 1 sectors" in info.stdout
+    assert partition["size"] - 32 - 2 * int(info.stdout.partition("Big fatlen=")[2].split()[0]) > 65525  # clusters: FAT32
+    for name, path in (("EFI/BOOT/BOOTX64.EFI", paths[0]), ("takt/takt.img", paths[1]), ("takt/system.itb", paths[2])):
+        read = subprocess.run(["mtype", "-i", f"{out}@@{partition['start'] * 512}", f"::{name}"], check=True, capture_output=True)
+        assert read.stdout == path.read_bytes()
+
+
+def test_of_a_stick_is_said_what_it_holds_and_how_it_is_written(tmp_path):
+    paths = [tmp_path / name for name in ("BOOTX64.EFI", "takt.Image", "a.itb")]
+    for path in paths:
+        path.write_bytes(path.name.encode() * 100)
+    out = tmp_path / "a.usb.img"
+    said = subprocess.run([sys.executable, disk.__file__, "--boot", "usb", "--hypervisor", paths[1], "--loader", paths[0],
+                           "--out", out, paths[2]], check=True, capture_output=True, text=True).stdout
+    assert said.startswith(f"{out}: {out.stat().st_size} bytes (")
+    for name, path in (("EFI/BOOT/BOOTX64.EFI", paths[0]), ("takt/takt.img", paths[1]), ("takt/system.itb", paths[2])):
+        assert f"{path.stat().st_size} {hashlib.sha256(path.read_bytes()).hexdigest()} {name}\n" in said
+    assert f"dd if={out} of=/dev/sdX bs=4M conv=fsync status=progress\n" in said
 
 
 def test_a_missing_loader_is_named(tmp_path):

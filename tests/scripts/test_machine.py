@@ -27,7 +27,7 @@ def after(command, option):
 
 
 @pytest.mark.parametrize("options, complaint", [
-    ({"board": "nowhere"}, "board 'nowhere' has no .* bochs-vmx, qemu-arm64, qemu-x86"),
+    ({"board": "nowhere"}, "board 'nowhere' has no .* bochs-vmx, pc, qemu-arm64, qemu-x86"),
     ({"board": X86, "boot": "uboot-bootm"}, "'uboot-bootm' is none of board 'qemu-x86'; it is one of kernel, grub, uefi"),
     ({"board": BOCHS, "boot": "kernel"}, "'kernel' is none of .* grub, uefi"),
     ({"board": X86, "cpu": "cortex-a53"}, "'cortex-a53' is not one that .* max, EPYC, EPYC-Rome, EPYC-Milan"),
@@ -37,7 +37,7 @@ def after(command, option):
     ({"board": BOCHS, "threads": 2}, "board 'bochs-vmx' has one thread per core"),
     ({"threads": 2}, "board 'qemu-arm64' has one thread per core"),
     ({"board": X86, "memory_mib": -1}, "-1 MiB of memory is no machine"),
-    ({"boot": "uboot-bootm", "bootargs": "a"}, "'uboot-bootm' hands over no command line; kernel, grub, uefi do"),
+    ({"boot": "uboot-bootm", "bootargs": "a"}, "'uboot-bootm' hands over no command line; kernel, grub, uefi, usb do"),
     ({"board": BOCHS, "icount": True}, "neither QEMU's icount nor its devices"),
     ({"board": BOCHS, "extra": ("-device", "edu")}, "neither QEMU's icount nor its devices"),
 ])
@@ -74,6 +74,13 @@ def test_the_pc_deterministic():
 def test_the_pc_from_media():
     assert after(options_of("m.img", board=X86, boot="grub"), "-cdrom") == "m.img"
     assert after(options_of("m.img", board=X86, boot="uefi"), "-bios") == "/usr/share/ovmf/OVMF.fd"
+
+
+def test_the_pc_from_a_stick():
+    command = options_of("m.img", board="pc")
+    assert after(command, "-bios") == "/usr/share/ovmf/OVMF.fd" and "qemu-xhci,id=usb" in command
+    assert after(command, "-drive") == "if=none,id=stick,format=raw,snapshot=on,file=m.img"
+    assert "usb-storage,bus=usb.0,drive=stick,removable=on" in command
 
 
 def test_by_uefi_only_the_arm_machine_goes_without_acpi():

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+import libtakt
 import machine
 
 SYSTEM = """\
@@ -135,6 +136,14 @@ def test_a_missing_file_is_told_with_all_else(takt, write):
     told = takt.check_image(itb.with_suffix(".system.itb")).stdout
     assert f"{source}:/vms/rt:kernel: " in told and "nothing.bin" in told, told
     assert f"{source}:/vms/rt/vcpus/vcpu@0:core: " in told, told
+
+
+@pytest.mark.boards("qemu-x86")
+def test_a_pcs_kernel_may_be_an_elf_file(takt):
+    source = takt.write("elf.dts", libtakt.system(takt.vm("rt", takt.guest("rtprobe.elf"), [libtakt.on_core(0)])))
+    for partial in (False, True):
+        result = takt.pack_result(source, takt.folder / "elf.itb", partial=partial)
+        assert result.returncode == 0, result.stderr
 
 
 def test_an_elf_file_is_no_kernel(takt, write):

@@ -8,7 +8,7 @@ import libtakt
 import pytest
 
 
-@pytest.mark.boards("qemu-arm64", "qemu-x86", "bochs-vmx")
+@pytest.mark.boards("qemu-arm64", "qemu-x86", "bochs-vmx", "pc")
 def test_the_default_system_holds_its_facts(takt):
     itb = takt.pack(f"boards/{takt.board}/default.dts")
     facts = f"boards/{takt.board}/default.facts.toml"

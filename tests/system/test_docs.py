@@ -4,6 +4,7 @@ import re
 import subprocess
 
 import libtakt
+import pytest
 
 
 def blocks(path, language):
@@ -11,16 +12,28 @@ def blocks(path, language):
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
+PAGE = "docs/writing-guests.md"
+
+
 def test_the_guest_of_writing_guests(takt):
-    page = "docs/writing-guests.md"
-    takt.write("hello.S", blocks(page, "asm")[0])
-    for command in blocks(page, "sh")[0].splitlines():
+    lives_as_told(takt, "hello.S", blocks(PAGE, "asm")[0], blocks(PAGE, "sh")[0], blocks(PAGE, "dts")[0], "hello from my own guest")
+
+
+@pytest.mark.boards("qemu-x86")
+def test_the_guest_in_c(takt):
+    commands = next(block for block in blocks(PAGE, "sh") if "-m32" in block).replace("path/to/takt", str(libtakt.ROOT))
+    lives_as_told(takt, "hello.c", blocks(PAGE, "c")[0], commands, blocks(PAGE, "dts")[1], "hello from C, on the Takt I know")
+
+
+def lives_as_told(takt, name, source, commands, description, line):
+    takt.write(name, source)
+    for command in commands.splitlines():
         subprocess.run(command.split(), cwd=takt.folder, check=True, timeout=60)
-    system = takt.write("hello.dts", blocks(page, "dts")[0])
+    system = takt.write("hello.dts", description)
     assert takt.check(system).returncode == 0
     with takt.boot(system) as console:
-        console.seen_vm("hello", "hello from my own guest", 60)
+        console.seen_vm("hello", line, 60)
         console.seen(r"\[takt\] hello: the guest powered itself off", 30)
         console.monitor("start hello")
-        console.expect_vm("hello", "hello from my own guest")
+        console.expect_vm("hello", line)
         assert console.quit() == 0
