@@ -91,7 +91,7 @@ check: guests $(BUILD)/host/takt-check | setup
 	@test -f '$(SYSTEM)' || { echo "make: SYSTEM=$(SYSTEM) does not exist; give the path of a system description (.dts)" >&2; exit 1; }
 	@rm -f $(CHECK_ITB:.itb=.system.itb)
 	$(Q)$(PYTHON) scripts/run.py --dump-dtb $(OUT)/board.dtb $(MACHINE_ARGS)
-	$(Q)packed=yes; $(PYTHON) scripts/mkimage.py --board $(BOARD) --partial --out $(CHECK_ITB) $(SYSTEM) || packed=no; \
+	$(Q)packed=yes; $(PYTHON) scripts/mkimage.py --board $(BOARD) --arch $(ARCH) --partial --out $(CHECK_ITB) $(SYSTEM) || packed=no; \
 	  test -f $(CHECK_ITB:.itb=.system.itb) && $(BUILD)/host/takt-check $(CHECK_ITB:.itb=.system.itb) $(OUT)/board.dtb && test $$packed = yes
 
 # Who sits before it hears of mistakes before the machine takes the terminal.

@@ -31,9 +31,9 @@ class Mistakes(Exception):
     """Everything that is wrong, a line each."""
 
 
-def file_mistake(data, name):
-    """What no file of this kind can be, whatever it is for; None: it may do."""
-    if name == "kernel" and data.startswith(b"\x7fELF"):
+def file_mistake(data, name, arch):
+    """What no file of this kind can be, whatever it is for; None: it may do. A PC starts ELF files, by PVH and Multiboot."""
+    if name == "kernel" and arch != "x86" and data.startswith(b"\x7fELF"):
         return "is an ELF file, and neither a Linux Image nor a raw binary; make one with objcopy -O binary"
     return None
 
@@ -165,7 +165,7 @@ def named_files(dtb):
             yield "/" + "/".join(path), name, value[:-1].decode(errors="replace")
 
 
-def collect_files(source, dtb, partial=False):
+def collect_files(source, dtb, arch, partial=False):
     """{real path: (data, [paths as written])}, each file once, and what is wrong with them. `partial`: without those that
     cannot be read, of which the checker says that they are missing."""
     files, mistakes = {}, []
@@ -181,7 +181,7 @@ def collect_files(source, dtb, partial=False):
             mistakes.append(f'{source}:{node}:{name}: cannot read "{path}": {error.strerror}; '
                             "file names are relative to the description")
             continue
-        wrong = file_mistake(files[real][0], name)
+        wrong = file_mistake(files[real][0], name, arch)
         if wrong:
             mistakes.append(f'{source}:{node}:{name}: "{path}" {wrong}')
         if path not in files[real][1]:
@@ -191,7 +191,7 @@ def collect_files(source, dtb, partial=False):
 
 # ---- the two images --------------------------------------------------------------------------------------------------
 
-def system_fit(source, board, partial=False):
+def system_fit(source, board, arch, partial=False):
     """The system part, as bytes, and what is wrong with its files; without `partial` that is an exception."""
     mistakes, trees = [], {}
     for name, path in (("system", source), ("board", board)):
@@ -201,7 +201,7 @@ def system_fit(source, board, partial=False):
             mistakes += error.args[0]
     if mistakes:
         raise Mistakes(mistakes)
-    files, mistakes = collect_files(source, trees["system"], partial)
+    files, mistakes = collect_files(source, trees["system"], arch, partial)
     if mistakes and not partial:
         raise Mistakes(mistakes)
     fit = begin_fit("Takt system", [("takt,source", source)])
@@ -262,7 +262,7 @@ def main():
     board = args.board_data or os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "boards", args.board,
                                             "board.dts")
     try:
-        system, mistakes = system_fit(args.system, os.path.relpath(board), args.partial)
+        system, mistakes = system_fit(args.system, os.path.relpath(board), args.arch, args.partial)
         write_file(args.out[:-4] + ".system.itb", [system])
         if args.hypervisor:
             with open(args.hypervisor, "rb") as file:
