@@ -3,7 +3,7 @@
 // function and a line in its file's table.
 //
 // Boot arguments:
-//   attack=NAME             runs that row
+//   attack=NAME[,NAME...]   runs these rows, in the tables' order
 //   attack=all-survivable   runs every row that is expected to continue, in order
 //   attack=list             prints `hostile: attack NAME expects OUTCOME` for every row and ends
 //   repeat=N                does it N times, 0 for ever (default 1)
