@@ -49,15 +49,13 @@ def test_kernels_in_elf_files(takt):
 
 @pytest.mark.boards("bochs-vmx")
 def test_on_vmx(takt):
-    """Started by UEFI; test_default.py has it started by GRUB."""
     vms = {f"h{i}": attacks for i, attacks in enumerate((*SURVIVED, *ENDED, *EITHER))}
     probe = takt.vm("rt", takt.program("rtprobe"), [libtakt.reserved(1, 2000, 10000, 5000)], "mode=probe")
     description = takt.write("vmx.dts", libtakt.system(
         probe, elf(takt, "pvh", "-DPVH"), elf(takt, "mb"),
         *(takt.vm(vm, takt.program("hostile"), [libtakt.on_core(core) for core in ((0, 1) if attacks.startswith("smp-") else (0,))],
                   f"attack={attacks}") for vm, attacks in vms.items())))
-    with takt.boot(description, 560, cores=2, boot="uefi") as console:
-        console.seen("UEFI firmware", 200)
+    with takt.boot(description, 560, cores=2) as console:
         said(console, "pvh", "PVH", 300)
         said(console, "mb", "Multiboot", 60)
         for vm, attacks in vms.items():
@@ -70,7 +68,7 @@ def test_on_vmx(takt):
                 console.seen_vm(vm, f"hostile: {attacks} start", 60)
         console.expect_vm("rt", r"count \d+", 100)
         rows = takt_console.budget_rows(console.monitor("misses", 100))
-        assert [row.vcpu for row in rows] == ["rt/0"] and rows[0].own == 0 and rows[0].activations > 50, rows
+        assert [row.vcpu for row in rows] == ["rt/0"] and rows[0].own == 0 and rows[0].activations > 0, rows
 
 
 @pytest.mark.boards("qemu-x86")
