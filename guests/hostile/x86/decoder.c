@@ -31,7 +31,8 @@ static const struct instruction moves[] = {
     CODE(0x67, 0x8b, 0x07),             // mov eax, [edi]
 };
 
-static const struct instruction selectors[] = {CODE(0x8c, 0x1f), CODE(0x66, 0x8c, 0x07), CODE(0x8e, 0x1f)}; // ds, es; ds
+static const struct instruction selectors[] = {CODE(0x8c, 0x1f), CODE(0x66, 0x8c, 0x07),
+                                               CODE(0x8e, 0x1f)}; // ds, es; ds
 
 static const struct instruction arithmetic[] = {
     CODE(0x01, 0x07),             // add [rdi], eax
