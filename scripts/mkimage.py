@@ -32,8 +32,8 @@ class Mistakes(Exception):
 
 
 def file_mistake(data, name, arch):
-    """What no file of this kind can be, whatever it is for; None: it may do. A PC's kernels may be ELF files."""
-    if name == "kernel" and arch == "arm64" and data.startswith(b"\x7fELF"):
+    """What no file of this kind can be, whatever it is for; None: it may do. A PC starts ELF files, by PVH and Multiboot."""
+    if name == "kernel" and arch != "x86" and data.startswith(b"\x7fELF"):
         return "is an ELF file, and neither a Linux Image nor a raw binary; make one with objcopy -O binary"
     return None
 

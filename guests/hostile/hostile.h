@@ -3,12 +3,13 @@
 // function and a line in its file's table.
 //
 // Boot arguments:
-//   attack=NAME             runs that row
+//   attack=NAME[,NAME...]   runs these rows, in the tables' order
 //   attack=all-survivable   runs every row that is expected to continue, in order
 //   attack=list             prints `hostile: attack NAME expects OUTCOME` for every row and ends
 //   repeat=N                does it N times, 0 for ever (default 1)
 //   address=N               for read-at, write-at, execute-at: the guest-physical address
 //   seed=N                  of the random attacks
+//   cycles=N                how often smp-on-off and smp-double-on switch the other VCPUs on and off (300)
 //
 // Each attack prints `hostile: NAME start` and, if the guest is still there,
 // `hostile: NAME survived trapped T passed P`: of the single steps, T ended in an exception that the

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define DEFAULT_SEED 20261
+#define NAMES_MAX    512
 
 static struct {
     uint64_t trapped, passed;
@@ -52,15 +53,23 @@ static void list(const struct attack *attack) {
     say("hostile: attack %s expects %s\n", attack->name, words[attack->expected]);
 }
 
-// Runs or lists every row that the name stands for; returns how many.
-static unsigned apply(const char *name) {
+// Whether the name is one of those in the text, which commas separate.
+static bool is_named(const char *names, const char *name) {
+    size_t length = strlen(name);
+    for (const char *at = names; (at = strstr(at, name)) != NULL; at += length)
+        if ((at == names || at[-1] == ',') && (at[length] == ',' || at[length] == 0)) return true;
+    return false;
+}
+
+// Runs or lists every row that the names stand for; returns how many.
+static unsigned apply(const char *names) {
     unsigned count = 0;
-    bool all = strcmp(name, "all-survivable") == 0, listed = strcmp(name, "list") == 0;
+    bool all = strcmp(names, "all-survivable") == 0, listed = strcmp(names, "list") == 0;
     for (const struct attack *const *table = attack_tables; *table; table++) {
         for (const struct attack *attack = *table; attack->name; attack++) {
             if (listed)
                 list(attack);
-            else if ((all && attack->expected == CONTINUES) || strcmp(name, attack->name) == 0)
+            else if ((all && attack->expected == CONTINUES) || is_named(names, attack->name))
                 run(attack);
             else
                 continue;
@@ -71,12 +80,12 @@ static unsigned apply(const char *name) {
 }
 
 void guest_main(void) {
-    char name[64];
-    strlcpy(name, arg_text("attack", "list"), sizeof(name));
+    static char names[NAMES_MAX];
+    strlcpy(names, arg_text("attack", "list"), sizeof(names));
     uint64_t repeat = arg_number("repeat", 1);
     random_state = arg_number("seed", DEFAULT_SEED) | 1ull << 63;
-    unsigned count = apply(name);
-    for (uint64_t round = 1; round != repeat && count > 0; round++) apply(name);
-    if (count == 0) say("hostile: there is no attack %s\n", name);
+    unsigned count = apply(names);
+    for (uint64_t round = 1; round != repeat && count > 0; round++) apply(names);
+    if (count == 0) say("hostile: there is no attack %s\n", names);
     say("hostile: done %u\n", count);
 }

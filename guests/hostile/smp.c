@@ -5,10 +5,11 @@
 
 #include "interrupts.h"
 
-#define CYCLES       300
+#define CYCLES       300 // unless `cycles` says otherwise
 #define RUN_US       20000
 #define OFF_LIMIT_MS 2000
 #define BEYOND       0x10000 // behind the last byte of memory
+#define TURNS        100
 
 volatile bool smp_stop;
 
@@ -18,12 +19,19 @@ static bool enough_vcpus(void) {
     return false;
 }
 
+// A turn of a loop that waits for another VCPU. An emulator leaves its translated code at each pause; as often as a loop can,
+// and a slice of the core takes it seconds.
+static void turn(void) {
+    for (unsigned i = 0; i < TURNS; i++) __asm__ volatile("");
+    spin_pause();
+}
+
 // Waits until VCPU `number` is off; false if that takes too long.
 static bool wait_off(unsigned number) {
     uint64_t limit = clock_now() + us_to_ticks(OFF_LIMIT_MS * 1000ull);
     while (!vcpu_is_off(number)) {
         if (clock_now() > limit) return false;
-        spin_pause();
+        turn();
     }
     return true;
 }
@@ -48,20 +56,20 @@ static void leave_at_once(void) {}
 
 static void on_off(void) {
     if (!enough_vcpus()) return;
-    for (unsigned i = 0; i < CYCLES; i++) {
+    for (uint64_t i = arg_number("cycles", CYCLES); i > 0; i--) {
         start_all(leave_at_once);
         stop_all();
     }
 }
 
 static void stay(void) {
-    while (!smp_stop) spin_pause();
+    while (!smp_stop) turn();
 }
 
 // Twice on, and questions in the middle of it.
 static void double_on(void) {
     if (!enough_vcpus()) return;
-    for (unsigned i = 0; i < CYCLES; i++) {
+    for (uint64_t i = arg_number("cycles", CYCLES); i > 0; i--) {
         start_all(stay);
         vcpu_start(1, stay);
         vcpu_is_off(1);
@@ -83,7 +91,7 @@ void smp_run(void (*function)(void)) {
     start_all(function);
     uint64_t end = clock_now() + us_to_ticks(RUN_US);
     irq_unmask();
-    while (clock_now() < end) spin_pause();
+    while (clock_now() < end) turn();
     irq_mask();
     stop_all();
     restore_interrupts();
@@ -93,15 +101,15 @@ static void ipi_storm(void) { smp_run(send_to_all); }
 
 static uintptr_t nowhere;
 
-static void crash(void) { mmio_write32(nowhere, 0); }
+static void crash(void) { ((void (*)(void))nowhere)(); }
 
 // One VCPU dies while the others run: the VM ends as a whole.
 static void other_crashes(void) {
     if (!enough_vcpus()) return;
-    nowhere = (uintptr_t)window(memory_end() + BEYOND, false, false);
+    nowhere = (uintptr_t)window(memory_end() + BEYOND, true, true);
     vcpu_start(1, crash);
     uint64_t end = clock_now() + clock_hz;
-    while (clock_now() < end) spin_pause();
+    while (clock_now() < end) turn();
 }
 
 const struct attack smp_attacks[] = {

@@ -26,7 +26,7 @@ static const char *find_word(const char *name) {
 bool arg_has(const char *name) { return find_word(name) != NULL; }
 
 const char *arg_text(const char *name, const char *otherwise) {
-    static char value[64];
+    static char value[512];
     const char *at = find_word(name);
     if (!at || *at != '=') return otherwise;
     size_t length = strcspn(++at, " ");

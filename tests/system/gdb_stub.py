@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """QEMU's gdb server, as far as tests need it to break a running hypervisor: the product has no way to do that itself.
 
-    stub = GdbStub()
+    stub = GdbStub(takt.arch)
     with takt.boot(system, extra=stub.options) as console:
         with stub.stopped() as machine:      # all cores stand still
-            machine.write(address, code)     # as a core sees it that is at EL2 now
+            machine.write(address, code)     # as a core sees it that is in the hypervisor now
             machine.program_counters()       # of every core
 
 Protocol: GDB manual, appendix "GDB Remote Serial Protocol".
@@ -15,12 +15,15 @@ import socket
 import tempfile
 import time
 
-PC = 32  # its number in gdb's description of AArch64
-EL2_BASE = 1 << 47  # where the hypervisor's addresses begin (arch/arm64/layout.h); no guest's are as high
+# By architecture: the number of the program counter in gdb's description of the processor, and where the hypervisor's
+# addresses begin (layout.h of the architecture); no guest's of ours are as high.
+PC = {"arm64": 32, "x86": 16}
+BASE = {"arm64": 1 << 47, "x86": 0xFFFFFFFF80000000}
 
 
 class GdbStub:
-    def __init__(self):
+    def __init__(self, arch):
+        self._arch = arch
         self._folder = tempfile.TemporaryDirectory()  # a socket's path must be short
         self.path = pathlib.Path(self._folder.name) / "gdb"
         self.options = ("-gdb", f"unix:{self.path},server=on,wait=off")
@@ -30,7 +33,7 @@ class GdbStub:
         with socket.socket(socket.AF_UNIX) as link:
             link.settimeout(seconds)
             self._connect(link, time.monotonic() + seconds)
-            machine = StoppedMachine(link)
+            machine = StoppedMachine(link, self._arch)
             yield machine
             machine.command("D")  # detach: it runs on
 
@@ -45,8 +48,8 @@ class GdbStub:
 
 
 class StoppedMachine:
-    def __init__(self, link):
-        self._link = link
+    def __init__(self, link, arch):
+        self._link, self._arch = link, arch
         self.command("?")
         self.threads = []
         answer = self.command("qfThreadInfo")
@@ -77,14 +80,14 @@ class StoppedMachine:
 
     def _pc(self, thread):
         self._done(f"Hg{thread}")
-        return int.from_bytes(bytes.fromhex(self.command(f"p{PC:x}")), "little")
+        return int.from_bytes(bytes.fromhex(self.command(f"p{PC[self._arch]:x}")), "little")
 
     def program_counters(self):
         return [self._pc(thread) for thread in self.threads]
 
     def write(self, address, data):
-        assert any(self._pc(thread) >= EL2_BASE for thread in self.threads), "no core is at EL2"
         for thread in self.threads:
-            if self._pc(thread) >= EL2_BASE:  # it stays the one whose memory is meant
+            if self._pc(thread) >= BASE[self._arch]:  # it stays the one whose memory is meant
                 self._done(f"M{address:x},{len(data):x}:{data.hex()}")
                 return
+        raise AssertionError("no core is in the hypervisor")

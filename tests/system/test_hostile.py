@@ -3,17 +3,30 @@
 
 One core, virtual time: an instruction is a nanosecond, so lateness is exact, and no miss has an excuse.
 """
+import collections
 import re
 
 import libtakt
 import pytest
 import takt_console
 
+pytestmark = pytest.mark.boards("qemu-arm64", "qemu-x86")
 LATENESS = r"count (\d+) lateness ns min (\d+) mean (\d+) p99 (\d+) max (\d+)"
-# Beside a neighbour that computes. Beside one that makes the hypervisor work as much as it can, the probe may also have
-# to wait for the longest step that the hypervisor does with interrupts masked.
-LATEST_NS = 1700
-LATEST_BESIDE_ATTACKS_NS = 2000
+LATEST_NS = 1700  # beside a neighbour that computes
+# Beside one that makes the hypervisor work as much as it can, the probe may also have to wait for the longest step that the
+# hypervisor does with interrupts masked: `attacks`. `queues`: accesses to a virtio device alone.
+# x86: the longest is one word of string output where the instruction and the word lie across the end of a page: four walks of
+# four tables, each entry read through a window of its own (string-io-across, 6,915 measured). A device's register takes one
+# walk less for each (3,994 measured).
+# `arguments`: of every attack. `two`: prefixes of those that need a second VCPU. `beside`: those that need other arguments.
+# `resets`: what starts its VM again and again. `off`: what switches itself off.
+# `lost`: QEMU lets long mode lose its paging, and the guest then runs for ever, or ends; a processor would refuse.
+Board = collections.namedtuple("Board", "attacks queues repeat arguments two beside resets off lost")
+BOARDS = {
+    "arm64": Board(2000, LATEST_NS, 2000, "", ("smp-", "all-", "sgi-", "ipi-"), (), "psci-reset", ("psci-off",), ()),
+    "x86": Board(7200, 4200, 300, " virtio=0xfeb00000 cycles=40", ("smp-", "all-", "mmio-code-changing", "apic-start-nowhere"),
+                 ("apic-registers xapic",), "port-reset", (), ("paging-off",)),
+}
 BATCHES = 3
 
 
@@ -22,9 +35,10 @@ def probe(takt):
 
 
 def hostile(takt, name, attack, more="", memory_mib=4):
-    cpus = 2 if attack.startswith(("smp-", "all-", "sgi-", "ipi-")) else 1
-    return takt.vm(name, takt.program("hostile"), [libtakt.on_core(0)] * cpus, f"attack={attack}", memory_mib,
-                      more)
+    board = BOARDS[takt.arch]
+    cpus = 2 if attack.startswith(board.two) else 1
+    return takt.vm(name, takt.program("hostile"), [libtakt.on_core(0)] * cpus, f"attack={attack}{board.arguments}", memory_mib,
+                   more)
 
 
 def assert_on_time(console, latest=LATEST_NS):
@@ -48,63 +62,74 @@ def test_everything_that_a_guest_survives(takt):
     alone = takt.write("alone.dts", libtakt.system(probe(takt)))
     with takt.boot(alone, icount=True, cores=1) as console:
         assert_on_time(console)
-    beside = takt.write("beside.dts", libtakt.system(probe(takt), hostile(takt, "h", "all-survivable")))
+    board = BOARDS[takt.arch]
+    others = {f"h{i}": attack for i, attack in enumerate(board.beside)}
+    beside = takt.write("beside.dts", libtakt.system(probe(takt), hostile(takt, "h", "all-survivable"),
+                                                     *(hostile(takt, vm, others[vm]) for vm in others)))
     expected = [name for name, outcome in attacks(takt).items() if outcome == "continues"]
     with takt.boot(beside, 400, icount=True, cores=1) as console:
         done = console.expect_vm("h", r"done (\d+)", 300)
         assert int(done.group(1)) == len(expected)
         for name in expected:
             assert re.search(rf"\[h\] hostile: {name} (survived|skipped)", console.text), name
-        assert console.vm_reaches("h", "off").reason == "the guest powered itself off"
-        assert_on_time(console, LATEST_BESIDE_ATTACKS_NS)
+        for vm, attack in others.items():
+            console.seen_vm(vm, f"hostile: {attack.split()[0]} survived", 60)
+        for vm in ("h", *others):
+            assert console.vm_reaches(vm, "off").reason == "the guest powered itself off"
+        assert_on_time(console, board.attacks)
 
 
 @pytest.mark.parametrize("attack", ("virtio-queues-outside", "virtio-buffers", "virtio-chains"))
 def test_no_queue_of_a_neighbour_delays(takt, attack):
-    description = takt.write("queues.dts", libtakt.system(probe(takt), hostile(takt, "h", f"{attack} repeat=2000")))
+    board = BOARDS[takt.arch]
+    description = takt.write("queues.dts", libtakt.system(probe(takt), hostile(takt, "h", f"{attack} repeat={board.repeat}")))
     with takt.boot(description, 300, icount=True, cores=1) as console:
         console.expect_vm("h", "done", 200)
-        assert_on_time(console)
+        assert f"{attack} survived" in console.text
+        assert_on_time(console, board.queues)
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_each_attack_that_ends_its_vm(takt, batch):
-    table = attacks(takt)
-    chosen = [name for name, outcome in table.items() if outcome in ("dies", "either")][batch::BATCHES]
+    table, board = attacks(takt), BOARDS[takt.arch]
+    chosen = [name for name, outcome in table.items() if outcome in ("dies", "either") and name not in board.lost][batch::BATCHES]
     assert len(chosen) > 5
     vms = {f"h{i}": name for i, name in enumerate(chosen)}  # attacks' names are too long for VMs'
     description = takt.write("dies.dts", libtakt.system(probe(takt), *(hostile(takt, vm, vms[vm]) for vm in vms)))
     with takt.boot(description, 300, icount=True, cores=1) as console:
         for vm, attack in vms.items():
             console.seen_vm(vm, f"{attack} start", 120)
-            if attack in ("psci-reset", "port-reset"):  # boots again and again
+            if attack == board.resets:
                 assert console.stop_vm(vm, 60).starts > 1
                 continue
-            ended = {"either": ("failed", "off"), "dies": ("off" if attack == "psci-off" else "failed",)}[table[attack]]
+            ended = {"either": ("failed", "off"), "dies": ("off" if attack in board.off else "failed",)}[table[attack]]
             row = console.vm_reaches(vm, ended, 120)
             assert row.reason != "-"
             if table[attack] == "dies":
                 assert not re.search(rf"(?m)^\[{vm}\] hostile: {attack} survived", console.text), attack
-        assert_on_time(console, LATEST_BESIDE_ATTACKS_NS)
+        assert_on_time(console, board.attacks)
 
 
 def test_what_only_harms_itself(takt):
     """In the host's time: virtual time counts instructions that end, and some of these guests' never do."""
-    vms = {f"h{i}": name for i, name in enumerate(n for n, outcome in attacks(takt).items() if outcome == "spins")}
+    lost = BOARDS[takt.arch].lost
+    vms = {f"h{i}": name for i, name in enumerate(n for n, outcome in attacks(takt).items() if outcome == "spins" or n in lost)}
     description = takt.write("spins.dts", libtakt.system(probe(takt), *(hostile(takt, vm, vms[vm]) for vm in vms)))
     with takt.boot(description, 200, cores=1) as console:
         for vm, attack in vms.items():
             console.seen_vm(vm, f"{attack} start", 60)
         console.expect_vm("rt", LATENESS, 60)
         console.expect_vm("rt", LATENESS, 60)
-        for vm in vms:
-            assert console.vm_row(vm).state == "running"
-            console.stop_vm(vm)
+        for vm, attack in vms.items():
+            if attack not in lost:
+                assert console.vm_row(vm).state == "running"
+            if console.vm_row(vm).state == "running":
+                console.stop_vm(vm)
         assert all(row.own == 0 for row in takt_console.budget_rows(console.monitor("misses")))
 
 
 def test_a_neighbour_of_linux_size_that_crashes_in_a_loop(takt):
-    kernel = takt.guest("linux/Image-cloud")
+    kernel = takt.guest("linux/bzImage-cloud" if takt.arch == "x86" else "linux/Image-cloud")
     loop = takt.write("loop.dts", libtakt.system(probe(takt), hostile(
         takt, "big", "crash", f'restart = "always"; restart-limit = <9>; initrd = "{kernel}";', 128)))
     with takt.boot(loop, 300, icount=True, cores=1) as console:

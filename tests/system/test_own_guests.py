@@ -152,6 +152,7 @@ def broken(takt, change):
     return bad
 
 
+@pytest.mark.boards("qemu-arm64", "qemu-x86")
 @pytest.mark.parametrize("change", [
     lambda data: data[:len(data) // 2], lambda data: data[:20], lambda data: b"",
     lambda data: data[:-5000] + bytes([data[-5000] ^ 1]) + data[-4999:],
@@ -163,6 +164,7 @@ def test_a_broken_image_starts_nothing(takt, change):
         assert "[rt] " not in console.text
 
 
+@pytest.mark.boards("qemu-arm64", "qemu-x86")
 def test_what_admission_refuses_starts_nothing(takt):
     description = takt.write("much.dts", libtakt.system(
         takt.vm("a", takt.program("rtprobe"), [libtakt.reserved(0, 600, 1000)]),

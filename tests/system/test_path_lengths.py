@@ -7,10 +7,12 @@ import os
 import subprocess
 
 import libtakt
+import pytest
 
 SYSTEMS = "^(alone|idle|remote)$"
 
 
+@pytest.mark.boards("qemu-arm64", "qemu-x86")
 def test_the_paths_have_their_recorded_lengths(takt):
     build = os.path.relpath(takt.build, libtakt.ROOT)
     environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}

@@ -217,7 +217,7 @@ const struct attack control_attacks[] = {
     {"wbinvd-loop", wbinvd_loop, CONTINUES},
     {"triple-fault", triple_fault, DIES},
     {"spin-masked", spin_masked, SPINS},
-    {"halt-masked", halt_masked, EITHER},
+    {"halt-masked", halt_masked, SPINS},
     {"wait-forever", wait_forever, SPINS},
     {0},
 };

@@ -29,8 +29,10 @@ static const struct instruction moves[] = {
     CODE(0x44, 0x8b, 0x44, 0x1f, 0x00), // mov r8d, [rdi + rbx + 0]
     CODE(0x8b, 0x04, 0x3b),             // mov eax, [rbx + rdi]
     CODE(0x67, 0x8b, 0x07),             // mov eax, [edi]
-    CODE(0x8c, 0x1f),                   // mov [rdi], ds
 };
+
+static const struct instruction selectors[] = {CODE(0x8c, 0x1f), CODE(0x66, 0x8c, 0x07),
+                                               CODE(0x8e, 0x1f)}; // ds, es; ds
 
 static const struct instruction arithmetic[] = {
     CODE(0x01, 0x07),             // add [rdi], eax
@@ -126,6 +128,7 @@ static void at(uint64_t address, const struct instruction *table, unsigned count
     }
 
 GROUP(moves)
+GROUP(selectors)
 GROUP(arithmetic)
 GROUP(atomics)
 GROUP(string_moves)
@@ -187,6 +190,7 @@ static void read_changing(void) {
 
 const struct attack decoder_attacks[] = {
     {"mmio-moves", moves_group, CONTINUES},
+    {"mmio-selectors", selectors_group, EITHER},
     {"mmio-arithmetic", arithmetic_group, EITHER},
     {"mmio-atomics", atomics_group, EITHER},
     {"mmio-strings", string_moves_group, EITHER},

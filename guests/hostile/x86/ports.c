@@ -14,6 +14,8 @@
 #define PORT_UART            0x3f8 // to 0x3ff
 #define BUFFER_SIZE          8192
 #define LONG_COUNT           0x10000
+#define PAGE                 4096
+#define ACROSS               50000
 #define RESET_CPU            0x06
 #define KEYBOARD_PULSE_RESET 0xfe
 
@@ -94,6 +96,19 @@ static void string_long(void) {
                   &(struct registers){.rcx = BUFFER_SIZE, .rdx = PORT_DELAY, .rsi = (uintptr_t)buffer});
 }
 
+// What takes the hypervisor most: the instruction and each of its words lie across the end of a page.
+static void string_across(void) {
+    static uint8_t code[2 * PAGE] __attribute__((aligned(PAGE)));
+    static const uint8_t rep_outsw[] = {0xf3, 0x66, 0x6f, 0xc3};
+    uint8_t *start = code + PAGE - 1;
+    memcpy(start, rep_outsw, sizeof(rep_outsw));
+    for (unsigned i = 0; i < ACROSS; i++) {
+        uint64_t count = 1, from = (uintptr_t)buffer + BUFFER_SIZE / 2 - 1;
+        __asm__ volatile("call *%2" : "+S"(from), "+c"(count) : "r"(start), "d"(PORT_DELAY) : "memory", "cc");
+        step_passed();
+    }
+}
+
 // The reset register and the keyboard controller's pulse: what a PC's programs reset themselves with.
 static void port_reset(void) {
     port_write8(PORT_RESET, RESET_CPU);
@@ -108,6 +123,7 @@ const struct attack port_attacks[] = {
     {"string-io-device", string_device, EITHER},
     {"string-io-outside", string_outside, EITHER},
     {"string-io-long", string_long, CONTINUES},
+    {"string-io-across", string_across, CONTINUES},
     {"port-reset", port_reset, DIES},
     {0},
 };

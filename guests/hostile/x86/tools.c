@@ -23,12 +23,12 @@ extern uint64_t guest_pdpt[];
 // In xAPIC mode a register that may have any value, else what is sure to be in memory space: the I/O APIC.
 uint64_t a_device(void) { return apic.x2apic ? IOAPIC_PAGE : APIC_PAGE + APIC_TPR; }
 
-// By a large page of its own: the address may lie above what the identity map has.
+// By large pages of its own, two for what goes on behind the first: the address may lie above what the identity map has.
 void *window(uint64_t address, bool normal, bool executable) {
     static uint64_t directory[512] __attribute__((aligned(4096)));
     uint64_t base = address & ~(LARGE_PAGE - 1);
     directory[0] = base | PTE_P | PTE_RW | PTE_PS | (normal ? 0 : PTE_PCD | PTE_PWT) | (executable ? 0 : PTE_NX);
-    directory[1] = 0;
+    directory[1] = directory[0] + LARGE_PAGE;
     guest_pdpt[WINDOW_GIB] = (uintptr_t)directory | PTE_P | PTE_RW;
     CONTROL_WRITE(cr3, CONTROL_READ(cr3));
     return (void *)(((uint64_t)WINDOW_GIB << GIB_SHIFT) + (address - base));
