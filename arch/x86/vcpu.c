@@ -2,7 +2,7 @@
 // A VCPU: its state in hardware, its interrupts, what its local APIC and MSRs ask for.
 #include "arch/x86/vcpu.h"
 
-#include "arch/x86/exits.h"
+#include "arch/x86/guest_ram.h"
 #include "arch/x86/hardware.h"
 #include "arch/x86/machine.h"
 #include "kernel/arch.h"
@@ -219,7 +219,22 @@ bool arch_vcpu_timer_expire(UNUSED struct vcpu *vcpu) { return false; }
 
 // ---- its MSRs ---------------------------------------------------------------------------------------------
 
-static uint64_t msr_hardware(void *context, uint32_t msr) { return virt->msr_load(context, msr); }
+const uint32_t guest_msrs[FIELDS] = {
+#define FIELD(name, msr, in_vmcb, in_vmcs) msr,
+#include "arch/x86/guest_fields.h"
+};
+
+// The policy asks for no others.
+static COLD enum guest_field field_of(uint32_t msr) {
+    enum guest_field field = 0;
+
+    while (guest_msrs[field] != msr) { field++; }
+    return field;
+}
+
+static uint64_t msr_hardware(void *context, uint32_t msr) {
+    return virt->get(context, field_of(msr)) & ~(msr == MSR_EFER ? EFER_SVME : 0);
+}
 
 // A reset is of a VCPU that is not loaded: it has its values from there already.
 static void msr_to_hardware(void *context, uint32_t msr, uint64_t value) {
@@ -227,13 +242,14 @@ static void msr_to_hardware(void *context, uint32_t msr, uint64_t value) {
 
     if (vcpu->cpu->loaded != vcpu) { return; }
     if (msr != MSR_TSC_AUX) {
-        virt->msr_store(context, msr, value);
+        virt->set(context, field_of(msr),
+                  msr == MSR_EFER ? value | (virt->get(context, FIELD_EFER) & EFER_LMA) : value);
     } else if (machine.tsc_aux) {
         write_msr(msr, value);
     }
 }
 
-static bool msr_paging(void *context) { return virt->paging(context); }
+static bool msr_paging(void *context) { return (virt->get(context, FIELD_CR0) & CR0_PG) != 0; }
 
 static uint64_t msr_tsc(void *context) {
     const struct vcpu *vcpu = context;
@@ -245,7 +261,7 @@ static void msr_tsc_move(void *context, uint64_t by) {
     struct vcpu *vcpu = context;
     uint64_t offset = vcpu->vm->arch.tsc_offset + vcpu->arch.msr.tsc_adjust + by;
 
-    virt->tsc_offset(vcpu, offset);
+    virt->set(vcpu, FIELD_TSC_OFFSET, offset);
     vlapic_set_tsc_offset(&vcpu->arch.vlapic, offset);
 }
 
@@ -289,12 +305,42 @@ const struct msr_ops vcpu_msr_ops = {
     .unknown = msr_unknown,
 };
 
-static int pv_write(void *context, gpa_t gpa, const void *data, size_t size) {
-    return guest_emulation.memory.write(context, gpa, data, size);
+const struct pv_ops vcpu_pv_ops = {.write = guest_ram_write, .read = guest_ram_read};
+
+// ---- its state for emulation and for the log --------------------------------------------------------------
+
+void vcpu_view(struct vcpu *vcpu, struct guest_state_view *view) {
+    unsigned code = (unsigned)virt->get(vcpu, FIELD_CODE);
+
+    view->gpr = vcpu->arch.gpr;
+    view->rip = vcpu->arch.rip;
+    view->rflags = vcpu->arch.rflags;
+    for (unsigned i = 0; i < GUEST_SEGMENTS; i++) { view->segment_base[i] = virt->get(vcpu, FIELD_ES_BASE + i); }
+    view->paging = (struct guest_paging){
+        .cr0 = virt->get(vcpu, FIELD_CR0),
+        .cr3 = virt->get(vcpu, FIELD_CR3),
+        .cr4 = virt->get(vcpu, FIELD_CR4),
+        .efer = virt->get(vcpu, FIELD_EFER),
+        .rflags = view->rflags,
+        .cpl = virt->get(vcpu, FIELD_CPL) & 3,
+        .maxphyaddr = (uint8_t)vcpu->vm->arch.cpuid.physical_bits,
+    };
+    view->mode = (code & SEGMENT_BIG) != 0 ? DECODE_32 : DECODE_16;
+    if ((view->paging.cr0 & CR0_PE) == 0 || (view->rflags & RFLAGS_VM) != 0) { view->mode = DECODE_16; }
+    if ((view->paging.efer & EFER_LMA) != 0 && (code & SEGMENT_LONG) != 0) { view->mode = DECODE_64; }
 }
 
-static int pv_read(void *context, gpa_t gpa, void *data, size_t size) {
-    return guest_emulation.memory.read(context, gpa, data, size);
-}
+COLD void vcpu_dump(const struct vcpu *vcpu) {
+    static const char names[] =
+#define FIELD(name, msr, in_vmcb, in_vmcs) #name "\0"
+#include "arch/x86/guest_fields.h"
+        ;
+    const char *name = names;
 
-const struct pv_ops vcpu_pv_ops = {.write = pv_write, .read = pv_read};
+    log_line("%s: VCPU %u:", vcpu->vm->name, vcpu->index);
+    for (unsigned field = 0; field < FIELDS; field++) {
+        uint64_t value = virt->get(vcpu, field);
+        if (value != 0) { log_line("  %s %lx", name, value); }
+        name += strlen(name) + 1;
+    }
+}

@@ -24,7 +24,7 @@ static void pass_msr(uint8_t *map, uint32_t msr) {
 
     for (unsigned i = 0; i < ARRAY_SIZE(ranges); i++) {
         uint32_t n = msr - ranges[i];
-        if (n < MSRPM_MSRS) { map[i * MSRPM_RANGE + n * MSRPM_BITS / 8] &= (uint8_t)~(3u << n * MSRPM_BITS % 8); }
+        if (n < MSRPM_MSRS) { map[i * MSRPM_RANGE + n * MSRPM_BITS / 8] &= (uint8_t) ~(3u << n * MSRPM_BITS % 8); }
     }
 }
 
@@ -79,9 +79,6 @@ static COLD int vm_init(struct vm *vm) {
     return OK;
 }
 
-// The VM's entries are gone from a core's TLBs when its next VCPU enters there.
-static void vm_flush(struct vm *vm) { memset(vm->arch.resident, 0, sizeof(vm->arch.resident)); }
-
 const struct virt_ops svm_ops = {
     .name = "SVM",
     .machine_init = machine_init,
@@ -89,23 +86,16 @@ const struct virt_ops svm_ops = {
     .nested_format = &long_mode_format,
     .nested_leaves = nested_leaves,
     .vm_init = vm_init,
-    .vm_flush = vm_flush,
     .reset = svm_reset,
     .start = svm_start,
     .load = svm_load,
     .save = svm_save,
     .run = svm_enter,
-    .view = svm_view,
+    .get = svm_get,
+    .set = svm_set,
     .end_shadow = svm_end_shadow,
     .inject = svm_inject,
     .interrupt = svm_interrupt,
     .can_nmi = svm_can_nmi,
     .trap_hlt = svm_trap_hlt,
-    .tsc_offset = svm_tsc_offset,
-    .cr4 = svm_cr4,
-    .paging = svm_paging,
-    .set_cr2 = svm_set_cr2,
-    .msr_load = svm_msr_load,
-    .msr_store = svm_msr_store,
-    .dump = svm_dump,
 };

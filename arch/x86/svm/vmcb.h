@@ -4,14 +4,7 @@
 #ifndef X86_SVM_VMCB_H
 #define X86_SVM_VMCB_H
 
-#include "kernel/types.h"
-
-struct vmcb_segment {
-    uint16_t selector;
-    uint16_t attributes; // as a descriptor's bits 55:52 and 47:40
-    uint32_t limit;
-    uint64_t base;
-};
+#include "arch/x86/guest_registers.h"
 
 struct vmcb {
     // control area
@@ -35,9 +28,11 @@ struct vmcb {
     uint64_t lbr_control;
     uint32_t clean, reserved4;
     uint64_t next_rip;
-    uint8_t reserved5[0x400 - 0xd0];
+    uint8_t reserved5[0x3e0 - 0xd0];
+    uint64_t cr0_pretended; // here and on the hardware looks at nothing: CD and NW as the guest has them
+    uint8_t reserved13[0x400 - 0x3e8];
     // state save area
-    struct vmcb_segment es, cs, ss, ds, fs, gs, gdtr, ldtr, idtr, tr;
+    struct guest_segment segments[SEGMENTS], gdtr, ldtr, idtr, tr;
     uint8_t reserved6[0xcb - 0xa0];
     uint8_t cpl;
     uint32_t reserved7;
@@ -61,12 +56,14 @@ _Static_assert(offsetof(struct vmcb, cr4) == 0x548 && offsetof(struct vmcb, rsp)
 _Static_assert(offsetof(struct vmcb, rax) == 0x5f8 && offsetof(struct vmcb, pat) == 0x668, "APM volume 2, table B-2");
 _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM volume 2, 15.5.1");
 
+#define INTERCEPT_CR0         1u // in cr_reads and cr_writes
 // Word 0 of `intercepts` (offset 0Ch).
 #define INTERCEPT_INTR        (1u << 0)
 #define INTERCEPT_NMI         (1u << 1)
 #define INTERCEPT_SMI         (1u << 2)
 #define INTERCEPT_INIT        (1u << 3)
 #define INTERCEPT_VINTR       (1u << 4)
+#define INTERCEPT_CR0_CHANGE  (1u << 5) // writes to CR0 that change more than TS and MP
 #define INTERCEPT_RDPMC       (1u << 15)
 #define INTERCEPT_CPUID       (1u << 18)
 #define INTERCEPT_IRET        (1u << 20)
@@ -115,12 +112,15 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM volume 2, 15.5.1");
 
 // Exit codes.
 enum {
+    SVM_EXIT_READ_CR0 = 0,
+    SVM_EXIT_WRITE_CR0 = 0x10,
     SVM_EXIT_EXCEPTION = 0x40, // and 31 more
     SVM_EXIT_INTR = 0x60,
     SVM_EXIT_NMI = 0x61,
     SVM_EXIT_SMI = 0x62,
     SVM_EXIT_INIT = 0x63,
     SVM_EXIT_VINTR = 0x64,
+    SVM_EXIT_CHANGE_CR0 = 0x65,
     SVM_EXIT_RDPMC = 0x6f,
     SVM_EXIT_CPUID = 0x72,
     SVM_EXIT_IRET = 0x74,

@@ -86,8 +86,8 @@ static COLD int make_msr_bitmap(void) {
     memset(map, 0xff, PAGE_SIZE);
     for (unsigned i = 0; i < MSR_DIRECT; i++) {
         uint32_t n = msr_direct[i] % MSR_BITMAP_MSRS, high = msr_direct[i] < MSR_BITMAP_MSRS ? 0 : MSR_BITMAP_RANGE;
-        map[high + n / 8] &= (uint8_t)~(1u << n % 8);
-        map[high + n / 8 + MSR_BITMAP_WRITES] &= (uint8_t)~(1u << n % 8);
+        map[high + n / 8] &= (uint8_t) ~(1u << n % 8);
+        map[high + n / 8 + MSR_BITMAP_WRITES] &= (uint8_t) ~(1u << n % 8);
     }
     vmx_machine.msr_bitmap = memory_pa(map);
     return OK;
@@ -139,9 +139,6 @@ static COLD int vm_init(struct vm *vm) {
     return OK;
 }
 
-// A core that loads a VCPU of the VM next empties its TLB of what the VM left there.
-static void vm_flush(struct vm *vm) { memset(vm->arch.resident, 0, sizeof(vm->arch.resident)); }
-
 void vmx_flush_vcpu(const struct vcpu *vcpu) {
     const uint64_t descriptor[2] = {vmx_vpid(vcpu), 0};
 
@@ -163,23 +160,16 @@ const struct virt_ops vmx_ops = {
     .nested_format = &ept_format,
     .nested_leaves = nested_leaves,
     .vm_init = vm_init,
-    .vm_flush = vm_flush,
     .reset = vmx_reset,
     .start = vmx_start,
     .load = vmx_load,
     .save = vmx_save,
     .run = vmx_enter,
-    .view = vmx_view,
+    .get = vmx_get,
+    .set = vmx_set,
     .end_shadow = vmx_end_shadow,
     .inject = vmx_inject,
     .interrupt = vmx_interrupt,
     .can_nmi = vmx_can_nmi,
     .trap_hlt = vmx_trap_hlt,
-    .tsc_offset = vmx_tsc_offset,
-    .cr4 = vmx_cr4,
-    .paging = vmx_paging,
-    .set_cr2 = vmx_set_cr2,
-    .msr_load = vmx_msr_load,
-    .msr_store = vmx_msr_store,
-    .dump = vmx_dump,
 };
