@@ -91,7 +91,7 @@ static inline void read_more(struct vmcb *vmcb, uint64_t code, struct vm_exit *e
             exit->operation = OP_WRMSR;
         }
     } else if (code == SVM_EXIT_IRET) {
-        vmcb->intercepts[0] &= ~INTERCEPT_IRET;
+        vmcb->intercepts[0] &= ~INTERCEPT(IRET);
     } else {
         exit->vector = (uint8_t)(code - EXIT_BASE);
         exit->error = (uint32_t)vmcb->exit_info1;
@@ -118,9 +118,9 @@ static inline void read_exit(struct vmcb *vmcb, struct vm_exit *exit) {
 }
 
 // svm_run of run.S, which leaves the guest's registers in ours: what of them is needed is saved once, here.
-static inline __attribute__((always_inline)) void world_switch(paddr_t vmcb, uint64_t *gpr, paddr_t host) {
+static inline __attribute__((always_inline)) void world_switch(uint64_t *gpr, paddr_t vmcb, paddr_t host) {
     __asm__ volatile("call svm_run"
-                     : "+D"(vmcb), "+S"(gpr), "+d"(host)
+                     : "+D"(gpr), "+S"(vmcb), "+d"(host)
                      :
                      : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc");
 }
@@ -161,7 +161,7 @@ void svm_enter(struct vcpu *vcpu, UNUSED uint64_t until, struct vm_exit *exit) {
     vmcb->rflags = arch->rflags;
     uint32_t control = (vmcb->interrupt_control & ~SVM_TPR_MASK) | tpr;
     vmcb->interrupt_control = control;
-    world_switch(arch->control_pa, arch->gpr, this_cpu()->arch.virt_state_pa);
+    world_switch(arch->gpr, arch->control_pa, this_cpu()->arch.virt_state_pa);
     arch->gpr[GPR_RAX] = vmcb->rax;
     arch->gpr[GPR_RSP] = vmcb->rsp;
     arch->rip = vmcb->rip;

@@ -57,39 +57,8 @@ _Static_assert(offsetof(struct vmcb, rax) == 0x5f8 && offsetof(struct vmcb, pat)
 _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM volume 2, 15.5.1");
 
 #define INTERCEPT_CR0         1u // in cr_reads and cr_writes
-// Word 0 of `intercepts` (offset 0Ch).
-#define INTERCEPT_INTR        (1u << 0)
-#define INTERCEPT_NMI         (1u << 1)
-#define INTERCEPT_SMI         (1u << 2)
-#define INTERCEPT_INIT        (1u << 3)
-#define INTERCEPT_VINTR       (1u << 4)
-#define INTERCEPT_CR0_CHANGE  (1u << 5) // writes to CR0 that change more than TS and MP
-#define INTERCEPT_RDPMC       (1u << 15)
-#define INTERCEPT_CPUID       (1u << 18)
-#define INTERCEPT_IRET        (1u << 20)
-#define INTERCEPT_INVD        (1u << 22)
-#define INTERCEPT_HLT         (1u << 24)
-#define INTERCEPT_INVLPGA     (1u << 26)
-#define INTERCEPT_IOIO        (1u << 27)
-#define INTERCEPT_MSR         (1u << 28)
-#define INTERCEPT_TASK        (1u << 29)
-#define INTERCEPT_FERR        (1u << 30)
-#define INTERCEPT_SHUTDOWN    (1u << 31)
-// Word 1 (offset 10h).
-#define INTERCEPT_VMRUN       (1u << 0)
-#define INTERCEPT_VMMCALL     (1u << 1)
-#define INTERCEPT_VMLOAD      (1u << 2)
-#define INTERCEPT_VMSAVE      (1u << 3)
-#define INTERCEPT_STGI        (1u << 4)
-#define INTERCEPT_CLGI        (1u << 5)
-#define INTERCEPT_SKINIT      (1u << 6)
-#define INTERCEPT_ICEBP       (1u << 8)
-#define INTERCEPT_WBINVD      (1u << 9)
-#define INTERCEPT_MONITOR     (1u << 10)
-#define INTERCEPT_MWAIT       (1u << 11)
-#define INTERCEPT_MWAIT_IF    (1u << 12)
-#define INTERCEPT_XSETBV      (1u << 13)
-#define INTERCEPT_RDPRU       (1u << 14)
+// Exit codes from SVM_EXIT_INTR on have their intercepts in this order: 32 in each word of `intercepts`.
+#define INTERCEPT(code)       (1u << (SVM_EXIT_##code - SVM_EXIT_INTR) % 32)
 
 #define SVM_INTERRUPT_VIRQ    (1u << 8)
 #define SVM_PRIORITY_SHIFT    16

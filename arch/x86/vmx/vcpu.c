@@ -69,7 +69,21 @@ static const uint16_t zeroes[] = {
     VMCS_HOST_FS_BASE,       VMCS_HOST_SYSENTER_CS,   VMCS_HOST_SYSENTER_ESP, VMCS_HOST_SYSENTER_EIP,
 };
 
-COLD void vmx_reset(struct vcpu *vcpu) {
+static void flush_vcpu(const struct vcpu *vcpu) {
+    const uint64_t descriptor[2] = {vmx_vpid(vcpu), 0};
+
+    if ((vmx_machine.controls[VMX_SECONDARY] & SECONDARY_VPID) != 0) {
+        __asm__ volatile("invvpid %0, %1" ::"m"(descriptor), "r"((uint64_t)INVALIDATE_SINGLE) : "cc", "memory");
+    }
+}
+
+static void flush_nested(const struct vm *vm) {
+    const uint64_t descriptor[2] = {vmx_ept_pointer(vm), 0};
+
+    __asm__ volatile("invept %0, %1" ::"m"(descriptor), "r"((uint64_t)INVALIDATE_SINGLE) : "cc", "memory");
+}
+
+static COLD void vmx_reset(struct vcpu *vcpu) {
     struct vmx_vcpu *own = vmx_of(vcpu);
     paddr_t pa = vcpu->arch.control_pa;
 
@@ -82,7 +96,7 @@ COLD void vmx_reset(struct vcpu *vcpu) {
     vmcs_write(VMCS_LINK_POINTER, LINK_NONE);
     vmcs_write(VMCS_GUEST_DR7, DR7_POWER_ON);
     vmcs_write(VMCS_GUEST_PAT, PAT_POWER_ON);
-    vmx_flush_vcpu(vcpu);
+    flush_vcpu(vcpu);
     select_loaded(vcpu->cpu);
 }
 
@@ -95,7 +109,7 @@ static void write_segment(unsigned number, const struct guest_segment *segment) 
 
 static uint64_t merge(uint64_t guests, uint64_t mask, uint64_t owned) { return (guests & ~mask) | (owned & mask); }
 
-COLD void vmx_start(struct vcpu *vcpu, const struct guest_registers *registers) {
+static COLD void vmx_start(struct vcpu *vcpu, const struct guest_registers *registers) {
     bool long_mode = (registers->efer & EFER_LMA) != 0;
 
     select_vmcs(vcpu->arch.control_pa);
@@ -117,7 +131,7 @@ COLD void vmx_start(struct vcpu *vcpu, const struct guest_registers *registers) 
 }
 
 // What was flushed from a VM's tables is in the TLB of a core until it loads one of its VCPUs.
-void vmx_load(struct vcpu *vcpu) {
+static void vmx_load(struct vcpu *vcpu) {
     const struct vmx_vcpu *own = vmx_of(vcpu);
     uint8_t *resident = &vcpu->vm->arch.resident[vcpu->cpu->id];
 
@@ -127,11 +141,11 @@ void vmx_load(struct vcpu *vcpu) {
     write_dr6(own->dr6);
     if (unlikely(*resident == 0)) {
         *resident = 1;
-        vmx_flush_nested(vcpu->vm);
+        flush_nested(vcpu->vm);
     }
 }
 
-void vmx_save(struct vcpu *vcpu) {
+static void vmx_save(struct vcpu *vcpu) {
     struct vmx_vcpu *own = vmx_of(vcpu);
 
     for (unsigned i = 0; i < VMX_SWITCHED; i++) { own->msrs[i] = read_msr(guest_msrs[i]); }
@@ -159,7 +173,7 @@ uint64_t vmx_get(UNUSED const struct vcpu *vcpu, enum guest_field field) {
     }
 }
 
-void vmx_set(UNUSED struct vcpu *vcpu, enum guest_field field, uint64_t value) {
+static void vmx_set(UNUSED struct vcpu *vcpu, enum guest_field field, uint64_t value) {
     if (field == FIELD_CR2) {
         write_cr2(value);
     } else if (field == FIELD_DR6) {
@@ -178,7 +192,7 @@ static void write_primary(struct vmx_vcpu *own, uint32_t value) {
     }
 }
 
-void vmx_trap_hlt(struct vcpu *vcpu, bool trap) {
+static void vmx_trap_hlt(struct vcpu *vcpu, bool trap) {
     struct vmx_vcpu *own = vmx_of(vcpu);
 
     write_primary(own, trap ? own->primary | PRIMARY_HLT : own->primary & ~PRIMARY_HLT);
@@ -186,7 +200,7 @@ void vmx_trap_hlt(struct vcpu *vcpu, bool trap) {
 
 // ---- events -----------------------------------------------------------------------------------------------
 
-void vmx_end_shadow(UNUSED struct vcpu *vcpu) {
+static void vmx_end_shadow(UNUSED struct vcpu *vcpu) {
     uint64_t shadow = vmcs_read(VMCS_INTERRUPTIBILITY);
 
     if (unlikely((shadow & (SHADOW_STI | SHADOW_MOV_SS)) != 0)) {
@@ -199,7 +213,7 @@ static bool free_for_event(const struct vcpu *vcpu, unsigned shadows) {
 }
 
 // An exception ends a shadow. It has no error code in real mode, where the entry would fail with one.
-void vmx_inject(struct vcpu *vcpu, const struct event *event) {
+static void vmx_inject(struct vcpu *vcpu, const struct event *event) {
     uint32_t info = event->vector | (uint32_t)event->type << VMX_EVENT_TYPE_SHIFT | VMX_EVENT_VALID;
 
     if (unlikely(event->type == EVENT_EXCEPTION)) { vmx_end_shadow(vcpu); }
@@ -211,7 +225,7 @@ void vmx_inject(struct vcpu *vcpu, const struct event *event) {
     vmx_of(vcpu)->event = true;
 }
 
-bool vmx_interrupt(struct vcpu *vcpu, int vector) {
+static bool vmx_interrupt(struct vcpu *vcpu, int vector) {
     struct vmx_vcpu *own = vmx_of(vcpu);
     uint32_t closed = own->primary & ~(PRIMARY_INTERRUPT_WINDOW | PRIMARY_NMI_WINDOW);
     bool can = (vcpu->arch.rflags & RFLAGS_IF) != 0 && vector >= 0 && free_for_event(vcpu, SHADOW_STI | SHADOW_MOV_SS);
@@ -224,10 +238,31 @@ bool vmx_interrupt(struct vcpu *vcpu, int vector) {
     return can;
 }
 
-bool vmx_can_nmi(struct vcpu *vcpu) {
+static bool vmx_can_nmi(struct vcpu *vcpu) {
     struct vmx_vcpu *own = vmx_of(vcpu);
 
     if (free_for_event(vcpu, SHADOW_STI | SHADOW_MOV_SS | SHADOW_NMI)) { return true; }
     write_primary(own, own->primary | PRIMARY_NMI_WINDOW);
     return false;
 }
+
+const struct virt_ops vmx_ops = {
+    .name = "VMX",
+    .machine_init = vmx_machine_init,
+    .cpu_init = vmx_cpu_init,
+    .nested_format = &vmx_format,
+    .nested_leaves = vmx_leaves,
+    .vm_init = vmx_vm_init,
+    .reset = vmx_reset,
+    .start = vmx_start,
+    .load = vmx_load,
+    .save = vmx_save,
+    .run = vmx_enter,
+    .get = vmx_get,
+    .set = vmx_set,
+    .end_shadow = vmx_end_shadow,
+    .inject = vmx_inject,
+    .interrupt = vmx_interrupt,
+    .can_nmi = vmx_can_nmi,
+    .trap_hlt = vmx_trap_hlt,
+};

@@ -48,22 +48,15 @@ static inline uint16_t vmx_vpid(const struct vcpu *vcpu) {
     return (uint16_t)(vcpu->vm->id * MAX_VCPUS + vcpu->index + 1); // 0 is the hypervisor's
 }
 
-// vmx.c: this core's TLB holds nothing any more of the VCPU; of the VM.
-void vmx_flush_vcpu(const struct vcpu *vcpu);
-void vmx_flush_nested(const struct vm *vm);
+// vmx.c, for vmx_ops
+extern const struct pagetable_format vmx_format;
+extern const uint64_t vmx_leaves[];
+int vmx_machine_init(void);
+int vmx_cpu_init(struct cpu *cpu);
+int vmx_vm_init(struct vm *vm);
 
 // vcpu.c
-void vmx_reset(struct vcpu *vcpu);
-void vmx_start(struct vcpu *vcpu, const struct guest_registers *registers);
-void vmx_load(struct vcpu *vcpu);
-void vmx_save(struct vcpu *vcpu);
 uint64_t vmx_get(const struct vcpu *vcpu, enum guest_field field);
-void vmx_set(struct vcpu *vcpu, enum guest_field field, uint64_t value);
-void vmx_end_shadow(struct vcpu *vcpu);
-void vmx_inject(struct vcpu *vcpu, const struct event *event);
-bool vmx_interrupt(struct vcpu *vcpu, int vector);
-bool vmx_can_nmi(struct vcpu *vcpu);
-void vmx_trap_hlt(struct vcpu *vcpu, bool trap);
 
 // exits.c
 void vmx_enter(struct vcpu *vcpu, uint64_t until, struct vm_exit *exit);
