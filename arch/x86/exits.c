@@ -60,13 +60,14 @@ static bool is_expected(unsigned operation, unsigned expected) {
     return operation == expected || (expected == OP_WBINVD && operation == OP_WBNOINVD);
 }
 
-static COLD bool decode(struct vcpu *vcpu, struct guest_state_view *view, struct decoded *d) {
+static bool decode(struct vcpu *vcpu, struct guest_state_view *view, struct decoded *d) {
     struct emulate_result result;
 
     vcpu_view(vcpu, view);
     enum emulate_outcome outcome = emulate_decode(view, &guest_emulation, vcpu, d, &result);
+    if (likely(outcome == EMULATE_DONE)) { return true; }
     refuse(vcpu, view, outcome, &result);
-    return outcome == EMULATE_DONE;
+    return false;
 }
 
 static APART bool read_length(struct vcpu *vcpu, const struct vm_exit *exit, struct known_length *known) {

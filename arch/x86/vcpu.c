@@ -310,24 +310,24 @@ const struct pv_ops vcpu_pv_ops = {.write = guest_ram_write, .read = guest_ram_r
 // ---- its state for emulation and for the log --------------------------------------------------------------
 
 void vcpu_view(struct vcpu *vcpu, struct guest_state_view *view) {
-    unsigned code = (unsigned)virt->get(vcpu, FIELD_CODE);
+    uint64_t (*const get)(const struct vcpu *vcpu, enum guest_field field) = virt->get;
+    unsigned code = (unsigned)get(vcpu, FIELD_CODE);
 
     view->gpr = vcpu->arch.gpr;
     view->rip = vcpu->arch.rip;
-    view->rflags = vcpu->arch.rflags;
-    for (unsigned i = 0; i < GUEST_SEGMENTS; i++) { view->segment_base[i] = virt->get(vcpu, FIELD_ES_BASE + i); }
-    view->paging = (struct guest_paging){
-        .cr0 = virt->get(vcpu, FIELD_CR0),
-        .cr3 = virt->get(vcpu, FIELD_CR3),
-        .cr4 = virt->get(vcpu, FIELD_CR4),
-        .efer = virt->get(vcpu, FIELD_EFER),
-        .rflags = view->rflags,
-        .cpl = virt->get(vcpu, FIELD_CPL) & 3,
-        .maxphyaddr = (uint8_t)vcpu->vm->arch.cpuid.physical_bits,
-    };
+    view->rflags = view->paging.rflags = vcpu->arch.rflags;
+    view->paging.cr0 = get(vcpu, FIELD_CR0);
+    view->paging.cr3 = get(vcpu, FIELD_CR3);
+    view->paging.cr4 = get(vcpu, FIELD_CR4);
+    view->paging.efer = get(vcpu, FIELD_EFER);
+    view->paging.cpl = get(vcpu, FIELD_CPL) & 3;
+    view->paging.maxphyaddr = (uint8_t)vcpu->vm->arch.cpuid.physical_bits;
     view->mode = (code & SEGMENT_BIG) != 0 ? DECODE_32 : DECODE_16;
     if ((view->paging.cr0 & CR0_PE) == 0 || (view->rflags & RFLAGS_VM) != 0) { view->mode = DECODE_16; }
     if ((view->paging.efer & EFER_LMA) != 0 && (code & SEGMENT_LONG) != 0) { view->mode = DECODE_64; }
+    for (unsigned i = view->mode == DECODE_64 ? SEGMENT_FS : SEGMENT_ES; i < GUEST_SEGMENTS; i++) {
+        view->segment_base[i] = get(vcpu, FIELD_ES_BASE + i);
+    }
 }
 
 COLD void vcpu_dump(const struct vcpu *vcpu) {
