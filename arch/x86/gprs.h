@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// For assembly: each_gpr loads or stores a guest's general registers, in the order of their numbers at `base`; but RAX, RSP and
-// RDI, which each world switch has its own way with.
+// For assembly: each_gpr loads or stores a guest's general registers, in the order of their numbers at `base`; but RAX, RSP
+// and RDI, which each world switch has its own way with.
 
+// clang-format off
     .macro load register, base, number
     mov     8 * \number(%\base), %\register
     .endm
