@@ -24,7 +24,7 @@ static void pass_msr(uint8_t *map, uint32_t msr) {
 
     for (unsigned i = 0; i < ARRAY_SIZE(ranges); i++) {
         uint32_t n = msr - ranges[i];
-        if (n < MSRPM_MSRS) { map[i * MSRPM_RANGE + n * MSRPM_BITS / 8] &= (uint8_t) ~(3u << n * MSRPM_BITS % 8); }
+        if (n < MSRPM_MSRS) { map[i * MSRPM_RANGE + n * MSRPM_BITS / 8] &= (uint8_t)~(3u << n * MSRPM_BITS % 8); }
     }
 }
 

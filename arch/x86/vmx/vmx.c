@@ -86,8 +86,8 @@ static COLD int make_msr_bitmap(void) {
     memset(map, 0xff, PAGE_SIZE);
     for (unsigned i = 0; i < MSR_DIRECT; i++) {
         uint32_t n = msr_direct[i] % MSR_BITMAP_MSRS, high = msr_direct[i] < MSR_BITMAP_MSRS ? 0 : MSR_BITMAP_RANGE;
-        map[high + n / 8] &= (uint8_t) ~(1u << n % 8);
-        map[high + n / 8 + MSR_BITMAP_WRITES] &= (uint8_t) ~(1u << n % 8);
+        map[high + n / 8] &= (uint8_t)~(1u << n % 8);
+        map[high + n / 8 + MSR_BITMAP_WRITES] &= (uint8_t)~(1u << n % 8);
     }
     vmx_machine.msr_bitmap = memory_pa(map);
     return OK;
