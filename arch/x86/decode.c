@@ -249,6 +249,14 @@ static void read_other(struct reader *r, unsigned uses, struct decoded *d) {
     }
 }
 
+// Both are in ModRM, whose mode does not count; of SMSW and LMSW that is the last byte of the opcode.
+static void read_control(struct reader *r, struct decoded *d) {
+    r->modrm = r->opcode >> 8 == ESCAPE ? fetch_byte(r) : (uint8_t)r->opcode;
+    d->reg = (uint8_t)(modrm_rm(r) | (r->rex & REX_B) << 3);
+    d->immediate = modrm_reg(r) | (r->rex & REX_R) << 1;
+    if (d->operation >= OP_MOV_FROM_CR) { d->operand_size = r->mode == DECODE_64 ? 8 : 4; }
+}
+
 int decode_instruction(const uint8_t *bytes, size_t count, enum decode_mode mode, struct decoded *out) {
     const unsigned update = USE_READ | USE_WRITE;
     struct reader r = {.bytes = bytes, .count = count, .mode = mode, .override = NO_OVERRIDE};
@@ -269,6 +277,7 @@ int decode_instruction(const uint8_t *bytes, size_t count, enum decode_mode mode
     out->writes_register = (uses & USE_SETS) != 0;
     read_memory(&r, uses, out);
     read_other(&r, uses, out);
+    if (out->operation >= OP_SMSW) { read_control(&r, out); }
     out->length = (uint8_t)r.at;
     if (r.error != DECODE_OK) { return r.error; }
     // Processors differ about MOVSXD to 16 bits; F2 makes CRC32 of MOVBE. LOCK: SDM vol. 2, LOCK; APM vol. 3, 1.2.5.

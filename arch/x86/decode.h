@@ -70,6 +70,12 @@ enum decode_operation {
     OP_WBNOINVD = OP_WBINVD, // which is it with a prefix
     OP_XSETBV,
     OP_VMMCALL,
+    OP_CLTS,
+    // And the operands: reg is the general register, immediate the control register's number.
+    OP_SMSW,
+    OP_LMSW,
+    OP_MOV_FROM_CR,
+    OP_MOV_TO_CR,
 };
 
 // Segment registers as ModRM numbers them. In 64-bit mode only FS and GS have a base.

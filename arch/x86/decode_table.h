@@ -79,6 +79,11 @@ static const struct row {
     {0x0f33, 0xff, ANY, OP_RDPMC, 0},
     {0x01d1, 0xff, ANY, OP_XSETBV, 0},
     {0x01d9, 0xff, ANY, OP_VMMCALL, 0},
+    {0x0f22, 0xff, ANY, OP_MOV_TO_CR, 0},
+    {0x0f20, 0xff, ANY, OP_MOV_FROM_CR, 0},
+    {0x0f06, 0xff, ANY, OP_CLTS, 0},
+    {0x01f0, 0xf8, ANY, OP_LMSW, USE_FULL},
+    {0x01e0, 0xf8, ANY, OP_SMSW, USE_FULL},
 };
 
 #endif

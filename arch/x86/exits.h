@@ -6,7 +6,7 @@
 #include "arch/x86/virt.h"
 
 // Handles an exit of `vcpu`, which this core runs. Handler context; bounded.
-void exit_handle(struct vcpu *vcpu, const struct vm_exit *exit);
+void exit_handle(struct vcpu *vcpu, struct vm_exit *exit);
 
 // Memory of the guest for page walks, the registered words of the PV interfaces and emulation; context: the VCPU.
 extern const struct emulate_ops guest_emulation;

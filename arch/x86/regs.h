@@ -50,6 +50,8 @@
 #define EFER_SVME              REG_BIT(12)
 #define EFER_FFXSR             REG_BIT(14)
 
+#define DR6_BS                 REG_BIT(14) // a single step
+
 #define RFLAGS_RES1            REG_BIT(1)
 #define RFLAGS_ZF              REG_BIT(6)
 #define RFLAGS_TF              REG_BIT(8)

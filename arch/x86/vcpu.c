@@ -3,7 +3,7 @@
 #include "arch/x86/vcpu.h"
 
 #include "arch/x86/defences.h"
-#include "arch/x86/exits.h"
+#include "arch/x86/guest_ram.h"
 #include "arch/x86/hardware.h"
 #include "arch/x86/machine.h"
 #include "kernel/arch.h"
@@ -226,7 +226,22 @@ bool arch_vcpu_timer_expire(UNUSED struct vcpu *vcpu) { return false; }
 
 // ---- its MSRs ---------------------------------------------------------------------------------------------
 
-static uint64_t msr_hardware(void *context, uint32_t msr) { return virt->msr_load(context, msr); }
+const uint32_t guest_msrs[FIELDS] = {
+#define FIELD(name, msr, in_vmcb, in_vmcs) msr,
+#include "arch/x86/guest_fields.h"
+};
+
+// The policy asks for no others.
+static COLD enum guest_field field_of(uint32_t msr) {
+    enum guest_field field = 0;
+
+    while (guest_msrs[field] != msr) { field++; }
+    return field;
+}
+
+static uint64_t msr_hardware(void *context, uint32_t msr) {
+    return virt->get(context, field_of(msr)) & ~(msr == MSR_EFER ? EFER_SVME : 0);
+}
 
 // A reset is of a VCPU that is not loaded: it has its values from there already.
 static void msr_to_hardware(void *context, uint32_t msr, uint64_t value) {
@@ -234,13 +249,14 @@ static void msr_to_hardware(void *context, uint32_t msr, uint64_t value) {
 
     if (vcpu->cpu->loaded != vcpu) { return; }
     if (msr != MSR_TSC_AUX) {
-        virt->msr_store(context, msr, value);
+        virt->set(context, field_of(msr),
+                  msr == MSR_EFER ? value | (virt->get(context, FIELD_EFER) & EFER_LMA) : value);
     } else if (machine.tsc_aux) {
         write_msr(msr, value);
     }
 }
 
-static bool msr_paging(void *context) { return virt->paging(context); }
+static bool msr_paging(void *context) { return (virt->get(context, FIELD_CR0) & CR0_PG) != 0; }
 
 static uint64_t msr_tsc(void *context) {
     const struct vcpu *vcpu = context;
@@ -252,7 +268,7 @@ static void msr_tsc_move(void *context, uint64_t by) {
     struct vcpu *vcpu = context;
     uint64_t offset = vcpu->vm->arch.tsc_offset + vcpu->arch.msr.tsc_adjust + by;
 
-    virt->tsc_offset(vcpu, offset);
+    virt->set(vcpu, FIELD_TSC_OFFSET, offset);
     vlapic_set_tsc_offset(&vcpu->arch.vlapic, offset);
 }
 
@@ -296,12 +312,42 @@ const struct msr_ops vcpu_msr_ops = {
     .unknown = msr_unknown,
 };
 
-static int pv_write(void *context, gpa_t gpa, const void *data, size_t size) {
-    return guest_emulation.memory.write(context, gpa, data, size);
+const struct pv_ops vcpu_pv_ops = {.write = guest_ram_write, .read = guest_ram_read};
+
+// ---- its state for emulation and for the log --------------------------------------------------------------
+
+void vcpu_view(struct vcpu *vcpu, struct guest_state_view *view) {
+    uint64_t (*const get)(const struct vcpu *vcpu, enum guest_field field) = virt->get;
+    unsigned code = (unsigned)get(vcpu, FIELD_CODE);
+
+    view->gpr = vcpu->arch.gpr;
+    view->rip = vcpu->arch.rip;
+    view->rflags = view->paging.rflags = vcpu->arch.rflags;
+    view->paging.cr0 = get(vcpu, FIELD_CR0);
+    view->paging.cr3 = get(vcpu, FIELD_CR3);
+    view->paging.cr4 = get(vcpu, FIELD_CR4);
+    view->paging.efer = get(vcpu, FIELD_EFER);
+    view->paging.cpl = get(vcpu, FIELD_CPL) & 3;
+    view->paging.maxphyaddr = (uint8_t)vcpu->vm->arch.cpuid.physical_bits;
+    view->mode = (code & SEGMENT_BIG) != 0 ? DECODE_32 : DECODE_16;
+    if ((view->paging.cr0 & CR0_PE) == 0 || (view->rflags & RFLAGS_VM) != 0) { view->mode = DECODE_16; }
+    if ((view->paging.efer & EFER_LMA) != 0 && (code & SEGMENT_LONG) != 0) { view->mode = DECODE_64; }
+    for (unsigned i = view->mode == DECODE_64 ? SEGMENT_FS : SEGMENT_ES; i < GUEST_SEGMENTS; i++) {
+        view->segment_base[i] = get(vcpu, FIELD_ES_BASE + i);
+    }
 }
 
-static int pv_read(void *context, gpa_t gpa, void *data, size_t size) {
-    return guest_emulation.memory.read(context, gpa, data, size);
-}
+COLD void vcpu_dump(const struct vcpu *vcpu) {
+    static const char names[] =
+#define FIELD(name, msr, in_vmcb, in_vmcs) #name "\0"
+#include "arch/x86/guest_fields.h"
+        ;
+    const char *name = names;
 
-const struct pv_ops vcpu_pv_ops = {.write = pv_write, .read = pv_read};
+    log_line("%s: VCPU %u:", vcpu->vm->name, vcpu->index);
+    for (unsigned field = 0; field < FIELDS; field++) {
+        uint64_t value = virt->get(vcpu, field);
+        if (value != 0) { log_line("  %s %lx", name, value); }
+        name += strlen(name) + 1;
+    }
+}

@@ -21,6 +21,7 @@ enum vm_exit_kind {
     VM_EXIT_RDMSR,
     VM_EXIT_WRMSR,
     VM_EXIT_XSETBV,
+    VM_EXIT_CR0,       // an access to CR0 that the hypervisor does
     VM_EXIT_NESTED,    // an access that the guest's second stage does not map
     VM_EXIT_NOTHING,   // an instruction that needs nothing: it is skipped
     VM_EXIT_UNDEFINED, // one that this guest has not: #UD
@@ -52,9 +53,16 @@ struct vm_exit {
             bool table; // the access was to the guest's own page tables
         } nested;
     };
-    uint64_t place;                // without a length: CR3, in whose address space RIP is
-    uint64_t reason, info1, info2; // as the hardware has them, for the log
+    uint64_t place; // without a length: CR3, in whose address space RIP is
 };
+
+// What of a guest is in its VMCB, its VMCS or the processor (guest_fields.h).
+enum guest_field {
+#define FIELD(name, msr, in_vmcb, in_vmcs) FIELD_##name,
+#include "arch/x86/guest_fields.h"
+    FIELDS
+};
+extern const uint32_t guest_msrs[FIELDS]; // 0: no MSR
 
 // What is to be delivered at the next entry, before anything else.
 enum event_type { EVENT_INTERRUPT = 0, EVENT_NMI = 2, EVENT_EXCEPTION = 3, EVENT_SOFTWARE = 4 };
@@ -75,10 +83,9 @@ struct virt_ops {
     // The format of the second stage's tables, attributes of its leaves by enum stage2_kind, and what a walk starts with.
     const struct pagetable_format *nested_format;
     const uint64_t *nested_leaves;
-    // The VM's tables are there, empty; the VMCS or VMCB of its VCPUs are allocated here. ERR_NO_MEMORY.
+    // The VM's tables are there, empty; the VMCS or VMCB of its VCPUs are allocated here. ERR_NO_MEMORY. When tables change
+    // that a core may have in its TLB, vm->arch.resident is cleared: load() empties it then.
     int (*vm_init)(struct vm *vm);
-    // No core holds translations of the VM any more. It does not run. Thread context.
-    void (*vm_flush)(struct vm *vm);
 
     // Own core, handler context, from here on. reset and start are of a VCPU that is not loaded.
     void (*reset)(struct vcpu *vcpu);                                      // power-on state
@@ -90,7 +97,9 @@ struct virt_ops {
     void (*run)(struct vcpu *vcpu, uint64_t until, struct vm_exit *exit);
 
     // Of the loaded VCPU, between its exits.
-    void (*view)(struct vcpu *vcpu, struct guest_state_view *view);
+    uint64_t (*get)(const struct vcpu *vcpu, enum guest_field field);
+    // MSRs, CR2, DR6, the TSC's offset; CR0 where VM_EXIT_CR0 comes.
+    void (*set)(struct vcpu *vcpu, enum guest_field field, uint64_t value);
     // The instruction is done on its behalf: it no longer shades interrupts.
     void (*end_shadow)(struct vcpu *vcpu);
     void (*inject)(struct vcpu *vcpu, const struct event *event); // before anything else; an exception or an NMI
@@ -101,14 +110,9 @@ struct virt_ops {
     // Whether it can take an NMI now. If not, it exits with VM_EXIT_WINDOW when it can.
     bool (*can_nmi)(struct vcpu *vcpu);
     void (*trap_hlt)(struct vcpu *vcpu, bool trap);
-    void (*tsc_offset)(struct vcpu *vcpu, uint64_t offset); // the guest's TSC is the machine's plus this
-    uint64_t (*cr4)(const struct vcpu *vcpu);
-    bool (*paging)(const struct vcpu *vcpu); // CR0.PG
-    void (*set_cr2)(struct vcpu *vcpu, uint64_t value);
-    uint64_t (*msr_load)(const struct vcpu *vcpu, uint32_t msr); // EFER, or one that is switched with the guest; PAT
-    void (*msr_store)(struct vcpu *vcpu, uint32_t msr, uint64_t value);
-    void (*dump)(const struct vcpu *vcpu); // the state, for the log
 };
+
+enum { TPR_SHIFT = 4 }; // from CR8 to the local APIC's register
 
 extern const struct virt_ops svm_ops, vmx_ops;
 extern const struct virt_ops *virt; // constant after boot

@@ -191,7 +191,7 @@ void arch_vm_reset(struct vm *vm) {
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         vlapic_set_tsc_offset(&vm->vcpus[i]->arch.vlapic, vm->arch.tsc_offset);
     }
-    virt->vm_flush(vm);
+    memset(vm->arch.resident, 0, sizeof(vm->arch.resident)); // see vm_init of virt.h
 }
 
 int arch_vm_map(struct vm *vm, gpa_t gpa, paddr_t pa, uint64_t size, enum stage2_kind kind) {

@@ -25,7 +25,7 @@ static void check_memory(const struct decoded *d, const struct decoded_memory *m
 }
 
 static void check(const struct decoded *d, size_t count, enum decode_mode mode) {
-    require(d->operation != OP_NONE && d->operation <= OP_VMMCALL && d->mode == mode);
+    require(d->operation != OP_NONE && d->operation <= OP_MOV_TO_CR && d->mode == mode);
     require(d->length > 0 && d->length <= DECODE_MAX_LENGTH && d->length <= count);
     require(is_size(d->operand_size) && is_size(d->source_size) && d->source_size <= d->operand_size);
     require(d->address_size == 2 || d->address_size == 4 || d->address_size == 8);

@@ -60,6 +60,77 @@ CHOICES = f"""
 """
 
 
+# What the processor does beside an instruction that the hypervisor does in its place. With CR0.CD set it ends by a triple fault.
+BESIDE = """
+    .code16
+    .macro keeps change:vararg          // CR0 has what was written to it
+    mov %cr0, %eax
+    \\change
+    mov %eax, %cr0
+    mov %cr0, %ebx
+    cmp %eax, %ebx
+    jne failed
+    .endm
+    .macro traps instruction:vararg     // after a single step over it
+    pushf
+    pop %ax
+    or $0x100, %ax
+    push %ax
+    mov $1f, %di
+    popf
+    \\instruction
+1:  test %di, %di
+    jnz failed
+    .endm
+
+    mov $0x7c00, %sp
+    movw $stepped, 4
+    movw $0, 6
+    keeps or $0x60000000, %eax
+    keeps or $0x8, %al
+    keeps and $0x9fffffff, %eax
+    keeps or $0x40000000, %eax
+    mov %cr3, %edx
+    mov %cr4, %ecx                      // neither is CR0, nor had it anything in it
+    or %edx, %ecx
+    jnz failed
+    traps cpuid
+    mov $0x80, %dx
+    mov $said_ok, %si
+    traps outsb
+    mov $said_ok, %si
+    jmp say
+failed:
+    mov $said_failed, %si
+say:
+    mov $0x3f8, %dx
+2:  lodsb
+    test %al, %al
+    jz 3f
+    outb %al, %dx
+    jmp 2b
+3:  lidt no_table
+    ud2
+
+stepped:
+    mov %sp, %bp
+    cmp %di, (%bp)
+    jne failed
+    andw $~0x100, 4(%bp)
+    mov %dr6, %eax
+    test $0x4000, %ax                   // BS
+    jz failed
+    xor %eax, %eax
+    mov %eax, %dr6
+    xor %di, %di
+    iret
+
+no_table: .long 0, 0
+said_ok: .asciz "beside: ok\\n"
+said_failed: .asciz "beside: failed\\n"
+"""
+
+
 @pytest.fixture
 def pair(takt):
     """A probe with a reservation and a load without, on one core."""
@@ -183,6 +254,14 @@ def test_a_raw_program_in_real_mode(takt):
     with takt.boot(raw_system(takt, RAW), cores=1) as console:
         console.expect_vm("raw", "real mode")
         assert console.vm_reaches("raw", "off").reason == "the guest powered itself off"
+
+
+def test_cr0_reads_as_written_and_single_steps_are_told_while_caches_stay_on(takt):
+    with takt.boot(raw_system(takt, BESIDE), cores=1) as console:
+        console.expect_vm("raw", "beside: ok")
+        caches_off = 1 << 30 | 1 << 29
+        assert int(console.seen(r"\] *CR0 ([0-9a-f]+)\n").group(1), 16) & caches_off == 1 << 30
+        assert int(console.seen(r"\] *USED_CR0 ([0-9a-f]+)\n").group(1), 16) & caches_off == 0
 
 
 def test_a_triple_fault_ends_its_vm_alone(takt):

@@ -129,6 +129,41 @@ static void what_is_intercepted_has_its_length(void **state) {
     doing = NULL;
 }
 
+// The general register and the control register's number; the mode of ModRM does not count (SDM vol. 2, MOV to control registers).
+static void control_registers_are_named_by_number(void **state) {
+    (void)state;
+    static const struct {
+        uint8_t mode;
+        const char *text, *bytes;
+        uint8_t operation, operand_size, reg, control;
+    } examples[] = {
+        {DECODE_16, "mov %edx,%cr0", "0f22c2", OP_MOV_TO_CR, 4, 2, 0},
+        {DECODE_32, "mov %cr4,%edx", "0f20e2", OP_MOV_FROM_CR, 4, 2, 4},
+        {DECODE_32, "the same with a mode of 0", "0f2022", OP_MOV_FROM_CR, 4, 2, 4},
+        {DECODE_64, "mov %rdx,%cr0", "0f22c2", OP_MOV_TO_CR, 8, 2, 0},
+        {DECODE_64, "mov %r15,%cr8", "450f22c7", OP_MOV_TO_CR, 8, 15, 8},
+        {DECODE_64, "mov %cr8,%r9", "450f20c1", OP_MOV_FROM_CR, 8, 9, 8},
+        {DECODE_16, "lmsw %cx", "0f01f1", OP_LMSW, 2, 1, 6},
+        {DECODE_16, "smsw %esi", "660f01e6", OP_SMSW, 4, 6, 4},
+        {DECODE_64, "smsw %esi", "0f01e6", OP_SMSW, 4, 6, 4},
+        {DECODE_64, "smsw %r8", "490f01e0", OP_SMSW, 8, 8, 4},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(examples); i++) {
+        doing = examples[i].text;
+        assert_int_equal(decode(examples[i].bytes, examples[i].mode), DECODE_OK);
+        assert_int_equal(d.operation, examples[i].operation);
+        assert_int_equal(d.length, strlen(examples[i].bytes) / 2);
+        assert_int_equal(d.operand_size, examples[i].operand_size);
+        assert_int_equal(d.reg, examples[i].reg);
+        assert_int_equal(d.immediate, examples[i].control);
+        assert_int_equal(d.memory_count, 0);
+    }
+    assert_int_equal(decode("0f06", DECODE_64), DECODE_OK);
+    assert_int_equal(d.operation, OP_CLTS);
+    assert_int_equal(decode("0f0123", DECODE_32), DECODE_UNKNOWN); // SMSW to memory
+}
+
 static void what_no_program_does_to_a_device_is_refused(void **state) {
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(refused_examples); i++) {
@@ -321,6 +356,7 @@ int main(void) {
         cmocka_unit_test_teardown(addresses_are_what_the_manual_computes, say_what_failed),
         cmocka_unit_test_teardown(what_is_intercepted_has_its_length, say_what_failed),
         cmocka_unit_test_teardown(what_no_program_does_to_a_device_is_refused, say_what_failed),
+        cmocka_unit_test(control_registers_are_named_by_number),
         cmocka_unit_test(string_operations_go_from_source_to_destination),
         cmocka_unit_test(prefixes_count_in_any_order_and_rex_only_before_the_opcode),
         cmocka_unit_test(an_instruction_has_at_most_15_bytes),

@@ -5,30 +5,33 @@
 #include "arch/x86/svm/svm.h"
 #include "kernel/cpu.h"
 
-enum { EXIT_BASE = SVM_EXIT_EXCEPTION, TPR_SHIFT = 4 };
+enum { EXIT_BASE = SVM_EXIT_EXCEPTION };
 
-// What an exit code means, and the instruction that it was for, whose length the machine may not say.
+// What an exit code means, MORE if there is more to know (read_more), and the instruction that it was for, whose length the
+// machine may not say.
+enum { MORE = 0x80 };
 static const struct {
     uint8_t kind, operation;
 } rows[SVM_EXIT_TABLED - EXIT_BASE] = {
 #define ROW(code) [SVM_EXIT_##code - EXIT_BASE]
     ROW(EXCEPTION) = {VM_EXIT_UNKNOWN, OP_NONE},
-    [0x41 - EXIT_BASE] = {VM_EXIT_EXCEPTION, OP_NONE}, // #DB
-    [0x51 - EXIT_BASE] = {VM_EXIT_EXCEPTION, OP_NONE}, // #AC
+    [0x41 - EXIT_BASE] = {VM_EXIT_EXCEPTION | MORE, OP_NONE}, // #DB
+    [0x51 - EXIT_BASE] = {VM_EXIT_EXCEPTION | MORE, OP_NONE}, // #AC
     [0x52 - EXIT_BASE] = {VM_EXIT_MACHINE_CHECK, OP_NONE},
     ROW(INTR) = {VM_EXIT_INTERRUPT, OP_NONE},
     ROW(NMI) = {VM_EXIT_NMI, OP_NONE},
     ROW(SMI) = {VM_EXIT_NMI, OP_NONE}, // taken by the firmware when the global interrupt flag is set again
     ROW(INIT) = {VM_EXIT_NMI, OP_NONE},
     ROW(VINTR) = {VM_EXIT_WINDOW, OP_NONE},
-    ROW(RDPMC) = {VM_EXIT_REFUSED, OP_RDPMC},
+    ROW(CHANGE_CR0) = {VM_EXIT_CR0, OP_NONE},
+    ROW(RDPMC) = {VM_EXIT_REFUSED, OP_NONE},
     ROW(CPUID) = {VM_EXIT_CPUID, OP_CPUID},
-    ROW(IRET) = {VM_EXIT_WINDOW, OP_NONE},
+    ROW(IRET) = {VM_EXIT_WINDOW | MORE, OP_NONE},
     ROW(INVD) = {VM_EXIT_NOTHING, OP_INVD},
     ROW(HLT) = {VM_EXIT_HLT, OP_HLT},
     ROW(INVLPGA) = {VM_EXIT_UNDEFINED, OP_NONE},
-    ROW(IOIO) = {VM_EXIT_IO, OP_NONE},
-    ROW(MSR) = {VM_EXIT_RDMSR, OP_RDMSR},
+    ROW(IOIO) = {VM_EXIT_IO | MORE, OP_NONE},
+    ROW(MSR) = {VM_EXIT_RDMSR | MORE, OP_RDMSR},
     ROW(TASK) = {VM_EXIT_UNKNOWN, OP_NONE},
     ROW(FERR) = {VM_EXIT_UNKNOWN, OP_NONE},
     ROW(SHUTDOWN) = {VM_EXIT_SHUTDOWN, OP_NONE},
@@ -68,47 +71,56 @@ static inline void read_nested(const struct vmcb *vmcb, struct vm_exit *exit) {
 }
 
 static COLD void read_rare(const struct vmcb *vmcb, uint64_t code, struct vm_exit *exit) {
+    exit->kind = VM_EXIT_UNKNOWN;
+    exit->operation = OP_NONE;
     if (code == SVM_EXIT_NESTED) {
         read_nested(vmcb, exit);
     } else if ((int32_t)code == SVM_EXIT_INVALID) {
         exit->kind = VM_EXIT_INVALID;
+    } else if (code == SVM_EXIT_READ_CR0 || code == SVM_EXIT_WRITE_CR0) {
+        exit->kind = VM_EXIT_CR0;
     }
 }
 
-// What depends on the exit is only there for the exits that have it.
-static inline void read_exit(const struct vmcb *vmcb, struct vm_exit *exit) {
-    uint64_t code = vmcb->exit_code;
-
-    exit->kind = VM_EXIT_UNKNOWN;
-    exit->length = 0;
-    exit->vector = 0;
-    exit->cpl = vmcb->cpl;
-    exit->place = vmcb->cr3;
-    exit->reason = code;
-    exit->info1 = vmcb->exit_info1;
-    exit->info2 = vmcb->exit_info2;
-    if (unlikely(code - EXIT_BASE >= ARRAY_SIZE(rows))) {
-        read_rare(vmcb, code, exit);
-        return;
-    }
-    exit->kind = rows[code - EXIT_BASE].kind;
-    exit->operation = rows[code - EXIT_BASE].operation;
-    if (svm_machine.next_rip && exit->operation != OP_NONE) { exit->length = (uint8_t)(vmcb->next_rip - vmcb->rip); }
+static inline void read_more(struct vmcb *vmcb, uint64_t code, struct vm_exit *exit) {
     if (code == SVM_EXIT_IOIO) {
         read_io(vmcb, exit);
-    } else if (code == SVM_EXIT_MSR && vmcb->exit_info1 == MSR_WRITE) {
-        exit->kind = VM_EXIT_WRMSR;
-        exit->operation = OP_WRMSR;
-    } else if (unlikely(code < SVM_EXIT_INTR)) {
+    } else if (code == SVM_EXIT_MSR) {
+        if (vmcb->exit_info1 == MSR_WRITE) {
+            exit->kind = VM_EXIT_WRMSR;
+            exit->operation = OP_WRMSR;
+        }
+    } else if (code == SVM_EXIT_IRET) {
+        vmcb->intercepts[0] &= ~INTERCEPT(IRET);
+    } else {
         exit->vector = (uint8_t)(code - EXIT_BASE);
         exit->error = (uint32_t)vmcb->exit_info1;
     }
 }
 
+// What depends on the exit is only there for the exits that have it.
+static inline void read_exit(struct vmcb *vmcb, struct vm_exit *exit) {
+    uint64_t code = vmcb->exit_code, row = code - EXIT_BASE;
+
+    exit->length = 0;
+    exit->vector = 0;
+    exit->cpl = vmcb->cpl;
+    exit->place = vmcb->cr3;
+    if (unlikely(row >= ARRAY_SIZE(rows))) {
+        read_rare(vmcb, code, exit);
+        return;
+    }
+    uint8_t kind = rows[row].kind;
+    exit->kind = kind & ~MORE;
+    exit->operation = rows[row].operation;
+    if (svm_machine.next_rip && exit->operation != OP_NONE) { exit->length = (uint8_t)(vmcb->next_rip - vmcb->rip); }
+    if ((kind & MORE) != 0) { read_more(vmcb, code, exit); }
+}
+
 // svm_run of run.S, which leaves the guest's registers in ours: what of them is needed is saved once, here.
-static inline __attribute__((always_inline)) void world_switch(paddr_t vmcb, uint64_t *gpr, paddr_t host) {
+static inline __attribute__((always_inline)) void world_switch(uint64_t *gpr, paddr_t vmcb, paddr_t host) {
     __asm__ volatile("call svm_run"
-                     : "+D"(vmcb), "+S"(gpr), "+d"(host)
+                     : "+D"(gpr), "+S"(vmcb), "+d"(host)
                      :
                      : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc");
 }
@@ -149,7 +161,7 @@ void svm_enter(struct vcpu *vcpu, UNUSED uint64_t until, struct vm_exit *exit) {
     vmcb->rflags = arch->rflags;
     uint32_t control = (vmcb->interrupt_control & ~SVM_TPR_MASK) | tpr;
     vmcb->interrupt_control = control;
-    world_switch(arch->control_pa, arch->gpr, this_cpu()->arch.virt_state_pa);
+    world_switch(arch->gpr, arch->control_pa, this_cpu()->arch.virt_state_pa);
     arch->gpr[GPR_RAX] = vmcb->rax;
     arch->gpr[GPR_RSP] = vmcb->rsp;
     arch->rip = vmcb->rip;
@@ -160,7 +172,6 @@ void svm_enter(struct vcpu *vcpu, UNUSED uint64_t until, struct vm_exit *exit) {
     }
     if ((control & ~vmcb->interrupt_control & SVM_INTERRUPT_VIRQ) != 0) { settle_interrupt(vcpu, vmcb); }
     vmcb->event = unlikely((vmcb->exit_event & SVM_EVENT_VALID) != 0) ? redeliver(vmcb->exit_event) : 0;
-    arch->shadowed = (vmcb->shadow & SVM_SHADOW) != 0;
-    if (unlikely(vmcb->exit_code == SVM_EXIT_IRET)) { vmcb->intercepts[0] &= ~INTERCEPT_IRET; }
+    arch->shadowed = vmcb->shadow != 0;
     read_exit(vmcb, exit);
 }

@@ -12,7 +12,7 @@ enum { IOPM_PAGES = 4, MSRPM_PAGES = 2, MSRPM_RANGE = 0x800, MSRPM_BITS = 2, MSR
 
 struct svm_machine svm_machine;
 
-static const uint64_t nested_leaves[] = {
+const uint64_t svm_leaves[] = {
     [STAGE2_RAM] = PTE_USER | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY,
     [STAGE2_DEVICE] = PTE_USER | PTE_WRITE | PTE_PCD | PTE_PWT | PTE_ACCESSED | PTE_DIRTY | BIT(63),
     [STAGE2_SHARED] = PTE_USER | PTE_ACCESSED | PTE_DIRTY | BIT(63),
@@ -28,7 +28,7 @@ static void pass_msr(uint8_t *map, uint32_t msr) {
     }
 }
 
-static COLD int machine_init(void) {
+COLD int svm_machine_init(void) {
     struct cpuid features;
     uint8_t *iopm, *msrpm;
 
@@ -59,7 +59,7 @@ static COLD int machine_init(void) {
     return OK;
 }
 
-static COLD int cpu_init(struct cpu *cpu) {
+COLD int svm_cpu_init(struct cpu *cpu) {
     struct arch_cpu *arch = &cpu->arch;
 
     write_msr(MSR_EFER, read_msr(MSR_EFER) | EFER_SVME);
@@ -69,7 +69,7 @@ static COLD int cpu_init(struct cpu *cpu) {
     return OK;
 }
 
-static COLD int vm_init(struct vm *vm) {
+COLD int svm_vm_init(struct vm *vm) {
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         struct arch_vcpu *arch = &vm->vcpus[i]->arch;
         arch->control = memory_alloc_pages(1);
@@ -78,34 +78,3 @@ static COLD int vm_init(struct vm *vm) {
     }
     return OK;
 }
-
-// The VM's entries are gone from a core's TLBs when its next VCPU enters there.
-static void vm_flush(struct vm *vm) { memset(vm->arch.resident, 0, sizeof(vm->arch.resident)); }
-
-const struct virt_ops svm_ops = {
-    .name = "SVM",
-    .machine_init = machine_init,
-    .cpu_init = cpu_init,
-    .nested_format = &long_mode_format,
-    .nested_leaves = nested_leaves,
-    .vm_init = vm_init,
-    .vm_flush = vm_flush,
-    .reset = svm_reset,
-    .start = svm_start,
-    .load = svm_load,
-    .save = svm_save,
-    .run = svm_enter,
-    .view = svm_view,
-    .end_shadow = svm_end_shadow,
-    .inject = svm_inject,
-    .interrupt = svm_interrupt,
-    .can_nmi = svm_can_nmi,
-    .trap_hlt = svm_trap_hlt,
-    .tsc_offset = svm_tsc_offset,
-    .cr4 = svm_cr4,
-    .paging = svm_paging,
-    .set_cr2 = svm_set_cr2,
-    .msr_load = svm_msr_load,
-    .msr_store = svm_msr_store,
-    .dump = svm_dump,
-};

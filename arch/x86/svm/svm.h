@@ -16,24 +16,11 @@ extern struct svm_machine svm_machine; // constant after boot
 
 static inline struct vmcb *vmcb_of(const struct vcpu *vcpu) { return vcpu->arch.control; }
 
-// vcpu.c
-void svm_reset(struct vcpu *vcpu);
-void svm_start(struct vcpu *vcpu, const struct guest_registers *registers);
-void svm_load(struct vcpu *vcpu);
-void svm_save(struct vcpu *vcpu);
-void svm_view(struct vcpu *vcpu, struct guest_state_view *view);
-void svm_end_shadow(struct vcpu *vcpu);
-void svm_inject(struct vcpu *vcpu, const struct event *event);
-bool svm_interrupt(struct vcpu *vcpu, int vector);
-bool svm_can_nmi(struct vcpu *vcpu);
-void svm_trap_hlt(struct vcpu *vcpu, bool trap);
-void svm_tsc_offset(struct vcpu *vcpu, uint64_t offset);
-uint64_t svm_cr4(const struct vcpu *vcpu);
-bool svm_paging(const struct vcpu *vcpu);
-void svm_set_cr2(struct vcpu *vcpu, uint64_t value);
-uint64_t svm_msr_load(const struct vcpu *vcpu, uint32_t msr);
-void svm_msr_store(struct vcpu *vcpu, uint32_t msr, uint64_t value);
-void svm_dump(const struct vcpu *vcpu);
+// svm.c, for svm_ops
+extern const uint64_t svm_leaves[];
+int svm_machine_init(void);
+int svm_cpu_init(struct cpu *cpu);
+int svm_vm_init(struct vm *vm);
 
 // exits.c
 void svm_enter(struct vcpu *vcpu, uint64_t until, struct vm_exit *exit);

@@ -2,22 +2,22 @@
 // A VCPU's state in its VMCB, and the events that it is given. AMD APM volume 2, chapter 15 and appendix B.
 #include "arch/x86/control_regs.h"
 #include "arch/x86/hardware.h"
+#include "arch/x86/mmu.h"
 #include "arch/x86/svm/svm.h"
-#include "kernel/arch.h"
-#include "kernel/log.h"
+#include "kernel/cpu.h"
 #include "kernel/string.h"
 
 // What a guest does that the hypervisor must see. #DB and #AC: delivering them could never end (CVE-2015-8104,
 // CVE-2015-5307).
 #define EXCEPTIONS (1u << EXCEPTION_DB | 1u << EXCEPTION_AC | 1u << EXCEPTION_MC)
-#define INTERCEPTS_0                                                                                         \
-    (INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_INIT | INTERCEPT_RDPMC | INTERCEPT_CPUID |   \
-     INTERCEPT_INVD | INTERCEPT_INVLPGA | INTERCEPT_IOIO | INTERCEPT_MSR | INTERCEPT_TASK | INTERCEPT_FERR | \
-     INTERCEPT_SHUTDOWN)
-#define INTERCEPTS_1                                                                                               \
-    (INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE | INTERCEPT_STGI | INTERCEPT_CLGI | \
-     INTERCEPT_SKINIT | INTERCEPT_ICEBP | INTERCEPT_WBINVD | INTERCEPT_MONITOR | INTERCEPT_MWAIT |                 \
-     INTERCEPT_MWAIT_IF | INTERCEPT_XSETBV | INTERCEPT_RDPRU)
+#define INTERCEPTS_0                                                                                                  \
+    (INTERCEPT(INTR) | INTERCEPT(NMI) | INTERCEPT(SMI) | INTERCEPT(INIT) | INTERCEPT(CHANGE_CR0) | INTERCEPT(RDPMC) | \
+     INTERCEPT(CPUID) | INTERCEPT(INVD) | INTERCEPT(INVLPGA) | INTERCEPT(IOIO) | INTERCEPT(MSR) | INTERCEPT(TASK) |   \
+     INTERCEPT(FERR) | INTERCEPT(SHUTDOWN))
+#define INTERCEPTS_1                                                                                   \
+    (INTERCEPT(VMRUN) | INTERCEPT(VMMCALL) | INTERCEPT(VMLOAD) | INTERCEPT(VMSAVE) | INTERCEPT(STGI) | \
+     INTERCEPT(CLGI) | INTERCEPT(SKINIT) | INTERCEPT(ICEBP) | INTERCEPT(WBINVD) | INTERCEPT(MONITOR) | \
+     INTERCEPT(MWAIT) | INTERCEPT(MWAIT_IF) | INTERCEPT(XSETBV) | INTERCEPT(RDPRU))
 
 enum { PRIORITY_SHIFT = 4 };
 
@@ -26,12 +26,12 @@ enum { PRIORITY_SHIFT = 4 };
 
 // ---- state ------------------------------------------------------------------------------------------------
 
-COLD void svm_reset(struct vcpu *vcpu) {
+static COLD void svm_reset(struct vcpu *vcpu) {
     struct vmcb *vmcb = vmcb_of(vcpu);
 
     memset(vmcb, 0, sizeof(*vmcb));
     vmcb->exceptions = EXCEPTIONS;
-    vmcb->intercepts[0] = INTERCEPTS_0 | INTERCEPT_HLT;
+    vmcb->intercepts[0] = INTERCEPTS_0 | INTERCEPT(HLT);
     vmcb->intercepts[1] = INTERCEPTS_1;
     vmcb->iopm = svm_machine.iopm;
     vmcb->msrpm = svm_machine.msrpm;
@@ -45,31 +45,9 @@ COLD void svm_reset(struct vcpu *vcpu) {
     vmcb->pat = PAT_POWER_ON;
 }
 
-static struct vmcb_segment segment_of(const struct guest_segment *s) {
-    return (struct vmcb_segment){s->selector, s->attributes, s->limit, s->base};
-}
-
-COLD void svm_start(struct vcpu *vcpu, const struct guest_registers *registers) {
-    struct vmcb *vmcb = vmcb_of(vcpu);
-    struct vmcb_segment *const segments[] = {
-        [SEGMENT_ES] = &vmcb->es, [SEGMENT_CS] = &vmcb->cs, [SEGMENT_SS] = &vmcb->ss,
-        [SEGMENT_DS] = &vmcb->ds, [SEGMENT_FS] = &vmcb->fs, [SEGMENT_GS] = &vmcb->gs,
-    };
-
-    for (unsigned i = 0; i < ARRAY_SIZE(segments); i++) { *segments[i] = segment_of(&registers->segments[i]); }
-    vmcb->ldtr = segment_of(&registers->ldtr);
-    vmcb->tr = segment_of(&registers->tr);
-    vmcb->gdtr = segment_of(&registers->gdtr);
-    vmcb->idtr = segment_of(&registers->idtr);
-    vmcb->cr0 = registers->cr0;
-    vmcb->cr3 = registers->cr3;
-    vmcb->cr4 = registers->cr4;
-    vmcb->efer = registers->efer | EFER_SVME; // which hardware wants to be set
-}
-
 // A TLB entry carries the VM's identifier, not the VCPU's: what a sibling left is not this one's; nor is what another VM left
 // that shares the identifier.
-void svm_load(struct vcpu *vcpu) {
+static void svm_load(struct vcpu *vcpu) {
     uint8_t *resident = &vcpu->vm->arch.resident[vcpu->cpu->id];
 
     if (unlikely(*resident != vcpu->index + 1 || svm_machine.asids < MAX_VMS)) {
@@ -78,107 +56,71 @@ void svm_load(struct vcpu *vcpu) {
     }
 }
 
-void svm_save(UNUSED struct vcpu *vcpu) {} // the VMCB has it all
+static void svm_save(UNUSED struct vcpu *vcpu) {} // the VMCB has it all
 
-void svm_view(struct vcpu *vcpu, struct guest_state_view *view) {
-    const struct vmcb *vmcb = vmcb_of(vcpu);
-    const struct vmcb_segment *const segments[] = {
-        [SEGMENT_ES] = &vmcb->es, [SEGMENT_CS] = &vmcb->cs, [SEGMENT_SS] = &vmcb->ss,
-        [SEGMENT_DS] = &vmcb->ds, [SEGMENT_FS] = &vmcb->fs, [SEGMENT_GS] = &vmcb->gs,
-    };
-    bool real = (vmcb->cr0 & CR0_PE) == 0 || (vcpu->arch.rflags & RFLAGS_VM) != 0;
-
-    view->gpr = vcpu->arch.gpr;
-    view->rip = vcpu->arch.rip;
-    view->rflags = vcpu->arch.rflags;
-    for (unsigned i = 0; i < GUEST_SEGMENTS; i++) { view->segment_base[i] = segments[i]->base; }
-    view->mode = real                                                                        ? DECODE_16
-                 : (vmcb->efer & EFER_LMA) != 0 && (vmcb->cs.attributes & SEGMENT_LONG) != 0 ? DECODE_64
-                 : (vmcb->cs.attributes & SEGMENT_BIG) != 0                                  ? DECODE_32
-                                                                                             : DECODE_16;
-    view->paging = (struct guest_paging){
-        .cr0 = vmcb->cr0,
-        .cr3 = vmcb->cr3,
-        .cr4 = vmcb->cr4,
-        .efer = vmcb->efer,
-        .rflags = vcpu->arch.rflags,
-        .cpl = vmcb->cpl,
-        .maxphyaddr = (uint8_t)vcpu->vm->arch.cpuid.physical_bits,
-    };
-}
-
-uint64_t svm_cr4(const struct vcpu *vcpu) { return vmcb_of(vcpu)->cr4; }
-
-bool svm_paging(const struct vcpu *vcpu) { return (vmcb_of(vcpu)->cr0 & CR0_PG) != 0; }
-
-void svm_set_cr2(struct vcpu *vcpu, uint64_t value) { vmcb_of(vcpu)->cr2 = value; }
-
-void svm_tsc_offset(struct vcpu *vcpu, uint64_t offset) { vmcb_of(vcpu)->tsc_offset = offset; }
-
-void svm_trap_hlt(struct vcpu *vcpu, bool trap) {
-    uint32_t *intercepts = &vmcb_of(vcpu)->intercepts[0];
-
-    *intercepts = trap ? *intercepts | INTERCEPT_HLT : *intercepts & ~INTERCEPT_HLT;
-}
-
-// ---- MSRs that the VMCB holds -----------------------------------------------------------------------------
-
-static const struct {
-    uint32_t msr;
-    uint16_t offset;
-} msr_fields[] = {
-    {MSR_STAR, offsetof(struct vmcb, star)},
-    {MSR_LSTAR, offsetof(struct vmcb, lstar)},
-    {MSR_CSTAR, offsetof(struct vmcb, cstar)},
-    {MSR_SFMASK, offsetof(struct vmcb, sfmask)},
-    {MSR_FS_BASE, offsetof(struct vmcb, fs.base)},
-    {MSR_GS_BASE, offsetof(struct vmcb, gs.base)},
-    {MSR_KERNEL_GS_BASE, offsetof(struct vmcb, kernel_gs_base)},
-    {MSR_SYSENTER_CS, offsetof(struct vmcb, sysenter_cs)},
-    {MSR_SYSENTER_ESP, offsetof(struct vmcb, sysenter_esp)},
-    {MSR_SYSENTER_EIP, offsetof(struct vmcb, sysenter_eip)},
-    {MSR_PAT, offsetof(struct vmcb, pat)},
+static const uint16_t offsets[FIELDS] = {
+#define FIELD(name, msr, in_vmcb, in_vmcs) offsetof(struct vmcb, in_vmcb),
+#include "arch/x86/guest_fields.h"
 };
 
-static void *field_of(const struct vcpu *vcpu, uint32_t msr) {
-    for (unsigned i = 0; i < ARRAY_SIZE(msr_fields); i++) {
-        if (msr_fields[i].msr == msr) { return (char *)vcpu->arch.control + msr_fields[i].offset; }
-    }
-    return NULL;
+static uint64_t *field_of(const struct vcpu *vcpu, enum guest_field field) {
+    return (uint64_t *)((char *)vcpu->arch.control + offsets[field]);
 }
 
-uint64_t svm_msr_load(const struct vcpu *vcpu, uint32_t msr) {
-    const uint64_t *field = field_of(vcpu, msr);
+// Eight bytes from where the field begins, also where it is shorter.
+static uint64_t svm_get(const struct vcpu *vcpu, enum guest_field field) {
+    uint64_t value = *field_of(vcpu, field);
 
-    if (msr == MSR_EFER) { return vmcb_of(vcpu)->efer & ~EFER_SVME; }
-    return field != NULL ? *field : 0;
+    return field == FIELD_CR0 ? value | vmcb_of(vcpu)->cr0_pretended : value;
 }
 
-void svm_msr_store(struct vcpu *vcpu, uint32_t msr, uint64_t value) {
-    uint64_t *field = field_of(vcpu, msr);
+static void svm_set(struct vcpu *vcpu, enum guest_field field, uint64_t value) {
     struct vmcb *vmcb = vmcb_of(vcpu);
 
-    if (msr == MSR_EFER) {
-        vmcb->efer = value | EFER_SVME | (vmcb->efer & EFER_LMA);
-    } else if (field != NULL) {
-        *field = value;
+    if (field == FIELD_EFER) { value |= EFER_SVME; } // which hardware wants to be set
+    if (field == FIELD_CR0) {
+        vmcb->cr0_pretended = value & (CR0_CD | CR0_NW);
+        vmcb->cr_reads = vmcb->cr_writes = vmcb->cr0_pretended != 0 ? INTERCEPT_CR0 : 0;
+        vmcb->tlb_control = svm_machine.flush;
+        value &= ~(CR0_CD | CR0_NW);
     }
+    *field_of(vcpu, field) = value;
+}
+
+static COLD void svm_start(struct vcpu *vcpu, const struct guest_registers *registers) {
+    struct vmcb *vmcb = vmcb_of(vcpu);
+
+    memcpy(vmcb->segments, registers->segments, sizeof(vmcb->segments));
+    vmcb->ldtr = registers->ldtr;
+    vmcb->tr = registers->tr;
+    vmcb->gdtr = registers->gdtr;
+    vmcb->idtr = registers->idtr;
+    vmcb->cr3 = registers->cr3;
+    vmcb->cr4 = registers->cr4;
+    svm_set(vcpu, FIELD_CR0, registers->cr0);
+    svm_set(vcpu, FIELD_EFER, registers->efer);
+}
+
+static void svm_trap_hlt(struct vcpu *vcpu, bool trap) {
+    uint32_t *intercepts = &vmcb_of(vcpu)->intercepts[0];
+
+    *intercepts = trap ? *intercepts | INTERCEPT(HLT) : *intercepts & ~INTERCEPT(HLT);
 }
 
 // ---- events -----------------------------------------------------------------------------------------------
 
-void svm_end_shadow(struct vcpu *vcpu) { vmcb_of(vcpu)->shadow &= ~SVM_SHADOW; }
+static void svm_end_shadow(struct vcpu *vcpu) { vmcb_of(vcpu)->shadow &= ~SVM_SHADOW; }
 
-void svm_inject(struct vcpu *vcpu, const struct event *event) {
+static void svm_inject(struct vcpu *vcpu, const struct event *event) {
     struct vmcb *vmcb = vmcb_of(vcpu);
 
     vmcb->event = event->vector | (uint64_t)event->type << SVM_EVENT_TYPE_SHIFT | SVM_EVENT_VALID |
                   (event->has_error ? SVM_EVENT_ERROR | (uint64_t)event->error << SVM_EVENT_ERROR_SHIFT : 0);
-    if (event->type == EVENT_NMI) { vmcb->intercepts[0] |= INTERCEPT_IRET; }
+    if (event->type == EVENT_NMI) { vmcb->intercepts[0] |= INTERCEPT(IRET); }
 }
 
 // A virtual interrupt: the hardware has the guest take it when RFLAGS.IF and the task priority let it (15.21.4).
-bool svm_interrupt(struct vcpu *vcpu, int vector) {
+static bool svm_interrupt(struct vcpu *vcpu, int vector) {
     struct vmcb *vmcb = vmcb_of(vcpu);
     uint32_t control = vmcb->interrupt_control & (SVM_TPR_MASK | SVM_MASKING);
 
@@ -188,30 +130,39 @@ bool svm_interrupt(struct vcpu *vcpu, int vector) {
         vmcb->interrupt_vector = (uint8_t)vector;
     }
     vmcb->interrupt_control = control;
-    vmcb->intercepts[0] &= ~INTERCEPT_VINTR;
+    vmcb->intercepts[0] &= ~INTERCEPT(VINTR);
     return false;
 }
 
 // Between an NMI and its IRET, which is intercepted, there is none. In a shadow, or behind another event, the next virtual
 // interrupt that could be taken is the moment.
-bool svm_can_nmi(struct vcpu *vcpu) {
+static bool svm_can_nmi(struct vcpu *vcpu) {
     struct vmcb *vmcb = vmcb_of(vcpu);
 
-    if ((vmcb->intercepts[0] & INTERCEPT_IRET) != 0) { return false; }
+    if ((vmcb->intercepts[0] & INTERCEPT(IRET)) != 0) { return false; }
     if ((vmcb->event & SVM_EVENT_VALID) == 0 && (vmcb->shadow & SVM_SHADOW) == 0) { return true; }
-    vmcb->intercepts[0] |= INTERCEPT_VINTR;
+    vmcb->intercepts[0] |= INTERCEPT(VINTR);
     vmcb->interrupt_control |= SVM_INTERRUPT_VIRQ | SVM_PRIORITY_MASK;
     return false;
 }
 
-// ---- for the log ------------------------------------------------------------------------------------------
-
-COLD void svm_dump(const struct vcpu *vcpu) {
-    const struct vmcb *vmcb = vmcb_of(vcpu);
-
-    log_line("  cr0 %lx  cr2 %lx  cr3 %lx  cr4 %lx  efer %lx", vmcb->cr0, vmcb->cr2, vmcb->cr3, vmcb->cr4, vmcb->efer);
-    log_line("  cs %x base %lx attributes %x  ss %x  cpl %u  gdt %lx  idt %lx", vmcb->cs.selector, vmcb->cs.base,
-             vmcb->cs.attributes, vmcb->ss.selector, vmcb->cpl, vmcb->gdtr.base, vmcb->idtr.base);
-    log_line("  exit %lx  info %lx %lx  event %lx %lx", vmcb->exit_code, vmcb->exit_info1, vmcb->exit_info2,
-             vmcb->exit_event, vmcb->event);
-}
+const struct virt_ops svm_ops = {
+    .name = "SVM",
+    .machine_init = svm_machine_init,
+    .cpu_init = svm_cpu_init,
+    .nested_format = &long_mode_format,
+    .nested_leaves = svm_leaves,
+    .vm_init = svm_vm_init,
+    .reset = svm_reset,
+    .start = svm_start,
+    .load = svm_load,
+    .save = svm_save,
+    .run = svm_enter,
+    .get = svm_get,
+    .set = svm_set,
+    .end_shadow = svm_end_shadow,
+    .inject = svm_inject,
+    .interrupt = svm_interrupt,
+    .can_nmi = svm_can_nmi,
+    .trap_hlt = svm_trap_hlt,
+};

@@ -4,14 +4,7 @@
 #ifndef X86_SVM_VMCB_H
 #define X86_SVM_VMCB_H
 
-#include "kernel/types.h"
-
-struct vmcb_segment {
-    uint16_t selector;
-    uint16_t attributes; // as a descriptor's bits 55:52 and 47:40
-    uint32_t limit;
-    uint64_t base;
-};
+#include "arch/x86/guest_registers.h"
 
 struct vmcb {
     // control area
@@ -35,9 +28,11 @@ struct vmcb {
     uint64_t lbr_control;
     uint32_t clean, reserved4;
     uint64_t next_rip;
-    uint8_t reserved5[0x400 - 0xd0];
+    uint8_t reserved5[0x3e0 - 0xd0];
+    uint64_t cr0_pretended; // here and on the hardware looks at nothing: CD and NW as the guest has them
+    uint8_t reserved13[0x400 - 0x3e8];
     // state save area
-    struct vmcb_segment es, cs, ss, ds, fs, gs, gdtr, ldtr, idtr, tr;
+    struct guest_segment segments[SEGMENTS], gdtr, ldtr, idtr, tr;
     uint8_t reserved6[0xcb - 0xa0];
     uint8_t cpl;
     uint32_t reserved7;
@@ -61,38 +56,9 @@ _Static_assert(offsetof(struct vmcb, cr4) == 0x548 && offsetof(struct vmcb, rsp)
 _Static_assert(offsetof(struct vmcb, rax) == 0x5f8 && offsetof(struct vmcb, pat) == 0x668, "APM volume 2, table B-2");
 _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM volume 2, 15.5.1");
 
-// Word 0 of `intercepts` (offset 0Ch).
-#define INTERCEPT_INTR        (1u << 0)
-#define INTERCEPT_NMI         (1u << 1)
-#define INTERCEPT_SMI         (1u << 2)
-#define INTERCEPT_INIT        (1u << 3)
-#define INTERCEPT_VINTR       (1u << 4)
-#define INTERCEPT_RDPMC       (1u << 15)
-#define INTERCEPT_CPUID       (1u << 18)
-#define INTERCEPT_IRET        (1u << 20)
-#define INTERCEPT_INVD        (1u << 22)
-#define INTERCEPT_HLT         (1u << 24)
-#define INTERCEPT_INVLPGA     (1u << 26)
-#define INTERCEPT_IOIO        (1u << 27)
-#define INTERCEPT_MSR         (1u << 28)
-#define INTERCEPT_TASK        (1u << 29)
-#define INTERCEPT_FERR        (1u << 30)
-#define INTERCEPT_SHUTDOWN    (1u << 31)
-// Word 1 (offset 10h).
-#define INTERCEPT_VMRUN       (1u << 0)
-#define INTERCEPT_VMMCALL     (1u << 1)
-#define INTERCEPT_VMLOAD      (1u << 2)
-#define INTERCEPT_VMSAVE      (1u << 3)
-#define INTERCEPT_STGI        (1u << 4)
-#define INTERCEPT_CLGI        (1u << 5)
-#define INTERCEPT_SKINIT      (1u << 6)
-#define INTERCEPT_ICEBP       (1u << 8)
-#define INTERCEPT_WBINVD      (1u << 9)
-#define INTERCEPT_MONITOR     (1u << 10)
-#define INTERCEPT_MWAIT       (1u << 11)
-#define INTERCEPT_MWAIT_IF    (1u << 12)
-#define INTERCEPT_XSETBV      (1u << 13)
-#define INTERCEPT_RDPRU       (1u << 14)
+#define INTERCEPT_CR0         1u // in cr_reads and cr_writes
+// Exit codes from SVM_EXIT_INTR on have their intercepts in this order: 32 in each word of `intercepts`.
+#define INTERCEPT(code)       (1u << (SVM_EXIT_##code - SVM_EXIT_INTR) % 32)
 
 #define SVM_INTERRUPT_VIRQ    (1u << 8)
 #define SVM_PRIORITY_SHIFT    16
@@ -115,12 +81,15 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM volume 2, 15.5.1");
 
 // Exit codes.
 enum {
+    SVM_EXIT_READ_CR0 = 0,
+    SVM_EXIT_WRITE_CR0 = 0x10,
     SVM_EXIT_EXCEPTION = 0x40, // and 31 more
     SVM_EXIT_INTR = 0x60,
     SVM_EXIT_NMI = 0x61,
     SVM_EXIT_SMI = 0x62,
     SVM_EXIT_INIT = 0x63,
     SVM_EXIT_VINTR = 0x64,
+    SVM_EXIT_CHANGE_CR0 = 0x65,
     SVM_EXIT_RDPMC = 0x6f,
     SVM_EXIT_CPUID = 0x72,
     SVM_EXIT_IRET = 0x74,

@@ -4,21 +4,18 @@
 #include "arch/x86/hardware.h"
 #include "arch/x86/vmx/vmx.h"
 #include "kernel/cpu.h"
+#include "kernel/log.h"
 
-enum { TPR_SHIFT = 4, TPR_CLASSES = 16 };
-
-// What of each reason there is to know. Own core, between the exit and its handler.
-
-static void read_nothing(UNUSED struct vcpu *vcpu, UNUSED struct vm_exit *exit) {}
+enum { TPR_CLASSES = 16 };
 
 // An instruction, which its handler will skip.
 static void read_length(UNUSED struct vcpu *vcpu, struct vm_exit *exit) {
     exit->length = (uint8_t)vmcs_read(VMCS_INSTRUCTION_LENGTH);
 }
 
-static void read_call(UNUSED struct vcpu *vcpu, struct vm_exit *exit) {
-    exit->length = (uint8_t)vmcs_read(VMCS_INSTRUCTION_LENGTH);
-    exit->cpl = vmx_rights(SEGMENT_SS) >> VMX_RIGHTS_DPL_SHIFT & VMX_RIGHTS_DPL_MASK;
+static void read_call(struct vcpu *vcpu, struct vm_exit *exit) {
+    read_length(vcpu, exit);
+    exit->cpl = vmx_get(vcpu, FIELD_CPL) & 3;
 }
 
 static void read_interrupt(UNUSED struct vcpu *vcpu, struct vm_exit *exit) {
@@ -26,8 +23,8 @@ static void read_interrupt(UNUSED struct vcpu *vcpu, struct vm_exit *exit) {
 }
 
 // The processor leaves to us what it does when it delivers a #DB (27.1, 6.15 interrupt 1).
-static COLD void note_debug(const struct vm_exit *exit) {
-    write_dr6((read_dr6() & ~DR6_BREAKPOINTS) | exit->info1);
+static COLD void note_debug(void) {
+    write_dr6((read_dr6() & ~DR6_BREAKPOINTS) | vmcs_read(VMCS_QUALIFICATION));
     vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) & ~DR7_GD);
 }
 
@@ -36,7 +33,6 @@ static COLD void read_exception(struct vcpu *vcpu, struct vm_exit *exit) {
     uint32_t event = (uint32_t)vmcs_read(VMCS_EXIT_EVENT);
     unsigned type = event >> VMX_EVENT_TYPE_SHIFT & VMX_EVENT_TYPE_MASK;
 
-    exit->info2 = event;
     exit->vector = (uint8_t)event;
     exit->error = (uint32_t)vmcs_read(VMCS_EXIT_ERROR);
     if (type == EVENT_NMI) {
@@ -45,13 +41,13 @@ static COLD void read_exception(struct vcpu *vcpu, struct vm_exit *exit) {
     } else if (exit->vector == EXCEPTION_MC) {
         exit->kind = VM_EXIT_MACHINE_CHECK;
     } else if (exit->vector == EXCEPTION_DB) {
-        note_debug(exit);
+        note_debug();
         if (type == VMX_EVENT_PRIVILEGED) { vcpu->arch.rip += vmcs_read(VMCS_INSTRUCTION_LENGTH); } // INT1: a trap
     }
 }
 
 static void read_io(struct vcpu *vcpu, struct vm_exit *exit) {
-    uint64_t info = exit->info1;
+    uint64_t info = vmcs_read(VMCS_QUALIFICATION);
 
     read_length(vcpu, exit);
     exit->io.port = (uint16_t)(info >> QUALIFICATION_IO_PORT);
@@ -61,19 +57,21 @@ static void read_io(struct vcpu *vcpu, struct vm_exit *exit) {
 }
 
 static void read_nested(UNUSED struct vcpu *vcpu, struct vm_exit *exit) {
-    exit->info2 = exit->nested.gpa = vmcs_read(VMCS_GUEST_PHYSICAL_ADDRESS);
-    exit->nested.write = (exit->info1 & QUALIFICATION_EPT_WRITE) != 0;
-    exit->nested.fetch = (exit->info1 & QUALIFICATION_EPT_FETCH) != 0;
-    exit->nested.table = (exit->info1 & QUALIFICATION_EPT_FINAL) == 0;
-    if (unlikely((exit->info1 & QUALIFICATION_EPT_UNMASKED) != 0)) { // the IRET comes again
+    uint64_t info = vmcs_read(VMCS_QUALIFICATION);
+
+    exit->nested.gpa = vmcs_read(VMCS_GUEST_PHYSICAL_ADDRESS);
+    exit->nested.write = (info & QUALIFICATION_EPT_WRITE) != 0;
+    exit->nested.fetch = (info & QUALIFICATION_EPT_FETCH) != 0;
+    exit->nested.table = (info & QUALIFICATION_EPT_FINAL) == 0;
+    if (unlikely((info & QUALIFICATION_EPT_UNMASKED) != 0)) { // the IRET comes again
         vmcs_write(VMCS_INTERRUPTIBILITY, vmcs_read(VMCS_INTERRUPTIBILITY) | SHADOW_NMI);
     }
 }
 
-static COLD void access_cr8(struct vcpu *vcpu, struct vm_exit *exit, uint64_t *gpr) {
+static COLD void access_cr8(struct vcpu *vcpu, struct vm_exit *exit, uint64_t info, uint64_t *gpr) {
     struct vlapic *lapic = &vcpu->arch.vlapic;
 
-    if ((exit->info1 & QUALIFICATION_CR_READ) != 0) {
+    if ((info & QUALIFICATION_CR_READ) != 0) {
         *gpr = vlapic_tpr(lapic) >> TPR_SHIFT;
     } else if (*gpr < TPR_CLASSES) {
         vlapic_set_tpr(lapic, (uint8_t)(*gpr << TPR_SHIFT));
@@ -89,12 +87,13 @@ static COLD void access_cr8(struct vcpu *vcpu, struct vm_exit *exit, uint64_t *g
 // processor does the write when the guest comes to it again: then it changes nothing but the guest's own bits. (Should it
 // raise #GP then, those that we have changed stay so.)
 static COLD void read_control(struct vcpu *vcpu, struct vm_exit *exit) {
-    uint64_t *gpr = &vcpu->arch.gpr[exit->info1 >> QUALIFICATION_CR_GPR_SHIFT & (GUEST_GPRS - 1)];
-    unsigned number = exit->info1 & QUALIFICATION_CR_MASK;
+    uint64_t info = vmcs_read(VMCS_QUALIFICATION);
+    uint64_t *gpr = &vcpu->arch.gpr[info >> QUALIFICATION_CR_GPR_SHIFT & (GUEST_GPRS - 1)];
+    unsigned number = info & QUALIFICATION_CR_MASK;
     uint32_t value = (uint32_t)*gpr;
 
     if (number == 8) {
-        access_cr8(vcpu, exit, gpr);
+        access_cr8(vcpu, exit, info, gpr);
     } else if (number == 0 ? (value & (CR0_NW | CR0_CD)) == CR0_NW : (value & VMX_CR4_REFUSED) != 0) {
         exit->kind = VM_EXIT_REFUSED;
     } else {
@@ -102,52 +101,63 @@ static COLD void read_control(struct vcpu *vcpu, struct vm_exit *exit) {
     }
 }
 
-static const struct {
-    uint8_t kind;
-    void (*read)(struct vcpu *vcpu, struct vm_exit *exit);
-} rows[VMX_EXIT_REASONS] = {
+// What a reason means.
+static const uint8_t kinds[VMX_EXIT_REASONS] = {
 #define ROW(reason) [VMX_EXIT_##reason]
-    ROW(EXCEPTION) = {VM_EXIT_EXCEPTION, read_exception},
-    ROW(INTERRUPT) = {VM_EXIT_INTERRUPT, read_interrupt},
-    ROW(TRIPLE_FAULT) = {VM_EXIT_SHUTDOWN, read_nothing},
-    ROW(INTERRUPT_WINDOW) = {VM_EXIT_WINDOW, read_nothing},
-    ROW(NMI_WINDOW) = {VM_EXIT_WINDOW, read_nothing},
-    ROW(TASK_SWITCH) = {VM_EXIT_UNKNOWN, read_nothing},
-    ROW(CPUID) = {VM_EXIT_CPUID, read_length},
-    ROW(GETSEC) = {VM_EXIT_UNDEFINED, read_nothing},
-    ROW(HLT) = {VM_EXIT_HLT, read_length},
-    ROW(INVD) = {VM_EXIT_NOTHING, read_length},
-    ROW(RDPMC) = {VM_EXIT_REFUSED, read_nothing},
-    ROW(VMCALL) = {VM_EXIT_HYPERCALL, read_call},
-    [VMX_EXIT_VMCLEAR... VMX_EXIT_VMXON] = {VM_EXIT_UNDEFINED, read_nothing},
-    ROW(CR) = {VM_EXIT_DONE, read_control},
-    ROW(IO) = {VM_EXIT_IO, read_io},
-    ROW(RDMSR) = {VM_EXIT_RDMSR, read_length},
-    ROW(WRMSR) = {VM_EXIT_WRMSR, read_length},
-    ROW(BAD_STATE) = {VM_EXIT_INVALID, read_nothing},
-    ROW(BAD_MSR) = {VM_EXIT_INVALID, read_nothing},
-    ROW(MWAIT) = {VM_EXIT_UNDEFINED, read_nothing},
-    ROW(MONITOR) = {VM_EXIT_UNDEFINED, read_nothing},
-    ROW(ENTRY_MACHINE_CHECK) = {VM_EXIT_MACHINE_CHECK, read_nothing},
-    ROW(EPT_VIOLATION) = {VM_EXIT_NESTED, read_nested},
-    ROW(EPT_MISCONFIGURATION) = {VM_EXIT_UNKNOWN, read_nothing},
-    ROW(INVEPT) = {VM_EXIT_UNDEFINED, read_nothing},
-    ROW(PREEMPTION_TIMER) = {VM_EXIT_TIMER, read_nothing},
-    ROW(INVVPID) = {VM_EXIT_UNDEFINED, read_nothing},
-    ROW(WBINVD) = {VM_EXIT_NOTHING, read_length},
-    ROW(XSETBV) = {VM_EXIT_XSETBV, read_length},
-    ROW(VMFUNC) = {VM_EXIT_UNDEFINED, read_nothing},
+    ROW(EXCEPTION) = VM_EXIT_EXCEPTION,
+    ROW(INTERRUPT) = VM_EXIT_INTERRUPT,
+    ROW(TRIPLE_FAULT) = VM_EXIT_SHUTDOWN,
+    ROW(INTERRUPT_WINDOW) = VM_EXIT_WINDOW,
+    ROW(NMI_WINDOW) = VM_EXIT_WINDOW,
+    ROW(TASK_SWITCH) = VM_EXIT_UNKNOWN,
+    ROW(CPUID) = VM_EXIT_CPUID,
+    ROW(GETSEC) = VM_EXIT_UNDEFINED,
+    ROW(HLT) = VM_EXIT_HLT,
+    ROW(INVD) = VM_EXIT_NOTHING,
+    ROW(RDPMC) = VM_EXIT_REFUSED,
+    ROW(VMCALL) = VM_EXIT_HYPERCALL,
+    [VMX_EXIT_VMCLEAR... VMX_EXIT_VMXON] = VM_EXIT_UNDEFINED,
+    ROW(CR) = VM_EXIT_DONE,
+    ROW(IO) = VM_EXIT_IO,
+    ROW(RDMSR) = VM_EXIT_RDMSR,
+    ROW(WRMSR) = VM_EXIT_WRMSR,
+    ROW(BAD_STATE) = VM_EXIT_INVALID,
+    ROW(BAD_MSR) = VM_EXIT_INVALID,
+    ROW(MWAIT) = VM_EXIT_UNDEFINED,
+    ROW(MONITOR) = VM_EXIT_UNDEFINED,
+    ROW(ENTRY_MACHINE_CHECK) = VM_EXIT_MACHINE_CHECK,
+    ROW(EPT_VIOLATION) = VM_EXIT_NESTED,
+    ROW(EPT_MISCONFIGURATION) = VM_EXIT_UNKNOWN,
+    ROW(INVEPT) = VM_EXIT_UNDEFINED,
+    ROW(PREEMPTION_TIMER) = VM_EXIT_TIMER,
+    ROW(INVVPID) = VM_EXIT_UNDEFINED,
+    ROW(WBINVD) = VM_EXIT_NOTHING,
+    ROW(XSETBV) = VM_EXIT_XSETBV,
+    ROW(VMFUNC) = VM_EXIT_UNDEFINED,
 #undef ROW
 };
 
-static inline void read_exit(struct vcpu *vcpu, struct vm_exit *exit) {
-    uint64_t reason = vmcs_read(VMCS_EXIT_REASON), row = reason & VMX_EXIT_REASON_MASK;
+// And what else there is to know of it.
+static void (*const readers[VM_EXIT_KINDS])(struct vcpu *vcpu, struct vm_exit *exit) = {
+    [VM_EXIT_INTERRUPT] = read_interrupt,
+    [VM_EXIT_HYPERCALL] = read_call,
+    [VM_EXIT_CPUID] = read_length,
+    [VM_EXIT_HLT] = read_length,
+    [VM_EXIT_IO] = read_io,
+    [VM_EXIT_RDMSR] = read_length,
+    [VM_EXIT_WRMSR] = read_length,
+    [VM_EXIT_XSETBV] = read_length,
+    [VM_EXIT_NESTED] = read_nested,
+    [VM_EXIT_NOTHING] = read_length,
+    [VM_EXIT_EXCEPTION] = read_exception,
+    [VM_EXIT_DONE] = read_control,
+};
 
-    *exit = (struct vm_exit){.reason = reason, .info1 = vmcs_read(VMCS_QUALIFICATION)};
-    if (likely(row < ARRAY_SIZE(rows) && rows[row].read != NULL)) {
-        exit->kind = rows[row].kind;
-        rows[row].read(vcpu, exit);
-    }
+static inline void read_exit(struct vcpu *vcpu, struct vm_exit *exit) {
+    uint64_t row = vmcs_read(VMCS_EXIT_REASON) & VMX_EXIT_REASON_MASK;
+
+    *exit = (struct vm_exit){.kind = row < ARRAY_SIZE(kinds) ? kinds[row] : VM_EXIT_UNKNOWN};
+    if (readers[exit->kind] != NULL) { readers[exit->kind](vcpu, exit); }
 }
 
 // What the exit interrupted is delivered again; but INT, INT1, INT3 and INTO are executed again. An NMI that is not
@@ -177,7 +187,8 @@ static inline void end_wait(const struct vcpu *vcpu, uint8_t kind) {
 }
 
 static COLD void entry_refused(struct vm_exit *exit) {
-    *exit = (struct vm_exit){.kind = VM_EXIT_INVALID, .reason = vmcs_read(VMCS_INSTRUCTION_ERROR)};
+    *exit = (struct vm_exit){.kind = VM_EXIT_INVALID};
+    log_line("VMX: an entry was refused, error %lu", vmcs_read(VMCS_INSTRUCTION_ERROR));
 }
 
 void vmx_enter(struct vcpu *vcpu, uint64_t until, struct vm_exit *exit) {

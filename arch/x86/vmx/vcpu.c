@@ -3,9 +3,6 @@
 #include "arch/x86/control_regs.h"
 #include "arch/x86/hardware.h"
 #include "arch/x86/vmx/vmx.h"
-#include "kernel/arch.h"
-#include "kernel/log.h"
-#include "kernel/string.h"
 
 // What a guest does that the hypervisor must see. #DB and #AC: delivering them could never end (CVE-2015-8104,
 // CVE-2015-5307).
@@ -13,8 +10,6 @@
 
 #define DR6_POWER_ON 0xffff0ff0ull
 #define DR7_POWER_ON 0x400ull
-
-static const uint32_t switched_msrs[VMX_SWITCHED] = {MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK, MSR_KERNEL_GS_BASE};
 
 // ---- state ------------------------------------------------------------------------------------------------
 
@@ -74,7 +69,21 @@ static const uint16_t zeroes[] = {
     VMCS_HOST_FS_BASE,       VMCS_HOST_SYSENTER_CS,   VMCS_HOST_SYSENTER_ESP, VMCS_HOST_SYSENTER_EIP,
 };
 
-COLD void vmx_reset(struct vcpu *vcpu) {
+static void flush_vcpu(const struct vcpu *vcpu) {
+    const uint64_t descriptor[2] = {vmx_vpid(vcpu), 0};
+
+    if ((vmx_machine.controls[VMX_SECONDARY] & SECONDARY_VPID) != 0) {
+        __asm__ volatile("invvpid %0, %1" ::"m"(descriptor), "r"((uint64_t)INVALIDATE_SINGLE) : "cc", "memory");
+    }
+}
+
+static void flush_nested(const struct vm *vm) {
+    const uint64_t descriptor[2] = {vmx_ept_pointer(vm), 0};
+
+    __asm__ volatile("invept %0, %1" ::"m"(descriptor), "r"((uint64_t)INVALIDATE_SINGLE) : "cc", "memory");
+}
+
+static COLD void vmx_reset(struct vcpu *vcpu) {
     struct vmx_vcpu *own = vmx_of(vcpu);
     paddr_t pa = vcpu->arch.control_pa;
 
@@ -87,20 +96,20 @@ COLD void vmx_reset(struct vcpu *vcpu) {
     vmcs_write(VMCS_LINK_POINTER, LINK_NONE);
     vmcs_write(VMCS_GUEST_DR7, DR7_POWER_ON);
     vmcs_write(VMCS_GUEST_PAT, PAT_POWER_ON);
-    vmx_flush_vcpu(vcpu);
+    flush_vcpu(vcpu);
     select_loaded(vcpu->cpu);
 }
 
 static void write_segment(unsigned number, const struct guest_segment *segment) {
-    vmcs_write(VMCS_GUEST_SELECTOR + VMCS_NEXT * number, segment->selector);
-    vmcs_write(VMCS_GUEST_LIMIT + VMCS_NEXT * number, segment->limit);
-    vmcs_write(VMCS_GUEST_RIGHTS + VMCS_NEXT * number, guest_attributes_vmcs(segment->attributes));
-    vmcs_write(VMCS_GUEST_BASE + VMCS_NEXT * number, segment->base);
+    vmcs_write(VMCS_SEGMENT(SELECTOR, number), segment->selector);
+    vmcs_write(VMCS_SEGMENT(LIMIT, number), segment->limit);
+    vmcs_write(VMCS_SEGMENT(RIGHTS, number), guest_attributes_vmcs(segment->attributes));
+    vmcs_write(VMCS_SEGMENT(BASE, number), segment->base);
 }
 
 static uint64_t merge(uint64_t guests, uint64_t mask, uint64_t owned) { return (guests & ~mask) | (owned & mask); }
 
-COLD void vmx_start(struct vcpu *vcpu, const struct guest_registers *registers) {
+static COLD void vmx_start(struct vcpu *vcpu, const struct guest_registers *registers) {
     bool long_mode = (registers->efer & EFER_LMA) != 0;
 
     select_vmcs(vcpu->arch.control_pa);
@@ -122,64 +131,59 @@ COLD void vmx_start(struct vcpu *vcpu, const struct guest_registers *registers) 
 }
 
 // What was flushed from a VM's tables is in the TLB of a core until it loads one of its VCPUs.
-void vmx_load(struct vcpu *vcpu) {
+static void vmx_load(struct vcpu *vcpu) {
     const struct vmx_vcpu *own = vmx_of(vcpu);
     uint8_t *resident = &vcpu->vm->arch.resident[vcpu->cpu->id];
 
     select_vmcs(vcpu->arch.control_pa);
-    for (unsigned i = 0; i < VMX_SWITCHED; i++) { write_msr(switched_msrs[i], own->msrs[i]); }
+    for (unsigned i = 0; i < VMX_SWITCHED; i++) { write_msr(guest_msrs[i], own->msrs[i]); }
     write_cr2(own->cr2);
     write_dr6(own->dr6);
     if (unlikely(*resident == 0)) {
         *resident = 1;
-        vmx_flush_nested(vcpu->vm);
+        flush_nested(vcpu->vm);
     }
 }
 
-void vmx_save(struct vcpu *vcpu) {
+static void vmx_save(struct vcpu *vcpu) {
     struct vmx_vcpu *own = vmx_of(vcpu);
 
-    for (unsigned i = 0; i < VMX_SWITCHED; i++) { own->msrs[i] = read_msr(switched_msrs[i]); }
+    for (unsigned i = 0; i < VMX_SWITCHED; i++) { own->msrs[i] = read_msr(guest_msrs[i]); }
     own->cr2 = read_cr2();
     own->dr6 = read_dr6();
 }
 
-static uint64_t cr0(void) { return merge(vmcs_read(VMCS_GUEST_CR0), VMX_CR0_OWNED, vmcs_read(VMCS_CR0_SHADOW)); }
+static const uint16_t fields[FIELDS] = {
+#define FIELD(name, msr, in_vmcb, in_vmcs) in_vmcs,
+#include "arch/x86/guest_fields.h"
+};
 
-uint64_t vmx_cr4(UNUSED const struct vcpu *vcpu) {
-    return merge(vmcs_read(VMCS_GUEST_CR4), VMX_CR4_OWNED, vmcs_read(VMCS_CR4_SHADOW));
-}
-
-void vmx_view(struct vcpu *vcpu, struct guest_state_view *view) {
-    uint64_t guest_cr0 = cr0(), efer = vmcs_read(VMCS_GUEST_EFER), code = vmx_rights(SEGMENT_CS);
-    bool real = (guest_cr0 & CR0_PE) == 0 || (vcpu->arch.rflags & RFLAGS_VM) != 0;
-
-    view->gpr = vcpu->arch.gpr;
-    view->rip = vcpu->arch.rip;
-    view->rflags = vcpu->arch.rflags;
-    for (unsigned i = 0; i < GUEST_SEGMENTS; i++) {
-        view->segment_base[i] = vmcs_read(VMCS_GUEST_BASE + VMCS_NEXT * i);
+// What has no field is in the processor.
+uint64_t vmx_get(UNUSED const struct vcpu *vcpu, enum guest_field field) {
+    if (field == FIELD_CR2) { return read_cr2(); }
+    if (field == FIELD_DR6) { return read_dr6(); }
+    if (fields[field] == 0) { return read_msr(guest_msrs[field]); }
+    uint64_t value = vmcs_read(fields[field]);
+    switch (field) {
+    case FIELD_CR0: return merge(value, VMX_CR0_OWNED, vmcs_read(VMCS_CR0_SHADOW));
+    case FIELD_CR4: return merge(value, VMX_CR4_OWNED, vmcs_read(VMCS_CR4_SHADOW));
+    case FIELD_CPL: return value >> VMX_RIGHTS_DPL_SHIFT;
+    case FIELD_CODE: return value >> VMX_RIGHTS_UPPER_SHIFT;
+    default: return value;
     }
-    view->mode = real                                                      ? DECODE_16
-                 : (efer & EFER_LMA) != 0 && (code & VMX_RIGHTS_LONG) != 0 ? DECODE_64
-                 : (code & VMX_RIGHTS_BIG) != 0                            ? DECODE_32
-                                                                           : DECODE_16;
-    view->paging = (struct guest_paging){
-        .cr0 = guest_cr0,
-        .cr3 = vmcs_read(VMCS_GUEST_CR3),
-        .cr4 = vmx_cr4(vcpu),
-        .efer = efer,
-        .rflags = vcpu->arch.rflags,
-        .cpl = vmx_rights(SEGMENT_SS) >> VMX_RIGHTS_DPL_SHIFT & VMX_RIGHTS_DPL_MASK,
-        .maxphyaddr = (uint8_t)vcpu->vm->arch.cpuid.physical_bits,
-    };
 }
 
-bool vmx_paging(UNUSED const struct vcpu *vcpu) { return (vmcs_read(VMCS_GUEST_CR0) & CR0_PG) != 0; }
-
-void vmx_set_cr2(UNUSED struct vcpu *vcpu, uint64_t value) { write_cr2(value); }
-
-void vmx_tsc_offset(UNUSED struct vcpu *vcpu, uint64_t offset) { vmcs_write(VMCS_TSC_OFFSET, offset); }
+static void vmx_set(UNUSED struct vcpu *vcpu, enum guest_field field, uint64_t value) {
+    if (field == FIELD_CR2) {
+        write_cr2(value);
+    } else if (field == FIELD_DR6) {
+        write_dr6(value);
+    } else if (fields[field] == 0) {
+        write_msr(guest_msrs[field], value);
+    } else {
+        vmcs_write(fields[field], value);
+    }
+}
 
 static void write_primary(struct vmx_vcpu *own, uint32_t value) {
     if (own->primary != value) {
@@ -188,55 +192,15 @@ static void write_primary(struct vmx_vcpu *own, uint32_t value) {
     }
 }
 
-void vmx_trap_hlt(struct vcpu *vcpu, bool trap) {
+static void vmx_trap_hlt(struct vcpu *vcpu, bool trap) {
     struct vmx_vcpu *own = vmx_of(vcpu);
 
     write_primary(own, trap ? own->primary | PRIMARY_HLT : own->primary & ~PRIMARY_HLT);
 }
 
-// ---- MSRs -------------------------------------------------------------------------------------------------
-
-static const struct {
-    uint32_t msr;
-    uint16_t field;
-} msr_fields[] = {
-    {MSR_EFER, VMCS_GUEST_EFER},
-    {MSR_PAT, VMCS_GUEST_PAT},
-    {MSR_FS_BASE, VMCS_GUEST_BASE + VMCS_NEXT *SEGMENT_FS},
-    {MSR_GS_BASE, VMCS_GUEST_BASE + VMCS_NEXT *SEGMENT_GS},
-    {MSR_SYSENTER_CS, VMCS_GUEST_SYSENTER_CS},
-    {MSR_SYSENTER_ESP, VMCS_GUEST_SYSENTER_ESP},
-    {MSR_SYSENTER_EIP, VMCS_GUEST_SYSENTER_EIP},
-};
-
-// 0, which is the VPID's: none. What has no field is in the processor.
-static unsigned field_of(uint32_t msr) {
-    for (unsigned i = 0; i < ARRAY_SIZE(msr_fields); i++) {
-        if (msr_fields[i].msr == msr) { return msr_fields[i].field; }
-    }
-    return 0;
-}
-
-uint64_t vmx_msr_load(UNUSED const struct vcpu *vcpu, uint32_t msr) {
-    unsigned field = field_of(msr);
-
-    return field != 0 ? vmcs_read(field) : read_msr(msr);
-}
-
-void vmx_msr_store(UNUSED struct vcpu *vcpu, uint32_t msr, uint64_t value) {
-    unsigned field = field_of(msr);
-
-    if (msr == MSR_EFER) { value |= vmcs_read(VMCS_GUEST_EFER) & EFER_LMA; }
-    if (field != 0) {
-        vmcs_write(field, value);
-    } else {
-        write_msr(msr, value);
-    }
-}
-
 // ---- events -----------------------------------------------------------------------------------------------
 
-void vmx_end_shadow(UNUSED struct vcpu *vcpu) {
+static void vmx_end_shadow(UNUSED struct vcpu *vcpu) {
     uint64_t shadow = vmcs_read(VMCS_INTERRUPTIBILITY);
 
     if (unlikely((shadow & (SHADOW_STI | SHADOW_MOV_SS)) != 0)) {
@@ -249,7 +213,7 @@ static bool free_for_event(const struct vcpu *vcpu, unsigned shadows) {
 }
 
 // An exception ends a shadow. It has no error code in real mode, where the entry would fail with one.
-void vmx_inject(struct vcpu *vcpu, const struct event *event) {
+static void vmx_inject(struct vcpu *vcpu, const struct event *event) {
     uint32_t info = event->vector | (uint32_t)event->type << VMX_EVENT_TYPE_SHIFT | VMX_EVENT_VALID;
 
     if (unlikely(event->type == EVENT_EXCEPTION)) { vmx_end_shadow(vcpu); }
@@ -261,7 +225,7 @@ void vmx_inject(struct vcpu *vcpu, const struct event *event) {
     vmx_of(vcpu)->event = true;
 }
 
-bool vmx_interrupt(struct vcpu *vcpu, int vector) {
+static bool vmx_interrupt(struct vcpu *vcpu, int vector) {
     struct vmx_vcpu *own = vmx_of(vcpu);
     uint32_t closed = own->primary & ~(PRIMARY_INTERRUPT_WINDOW | PRIMARY_NMI_WINDOW);
     bool can = (vcpu->arch.rflags & RFLAGS_IF) != 0 && vector >= 0 && free_for_event(vcpu, SHADOW_STI | SHADOW_MOV_SS);
@@ -274,7 +238,7 @@ bool vmx_interrupt(struct vcpu *vcpu, int vector) {
     return can;
 }
 
-bool vmx_can_nmi(struct vcpu *vcpu) {
+static bool vmx_can_nmi(struct vcpu *vcpu) {
     struct vmx_vcpu *own = vmx_of(vcpu);
 
     if (free_for_event(vcpu, SHADOW_STI | SHADOW_MOV_SS | SHADOW_NMI)) { return true; }
@@ -282,17 +246,23 @@ bool vmx_can_nmi(struct vcpu *vcpu) {
     return false;
 }
 
-// ---- for the log ------------------------------------------------------------------------------------------
-
-COLD void vmx_dump(const struct vcpu *vcpu) {
-    log_line("  cr0 %lx  cr2 %lx  cr3 %lx  cr4 %lx  efer %lx", cr0(), read_cr2(), vmcs_read(VMCS_GUEST_CR3),
-             vmx_cr4(vcpu), vmcs_read(VMCS_GUEST_EFER));
-    log_line("  cs %lx base %lx rights %lx  ss %lx rights %lx  gdt %lx  idt %lx",
-             vmcs_read(VMCS_GUEST_SELECTOR + VMCS_NEXT * SEGMENT_CS),
-             vmcs_read(VMCS_GUEST_BASE + VMCS_NEXT * SEGMENT_CS), vmx_rights(SEGMENT_CS),
-             vmcs_read(VMCS_GUEST_SELECTOR + VMCS_NEXT * SEGMENT_SS), vmx_rights(SEGMENT_SS),
-             vmcs_read(VMCS_GUEST_GDTR_BASE), vmcs_read(VMCS_GUEST_IDTR_BASE));
-    log_line("  exit %lx  qualification %lx  event %lx  entry %lx  shadow %lx  activity %lx",
-             vmcs_read(VMCS_EXIT_REASON), vmcs_read(VMCS_QUALIFICATION), vmcs_read(VMCS_VECTORING_EVENT),
-             vmcs_read(VMCS_ENTRY_EVENT), vmcs_read(VMCS_INTERRUPTIBILITY), vmcs_read(VMCS_ACTIVITY));
-}
+const struct virt_ops vmx_ops = {
+    .name = "VMX",
+    .machine_init = vmx_machine_init,
+    .cpu_init = vmx_cpu_init,
+    .nested_format = &vmx_format,
+    .nested_leaves = vmx_leaves,
+    .vm_init = vmx_vm_init,
+    .reset = vmx_reset,
+    .start = vmx_start,
+    .load = vmx_load,
+    .save = vmx_save,
+    .run = vmx_enter,
+    .get = vmx_get,
+    .set = vmx_set,
+    .end_shadow = vmx_end_shadow,
+    .inject = vmx_inject,
+    .interrupt = vmx_interrupt,
+    .can_nmi = vmx_can_nmi,
+    .trap_hlt = vmx_trap_hlt,
+};

@@ -13,7 +13,7 @@
 enum vmcs_field {
     // 16 bits
     VMCS_VPID = 0x0000,
-    VMCS_GUEST_SELECTOR = 0x0800, // of ES; the others as segment registers are numbered, VMCS_NEXT apart
+    VMCS_GUEST_SELECTOR = 0x0800, // of ES; the others as segment registers are numbered, by VMCS_SEGMENT
     VMCS_HOST_ES = 0x0c00,
     VMCS_HOST_CS = 0x0c02,
     VMCS_HOST_SS = 0x0c04,
@@ -95,7 +95,8 @@ enum vmcs_field {
     VMCS_HOST_RIP = 0x6c16,
 };
 // Selectors, limits, rights and bases of the guest's segments: six as decode_segment numbers them, then these.
-enum { VMCS_NEXT = 2, VMCS_LDTR = 6, VMCS_TR = 7 };
+enum { VMCS_LDTR = 6, VMCS_TR = 7 };
+#define VMCS_SEGMENT(part, number) (VMCS_GUEST_##part + 2 * (number))
 
 static inline uint64_t vmcs_read(enum vmcs_field field) {
     uint64_t value;
@@ -160,9 +161,7 @@ enum { VMX_EVENT_PRIVILEGED = 5, VMX_EVENT_SOFTWARE_EXCEPTION = 6 };
 #define LINK_NONE                  UINT64_MAX
 // Rights of a segment (24.4.1).
 #define VMX_RIGHTS_DPL_SHIFT       5
-#define VMX_RIGHTS_DPL_MASK        3u
-#define VMX_RIGHTS_LONG            BIT(13)
-#define VMX_RIGHTS_BIG             BIT(14)
+#define VMX_RIGHTS_UPPER_SHIFT     4 // bits 15:12 to where a VMCB has them
 
 // Qualifications (27.2.1): accesses of control registers, I/O, EPT violations.
 #define QUALIFICATION_CR_MASK      0xfu

@@ -33,7 +33,7 @@ static const struct {
     [VMX_ENTRY] = {MSR_VMX_TRUE_ENTRY_CTLS, ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER, 0, "entry"},
 };
 
-static const struct pagetable_format ept_format = {
+const struct pagetable_format vmx_format = {
     .table = EPT_READ | EPT_WRITE | EPT_EXECUTE,
     .block = EPT_READ | EPT_BLOCK,
     .page = EPT_READ,
@@ -42,7 +42,7 @@ static const struct pagetable_format ept_format = {
 };
 
 // The guest's own PAT is combined with the type.
-static const uint64_t nested_leaves[] = {
+const uint64_t vmx_leaves[] = {
     [STAGE2_RAM] = EPT_WRITE | EPT_EXECUTE | MEMORY_WB << EPT_TYPE_SHIFT,
     [STAGE2_DEVICE] = EPT_WRITE | MEMORY_UC << EPT_TYPE_SHIFT,
     [STAGE2_SHARED] = MEMORY_WB << EPT_TYPE_SHIFT,
@@ -93,7 +93,7 @@ static COLD int make_msr_bitmap(void) {
     return OK;
 }
 
-static COLD int machine_init(void) {
+COLD int vmx_machine_init(void) {
     if ((read_cpuid(CPUID_FEATURES, 0).ecx & CPUID_1_ECX_VMX) == 0) { return ERR_NOT_FOUND; }
     uint64_t feature = read_msr(MSR_FEATURE_CONTROL), basic = read_msr(MSR_VMX_BASIC);
     if ((feature & FEATURE_CONTROL_LOCKED) != 0 && (feature & FEATURE_CONTROL_VMX) == 0) {
@@ -111,7 +111,7 @@ static COLD int machine_init(void) {
     return status == OK ? make_msr_bitmap() : status;
 }
 
-static COLD int cpu_init(struct cpu *cpu) {
+COLD int vmx_cpu_init(struct cpu *cpu) {
     paddr_t region = memory_pa(cpu->arch.virt_page);
     uint64_t feature = read_msr(MSR_FEATURE_CONTROL);
     bool failed;
@@ -127,7 +127,7 @@ static COLD int cpu_init(struct cpu *cpu) {
 
 // ---- a VM -------------------------------------------------------------------------------------------------
 
-static COLD int vm_init(struct vm *vm) {
+COLD int vmx_vm_init(struct vm *vm) {
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         struct arch_vcpu *arch = &vm->vcpus[i]->arch;
         uint32_t *vmcs = memory_alloc_pages(1);
@@ -138,48 +138,3 @@ static COLD int vm_init(struct vm *vm) {
     }
     return OK;
 }
-
-// A core that loads a VCPU of the VM next empties its TLB of what the VM left there.
-static void vm_flush(struct vm *vm) { memset(vm->arch.resident, 0, sizeof(vm->arch.resident)); }
-
-void vmx_flush_vcpu(const struct vcpu *vcpu) {
-    const uint64_t descriptor[2] = {vmx_vpid(vcpu), 0};
-
-    if ((vmx_machine.controls[VMX_SECONDARY] & SECONDARY_VPID) != 0) {
-        __asm__ volatile("invvpid %0, %1" ::"m"(descriptor), "r"((uint64_t)INVALIDATE_SINGLE) : "cc", "memory");
-    }
-}
-
-void vmx_flush_nested(const struct vm *vm) {
-    const uint64_t descriptor[2] = {vmx_ept_pointer(vm), 0};
-
-    __asm__ volatile("invept %0, %1" ::"m"(descriptor), "r"((uint64_t)INVALIDATE_SINGLE) : "cc", "memory");
-}
-
-const struct virt_ops vmx_ops = {
-    .name = "VMX",
-    .machine_init = machine_init,
-    .cpu_init = cpu_init,
-    .nested_format = &ept_format,
-    .nested_leaves = nested_leaves,
-    .vm_init = vm_init,
-    .vm_flush = vm_flush,
-    .reset = vmx_reset,
-    .start = vmx_start,
-    .load = vmx_load,
-    .save = vmx_save,
-    .run = vmx_enter,
-    .view = vmx_view,
-    .end_shadow = vmx_end_shadow,
-    .inject = vmx_inject,
-    .interrupt = vmx_interrupt,
-    .can_nmi = vmx_can_nmi,
-    .trap_hlt = vmx_trap_hlt,
-    .tsc_offset = vmx_tsc_offset,
-    .cr4 = vmx_cr4,
-    .paging = vmx_paging,
-    .set_cr2 = vmx_set_cr2,
-    .msr_load = vmx_msr_load,
-    .msr_store = vmx_msr_store,
-    .dump = vmx_dump,
-};

@@ -27,8 +27,8 @@ extern struct vmx_machine vmx_machine; // constant after boot
 #define VMX_CR4_OWNED   (~VMX_CR4_GUESTS & UINT32_MAX)
 #define VMX_CR4_REFUSED (VMX_CR4_OWNED & ~(CR4_MCE | CR4_PCE))
 
-// MSRs that neither entries nor exits switch, and the hypervisor does not use.
-enum { VMX_SWITCHED = 5 };
+// MSRs that neither entries nor exits switch, and the hypervisor does not use: the first of enum guest_field.
+enum { VMX_SWITCHED = FIELD_KERNEL_GS_BASE + 1 };
 
 // What of a VCPU is not in its VMCS, or is asked too often to be read from there.
 struct vmx_vcpu {
@@ -48,30 +48,15 @@ static inline uint16_t vmx_vpid(const struct vcpu *vcpu) {
     return (uint16_t)(vcpu->vm->id * MAX_VCPUS + vcpu->index + 1); // 0 is the hypervisor's
 }
 
-static inline uint64_t vmx_rights(unsigned segment) { return vmcs_read(VMCS_GUEST_RIGHTS + VMCS_NEXT * segment); }
-
-// vmx.c: this core's TLB holds nothing any more of the VCPU; of the VM.
-void vmx_flush_vcpu(const struct vcpu *vcpu);
-void vmx_flush_nested(const struct vm *vm);
+// vmx.c, for vmx_ops
+extern const struct pagetable_format vmx_format;
+extern const uint64_t vmx_leaves[];
+int vmx_machine_init(void);
+int vmx_cpu_init(struct cpu *cpu);
+int vmx_vm_init(struct vm *vm);
 
 // vcpu.c
-void vmx_reset(struct vcpu *vcpu);
-void vmx_start(struct vcpu *vcpu, const struct guest_registers *registers);
-void vmx_load(struct vcpu *vcpu);
-void vmx_save(struct vcpu *vcpu);
-void vmx_view(struct vcpu *vcpu, struct guest_state_view *view);
-void vmx_end_shadow(struct vcpu *vcpu);
-void vmx_inject(struct vcpu *vcpu, const struct event *event);
-bool vmx_interrupt(struct vcpu *vcpu, int vector);
-bool vmx_can_nmi(struct vcpu *vcpu);
-void vmx_trap_hlt(struct vcpu *vcpu, bool trap);
-void vmx_tsc_offset(struct vcpu *vcpu, uint64_t offset);
-uint64_t vmx_cr4(const struct vcpu *vcpu);
-bool vmx_paging(const struct vcpu *vcpu);
-void vmx_set_cr2(struct vcpu *vcpu, uint64_t value);
-uint64_t vmx_msr_load(const struct vcpu *vcpu, uint32_t msr);
-void vmx_msr_store(struct vcpu *vcpu, uint32_t msr, uint64_t value);
-void vmx_dump(const struct vcpu *vcpu);
+uint64_t vmx_get(const struct vcpu *vcpu, enum guest_field field);
 
 // exits.c
 void vmx_enter(struct vcpu *vcpu, uint64_t until, struct vm_exit *exit);
