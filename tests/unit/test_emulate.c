@@ -219,7 +219,7 @@ static void an_instruction_that_is_none_is_refused(void **state) {
 }
 
 static void real_mode_and_protected_mode_add_the_segment(void **state) {
-    unsigned length;
+    unsigned length = 0;
 
     (void)state;
     view.paging.cr0 = 0;
