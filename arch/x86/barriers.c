@@ -48,7 +48,8 @@ static COLD uint32_t measure(unsigned which) {
 }
 
 COLD uint32_t defences_init(void) {
-    static const char *const names[DEFENCES] = {"IBPB (branch targets)", "VERW (buffers)", "L1D flush (terminal fault)"};
+    static const char *const names[DEFENCES] = {"IBPB (branch targets)", "VERW (buffers)",
+                                                "L1D flush (terminal fault)"};
     struct processor processor;
     char text[160] = " none";
     uint32_t sum = 0;

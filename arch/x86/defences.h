@@ -16,17 +16,24 @@ enum defence {
 };
 enum { DEFENCES = 3 };
 
-#define MSR_PRED_CMD            0x49u
-#define PRED_CMD_IBPB           BIT(0)
-#define MSR_ARCH_CAPABILITIES   0x10au
-#define MSR_FLUSH_CMD           0x10bu
-#define FLUSH_CMD_L1D           BIT(0)
+#define MSR_PRED_CMD             0x49u
+#define PRED_CMD_IBPB            BIT(0)
+#define MSR_ARCH_CAPABILITIES    0x10au
+#define MSR_FLUSH_CMD            0x10bu
+#define FLUSH_CMD_L1D            BIT(0)
 #define CPUID_7_EDX_CAPABILITIES BIT(29) // the machine has IA32_ARCH_CAPABILITIES
-#define CPUID_EXT_SIZES         0x80000008u
-#define CPUID_EXT_FEATURES_2    0x80000021u
+#define CPUID_EXT_SIZES          0x80000008u
+#define CPUID_EXT_FEATURES_2     0x80000021u
 
 // What of a processor decides.
-enum processor_word { WORD_7_EDX, WORD_EXT_8_EBX, WORD_EXT_21_EAX, WORD_EXT_21_ECX, WORD_CAPABILITIES, PROCESSOR_WORDS };
+enum processor_word {
+    WORD_7_EDX,
+    WORD_EXT_8_EBX,
+    WORD_EXT_21_EAX,
+    WORD_EXT_21_ECX,
+    WORD_CAPABILITIES,
+    PROCESSOR_WORDS
+};
 struct processor {
     uint32_t vendor;                 // CPUID 0, EBX
     uint32_t signature;              // CPUID 1, EAX

@@ -55,9 +55,10 @@ static struct processor intel(uint32_t model, uint32_t edx, uint32_t capabilitie
 }
 
 static struct processor amd(uint32_t family, uint32_t ext_8, uint32_t ext_21_eax, uint32_t ext_21_ecx) {
-    return (struct processor){.vendor = AMD,
-                              .signature = 0xf00 | (family - 0xf) << 20 | 0x10,
-                              .words = {[WORD_EXT_8_EBX] = ext_8, [WORD_EXT_21_EAX] = ext_21_eax, [WORD_EXT_21_ECX] = ext_21_ecx}};
+    return (struct processor){
+        .vendor = AMD,
+        .signature = 0xf00 | (family - 0xf) << 20 | 0x10,
+        .words = {[WORD_EXT_8_EBX] = ext_8, [WORD_EXT_21_EAX] = ext_21_eax, [WORD_EXT_21_ECX] = ext_21_ecx}};
 }
 
 static void two_machines(void **state) {
@@ -110,8 +111,10 @@ static void what_a_processor_denies_is_not_defended(void **state) {
 
 static void amd_by_family(void **state) {
     const uint32_t ibpb = 1u << 12, verw = 1u << 5, sq = 1u << 1, l1 = 1u << 2;
-    struct processor zen3 = amd(0x19, ibpb, verw, 0), half = amd(0x19, ibpb, verw, sq), other = amd(0x19, ibpb, verw, l1);
-    struct processor newer = amd(0x19, ibpb, verw, sq | l1), zen5 = amd(0x1a, ibpb, verw, 0), hygon = amd(0x18, ibpb, 0, 0);
+    struct processor zen3 = amd(0x19, ibpb, verw, 0), half = amd(0x19, ibpb, verw, sq),
+                     other = amd(0x19, ibpb, verw, l1);
+    struct processor newer = amd(0x19, ibpb, verw, sq | l1), zen5 = amd(0x1a, ibpb, verw, 0),
+                     hygon = amd(0x18, ibpb, 0, 0);
 
     (void)state;
     chosen(&zen3, DEFENCE_IBPB | DEFENCE_BUFFERS, 0);
