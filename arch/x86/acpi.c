@@ -41,10 +41,10 @@ static uint16_t u16(const struct table *t, uint32_t offset) { return (uint16_t)f
 static uint32_t u32(const struct table *t, uint32_t offset) { return (uint32_t)field(t, offset, 4); }
 static uint64_t u64(const struct table *t, uint32_t offset) { return field(t, offset, 8); }
 
-uint8_t acpi_sum(const uint8_t *p, size_t size) {
+uint8_t acpi_sum(const uint8_t *bytes, size_t size) {
     uint8_t total = 0;
 
-    while (size-- > 0) { total = (uint8_t)(total + p[size]); }
+    while (size-- > 0) { total = (uint8_t)(total + bytes[size]); }
     return total;
 }
 

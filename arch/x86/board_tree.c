@@ -16,10 +16,22 @@ enum { OVERHEAD_SWITCHES = 2 }; // in what `overhead-ns` of the board's data sta
 
 // The tree's block of strings: a property's name is at its number times NAME_SIZE.
 enum { NAME_SIZE = 20 };
-enum name { ADDRESS_CELLS, SIZE_CELLS, COMPATIBLE, MODEL, REG, INTERRUPTS, STDOUT, INITRD, INITRD_END, DEVICE_TYPE, OVERHEAD };
+enum name {
+    ADDRESS_CELLS,
+    SIZE_CELLS,
+    COMPATIBLE,
+    MODEL,
+    REG,
+    INTERRUPTS,
+    STDOUT,
+    INITRD,
+    INITRD_END,
+    DEVICE_TYPE,
+    OVERHEAD
+};
 static const char names[][NAME_SIZE] = {
-    "#address-cells", "#size-cells",        "compatible",       "model",      "reg", "interrupts",
-    "stdout-path",    "linux,initrd-start", "linux,initrd-end", "device_type", "takt,overhead-ns"};
+    "#address-cells",     "#size-cells",      "compatible",  "model",           "reg", "interrupts", "stdout-path",
+    "linux,initrd-start", "linux,initrd-end", "device_type", "takt,overhead-ns"};
 
 static const char memory[] = "memory";
 static fdt32_t buffer[TREE_MAX / sizeof(fdt32_t)] __attribute__((aligned(8)));
