@@ -21,6 +21,8 @@ struct guest_platform {
     // Judges the VM's kernel, which is there, and says where everything that is loaded goes: type, segments, entry,
     // initrd_gpa, dtb_gpa. Reports mistakes. `vm` has at least one block of memory.
     void (*place)(struct sysdesc_check *c, struct vm_desc *vm);
+    // Judges c->device, which names a device of the board for c->vm: sysdesc_device where there are some to give away.
+    void (*device)(struct sysdesc_check *c);
 };
 
 extern const struct guest_platform virt_platform, pc_platform; // as an arm64 machine, and an x86-64 one, has them

@@ -77,8 +77,8 @@ extern const struct schema sysdesc_system_schema, sysdesc_board_schema;
 // sysdesc_guest.c. Called when a VM's node is complete, and looks for these among c->seen.
 enum { VM_TYPE, VM_LOAD, VM_ENTRY };
 void sysdesc_guest(struct sysdesc_check *c, struct vm_desc *vm);
-// A device of c->vm, accepted by the policy: may this VM have it there? False: another one has it.
-bool sysdesc_device(struct sysdesc_check *c, const struct device_desc *device);
+// For platforms that can be given devices of the board: c->device becomes one of c->vm, or its mistakes are reported.
+void sysdesc_device(struct sysdesc_check *c);
 
 // sysdesc_place.c. Once the whole description is read.
 void sysdesc_memory(struct sysdesc_check *c);

@@ -103,8 +103,28 @@ static bool unshared(struct sysdesc_check *c, const struct device_desc *device) 
     return true;
 }
 
-bool sysdesc_device(struct sysdesc_check *c, const struct device_desc *device) {
-    if (!unshared(c, device)) { return false; }
+// Where the guest sees it: as the description says, or where the board has it.
+static void place_device(struct sysdesc_check *c, struct device_desc *device) {
+    unsigned given = c->device.guest_count;
+
+    if (given != 0 && given != device->page_count) {
+        sysdesc_mistake(c, "guest-address", sysdesc_remedy(c, "%u, or none for the board's own", device->page_count),
+                        "%u addresses for %u MMIO ranges", given, device->page_count);
+    } else if (given != 0) {
+        memcpy(device->guest_base, c->device.guest_base, sizeof(device->guest_base));
+    }
+}
+
+void sysdesc_device(struct sysdesc_check *c) {
+    struct device_desc *device = &c->device.desc;
+    const struct refusal_text *refusal = assign_check(c->board, device->path, device);
+
+    if (refusal != NULL) {
+        sysdesc_mistake(c, "device", refusal->remedy, "%s: %s", device->path, refusal->wrong);
+        return;
+    }
+    place_device(c, device);
+    if (!unshared(c, device)) { return; }
     for (unsigned i = 0; i < device->page_count; i++) { check_place(c, device->guest_base[i], device->pages[i].size); }
     for (unsigned i = 0; i < device->irq_count; i++) {
         if (device->irq[i] >= FIRST_SHARED + c->vm->spi_count) {
@@ -113,5 +133,11 @@ bool sysdesc_device(struct sysdesc_check *c, const struct device_desc *device) {
                             c->vm->spi_count);
         }
     }
-    return true;
+    if (c->vm->device_count == MAX_VM_DEVICES) {
+        sysdesc_mistake(c, NULL, sysdesc_remedy(c, "at most %u", (unsigned)MAX_VM_DEVICES),
+                        "more devices than a VM can have");
+        return;
+    }
+    c->vm->devices[c->vm->device_count++] = *device;
+    c->vm->irq_count += device->irq_count;
 }

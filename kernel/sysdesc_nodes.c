@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The binding as tables, in the order of docs/system-description.md, and the rules that hold within one node.
-#include "kernel/assign.h"
+#include "kernel/guest_platform.h"
 #include "kernel/sysdesc_schema.h"
 #include "sched/sched.h"
 
@@ -113,28 +113,7 @@ static void *enter_device(struct sysdesc_check *c) {
 }
 
 static void leave_device(struct sysdesc_check *c) {
-    struct device_desc *device = &c->device.desc;
-
-    if (device->path == NULL) { return; }
-    const struct refusal_text *refusal = assign_check(c->board, device->path, device);
-    if (refusal != NULL) {
-        sysdesc_mistake(c, "device", refusal->remedy, "%s: %s", device->path, refusal->wrong);
-        return;
-    }
-    if (c->device.guest_count != 0 && c->device.guest_count != device->page_count) {
-        sysdesc_mistake(c, "guest-address", sysdesc_remedy(c, "%u, or none for the board's own", device->page_count),
-                        "%u addresses for %u MMIO ranges", c->device.guest_count, device->page_count);
-    } else if (c->device.guest_count != 0) {
-        memcpy(device->guest_base, c->device.guest_base, sizeof(device->guest_base));
-    }
-    if (!sysdesc_device(c, device)) { return; }
-    if (c->vm->device_count == MAX_VM_DEVICES) {
-        sysdesc_mistake(c, NULL, sysdesc_remedy(c, "at most %u", (unsigned)MAX_VM_DEVICES),
-                        "more devices than a VM can have");
-        return;
-    }
-    c->vm->devices[c->vm->device_count++] = *device;
-    c->vm->irq_count += device->irq_count;
+    if (c->device.desc.path != NULL) { arch_guest_platform(c->board)->device(c); }
 }
 
 static const struct schema devices_children[] = {

@@ -143,4 +143,5 @@ const struct guest_platform virt_platform = {
     .virtio_base = 0x0a000000,
     .virtio_irq = 48,
     .place = place,
+    .device = sysdesc_device,
 };

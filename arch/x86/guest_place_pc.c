@@ -43,10 +43,16 @@ static void place(struct sysdesc_check *c, struct vm_desc *vm) {
     vm->dtb_gpa = GUEST_START_GPA;
 }
 
+// What is on a PC's buses does DMA, and no IOMMU is driven.
+static void refuse_device(struct sysdesc_check *c) {
+    sysdesc_mistake(c, "device", "remove the node", "no device of a PC can be assigned");
+}
+
 const struct guest_platform pc_platform = {
     .windows = windows,
     .memory_remedy = "put it elsewhere: from 0 on, and from 0x100000000 on what is more than 3 GiB",
     .virtio_base = GUEST_VIRTIO_BASE,
     .virtio_irq = GUEST_VIRTIO_GSI,
     .place = place,
+    .device = refuse_device,
 };

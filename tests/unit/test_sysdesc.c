@@ -693,6 +693,13 @@ static void counters_without_a_rate(void **state) {
 
 // ---- devices ----------------------------------------------------------------------------------------------
 
+static void devices_that_no_pc_gives(void **state) {
+    (void)state;
+    device(RT, "x", "/pl031@9010000");
+    fdt_setprop_string(board_fdt, 0, "compatible", "takt,pc");
+    mistake(AT("/vms/rt/devices/x:device"), "no device of a PC can be assigned", "remove the node");
+}
+
 static void devices_that_nobody_may_have(void **state) {
     (void)state;
     device(RT, "uart", "/pl011@9000000");
@@ -974,6 +981,7 @@ int main(void) {
         TEST(load_that_no_core_can_keep),
         TEST(more_vcpus_than_a_core_takes),
         TEST(counters_without_a_rate),
+        TEST(devices_that_no_pc_gives),
         TEST(devices_that_nobody_may_have),
         TEST(devices_at_odd_places),
         TEST(device_interrupts),
