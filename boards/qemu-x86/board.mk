@@ -6,5 +6,5 @@ TARGET_TRIPLE := x86_64-linux-gnu
 BOARD_CFLAGS  := -m64 -march=x86-64 -mgeneral-regs-only -mno-red-zone -mcmodel=kernel -fcf-protection=none -falign-functions=4
 LINKER_SCRIPT := linker/x86.ld
 # What Clang needs today, in pages: what has been won is not lost again.
-IMAGE_MOST    := 172032
+IMAGE_MOST    := 147456
 DRIVERS       := ns16550 registry_pc v16550 virtio_console virtio_queue
