@@ -22,7 +22,7 @@ SUBTRACTION = 7  # bytes of it, before the push
 Board = collections.namedtuple("Board", "undefined overflow broken parked instructions dump outermost more")
 
 ARM64_REGISTERS = r"(?:\[takt\]   x\d+ +[0-9a-f]{16}(?:  (?:x\d+|pc|sp) +[0-9a-f]{16}){2}\n){11}"
-X86_REGISTERS = r"(?:\[takt\]   (?:r\w+ +[0-9a-f]{16}(?:  )?){4}\n){4}"
+X86_REGISTERS = r"(?:\[takt\]   r\w+ +[0-9a-f]{16}(?:  r\w+ +[0-9a-f]{16}){2}\n){5}"
 CALLER = r"\[takt\]   from [0-9a-f]+\n"
 ARM64 = Board(
     bytes(4), bytes.fromhex("ff1340d1" "ff0f1ff8"),  # sub sp, sp, #16 KiB; str xzr, [sp, #-16]!
@@ -39,7 +39,8 @@ X86 = Board(
     "v16550_write", "arch_park", (0, 1, 2),
     r"\[takt\] PANIC on core (?P<core>\d+): exception (?P<vector>\d+) in the hypervisor\n"
     r"\[takt\]   VM (?P<vm>\w+), VCPU (?P<vcpu>\d+)\n" + X86_REGISTERS +
-    r"\[takt\]   rip (?P<pc>[0-9a-f]{16})  cs 8  rflags [0-9a-f]+  error (?P<error>[0-9a-f]+)\n"
+    r"\[takt\]   vector [0-9a-f]{16}  error (?P<error>[0-9a-f]{16})  rip (?P<pc>[0-9a-f]{16})\n"
+    r"\[takt\]   cs 0{15}8  rflags [0-9a-f]{16}  rsp [0-9a-f]{16}\n"
     r"\[takt\]   cr0 [0-9a-f]+  cr2 (?P<address>[0-9a-f]{16})  cr3 [0-9a-f]+  cr4 [0-9a-f]+\n",
     lambda names: "", f"(?:{CALLER})*")
 BOARDS = {"arm64": ARM64, "x86": X86}
