@@ -180,7 +180,7 @@ bool vlapic_take_nmi(struct vlapic *vlapic) {
     return true;
 }
 
-// ---- states: SDM 11.4.7, 8.4.2 ----------------------------------------------------------------------------
+// ---- states: SDM 11.4.7, 9.4.2 ----------------------------------------------------------------------------
 
 COLD void vlapic_reset_state(struct vlapic *vlapic) {
     uint32_t *registers = vlapic->registers, id = registers[APIC_ID];
