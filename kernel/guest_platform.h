@@ -18,6 +18,7 @@ struct guest_platform {
     const char *memory_remedy;          // where memory could be instead
     gpa_t virtio_base;                  // where the virtio console is, and its interrupt
     unsigned virtio_irq;
+    const char *no_devices; // why none of the machine's can be assigned to a VM; NULL: they can
     // Judges the VM's kernel, which is there, and says where everything that is loaded goes: type, segments, entry,
     // initrd_gpa, dtb_gpa. Reports mistakes. `vm` has at least one block of memory.
     void (*place)(struct sysdesc_check *c, struct vm_desc *vm);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The binding as tables, in the order of docs/system-description.md, and the rules that hold within one node.
 #include "kernel/assign.h"
+#include "kernel/guest_platform.h"
 #include "kernel/sysdesc_schema.h"
 #include "sched/sched.h"
 
@@ -116,6 +117,11 @@ static void leave_device(struct sysdesc_check *c) {
     struct device_desc *device = &c->device.desc;
 
     if (device->path == NULL) { return; }
+    const char *none = arch_guest_platform(c->board)->no_devices;
+    if (none != NULL) {
+        sysdesc_mistake(c, "device", "remove it", "%s", none);
+        return;
+    }
     const struct refusal_text *refusal = assign_check(c->board, device->path, device);
     if (refusal != NULL) {
         sysdesc_mistake(c, "device", refusal->remedy, "%s: %s", device->path, refusal->wrong);

@@ -48,5 +48,6 @@ const struct guest_platform pc_platform = {
     .memory_remedy = "put it elsewhere: from 0 on, and from 0x100000000 on what is more than 3 GiB",
     .virtio_base = GUEST_VIRTIO_BASE,
     .virtio_irq = GUEST_VIRTIO_GSI,
+    .no_devices = "no device can be assigned on x86-64 yet",
     .place = place,
 };
