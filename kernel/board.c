@@ -149,6 +149,7 @@ struct parse {
     struct node node;
     bool failed;
     uint64_t initrd_start, initrd_end;
+    uint64_t unused; // of RAM, in ranges that found no room
 };
 
 // The first is told.
@@ -174,50 +175,70 @@ static void add_core(struct parse *p) {
     if (thread == 0) { fail(p, "/cpus/cpu:reg", "a core has no id", "give each cpu node a reg of #address-cells"); }
 }
 
-// A table of ranges that is being filled.
-struct table {
-    struct range *ranges;
-    unsigned max, *count;
-    const char *at;
-};
+// RAM is kept as few ranges: what it touches or overlaps, it is one with. Of those that are still too many the smallest
+// are left out.
+static void add_memory(struct parse *p, struct range range) {
+    struct range *memory = p->board->memory, *smallest = memory;
+    unsigned count = p->board->memory_count;
 
-static void add_range(struct parse *p, const struct table *table, const struct range *range) {
+    for (unsigned i = count; i-- > 0;) {
+        paddr_t from = MIN(range.base, memory[i].base);
+        uint64_t beyond = MAX(range.base + (range.size - 1), memory[i].base + (memory[i].size - 1)) - from;
+        if (beyond - (range.size - 1) <= memory[i].size) {
+            range = (struct range){from, beyond + 1};
+            memory[i] = memory[--count];
+            i = count; // it may touch now what it did not before
+        } else if (memory[i].size < smallest->size) {
+            smallest = &memory[i];
+        }
+    }
+    if (count == MAX_BOARD_MEMORY) {
+        struct range kept = *smallest;
+        if (range.size > kept.size) {
+            *smallest = range;
+            range = kept;
+        }
+        p->unused += range.size;
+    } else {
+        memory[count++] = range;
+    }
+    p->board->memory_count = count;
+}
+
+// RAM in a memory node, reserved elsewhere.
+static void add_range(struct parse *p, const char *at, const struct range *range) {
+    struct board *board = p->board;
+
     if (range->size == 0) { return; }
     if (range->base + (range->size - 1) < range->base) {
-        fail(p, table->at, "a range ends beyond 2^64", "mend the firmware's device tree");
-    } else if (*table->count == table->max) {
-        fail(p, table->at, "more ranges than this hypervisor keeps",
-             "raise MAX_BOARD_MEMORY or MAX_BOARD_RESERVED in kernel/board.h");
+        fail(p, at, "a range ends beyond 2^64", "mend the firmware's device tree");
+    } else if (p->node.kind == 'm') {
+        add_memory(p, *range);
+    } else if (board->reserved_count == MAX_BOARD_RESERVED) {
+        fail(p, at, "more ranges than this hypervisor keeps", "raise MAX_BOARD_RESERVED in kernel/board.h");
     } else {
-        table->ranges[(*table->count)++] = *range;
+        board->reserved[board->reserved_count++] = *range;
     }
 }
 
-static void add_ranges(struct parse *p, const struct bus *bus, const struct table *table) {
+static void add_ranges(struct parse *p, const struct bus *bus, const char *at) {
     struct range range;
 
     for (unsigned i = 0; reg_entry(bus, p->node.reg, p->node.reg_size, i, &range) == OK; i++) {
-        add_range(p, table, &range);
+        add_range(p, at, &range);
     }
-}
-
-static struct table reserved_at(struct board *board, const char *at) {
-    return (struct table){board->reserved, MAX_BOARD_RESERVED, &board->reserved_count, at};
 }
 
 static void end_properties(struct parse *p) {
     struct node *node = &p->node;
-    struct board *board = p->board;
 
     if (!node->disabled && node->reg != NULL) {
         if (node->kind == 'c') {
             add_core(p);
         } else if (node->kind == 'm' && node->is_memory) {
-            struct table memory = {board->memory, MAX_BOARD_MEMORY, &board->memory_count, "/memory:reg"};
-            add_ranges(p, &p->bus[1], &memory);
+            add_ranges(p, &p->bus[1], "/memory:reg");
         } else if (node->kind == 'r') {
-            struct table reserved = reserved_at(board, "/reserved-memory:reg");
-            add_ranges(p, &p->bus[2], &reserved);
+            add_ranges(p, &p->bus[2], "/reserved-memory:reg");
         }
     }
     *node = (struct node){0};
@@ -282,13 +303,12 @@ static void reserved_map(struct parse *p, const void *fdt) {
     const struct fdt_header *header = fdt;
     uint32_t total = tree_u32(&header->totalsize);
     uint32_t at = tree_u32(&header->off_mem_rsvmap);
-    struct table reserved = reserved_at(p->board, "/memreserve/");
 
     while ((at & 7) == 0 && at <= total && total - at >= 16) {
         const uint8_t *entry = (const uint8_t *)fdt + at;
         struct range range = {.base = tree_u64(entry), .size = tree_u64(entry + 8)};
         if (range.size == 0) { return; }
-        add_range(p, &reserved, &range);
+        add_range(p, "/memreserve/", &range);
         at += 16;
     }
     fail(p, "/memreserve/", "the list has no end", "mend the firmware's device tree");
@@ -303,6 +323,9 @@ static void conclude(struct parse *p) {
     if (board->cpu_count == 0) { fail(p, "/cpus", "no usable core", "the firmware's device tree must list the cores"); }
     if (board->memory_count == 0) {
         fail(p, "/memory:reg", "no memory", "the firmware's device tree must list the memory");
+    }
+    if (p->unused != 0) {
+        log_line("/memory:reg: too many ranges; the smallest, %lu KiB, stay unused", p->unused >> 10);
     }
 }
 

@@ -5,7 +5,7 @@
 
 #include "kernel/ranges.h"
 
-enum { MAX_BOARD_MEMORY = 8, MAX_BOARD_RESERVED = 16 };
+enum { MAX_BOARD_MEMORY = 32, MAX_BOARD_RESERVED = 16 };
 
 struct board {
     const void *fdt; // mapped copy of the firmware's tree, valid for ever
@@ -19,8 +19,8 @@ struct board {
         unsigned core; // whose thread it is: an index of cpus
     } cpus[MAX_CORES]; // the first thread of each core; behind them, as far as there is room, the further threads
     unsigned memory_count;
-    struct range memory[MAX_BOARD_MEMORY];
-    unsigned reserved_count; // /memreserve/, /reserved-memory
+    struct range memory[MAX_BOARD_MEMORY]; // in no order, apart from each other
+    unsigned reserved_count;               // /memreserve/, /reserved-memory
     struct range reserved[MAX_BOARD_RESERVED];
     struct range initrd; // the system image as the boot loader left it; size 0: none
     uint64_t seed[4];    // from /chosen/rng-seed and kaslr-seed, zero when the firmware gave none

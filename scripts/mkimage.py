@@ -177,6 +177,7 @@ def collect_files(source, dtb, arch, partial=False):
                     files[real] = (file.read(), [])
         except OSError as error:
             if partial:
+                print(f'{source}:{node}:{name}: note: looked for "{path}" at {real}: {error.strerror}', file=sys.stderr)
                 continue
             mistakes.append(f'{source}:{node}:{name}: cannot read "{path}": {error.strerror}; '
                             "file names are relative to the description")

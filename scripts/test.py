@@ -23,6 +23,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 STAGES = ("build", "unit", "fuzz", "lint", "system")
 FUZZ_RUNS = 1_000_000
 UNIT_SECONDS = 600
+# What system tests run.
+SYSTEM_GOALS = ("hypervisor", "guests", "host-programs", "efi-loader")
 WORKERS = min(os.cpu_count() or 1, 8)
 # Variants of the unit tests: plain, and under address and undefined-behaviour sanitizers.
 VARIANTS = ("host", "asan")
@@ -56,7 +58,8 @@ def make(tally, args, what, *goals, board=None):
     environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     result = subprocess.run(command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, check=False)
-    tally.add(what, indented(result.stdout, 30) if result.returncode else None)
+    tally.add(what, f"make ended with {result.returncode}" + indented(result.stdout, 30) if result.returncode else None)
+    return result.returncode == 0
 
 
 def stage_build(tally, args):
@@ -133,6 +136,10 @@ def stage_lint(tally, args):
 
 
 def stage_system(tally, args):
+    # Else they would run what an older source was built to, and pass.
+    if "build" not in args.chosen and not all([make(tally, args, f"{board}: what its system tests run builds", *SYSTEM_GOALS,
+                                                    board=board) for board in args.boards]):
+        return
     report = args.build / "tests/system.xml"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
@@ -164,13 +171,13 @@ def main():
     args.boards = args.boards or sorted(path.parent.name for path in ROOT.glob("boards/*/board.mk"))
     args.build_as_given = args.build
     args.build = args.build.resolve()
-    chosen = args.only.split(",")
-    unknown = set(chosen) - set(STAGES)
+    args.chosen = args.only.split(",")
+    unknown = set(args.chosen) - set(STAGES)
     if unknown:
         parser.error(f"--only knows {', '.join(STAGES)}, not {', '.join(sorted(unknown))}")
     tally = Tally()
     for stage in STAGES:
-        if stage in chosen:
+        if stage in args.chosen:
             begin = time.monotonic()
             print(f"== {stage}", flush=True)
             globals()[f"stage_{stage}"](tally, args)

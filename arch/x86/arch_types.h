@@ -8,7 +8,7 @@
 #include "arch/x86/host_apic.h"
 #include "kernel/types.h"
 
-// 64-bit task state segment (SDM volume 3, 7.7).
+// 64-bit task state segment (SDM volume 3, 8.7).
 struct task_state {
     uint32_t reserved0;
     uint64_t rsp[3];

@@ -9,7 +9,7 @@
 
 enum { BOOT_MEMORY_MAX = 128 };
 
-// Address range types (ACPI 6.5, table 15.7). Anything else is not to be touched either.
+// Address range types (ACPI 6.5, table 15.1). Anything else is not to be touched either.
 enum boot_memory_type { BOOT_MEMORY_RAM = 1, BOOT_MEMORY_RESERVED = 2, BOOT_MEMORY_NVS = 4 };
 
 struct boot_memory {

@@ -272,8 +272,10 @@ static int read_raw(struct guest_image *image) {
     struct vm_desc *vm = image->vm;
 
     image->initrd_end = image->command_max = 0;
-    if (vm->load >= GUEST_LOW_END) {
-        return refuse(image, "real mode does not reach it there", vm->load, "load it below 0xa0000");
+    if (vm->load >= GUEST_LOW_END || vm->kernel.size > GUEST_LOW_END - vm->load) {
+        return refuse(image, "a raw binary must end below 0xa0000, as far as real mode has RAM",
+                      vm->load + vm->kernel.size,
+                      "load it lower, make it smaller, or give it a PVH or Multiboot header");
     }
     return add_segment(image, (struct image_segment){0, vm->kernel.size, vm->load}, vm->kernel.size);
 }

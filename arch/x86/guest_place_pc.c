@@ -17,8 +17,10 @@ static void place_kernel(const struct sysdesc_check *c, struct guest_image *imag
 
     if ((c->seen & BIT(VM_TYPE)) == 0) { vm->type = guest_image_type(image); }
     if (vm->type == IMAGE_RAW && !load) {
-        image->why = (struct guest_refusal){.problem = "is no kernel that says where it goes",
-                                            .remedy = "name a bzImage, PVH or Multiboot kernel, or give load-address"};
+        image->why = (struct guest_refusal){
+            .problem = "is no kernel that says where it goes",
+            .remedy = "name a bzImage, PVH or Multiboot kernel (with its header in the first 8 KiB), "
+                      "or give load-address"};
     } else if (vm->type != IMAGE_RAW && (load || entry)) {
         image->why = (struct guest_refusal){.problem = "says itself where it is loaded",
                                             .remedy = "remove load-address and entry-address, or add type = \"raw\""};
@@ -45,7 +47,7 @@ static void place(struct sysdesc_check *c, struct vm_desc *vm) {
 
 // What is on a PC's buses does DMA, and no IOMMU is driven.
 static void refuse_device(struct sysdesc_check *c) {
-    sysdesc_mistake(c, "device", "remove the node", "no device of a PC can be assigned");
+    sysdesc_mistake(c, "device", "remove the node", "no device can be assigned on x86-64 yet");
 }
 
 const struct guest_platform pc_platform = {

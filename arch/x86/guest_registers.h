@@ -15,7 +15,7 @@
 enum guest_gpr { GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI };
 
 // Attributes of a segment as a VMCB has them (AMD APM volume 2, 15.5, appendix B): bits 40 to 47 and 52 to 55 of its
-// descriptor. A VMCS has the upper four 4 bits further up (SDM volume 3, 24.4.1): guest_attributes_vmcs().
+// descriptor. A VMCS has the upper four 4 bits further up (SDM volume 3, 25.4.1): guest_attributes_vmcs().
 enum {
     SEGMENT_DATA = 0x93,     // present, writable, accessed
     SEGMENT_CODE = 0x9b,     // present, readable, accessed

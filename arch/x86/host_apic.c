@@ -50,10 +50,12 @@ void host_apic_cpu_init(void) {
 
 // ---- interrupts between cores -----------------------------------------------------------------------------
 
-// In x2APIC mode the WRMSR orders nothing: what was stored for the target comes first (SDM 11.12.3).
+// In x2APIC mode the WRMSR orders nothing: what was stored for the target comes first, which takes both barriers, since MFENCE
+// holds back no WRMSR (SDM 11.12.3).
 void host_apic_send(uint32_t apic_id, uint32_t command) {
     if (host_apic.x2apic) {
         arch_barrier_full();
+        __asm__ volatile("lfence" ::: "memory");
         write_msr(APIC_MSR_FIRST + APIC_ICR_LOW,
                   (uint64_t)apic_id << APIC_ICR_DESTINATION_SHIFT | APIC_ICR_ASSERT | command);
         return;

@@ -37,8 +37,12 @@
 #define UART_STATUS 0x3fd
 #define UART_THRE 0x20
 
+    // The headers are data: an address in them may look like any instruction, also like one that scripts/check_image.py
+    // finds in no code of ours.
     .section .head, "ax"
     .globl image_start
+    .type   image_start, @object
+    .type   multiboot2, @object
 image_start:
     .long   MULTIBOOT1_HEADER, MULTIBOOT1_FLAGS, -(MULTIBOOT1_HEADER + MULTIBOOT1_FLAGS)
     .long   PHYSICAL(image_start), PHYSICAL(image_start), PHYSICAL(load_end), PHYSICAL(image_end), PHYSICAL(boot_entry)

@@ -114,7 +114,7 @@ bool arch_vcpu_has_interrupt(struct vcpu *vcpu) {
     const struct vlapic *lapic = &vcpu->arch.vlapic;
 
     if (unlikely(__atomic_load_n(&vcpu->arch.unhalt, __ATOMIC_ACQUIRE))) { return true; }
-    if (unlikely(__atomic_load_n(&lapic->events, __ATOMIC_ACQUIRE) != 0)) { return true; }
+    if (unlikely(vlapic_event_pending(lapic))) { return true; }
     return (vcpu->arch.rflags & RFLAGS_IF) != 0 && vlapic_pending_vector(lapic) != VLAPIC_NONE;
 }
 

@@ -170,6 +170,10 @@ bool vlapic_may_end_quietly(const struct vlapic *vlapic) {
     return in_service == 1;
 }
 
+bool vlapic_event_pending(const struct vlapic *vlapic) {
+    return (__atomic_load_n(&vlapic->events, __ATOMIC_ACQUIRE) & (VLAPIC_EVENT_INIT | VLAPIC_EVENT_NMI)) != 0;
+}
+
 bool vlapic_nmi_pending(const struct vlapic *vlapic) {
     return (__atomic_load_n(&vlapic->events, __ATOMIC_ACQUIRE) & VLAPIC_EVENT_NMI) != 0 && !vlapic->waits;
 }
@@ -180,7 +184,7 @@ bool vlapic_take_nmi(struct vlapic *vlapic) {
     return true;
 }
 
-// ---- states: SDM 11.4.7, 8.4.2 ----------------------------------------------------------------------------
+// ---- states: SDM 11.4.7, 9.4.2 ----------------------------------------------------------------------------
 
 COLD void vlapic_reset_state(struct vlapic *vlapic) {
     uint32_t *registers = vlapic->registers, id = registers[APIC_ID];

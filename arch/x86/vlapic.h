@@ -147,6 +147,9 @@ int vlapic_pending_vector(const struct vlapic *vlapic);
 int vlapic_requested_vector(const struct vlapic *vlapic);
 // It has been given to the guest: from IRR to ISR. `vector` is what one of the two said, and still requested.
 void vlapic_accept(struct vlapic *vlapic, unsigned vector);
+// INIT or an NMI has come, which end a HLT whatever else is let in. A STARTUP does not: it means something only to a processor
+// that waits for it, and one in HLT does not.
+bool vlapic_event_pending(const struct vlapic *vlapic);
 // An NMI waits; taking it is telling that the guest has it.
 bool vlapic_nmi_pending(const struct vlapic *vlapic);
 bool vlapic_take_nmi(struct vlapic *vlapic);

@@ -132,7 +132,9 @@ def test_every_missing_file_is_told(takt, write):
 
 def test_a_missing_file_is_told_with_all_else(takt, write):
     source, itb = write(kernel="nothing.bin", vcpu="core = <9>;"), takt.folder / "my.check.itb"
-    assert takt.pack_result(source, itb, partial=True).returncode == 0
+    packed = takt.pack_result(source, itb, partial=True)
+    assert packed.returncode == 0
+    assert f'looked for "nothing.bin" at {takt.folder.resolve() / "nothing.bin"}: No such file' in packed.stderr
     told = takt.check_image(itb.with_suffix(".system.itb")).stdout
     assert f"{source}:/vms/rt:kernel: " in told and "nothing.bin" in told, told
     assert f"{source}:/vms/rt/vcpus/vcpu@0:core: " in told, told

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 
 #include "helpers/system_image.h"
 #include "kernel/board.h"
+#include "kernel/log.h"
 #include "kernel/tree.h"
 
 static uint64_t storage[TREE_MAX / 8];
@@ -197,18 +199,58 @@ static void boards_without_cores_or_memory_are_refused(void **state) {
     refused();
 }
 
-static void too_much_of_anything_is_refused(void **state) {
-    char name[] = "memory@a";
+static void memory_is(uint32_t high, uint32_t base, uint32_t size) {
+    static unsigned number;
+    char name[16];
+
+    snprintf(name, sizeof(name), "memory@%x", number++);
+    int at = add("/", name);
+    assert_int_equal(fdt_setprop_string(fdt, at, "device_type", "memory"), 0);
+    SET(at, "reg", high, base, 0, size);
+}
+
+// The tree's own block is from 0x40000000 to 0x7fffffff.
+static void memory_that_touches_is_one(void **state) {
+    (void)state;
+    memory_is(0, 0x20000000, 0x1000);
+    memory_is(0, 0x20002000, 0x1000);
+    memory_is(0, 0x80000000, 0x1000); // above it
+    memory_is(0, 0x3ffff000, 0x2000); // across its beginning
+    memory_is(0, 0x50000000, 0x1000); // inside
+    memory_is(0xffffffff, 0xfffff000, 0x1000);
+    assert_int_equal(board_parse(fdt, &board), OK);
+    assert_int_equal(board.memory_count, 4);
+    memory_is(0, 0x20001000, 0x1000); // between two
+    assert_int_equal(board_parse(fdt, &board), OK);
+    assert_int_equal(board.memory_count, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        const struct range *r = &board.memory[i];
+        assert_int_equal(r->size, r->base == 0x20000000 ? 0x3000 : r->base == 0x3ffff000 ? 0x40002000 : 0x1000);
+    }
+}
+
+static void the_smallest_of_too_much_memory_is_left_out(void **state) {
+    static char said[4096];
+    uint64_t sum = 0, cursor = 0;
+    size_t length;
 
     (void)state;
+    memory_is(5, 0, 0x1000);
+    for (uint32_t i = 0; i < MAX_BOARD_MEMORY; i++) { memory_is(4, i << 24, 0x2000); }
+    memory_is(6, 0, 0x1000);
+    assert_int_equal(board_parse(fdt, &board), OK);
+    assert_int_equal(board.memory_count, MAX_BOARD_MEMORY);
     for (unsigned i = 0; i < MAX_BOARD_MEMORY; i++) {
-        name[7] = (char)('a' + i);
-        int at = add("/", name);
-        assert_int_equal(fdt_setprop_string(fdt, at, "device_type", "memory"), 0);
-        SET(at, "reg", 4, i << 24, 0, 0x1000);
+        assert_true(board.memory[i].size >= 0x2000);
+        sum += board.memory[i].size;
     }
-    refused();
-    fresh(state);
+    assert_int_equal(sum, 0x40000000 + (MAX_BOARD_MEMORY - 1) * 0x2000);
+    while ((length = log_read(&cursor, said, sizeof(said) - 1)) != 0) { said[length] = '\0'; }
+    assert_non_null(strstr(said, "/memory:reg: too many ranges; the smallest, 16 KiB, stay unused"));
+}
+
+static void too_much_of_anything_is_refused(void **state) {
+    (void)state;
     for (unsigned i = 0; i <= MAX_BOARD_RESERVED; i++) { assert_int_equal(fdt_add_mem_rsv(fdt, i << 12, 0x1000), 0); }
     refused();
     fresh(state);
@@ -408,6 +450,8 @@ int main(void) {
         cmocka_unit_test_setup(threads_have_the_room_that_cores_leave, fresh),
         cmocka_unit_test_setup(memory_and_reservations_are_collected, fresh),
         cmocka_unit_test_setup(boards_without_cores_or_memory_are_refused, fresh),
+        cmocka_unit_test_setup(memory_that_touches_is_one, fresh),
+        cmocka_unit_test_setup(the_smallest_of_too_much_memory_is_left_out, fresh),
         cmocka_unit_test_setup(too_much_of_anything_is_refused, fresh),
         cmocka_unit_test(what_is_no_tree_is_refused),
         cmocka_unit_test(structure_is_checked),

@@ -163,9 +163,10 @@ static void a_raw_image(void **state) {
     said(place_raw(0x200, 0x7c00, 0x7e00), "entry is not in");
     said(place_raw(0x200, 0x7c00, 0x7bff), "entry is not in");
     said(place_raw(0, 0x7c00, 0x7c00), "entry is not in");
-    said(place_raw(0x200, 0x9ff00, 0x9ff00), "where firmware is");
-    said(place_raw(UINT64_MAX, 0x1000, 0x1000), "beyond 4 GiB");
-    said(place_raw(0x200, 0x100000, 0x100000), "real mode does not reach it");
+    assert_int_equal(place_raw(0x100, 0x9ff00, 0x9ff00), OK);
+    said(place_raw(0x101, 0x9ff00, 0x9ff00), "must end below 0xa0000");
+    said(place_raw(UINT64_MAX, 0x1000, 0x1000), "must end below 0xa0000");
+    said(place_raw(0x200, 0x100000, 0x100000), "must end below 0xa0000");
 }
 
 // ---- files that lie ---------------------------------------------------------------------------------------
@@ -233,6 +234,8 @@ static void an_elf_file_lies(void **state) {
         {84 + 16, 0x2001, 4, "file ends before"},
         {84 + 20, 0x2ff, 4, "more bytes than the memory"},
         {84 + 12, 0xfffff000, 4, "beyond 4 GiB"},
+        {84 + 12, 0x9ffff, 4, "where firmware is"},
+        {84 + 12, 0xfffff, 4, "where firmware is"},
         {84 + 12, 0xff000, 4, "firmware is"},
         {84 + 12, 0x9f000, 4, "firmware is"},
         {84 + 12, 0x200000, 4, "entry is not in"},

@@ -126,7 +126,7 @@ static bool requested(const struct vlapic *apic, unsigned vector) {
 
 // What ends a wait in HLT.
 static bool has_pending(const struct vlapic *apic) {
-    return (apic->events != 0 && !apic->waits) || (apic->events & VLAPIC_EVENT_INIT) != 0 ||
+    return (vlapic_event_pending(apic) && !apic->waits) || (apic->events & VLAPIC_EVENT_INIT) != 0 ||
            vlapic_pending_vector(apic) != VLAPIC_NONE;
 }
 
@@ -662,6 +662,11 @@ static void init_and_startup(void **state) {
     assert_true(vlapic_take_events(ap));
     assert_true(owner->startups == 1 && !has_pending(ap));
 
+    ipi(1, 0x9b | with(APIC_SHORTHAND_NONE, APIC_MODE_STARTUP)); // a third does not end its HLT
+    assert_false(has_pending(ap));
+    ipi(1, with(APIC_SHORTHAND_NONE, APIC_MODE_NMI)); // which this does
+    assert_true(vlapic_event_pending(ap) && vlapic_take_nmi(ap) && !vlapic_event_pending(ap));
+
     put(ap, APIC_SVR, APIC_SVR_ENABLE | 0xff);
     put(ap, APIC_TPR, 0x20);
     put(ap, APIC_LVT_TIMER, 0x60);
@@ -670,7 +675,7 @@ static void init_and_startup(void **state) {
     to_x2apic(ap);
     ipi(1, 0x9c | with(APIC_SHORTHAND_NONE, APIC_MODE_STARTUP));
     ipi(0, with(APIC_SHORTHAND_OTHERS, APIC_MODE_INIT));
-    assert_true(vlapic_take_events(ap));
+    assert_true(vlapic_event_pending(ap) && vlapic_take_events(ap));
     assert_true(owner->inits == 2 && owner->startups == 1 && ap->waits); // the STARTUP came before
     assert_true(owner->armed == VLAPIC_NEVER && !has_pending(ap));
     assert_true(msr_get(ap, APIC_ID) == 1 && msr_get(ap, APIC_LDR) == 2); // the mode and the ID stay

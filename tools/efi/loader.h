@@ -24,7 +24,7 @@ struct boot {
     char command[COMMAND_MAX];
 };
 
-// Numbers of ACPI 6.5, table 15.7, which Multiboot2 uses too (3.6.8).
+// Numbers of ACPI 6.5, table 15.1, which Multiboot2 uses too (3.6.8).
 enum memory_kind { MEMORY_RAM = 1, MEMORY_RESERVED = 2, MEMORY_ACPI = 3, MEMORY_NVS = 4 };
 
 enum { MEMORY_PIECES = 128 }; // as many as arch/x86 reads

@@ -97,7 +97,7 @@ static COLD void svm_start(struct vcpu *vcpu, const struct guest_registers *regi
     vmcb->idtr = registers->idtr;
     vmcb->cr3 = registers->cr3;
     vmcb->cr4 = registers->cr4;
-    svm_set(vcpu, FIELD_CR0, registers->cr0);
+    svm_set(vcpu, FIELD_CR0, registers->cr0); // and flushes: what it translated in its last life is not to stay
     svm_set(vcpu, FIELD_EFER, registers->efer);
 }
 

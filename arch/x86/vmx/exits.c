@@ -22,7 +22,7 @@ static void read_interrupt(UNUSED struct vcpu *vcpu, struct vm_exit *exit) {
     exit->vector = (uint8_t)vmcs_read(VMCS_EXIT_EVENT);
 }
 
-// The processor leaves to us what it does when it delivers a #DB (27.1, 6.15 interrupt 1).
+// The processor leaves to us what it does when it delivers a #DB (28.1, 6.15 interrupt 1).
 static COLD void note_debug(void) {
     write_dr6((read_dr6() & ~DR6_BREAKPOINTS) | vmcs_read(VMCS_QUALIFICATION));
     vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) & ~DR7_GD);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The world switch of VMX: Intel SDM volume 3, 26.1, 27.5.
+// The world switch of VMX: Intel SDM volume 3, 27.1, 28.5.
 //
 // vmx_run(RDI: the guest's general registers in the order of their numbers, ESI: whether this VMCS was launched already).
 // RSP of the guest is in its VMCS. EAX: 0 after an exit, 1 when the guest was not entered. Interrupts are masked around it.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A VCPU's state in its VMCS, and the events that it is given. Intel SDM volume 3, 24.4 to 24.8, 26.2, 26.3, 26.6.
+// A VCPU's state in its VMCS, and the events that it is given. Intel SDM volume 3, 25.4 to 25.8, 27.2, 27.3, 27.6.
 #include "arch/x86/control_regs.h"
 #include "arch/x86/hardware.h"
 #include "arch/x86/vmx/vmx.h"

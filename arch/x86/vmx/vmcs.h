@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The virtual machine control structure: its fields' encodings and the names of what is in them. Intel SDM volume 3,
-// chapters 24 (VMCS), 26 to 28 (entries, exits), appendix A (capability MSRs), B (encodings), C (exit reasons). For C and
-// for assembly.
+// chapters 25 (VMCS), 27 to 29 (entries, exits, EPT), appendix A (capability MSRs), B (encodings), C (exit reasons). For C
+// and for assembly.
 #ifndef X86_VMX_VMCS_H
 #define X86_VMX_VMCS_H
 
@@ -108,12 +108,12 @@ static inline void vmcs_write(enum vmcs_field field, uint64_t value) {
     __asm__ volatile("vmwrite %0, %1" ::"rm"(value), "r"((uint64_t)field) : "cc", "memory");
 }
 
-// Pin-based controls (24.6.1).
+// Pin-based controls (25.6.1).
 #define PIN_INTERRUPTS           (1u << 0)
 #define PIN_NMIS                 (1u << 3)
 #define PIN_VIRTUAL_NMIS         (1u << 5)
 #define PIN_PREEMPTION_TIMER     (1u << 6)
-// Primary processor-based controls (24.6.2).
+// Primary processor-based controls (25.6.2).
 #define PRIMARY_INTERRUPT_WINDOW (1u << 2)
 #define PRIMARY_TSC_OFFSET       (1u << 3)
 #define PRIMARY_HLT              (1u << 7)
@@ -133,20 +133,20 @@ static inline void vmcs_write(enum vmcs_field field, uint64_t value) {
 #define SECONDARY_WBINVD         (1u << 6)
 #define SECONDARY_UNRESTRICTED   (1u << 7)
 #define SECONDARY_INVPCID        (1u << 12)
-// Exit controls (24.7.1).
+// Exit controls (25.7.1).
 #define EXIT_SAVE_DEBUG          (1u << 2)
 #define EXIT_HOST_64             (1u << 9)
 #define EXIT_ACKNOWLEDGE         (1u << 15)
 #define EXIT_LOAD_PAT            (1u << 19)
 #define EXIT_SAVE_EFER           (1u << 20)
 #define EXIT_LOAD_EFER           (1u << 21)
-// Entry controls (24.8.1).
+// Entry controls (25.8.1).
 #define ENTRY_LOAD_DEBUG         (1u << 2)
 #define ENTRY_LONG_MODE          (1u << 9)
 #define ENTRY_LOAD_PAT           (1u << 14)
 #define ENTRY_LOAD_EFER          (1u << 15)
 
-// Events: to be injected, exited for, interrupted by an exit (24.8.3, 24.9.2, 24.9.3). Types of enum event_type, and these.
+// Events: to be injected, exited for, interrupted by an exit (25.8.3, 25.9.2, 25.9.3). Types of enum event_type, and these.
 #define VMX_EVENT_TYPE_SHIFT     8
 #define VMX_EVENT_TYPE_MASK      7u
 #define VMX_EVENT_ERROR          (1u << 11)
@@ -154,16 +154,16 @@ static inline void vmcs_write(enum vmcs_field field, uint64_t value) {
 #define VMX_EVENT_MASK           (VMX_EVENT_VALID | VMX_EVENT_ERROR | 0x7ff)
 enum { VMX_EVENT_PRIVILEGED = 5, VMX_EVENT_SOFTWARE_EXCEPTION = 6 };
 
-#define SHADOW_STI                 1u // interruptibility (24.4.2)
+#define SHADOW_STI                 1u // interruptibility (25.4.2)
 #define SHADOW_MOV_SS              2u
 #define SHADOW_NMI                 8u
 #define ACTIVITY_ACTIVE            0
 #define LINK_NONE                  UINT64_MAX
-// Rights of a segment (24.4.1).
+// Rights of a segment (25.4.1).
 #define VMX_RIGHTS_DPL_SHIFT       5
 #define VMX_RIGHTS_UPPER_SHIFT     4 // bits 15:12 to where a VMCB has them
 
-// Qualifications (27.2.1): accesses of control registers, I/O, EPT violations.
+// Qualifications (28.2.1): accesses of control registers, I/O, EPT violations.
 #define QUALIFICATION_CR_MASK      0xfu
 #define QUALIFICATION_CR_READ      0x10u
 #define QUALIFICATION_CR_GPR_SHIFT 8
@@ -239,7 +239,7 @@ enum vmx_exit_reason {
 #define MSR_VMX_TRUE_ENTRY_CTLS     0x490u
 enum { INVALIDATE_SINGLE = 1 }; // type of INVEPT and INVVPID
 
-// EPT (28.2.2, 24.6.11).
+// EPT (29.3.2, 25.6.11).
 #define EPT_READ          BIT(0)
 #define EPT_WRITE         BIT(1)
 #define EPT_EXECUTE       BIT(2)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The machine's side of VMX: Intel SDM volume 3, 23.6 to 23.8 (enabling), 24.6.9 (MSR bitmap), 28.2 and 28.3 (EPT, VPIDs),
-// 31.5 (set-up), appendix A (capabilities).
+// The machine's side of VMX: Intel SDM volume 3, 24.6 to 24.8 (enabling), 25.6.9 (MSR bitmap), 29.3 and 29.4 (EPT; what is
+// cached, by VPID), appendix A (capabilities).
 #include "arch/x86/vmx/vmx.h"
 
 #include "arch/x86/hardware.h"
