@@ -19,13 +19,13 @@ enum {
     MB2_INFO_MOST = 1 << 20,
 };
 
-#define INFORMATION_NOWHERE "the information is not in memory; use another boot loader"
+static const char use_another[] = "use another boot loader", update[] = "update the firmware";
 
 static uint32_t word(const uint8_t *base, unsigned offset) { return (uint32_t)load_le(base + offset, 4); }
 
-// One line: what is wrong and what helps, and a value that belongs to it. Returns `status`.
-static int refuse(int status, const char *problem, uint64_t value) {
-    log_line("multiboot: %s (0x%llx)", problem, (unsigned long long)value);
+// One line: what is wrong, what helps, and a value that belongs to it. Returns `status`.
+static int refuse(int status, const char *problem, const char *remedy, uint64_t value) {
+    log_line("multiboot: %s; %s (0x%llx)", problem, remedy, (unsigned long long)value);
     return status;
 }
 
@@ -35,12 +35,11 @@ static int add_memory(struct boot_info *out, const uint8_t *entry) {
 
     if (memory.range.size == 0) { return OK; }
     if (memory.range.base + (memory.range.size - 1) < memory.range.base) {
-        return refuse(ERR_INVALID,
-                      "a range of the memory map goes around the end of all addresses; update the firmware",
+        return refuse(ERR_INVALID, "a range of the memory map goes around the end of all addresses", update,
                       memory.range.base);
     }
     if (out->memory_count == BOOT_MEMORY_MAX) {
-        return refuse(ERR_INVALID, "the memory map has more ranges than fit; update the firmware", BOOT_MEMORY_MAX);
+        return refuse(ERR_INVALID, "the memory map has more ranges than fit", update, BOOT_MEMORY_MAX);
     }
     out->memory[out->memory_count++] = memory;
     return OK;
@@ -48,9 +47,9 @@ static int add_memory(struct boot_info *out, const uint8_t *entry) {
 
 static int set_system(struct boot_info *out, uint32_t start, uint32_t end) {
     if (out->system.size != 0) {
-        return refuse(ERR_INVALID, "there is more than one module; load the system image alone", start);
+        return refuse(ERR_INVALID, "there is more than one module", "load the system image alone", start);
     }
-    if (end <= start) { return refuse(ERR_INVALID, "the module is empty; load the system image", start); }
+    if (end <= start) { return refuse(ERR_INVALID, "the module is empty", "load the system image", start); }
     out->system = (struct range){start, end - start};
     return OK;
 }
@@ -60,12 +59,11 @@ static int set_system(struct boot_info *out, uint32_t start, uint32_t end) {
 static int mb1_map(const struct physical *physical, paddr_t pa, uint32_t size, struct boot_info *out) {
     const uint8_t *map = physical_map(physical, pa, size);
 
-    if (map == NULL) { return refuse(ERR_RANGE, "the memory map is not in memory; use another boot loader", pa); }
+    if (map == NULL) { return refuse(ERR_RANGE, "the memory map is not in memory", use_another, pa); }
     for (uint32_t at = 0; at < size;) {
         uint32_t left = size - at, length = left < MB1_ENTRY_BODY ? 0 : word(map, at);
         if (length < MB1_ENTRY_LEAST || length > left - MB1_ENTRY_BODY) {
-            return refuse(ERR_INVALID,
-                          "the memory map's entry at this offset has no possible size; use another boot loader", at);
+            return refuse(ERR_INVALID, "the memory map's entry at this offset has no possible size", use_another, at);
         }
         int status = add_memory(out, map + at + MB1_ENTRY_BODY);
         if (status != OK) { return status; }
@@ -77,16 +75,14 @@ static int mb1_map(const struct physical *physical, paddr_t pa, uint32_t size, s
 static int mb1_module(const struct physical *physical, paddr_t pa, struct boot_info *out) {
     const uint8_t *module = physical_map(physical, pa, MB1_MODULE_SIZE);
 
-    if (module == NULL) {
-        return refuse(ERR_RANGE, "the list of modules is not in memory; use another boot loader", pa);
-    }
+    if (module == NULL) { return refuse(ERR_RANGE, "the list of modules is not in memory", use_another, pa); }
     return set_system(out, word(module, MB1_MODULE_START), word(module, MB1_MODULE_END));
 }
 
 static int mb1_parse(const struct physical *physical, paddr_t pa, struct boot_info *out) {
     const uint8_t *info = physical_map(physical, pa, MB1_INFO_SIZE);
 
-    if (info == NULL) { return refuse(ERR_RANGE, INFORMATION_NOWHERE, pa); }
+    if (info == NULL) { return refuse(ERR_RANGE, "the information is not in memory", use_another, pa); }
     uint32_t flags = word(info, MB1_FLAGS), map = word(info, MB1_MAP), map_size = word(info, MB1_MAP_SIZE);
     uint32_t modules = (flags & MB1_HAS_MODULES) != 0 ? word(info, MB1_MODULES_COUNT) : 0;
     paddr_t module = word(info, MB1_MODULES);
@@ -104,7 +100,7 @@ static int mb2_map(const uint8_t *tag, uint32_t size, struct boot_info *out) {
     uint32_t step = size >= MB2_MAP_HEADER ? word(tag, 8) : 0;
 
     if (step < MB2_ENTRY_LEAST) {
-        return refuse(ERR_INVALID, "the memory map's entries have too few bytes; use another boot loader", step);
+        return refuse(ERR_INVALID, "the memory map's entries have too few bytes", use_another, step);
     }
     for (uint32_t at = MB2_MAP_HEADER; size - at >= step; at += step) {
         int status = add_memory(out, tag + at);
@@ -128,18 +124,18 @@ static int mb2_parse(const struct physical *physical, paddr_t pa, struct boot_in
     uint32_t total = info == NULL ? 0 : word(info, 0);
 
     if (info != NULL) { info = total <= MB2_INFO_MOST ? physical_map(physical, pa, MAX(total, 1u)) : NULL; }
-    if (info == NULL) { return refuse(ERR_RANGE, INFORMATION_NOWHERE, pa); }
+    if (info == NULL) { return refuse(ERR_RANGE, "the information is not in memory", use_another, pa); }
     for (uint32_t at = MB2_TAG_HEADER; at + MB2_TAG_HEADER <= total;) {
         uint32_t size = word(info, at + 4);
         if (size < MB2_TAG_HEADER || size > total - at) {
-            return refuse(ERR_INVALID, "the tag at this offset has no possible size; use another boot loader", at);
+            return refuse(ERR_INVALID, "the tag at this offset has no possible size", use_another, at);
         }
         if (word(info, at) == MB2_END) { return OK; }
         int status = mb2_tag(info + at, size, pa + at, out);
         if (status != OK) { return status; }
         at += ALIGN_UP(size, 8u);
     }
-    return refuse(ERR_INVALID, "the information has no end tag within its bytes; use another boot loader", total);
+    return refuse(ERR_INVALID, "the information has no end tag within its bytes", use_another, total);
 }
 
 int multiboot_parse(const struct physical *physical, uint32_t magic, paddr_t info, struct boot_info *out) {
@@ -149,10 +145,10 @@ int multiboot_parse(const struct physical *physical, uint32_t magic, paddr_t inf
     switch (magic) {
     case MULTIBOOT1_MAGIC: status = mb1_parse(physical, info, out); break;
     case MULTIBOOT2_MAGIC: status = mb2_parse(physical, info, out); break;
-    default: return refuse(ERR_INVALID, "this is the number of no boot loader; start by Multiboot or UEFI", magic);
+    default: return refuse(ERR_INVALID, "this is the number of no boot loader", "start by Multiboot or UEFI", magic);
     }
     if (status == OK && out->memory_count == 0) {
-        return refuse(ERR_NOT_FOUND, "the boot loader gave no memory map; use another one", info);
+        return refuse(ERR_NOT_FOUND, "the boot loader gave no memory map", use_another, info);
     }
     return status;
 }
