@@ -134,11 +134,8 @@ static enum refusal add_pages(struct device_desc *out, const struct range *reg) 
     if (reg->size == 0 || last < reg->base || last > UINT64_MAX - PAGE_SIZE) { return BAD_PAGES; }
     struct range pages = {.base = ALIGN_DOWN(reg->base, PAGE_SIZE)};
     pages.size = ALIGN_UP(last + 1, PAGE_SIZE) - pages.base;
-    for (unsigned i = 0; i < out->page_count;) {
-        if (!range_overlaps(&out->pages[i], &pages)) {
-            i++;
-            continue;
-        }
+    for (unsigned i = out->page_count; i-- > 0;) {
+        if (!range_overlaps(&out->pages[i], &pages)) { continue; }
         uint64_t end = MAX(out->pages[i].base + out->pages[i].size, pages.base + pages.size);
         pages.base = MIN(out->pages[i].base, pages.base);
         pages.size = end - pages.base;

@@ -269,10 +269,12 @@ static void take_seed(struct board *board, const struct tree *tree) {
 }
 
 static void chosen_property(struct parse *p, const struct tree *tree) {
+    uint64_t address = number(tree->data, tree->size <= 2 * CELL ? tree->size / CELL : 0);
+
     if (tree_name_is(tree, "linux,initrd-start")) {
-        p->initrd_start = number(tree->data, tree->size <= 2 * CELL ? tree->size / CELL : 0);
+        p->initrd_start = address;
     } else if (tree_name_is(tree, "linux,initrd-end")) {
-        p->initrd_end = number(tree->data, tree->size <= 2 * CELL ? tree->size / CELL : 0);
+        p->initrd_end = address;
     } else if (tree_name_is(tree, "rng-seed") || tree_name_is(tree, "kaslr-seed")) {
         take_seed(p->board, tree);
     }
@@ -315,15 +317,14 @@ static void reserved_map(struct parse *p, const void *fdt) {
 }
 
 static void conclude(struct parse *p) {
+    static const char listed[] = "the firmware's device tree must list what there is";
     struct board *board = p->board;
 
     if (p->initrd_end > p->initrd_start) {
         board->initrd = (struct range){p->initrd_start, p->initrd_end - p->initrd_start};
     }
-    if (board->cpu_count == 0) { fail(p, "/cpus", "no usable core", "the firmware's device tree must list the cores"); }
-    if (board->memory_count == 0) {
-        fail(p, "/memory:reg", "no memory", "the firmware's device tree must list the memory");
-    }
+    if (board->cpu_count == 0) { fail(p, "/cpus", "no usable core", listed); }
+    if (board->memory_count == 0) { fail(p, "/memory:reg", "no memory", listed); }
     if (p->unused != 0) {
         log_line("/memory:reg: too many ranges; the smallest, %lu KiB, stay unused", p->unused >> 10);
     }
