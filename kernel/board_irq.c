@@ -7,7 +7,7 @@
 
 #include "kernel/tree.h"
 
-static const char controllers[] = "arm,gic-v3\0arm,cortex-a15-gic\0arm,gic-400\0arm,cortex-a7-gic\0";
+static const char controllers[] = "arm,gic-v3\0arm,cortex-a15-gic\0arm,gic-400\0arm,cortex-a7-gic";
 
 enum { CELL = 4, MIN_CELLS = 3, MAX_CELLS = 8, FLAGS_EDGE_RISING = 1, FLAGS_EDGE_FALLING = 2 };
 
@@ -27,8 +27,8 @@ static int interrupt_parent(const void *fdt, int node) {
 
 // Cells of an interrupt specifier of the machine's controller, 0: `node` is something else.
 static unsigned controller_cells(const void *fdt, int node) {
-    for (const char *name = controllers; node >= 0 && *name != '\0'; name += strlen(name) + 1) {
-        if (fdt_node_check_compatible(fdt, node, name) == 0) {
+    for (size_t at = 0; node >= 0 && at < sizeof(controllers); at += strlen(controllers + at) + 1) {
+        if (fdt_node_check_compatible(fdt, node, controllers + at) == 0) {
             int length;
             const void *count = fdt_getprop(fdt, node, "#interrupt-cells", &length);
             return count != NULL && length == CELL ? tree_u32(count) : 0;
