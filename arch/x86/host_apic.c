@@ -34,23 +34,17 @@ COLD uint32_t host_apic_id(void) {
 }
 
 COLD void host_apic_cpu_init(void) {
-    static const struct {
-        uint32_t reg; // enum apic_register
-        uint32_t value;
-    } values[] = {
-        {APIC_TPR, 0},
-        {APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS}, // before it vectors stay masked (SDM 11.4.7.2)
-        {APIC_LVT_LINT0, APIC_LVT_MASKED},
-        {APIC_LVT_LINT1, APIC_MODE_NMI << APIC_LVT_MODE_SHIFT},
-        {APIC_LVT_ERROR, VECTOR_ERROR},
-        {APIC_DIVIDE, DIVIDE_BY_1},
-    };
     uint64_t base = read_msr(MSR_APIC_BASE) | APIC_BASE_EN;
 
     write_msr(MSR_APIC_BASE, base);
     if (host_apic.x2apic) { write_msr(MSR_APIC_BASE, base | APIC_BASE_EXTD); }
-    for (unsigned i = 0; i < ARRAY_SIZE(values); i++) { host_apic_write(values[i].reg, values[i].value); }
+    host_apic_write(APIC_TPR, 0);
+    host_apic_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS); // before it vectors stay masked (SDM 11.4.7.2)
+    host_apic_write(APIC_LVT_LINT0, APIC_LVT_MASKED);
+    host_apic_write(APIC_LVT_LINT1, APIC_MODE_NMI << APIC_LVT_MODE_SHIFT);
+    host_apic_write(APIC_LVT_ERROR, VECTOR_ERROR);
     host_apic_write(APIC_LVT_TIMER, VECTOR_TIMER | (host_apic.deadline ? APIC_LVT_TIMER_DEADLINE : 0));
+    host_apic_write(APIC_DIVIDE, DIVIDE_BY_1);
     arch_barrier_full(); // xAPIC: the timer's mode before the first deadline (SDM 11.5.4.1)
 }
 
