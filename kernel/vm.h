@@ -27,7 +27,7 @@ enum vcpu_state {
 };
 
 struct vcpu {
-    struct arch_vcpu arch; // first: the exception vectors find the register frame at offset 0
+    ARCH_VCPU_FIRST
     struct vm *vm;
     struct cpu *cpu;    // the core that admission gave it; constant after placement
     uint8_t index;      // in its VM
@@ -36,6 +36,7 @@ struct vcpu {
     bool wfi_traps;     // what arch_vcpu_trap_wfi was told last
     bool on;            // started, or about to be; under vm->lock
     bool stop;          // published: its VM ends; it must not run guest code any more
+    ARCH_VCPU_LATER
     struct sched_entity entity;
     struct timer_event guest_timer;  // its virtual timer's deadline while it waits
     struct timer_event device_timer; // the architecture's emulated timer device (arm64: CNTP)

@@ -7,6 +7,10 @@
 #include "arch/arm64/sysreg.h"
 #include "kernel/types.h"
 
+// Where struct vcpu has it: first, as the exception vectors find the register frame at offset 0.
+#define ARCH_VCPU_FIRST struct arch_vcpu arch;
+#define ARCH_VCPU_LATER
+
 struct arch_cpu {
     struct regs thread;  // the hypervisor thread's frame (EL2t), see entry.S
     struct regs *resume; // the frame that the way out restores

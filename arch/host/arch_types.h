@@ -7,6 +7,9 @@
 #include "arch/arm64/guest_state.h"
 #include "kernel/types.h"
 
+#define ARCH_VCPU_FIRST struct arch_vcpu arch;
+#define ARCH_VCPU_LATER
+
 struct arch_cpu {
     struct regs thread;
     struct regs *resume;

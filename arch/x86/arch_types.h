@@ -22,6 +22,10 @@ enum { GDT_ENTRIES = 5, NMI_STACK = 1024 };
 
 struct vm;
 
+// Where struct vcpu has it: behind what everybody asks for, which so lies where one byte of an instruction reaches.
+#define ARCH_VCPU_FIRST
+#define ARCH_VCPU_LATER struct arch_vcpu arch;
+
 struct arch_cpu {
     // -- start.S and entry.S know these by offset --
     struct cpu *self;

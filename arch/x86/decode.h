@@ -64,7 +64,6 @@ enum decode_operation {
     OP_CPUID,
     OP_RDMSR,
     OP_WRMSR,
-    OP_RDPMC,
     OP_INVD,
     OP_WBINVD,
     OP_WBNOINVD = OP_WBINVD, // which is it with a prefix

@@ -76,7 +76,6 @@ static const struct row {
     {0x0fa2, 0xff, ANY, OP_CPUID, 0},
     {0x0f08, 0xff, ANY, OP_INVD, 0},
     {0x0f09, 0xff, ANY, OP_WBINVD, 0},
-    {0x0f33, 0xff, ANY, OP_RDPMC, 0},
     {0x01d1, 0xff, ANY, OP_XSETBV, 0},
     {0x01d9, 0xff, ANY, OP_VMMCALL, 0},
     {0x0f22, 0xff, ANY, OP_MOV_TO_CR, 0},

@@ -55,11 +55,6 @@ static APART void refuse(struct vcpu *vcpu, const struct guest_state_view *view,
     }
 }
 
-// WBNOINVD is what processors without it take for a WBINVD with a prefix, and exits as that.
-static bool is_expected(unsigned operation, unsigned expected) {
-    return operation == expected || (expected == OP_WBINVD && operation == OP_WBNOINVD);
-}
-
 static bool decode(struct vcpu *vcpu, struct guest_state_view *view, struct decoded *d) {
     struct emulate_result result;
 
@@ -74,7 +69,7 @@ static APART bool read_length(struct vcpu *vcpu, const struct vm_exit *exit, str
     struct guest_state_view view;
     struct decoded d;
 
-    if (!decode(vcpu, &view, &d) || !is_expected(d.operation, exit->operation)) { return false; }
+    if (!decode(vcpu, &view, &d) || d.operation != exit->operation) { return false; }
     *known = (struct known_length){view.rip, exit->place, exit->operation, d.length};
     return true;
 }

@@ -28,20 +28,20 @@ enum { KNOWN_LENGTHS = 64 };
 struct xsave_area;
 
 struct arch_vcpu {
-    uint64_t gpr[GUEST_GPRS]; // in the order of their numbers; valid between an exit and the next entry
     uint64_t rip, rflags;
     bool shadowed; // by STI or MOV SS: as the exit left it
+    bool unhalt;   // published: another VCPU asks it to go on after its HLT
     void *control; // VMCB or VMCS
     paddr_t control_pa;
     uint64_t xcr0;
-    struct guest_debug debug;
     struct xsave_area *fpu; // 64-byte aligned
-    bool unhalt;            // published: another VCPU asks it to go on after its HLT
-    struct known_length lengths[KNOWN_LENGTHS];
-    struct vlapic vlapic;
     struct cpuid_vcpu cpuid;
-    struct msr_state msr;
+    uint64_t gpr[GUEST_GPRS]; // in the order of their numbers; valid between an exit and the next entry
+    struct guest_debug debug;
     struct pv_vcpu pv;
+    struct vlapic vlapic;
+    struct msr_state msr;
+    struct known_length lengths[KNOWN_LENGTHS];
 };
 
 struct arch_vm {

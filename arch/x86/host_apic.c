@@ -11,7 +11,7 @@ enum { DIVIDE_BY_1 = 0xb };
 
 struct host_apic host_apic;
 
-int host_apic_init(paddr_t base) {
+COLD int host_apic_init(paddr_t base) {
     uint32_t features = read_cpuid(CPUID_FEATURES, 0).ecx;
 
     host_apic.x2apic = (features & CPUID_1_ECX_X2APIC) != 0;
@@ -25,7 +25,7 @@ int host_apic_init(paddr_t base) {
     return host_apic.page != NULL ? OK : ERR_NO_MEMORY;
 }
 
-uint32_t host_apic_id(void) {
+COLD uint32_t host_apic_id(void) {
     if (read_cpuid(0, 0).eax >= CPUID_TOPOLOGY) {
         struct cpuid topology = read_cpuid(CPUID_TOPOLOGY, 0);
         if (topology.ebx != 0) { return topology.edx; }
@@ -33,7 +33,7 @@ uint32_t host_apic_id(void) {
     return read_cpuid(CPUID_FEATURES, 0).ebx >> APIC_XAPIC_ID_SHIFT;
 }
 
-void host_apic_cpu_init(void) {
+COLD void host_apic_cpu_init(void) {
     uint64_t base = read_msr(MSR_APIC_BASE) | APIC_BASE_EN;
 
     write_msr(MSR_APIC_BASE, base);

@@ -67,7 +67,7 @@ COLD void interrupts_init(void) {
     load_idt();
 }
 
-void interrupts_set_stacks(struct cpu *cpu) {
+COLD void interrupts_set_stacks(struct cpu *cpu) {
     cpu->arch.tss.ist[IST_PANIC - 1] = (uint64_t)cpu->panic_stack;
     cpu->arch.tss.ist[IST_NMI - 1] = (uint64_t)(cpu->arch.nmi_stack + sizeof(cpu->arch.nmi_stack));
 }
@@ -111,8 +111,16 @@ static void take_timer(struct cpu *cpu) {
     host_apic_eoi();
 }
 
-static COLD void take_device(unsigned vector) {
-    if (console_uart != NULL && vector == host_ioapic_vector(console_uart->irq)) { console_uart_interrupt(); }
+static COLD __attribute__((noinline)) void take_rare(struct cpu *cpu, unsigned vector) {
+    if (vector >= VECTOR_DEVICE && vector < VECTOR_KICK) {
+        count(cpu, EXIT_DEVICE_IRQ);
+        if (console_uart != NULL && vector == host_ioapic_vector(console_uart->irq)) { console_uart_interrupt(); }
+    } else if (vector == VECTOR_ERROR) {
+        host_apic_write(APIC_ESR, 0);
+        log_line("core %u: its local APIC reports error 0x%x", cpu->id, host_apic_read(APIC_ESR));
+    } else {
+        return; // nothing is in service
+    }
     host_apic_eoi();
 }
 
@@ -122,15 +130,10 @@ void interrupt_take(struct cpu *cpu, unsigned vector) {
     } else if (vector == VECTOR_KICK) { // from another core, which has left a word for the way out
         count(cpu, EXIT_IPI);
         host_apic_eoi();
-    } else if (vector >= VECTOR_DEVICE && vector < VECTOR_KICK) {
-        count(cpu, EXIT_DEVICE_IRQ);
-        take_device(vector);
-    } else if (vector == VECTOR_ERROR) {
-        host_apic_write(APIC_ESR, 0);
-        log_line("core %u: its local APIC reports error 0x%x", cpu->id, host_apic_read(APIC_ESR));
-        host_apic_eoi();
     } else if (vector == VECTOR_YIELD) {
         cpu->todo |= TODO_DISPATCH;
+    } else {
+        take_rare(cpu, vector);
     }
 }
 
@@ -161,7 +164,7 @@ void arch_ipi(struct cpu *target) { host_apic_send((uint32_t)target->hwid, VECTO
 
 static bool stopping;
 
-void arch_stop_others(void) {
+COLD void arch_stop_others(void) {
     __atomic_store_n(&stopping, true, __ATOMIC_RELEASE);
     host_apic_send(0, HOST_APIC_NMI_OTHERS);
 }
@@ -169,7 +172,7 @@ void arch_stop_others(void) {
 // ---- exceptions -------------------------------------------------------------------------------------------
 
 // Three in a line, in the order of the frame.
-static void log_registers(const struct frame *frame) {
+static COLD void log_registers(const struct frame *frame) {
     static const char names[][7] = {"r15", "r14", "r13", "r12", "r11",    "r10",   "r9",  "r8", "rdi",    "rsi", "rbp",
                                     "rdx", "rcx", "rbx", "rax", "vector", "error", "rip", "cs", "rflags", "rsp"};
     const uint64_t *values = (const uint64_t *)frame;
@@ -180,7 +183,7 @@ static void log_registers(const struct frame *frame) {
     }
 }
 
-void exception_taken(struct frame *frame) {
+COLD void exception_taken(struct frame *frame) {
     if (frame->vector == VECTOR_NMI) {
         if (__atomic_load_n(&stopping, __ATOMIC_ACQUIRE)) { panic_stop(); }
         log_line("core %u: an NMI that nobody asked for", this_cpu()->id);

@@ -43,7 +43,7 @@ static const struct page {
 
 // The largest multiplier of 32 bits, rounded down, so that the clock is never ahead. Shifting the divisor left or the quotient,
 // never the rate right: that would lose bits.
-int pv_config_init(struct pv_config *config, uint64_t tsc_hz, uint64_t tsc_start, uint64_t wall_ns) {
+int pv_config_init(struct pv_config *config, uint64_t tsc_hz) {
     int shift = 0;
 
     if (tsc_hz < PV_TSC_HZ_MIN || tsc_hz > PV_TSC_HZ_MAX) { return ERR_RANGE; }
@@ -55,7 +55,7 @@ int pv_config_init(struct pv_config *config, uint64_t tsc_hz, uint64_t tsc_start
         mul = mul * 2 + rest / rate;
         rest %= rate;
     }
-    *config = (struct pv_config){tsc_start, wall_ns, (uint32_t)mul, (int8_t)shift};
+    *config = (struct pv_config){(uint32_t)mul, (int8_t)shift};
     return OK;
 }
 
@@ -70,24 +70,20 @@ void pv_reset(struct pv_vcpu *pv) {
 
 // ---- records ----------------------------------------------------------------------------------------------
 
-// The version odd, everything else, the version even.
+// The version odd, everything else, the version even. The wall clock's time is 0: nobody knows it.
 static int publish(struct pv_vcpu *pv, enum pv_page page, gpa_t gpa) {
     const struct pv_config *config = pv->config;
     union {
-        struct wall_clock wall;
         struct time_info time;
         struct steal_time steal;
         unsigned char bytes[sizeof(struct steal_time)];
-    } record = {.steal = {.steal = pv->stolen_ns}};
+    } record = {.steal = {.steal = page == PV_STEAL ? pv->stolen_ns : 0}};
     size_t at = page == PV_STEAL ? offsetof(struct steal_time, version) : 0, after = at + sizeof(pv->version);
     uint32_t changing = pv->version + 1;
     int status = pv->ops->write(pv->context, gpa + at, &changing, sizeof(changing));
 
-    if (page == PV_WALL) {
-        record.wall = (struct wall_clock){.sec = (uint32_t)(config->wall_ns / NS_PER_S),
-                                          .nsec = (uint32_t)(config->wall_ns % NS_PER_S)};
-    } else if (page == PV_CLOCK) {
-        record.time = (struct time_info){.tsc_timestamp = config->tsc_start + pv->tsc_adjust,
+    if (page == PV_CLOCK) {
+        record.time = (struct time_info){.tsc_timestamp = pv->tsc_adjust,
                                          .tsc_to_system_mul = config->mul,
                                          .tsc_shift = config->shift,
                                          .flags = CLOCK_STABLE};

@@ -5,7 +5,7 @@
 // The guest registers words of its memory by MSRs; what is registered is written through ops. All functions: the VCPU's own
 // core, while it is not in the guest, bounded, they do not block. Other VCPUs may read the clock meanwhile: hence versions.
 //
-// The clock's record does not change while the guest leaves its TSC alone: time is the TSC since tsc_start, scaled. It says
+// The clock's record does not change while the guest leaves its TSC alone: time is the TSC, scaled. It says
 // STABLE: all VCPUs agree as long as their TSCs do. The PV clock needs no update when a VCPU is switched.
 #ifndef X86_PV_CLOCK_H
 #define X86_PV_CLOCK_H
@@ -18,9 +18,7 @@
 
 // Constant for a VM from its start.
 struct pv_config {
-    uint64_t tsc_start; // the guest's TSC when the guest's time is 0, its start
-    uint64_t wall_ns;   // what time it was then, since 1970; 0: nobody knows
-    uint32_t mul;       // (ticks << shift) * mul >> 32 are ns (a negative shift is one to the right)
+    uint32_t mul; // (ticks << shift) * mul >> 32 are ns (a negative shift is one to the right)
     int8_t shift;
 };
 
@@ -48,7 +46,7 @@ struct pv_vcpu {
 // ---- life -------------------------------------------------------------------------------------------------
 
 // ERR_RANGE: tsc_hz is not PV_TSC_HZ_MIN .. PV_TSC_HZ_MAX.
-int pv_config_init(struct pv_config *config, uint64_t tsc_hz, uint64_t tsc_start, uint64_t wall_ns);
+int pv_config_init(struct pv_config *config, uint64_t tsc_hz);
 void pv_init(struct pv_vcpu *pv, const struct pv_config *config, const struct pv_ops *ops, void *context);
 // Nothing is registered any more: INIT, and the VM's restart. The TSC and what was stolen stay.
 void pv_reset(struct pv_vcpu *pv);

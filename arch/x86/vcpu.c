@@ -59,10 +59,13 @@ void arch_vcpu_load(struct vcpu *vcpu) {
     fpu_restore(vcpu);
 }
 
-static void report_stolen(struct vcpu *vcpu, bool preempted) {
-    if (vcpu->arch.pv.msr[PV_STEAL] != 0) {
-        pv_steal(&vcpu->arch.pv, clock_ticks_to_ns_down(&clock_rate, vcpu->stolen), preempted);
-    }
+// Apart, as few guests ask for it.
+static COLD __attribute__((noinline)) void tell_stolen(struct vcpu *vcpu, bool preempted) {
+    pv_steal(&vcpu->arch.pv, clock_ticks_to_ns_down(&clock_rate, vcpu->stolen), preempted);
+}
+
+static inline void report_stolen(struct vcpu *vcpu, bool preempted) {
+    if (unlikely(vcpu->arch.pv.msr[PV_STEAL] != 0)) { tell_stolen(vcpu, preempted); }
 }
 
 void arch_vcpu_pause(struct vcpu *vcpu) { report_stolen(vcpu, vcpu->state == VCPU_READY); }
@@ -239,12 +242,12 @@ static COLD enum guest_field field_of(uint32_t msr) {
     return field;
 }
 
-static uint64_t msr_hardware(void *context, uint32_t msr) {
+static COLD uint64_t msr_hardware(void *context, uint32_t msr) {
     return virt->get(context, field_of(msr)) & ~(msr == MSR_EFER ? EFER_SVME : 0);
 }
 
 // A reset is of a VCPU that is not loaded: it has its values from there already.
-static void msr_to_hardware(void *context, uint32_t msr, uint64_t value) {
+static COLD void msr_to_hardware(void *context, uint32_t msr, uint64_t value) {
     const struct vcpu *vcpu = context;
 
     if (vcpu->cpu->loaded != vcpu) { return; }
@@ -256,15 +259,15 @@ static void msr_to_hardware(void *context, uint32_t msr, uint64_t value) {
     }
 }
 
-static bool msr_paging(void *context) { return (virt->get(context, FIELD_CR0) & CR0_PG) != 0; }
+static COLD bool msr_paging(void *context) { return (virt->get(context, FIELD_CR0) & CR0_PG) != 0; }
 
-static uint64_t msr_tsc(void *context) {
+static COLD uint64_t msr_tsc(void *context) {
     const struct vcpu *vcpu = context;
 
     return arch_clock() + vcpu->vm->arch.tsc_offset + vcpu->arch.msr.tsc_adjust;
 }
 
-static void msr_tsc_move(void *context, uint64_t by) {
+static COLD void msr_tsc_move(void *context, uint64_t by) {
     struct vcpu *vcpu = context;
     uint64_t offset = vcpu->vm->arch.tsc_offset + vcpu->arch.msr.tsc_adjust + by;
 
@@ -316,7 +319,7 @@ const struct pv_ops vcpu_pv_ops = {.write = guest_ram_write, .read = guest_ram_r
 
 // ---- its state for emulation and for the log --------------------------------------------------------------
 
-void vcpu_view(struct vcpu *vcpu, struct guest_state_view *view) {
+COLD void vcpu_view(struct vcpu *vcpu, struct guest_state_view *view) {
     uint64_t (*const get)(const struct vcpu *vcpu, enum guest_field field) = virt->get;
     unsigned code = (unsigned)get(vcpu, FIELD_CODE);
 

@@ -175,7 +175,7 @@ COLD int arch_vm_init(struct vm *vm) {
     vm->arch.vlapic_config = (struct vlapic_config){
         .least_period = clock_ns_to_ticks_up(&clock_rate, LEAST_PERIOD_US * 1000ull),
     };
-    if (status == OK) { status = pv_config_init(&vm->arch.pv, clock_rate.hz, 0, 0); }
+    if (status == OK) { status = pv_config_init(&vm->arch.pv, clock_rate.hz); }
     vm->arch.nested = memory_alloc_pages(1);
     if (vm->arch.nested == NULL) { return ERR_NO_MEMORY; }
     vm->arch.nested_pa = memory_pa(vm->arch.nested);

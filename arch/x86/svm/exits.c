@@ -142,12 +142,17 @@ static inline void settle_interrupt(struct vcpu *vcpu, struct vmcb *vmcb) {
 
 // Any other event that the exit interrupted is delivered again; but INT, INT3 and INTO are executed again (APM volume 2,
 // 15.20).
-static COLD uint64_t redeliver(uint64_t event) {
+static COLD void redeliver(struct vmcb *vmcb) {
+    uint64_t event = vmcb->exit_event;
     unsigned type = event >> SVM_EVENT_TYPE_SHIFT & SVM_EVENT_TYPE_MASK, vector = event & 0xff;
     bool software =
         type == EVENT_SOFTWARE || (type == EVENT_EXCEPTION && (vector == EXCEPTION_BP || vector == EXCEPTION_OF));
 
-    return software ? 0 : event;
+    vmcb->event = software ? 0 : event;
+}
+
+static COLD __attribute__((noinline)) void take_tpr(struct vcpu *vcpu, const struct vmcb *vmcb) {
+    vlapic_set_tpr(&vcpu->arch.vlapic, (uint8_t)((vmcb->interrupt_control & SVM_TPR_MASK) << TPR_SHIFT));
 }
 
 void svm_enter(struct vcpu *vcpu, UNUSED uint64_t until, struct vm_exit *exit) {
@@ -167,11 +172,11 @@ void svm_enter(struct vcpu *vcpu, UNUSED uint64_t until, struct vm_exit *exit) {
     arch->rip = vmcb->rip;
     arch->rflags = vmcb->rflags;
     vmcb->tlb_control = 0;
-    if (unlikely((vmcb->interrupt_control & SVM_TPR_MASK) != tpr)) {
-        vlapic_set_tpr(&arch->vlapic, (uint8_t)((vmcb->interrupt_control & SVM_TPR_MASK) << TPR_SHIFT));
-    }
-    if ((control & ~vmcb->interrupt_control & SVM_INTERRUPT_VIRQ) != 0) { settle_interrupt(vcpu, vmcb); }
-    vmcb->event = unlikely((vmcb->exit_event & SVM_EVENT_VALID) != 0) ? redeliver(vmcb->exit_event) : 0;
+    uint32_t changed = control ^ vmcb->interrupt_control;
+    if (unlikely((changed & SVM_TPR_MASK) != 0)) { take_tpr(vcpu, vmcb); }
+    if ((changed & SVM_INTERRUPT_VIRQ) != 0) { settle_interrupt(vcpu, vmcb); } // the processor clears it, and never sets it
+    vmcb->event = 0;
+    if (unlikely((vmcb->exit_event & SVM_EVENT_VALID) != 0)) { redeliver(vmcb); }
     arch->shadowed = vmcb->shadow != 0;
     read_exit(vmcb, exit);
 }
