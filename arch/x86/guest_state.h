@@ -30,9 +30,9 @@ struct xsave_area;
 struct arch_vcpu {
     uint64_t gpr[GUEST_GPRS]; // in the order of their numbers; valid between an exit and the next entry
     uint64_t rip, rflags;
-    bool shadowed; // by STI or MOV SS: as the exit left it
+    bool shadowed;  // by STI or MOV SS: as the exit left it
     uint8_t yields; // attempts at emulating that were given up for an interrupt, since one was not
-    void *control; // VMCB or VMCS
+    void *control;  // VMCB or VMCS
     paddr_t control_pa;
     uint64_t xcr0;
     struct guest_debug debug;

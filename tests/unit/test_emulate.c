@@ -43,9 +43,7 @@ static int port_access(void *context, uint16_t port, unsigned size, bool write, 
 }
 
 // Which of its questions is answered with yes, counted from 1.
-static struct {
-    unsigned asked, yes;
-} yielding;
+static struct { unsigned asked, yes; } yielding;
 
 static bool must_yield(void *context) {
     assert_ptr_equal(context, &world);
@@ -56,7 +54,8 @@ static int read_or_yield(void *context, gpa_t gpa, void *out, size_t size) {
     return must_yield(context) ? ERR_BUSY : ram_read(context, gpa, out, size);
 }
 
-static const struct emulate_ops ops = {{read_or_yield, ram_write, ram_exchange}, device_access, port_access, must_yield};
+static const struct emulate_ops ops = {
+    {read_or_yield, ram_write, ram_exchange}, device_access, port_access, must_yield};
 
 static int setup(void **state) {
     static const uint64_t data = P | RW | US | A | D;
