@@ -74,9 +74,8 @@ static enum emulate_outcome fetch(const struct job *j) {
     enum emulate_outcome outcome = translate(j, SEGMENT_CS, linear, PF_FETCH, &gpa);
 
     if (outcome != EMULATE_DONE) { return outcome; }
-    if (j->ops->memory.read(j->context, gpa, r->bytes + r->count, size) != OK) {
-        return unknown(j, "code outside of RAM");
-    }
+    int status = j->ops->memory.read(j->context, gpa, r->bytes + r->count, size);
+    if (status != OK) { return status == ERR_BUSY ? EMULATE_RETRY : unknown(j, "code outside of RAM"); }
     r->count = (uint8_t)(r->count + size);
     return EMULATE_DONE;
 }
@@ -233,7 +232,7 @@ static enum emulate_outcome emulate(const struct job *j, struct guest_state_view
         if (outcome != EMULATE_DONE) { return outcome; }
         trapped |= places[i].device;
     }
-    return trapped ? execute(j, view, &d, places) : EMULATE_RETRY;
+    return trapped && !j->ops->must_yield(j->context) ? execute(j, view, &d, places) : EMULATE_RETRY;
 }
 
 enum emulate_outcome emulate_mmio(struct guest_state_view *view, const struct emulate_ops *ops, void *context,

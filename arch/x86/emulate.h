@@ -9,7 +9,7 @@
 //                    A repeated string operation that is not done yet leaves rip where it was: interrupts come in between.
 //   EMULATE_FAULT    injects `vector` with `error` (which no exception in real mode has); for #PF CR2 = `address`.
 //   EMULATE_RETRY    enters the guest as it is, interrupts first: the bytes are no longer what trapped, an entry of its tables
-//                    changed on the way, or a device was busy (ERR_BUSY of mmio).
+//                    changed on the way, a device was busy (ERR_BUSY of mmio), or something waits (must_yield).
 //   EMULATE_UNKNOWN  ends the VM: `reason`, and the bytes for the log.
 // Registers are changed by EMULATE_DONE only. Memory and devices may have been: what was read or written first stays so when
 // the second access of the same instruction is the one that is refused or busy, and is done again with it.
@@ -47,6 +47,9 @@ struct emulate_ops {
     int (*mmio)(void *context, gpa_t gpa, unsigned size, bool write, uint64_t *value);
     // One access of 1, 2 or 4 bytes to a port, for emulate_port_string. The same results.
     int (*port)(void *context, uint16_t port, unsigned size, bool write, uint64_t *value);
+    // Asked when all is known and nothing done: true ends this attempt with EMULATE_RETRY, as ERR_BUSY of memory.read does,
+    // which comes before any effect too. Whoever says so sees to it that an instruction is done at last.
+    bool (*must_yield)(void *context);
 };
 
 enum emulate_outcome { EMULATE_DONE, EMULATE_FAULT, EMULATE_RETRY, EMULATE_UNKNOWN };

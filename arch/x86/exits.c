@@ -16,6 +16,8 @@
 // Rare, and not inlined: the handlers that may come to it keep small frames.
 #define APART COLD __attribute__((noinline))
 
+enum { MAX_YIELDS = 8 }; // in a row, of one VCPU
+
 // ---- what handlers do -------------------------------------------------------------------------------------
 
 static APART void inject_exception(struct vcpu *vcpu, unsigned vector, bool has_error, uint32_t error) {
@@ -55,11 +57,16 @@ static APART void refuse(struct vcpu *vcpu, const struct guest_state_view *view,
     }
 }
 
+static void end_attempt(struct vcpu *vcpu, enum emulate_outcome outcome) {
+    if (outcome != EMULATE_RETRY) { vcpu->arch.yields = 0; }
+}
+
 static bool decode(struct vcpu *vcpu, struct guest_state_view *view, struct decoded *d) {
     struct emulate_result result;
 
     vcpu_view(vcpu, view);
     enum emulate_outcome outcome = emulate_decode(view, &guest_emulation, vcpu, d, &result);
+    end_attempt(vcpu, outcome);
     if (likely(outcome == EMULATE_DONE)) { return true; }
     refuse(vcpu, view, outcome, &result);
     return false;
@@ -103,6 +110,7 @@ static inline void end_instruction(struct vcpu *vcpu) {
 static bool end_emulation(struct vcpu *vcpu, const struct guest_state_view *view, enum emulate_outcome outcome,
                           const struct emulate_result *result) {
     vcpu->stats.exits[EXIT_MMIO]++;
+    end_attempt(vcpu, outcome);
     if (unlikely(outcome != EMULATE_DONE)) {
         refuse(vcpu, view, outcome, result);
     } else {
@@ -140,10 +148,26 @@ static int emulate_port(void *context, uint16_t port, unsigned size, bool write,
     return OK;
 }
 
+// An emulation is given up for an interrupt that waits, which is taken here, and the guest comes again. Not for ever: who
+// sends this core one after the other must not stop a guest.
+static bool emulate_must_yield(void *context) {
+    struct vcpu *vcpu = context;
+
+    if (likely(!cpu_must_yield(vcpu->cpu)) || vcpu->arch.yields == MAX_YIELDS) { return false; }
+    vcpu->arch.yields++;
+    arch_interrupt_take(vcpu->cpu);
+    return true;
+}
+
+static int emulate_read(void *context, gpa_t gpa, void *out, size_t size) {
+    return emulate_must_yield(context) ? ERR_BUSY : guest_ram_read(context, gpa, out, size);
+}
+
 const struct emulate_ops guest_emulation = {
-    .memory = {.read = guest_ram_read, .write = guest_ram_write, .compare_exchange = guest_ram_compare_exchange},
+    .memory = {.read = emulate_read, .write = guest_ram_write, .compare_exchange = guest_ram_compare_exchange},
     .mmio = emulate_access,
     .port = emulate_port,
+    .must_yield = emulate_must_yield,
 };
 
 // From here on: what is done for each kind of exit. True: the instruction is done, and the guest goes on behind it.

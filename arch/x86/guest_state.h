@@ -29,9 +29,10 @@ struct xsave_area;
 
 struct arch_vcpu {
     uint64_t rip, rflags;
-    bool shadowed; // by STI or MOV SS: as the exit left it
-    bool unhalt;   // published: another VCPU asks it to go on after its HLT
-    void *control; // VMCB or VMCS
+    bool shadowed;  // by STI or MOV SS: as the exit left it
+    bool unhalt;    // published: another VCPU asks it to go on after its HLT
+    uint8_t yields; // attempts at emulating that were given up for an interrupt, since one was not
+    void *control;  // VMCB or VMCS
     paddr_t control_pa;
     uint64_t xcr0;
     struct xsave_area *fpu; // 64-byte aligned

@@ -102,7 +102,8 @@ static int descend(struct walk *w, const struct guest_memory_ops *ops, void *con
         const gpa_t at = table + index * f->entry_size;
         uint64_t entry = 0;
 
-        if (ops->read(context, at, &entry, f->entry_size) != OK) { return ERR_RANGE; }
+        int status = ops->read(context, at, &entry, f->entry_size);
+        if (status != OK) { return status; }
         w->at[w->level - 1] = at;
         w->entry[w->level - 1] = entry;
         if ((entry & ENTRY_P) == 0) { return page_fault(w, 0, error); }

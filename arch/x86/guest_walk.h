@@ -26,7 +26,7 @@ struct guest_paging {
 
 // Guest-physical RAM. An aligned `size` of 4 or 8 is one access, never bytes of an old and a new value.
 struct guest_memory_ops {
-    // Nothing is copied, ERR_RANGE: some byte is not RAM.
+    // Nothing is copied, ERR_RANGE: some byte is not RAM. A read may say ERR_BUSY: not now.
     int (*read)(void *context, gpa_t gpa, void *out, size_t size);
     int (*write)(void *context, gpa_t gpa, const void *in, size_t size);
     // Atomic; size 4 or 8, aligned; gpa has just been read. ERR_BUSY: it does not hold `expected` any more. ERR_RANGE.
@@ -39,7 +39,7 @@ struct guest_memory_ops {
 //   ERR_DENIED  #PF; *error is its code
 //   ERR_INVALID not canonical: #SS(0) for a stack segment, else #GP(0)
 //   ERR_RANGE   a table does not lie in RAM
-//   ERR_BUSY    an entry was changed meanwhile, or is its own table's and was marked: the guest does it again
+//   ERR_BUSY    a read was, or an entry was changed meanwhile, or is its own table's and was marked: the guest does it again
 int guest_walk(const struct guest_paging *paging, const struct guest_memory_ops *ops, void *context, uint64_t linear,
                unsigned access, gpa_t *gpa, uint32_t *error);
 

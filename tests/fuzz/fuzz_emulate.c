@@ -32,7 +32,7 @@ struct header {
 static struct {
     uint8_t ram[RAM_SIZE];
     uint64_t device; // what it is read as
-    unsigned reads, writes, exchanges, accesses, failing;
+    unsigned reads, writes, exchanges, accesses, questions, failing;
 } world;
 
 static void require(bool holds) {
@@ -46,9 +46,16 @@ static void check_place(void *context, gpa_t gpa, size_t size) {
     require(context == &world && size > 0 && (gpa & PAGE_MASK) + size <= PAGE_SIZE && gpa < BIT(52));
 }
 
+// Once, and never after an effect on a device.
+static bool must_yield(void *context) {
+    require(context == &world && world.accesses == 0);
+    return ++world.questions + 36 == world.failing;
+}
+
 static int read(void *context, gpa_t gpa, void *out, size_t size) {
     check_place(context, gpa, size);
     world.reads++;
+    if (must_yield(context)) { return ERR_BUSY; }
     if (!in_ram(gpa, size)) { return ERR_RANGE; }
     memcpy(out, world.ram + gpa, size);
     return OK;
@@ -97,7 +104,7 @@ static int port(void *context, uint16_t number, unsigned size, bool is_write, ui
     return OK;
 }
 
-static const struct emulate_ops ops = {{read, write, exchange}, mmio, port};
+static const struct emulate_ops ops = {{read, write, exchange}, mmio, port, must_yield};
 
 static void check_result(const struct guest_state_view *before, const struct guest_state_view *view,
                          enum emulate_outcome outcome, const struct emulate_result *result) {

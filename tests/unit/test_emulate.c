@@ -42,7 +42,20 @@ static int port_access(void *context, uint16_t port, unsigned size, bool write, 
     return ports.status;
 }
 
-static const struct emulate_ops ops = {{ram_read, ram_write, ram_exchange}, device_access, port_access};
+// Which of its questions is answered with yes, counted from 1.
+static struct { unsigned asked, yes; } yielding;
+
+static bool must_yield(void *context) {
+    assert_ptr_equal(context, &world);
+    return ++yielding.asked == yielding.yes;
+}
+
+static int read_or_yield(void *context, gpa_t gpa, void *out, size_t size) {
+    return must_yield(context) ? ERR_BUSY : ram_read(context, gpa, out, size);
+}
+
+static const struct emulate_ops ops = {
+    {read_or_yield, ram_write, ram_exchange}, device_access, port_access, must_yield};
 
 static int setup(void **state) {
     static const uint64_t data = P | RW | US | A | D;
@@ -50,6 +63,7 @@ static int setup(void **state) {
     (void)state;
     world_reset();
     memset(&ports, 0, sizeof(ports));
+    memset(&yielding, 0, sizeof(yielding));
     world_map(LEVELS4, CODE, CODE_PAGE | P | US | A);
     world_map(LEVELS4, CODE + PAGE_SIZE, CODE_PAGE2 | P | US | A);
     world_map(LEVELS4, MMIO, DEVICE | data);
@@ -658,6 +672,30 @@ static void a_busy_port_is_asked_again(void **state) {
     assert_int_equal(ports.accesses, 1);
 }
 
+// At each entry of four tables for code and memory of two pages each, each piece of them, and before the first effect.
+static void what_waits_ends_an_attempt_that_had_no_effect(void **state) {
+    enum { QUESTIONS = 4 * (4 + 1) + 1 };
+
+    (void)state;
+    for (unsigned yes = 1; yes <= QUESTIONS; yes++) {
+        yielding.asked = 0;
+        yielding.yes = yes;
+        view.rip = CODE + PAGE_SIZE - 1;
+        gpr[SI] = DATA + PAGE_SIZE - 1;
+        world.ram[CODE_PAGE + PAGE_SIZE - 1] = 0x66;
+        world.ram[CODE_PAGE2] = 0x6f; // outsw
+        assert_int_equal(emulate_port_string(&view, &ops, &world, &result), EMULATE_RETRY);
+        assert_int_equal(yielding.asked, yes);
+        assert_int_equal(gpr[SI], DATA + PAGE_SIZE - 1);
+        assert_int_equal(view.rip, CODE + PAGE_SIZE - 1);
+        assert_int_equal(ports.accesses + world.accesses, 0);
+    }
+    yielding.asked = yielding.yes = 0;
+    assert_int_equal(emulate_port_string(&view, &ops, &world, &result), EMULATE_DONE);
+    assert_int_equal(ports.accesses, 1);
+    assert_int_equal(yielding.asked, QUESTIONS);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(the_length_is_that_of_what_was_intercepted, setup),
@@ -687,6 +725,7 @@ int main(void) {
         cmocka_unit_test_setup(a_string_may_go_between_a_device_and_a_port, setup),
         cmocka_unit_test_setup(a_device_that_trapped_is_no_way_to_a_port, setup),
         cmocka_unit_test_setup(a_busy_port_is_asked_again, setup),
+        cmocka_unit_test_setup(what_waits_ends_an_attempt_that_had_no_effect, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,7 +111,9 @@ static int access_device(void *context, gpa_t gpa, unsigned size, bool write, ui
     return OK;
 }
 
-static const struct emulate_ops ops = {{read_ram, write_ram, NULL}, access_device, NULL};
+static bool must_yield(UNUSED void *context) { return false; }
+
+static const struct emulate_ops ops = {{read_ram, write_ram, NULL}, access_device, NULL, must_yield};
 
 // ---- one comparison --------------------------------------------------------------------------------------------------
 static void fail_with(const char *what) {
