@@ -174,7 +174,9 @@ void svm_enter(struct vcpu *vcpu, UNUSED uint64_t until, struct vm_exit *exit) {
     vmcb->tlb_control = 0;
     uint32_t changed = control ^ vmcb->interrupt_control;
     if (unlikely((changed & SVM_TPR_MASK) != 0)) { take_tpr(vcpu, vmcb); }
-    if ((changed & SVM_INTERRUPT_VIRQ) != 0) { settle_interrupt(vcpu, vmcb); } // the processor clears it, and never sets it
+    if ((changed & SVM_INTERRUPT_VIRQ) != 0) {
+        settle_interrupt(vcpu, vmcb);
+    } // the processor clears it, and never sets it
     vmcb->event = 0;
     if (unlikely((vmcb->exit_event & SVM_EVENT_VALID) != 0)) { redeliver(vmcb); }
     arch->shadowed = vmcb->shadow != 0;
