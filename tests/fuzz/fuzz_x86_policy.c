@@ -242,7 +242,7 @@ static bool start(const uint8_t *data) {
     int status = cpuid_policy_init(&world.cpuid, &config);
     if (status != OK) { return false; }
     world.vcpu.apic_id = data[3] % config.vcpus;
-    if (pv_config_init(&world.pv_config, config.tsc_hz, data[6], (uint64_t)data[7] << 50) != OK) { return false; }
+    if (pv_config_init(&world.pv_config, config.tsc_hz) != OK) { return false; }
     require(world.pv_config.mul >= 1u << 31);
     pv_init(&world.pv, &world.pv_config, &pv_ops, NULL);
     msr_init(&world.msr, &world.cpuid, &world.pv, &ops, NULL);

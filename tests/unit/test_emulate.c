@@ -43,7 +43,9 @@ static int port_access(void *context, uint16_t port, unsigned size, bool write, 
 }
 
 // Which of its questions is answered with yes, counted from 1.
-static struct { unsigned asked, yes; } yielding;
+static struct {
+    unsigned asked, yes;
+} yielding;
 
 static bool must_yield(void *context) {
     assert_ptr_equal(context, &world);
