@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes what the last `make bench` measured into README.md, between its two marks.
+"""Writes what the last `make bench` measured into README.md, between the two marks of its board.
 
     readme_numbers.py [--build DIR] [--board BOARD]
 
@@ -17,7 +17,14 @@ import tomllib
 import bench
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SECTION = re.compile(r"(<!-- numbers: begin[^\n]*-->\n).*?(<!-- numbers: end -->)", re.DOTALL)
+
+
+def put(text, board, new):
+    """The text with this table between its board's marks; None: they are missing or double."""
+    section = re.compile(rf"(<!-- numbers of {re.escape(board)}: begin[^\n]*-->\n).*?(<!-- numbers of {re.escape(board)}: end -->)",
+                         re.DOTALL)
+    text, count = section.subn(lambda match: match.group(1) + new + match.group(2), text)
+    return text if count == 1 else None
 
 
 def missing(plan, rows):
@@ -46,10 +53,9 @@ def main():
     if missing(plan, rows):
         print(f"the last 'make bench' did not measure {', '.join(missing(plan, rows))}; run it without K", file=sys.stderr)
         return 1
-    new = table(plan, rows)
-    text, count = SECTION.subn(lambda match: match.group(1) + new + match.group(2), readme.read_text(encoding="utf-8"))
-    if count != 1:
-        print("README.md: the marks `numbers: begin` and `numbers: end` are missing or double", file=sys.stderr)
+    text = put(readme.read_text(encoding="utf-8"), args.board, table(plan, rows))
+    if text is None:
+        print(f"README.md: the marks `numbers of {args.board}: begin` and `: end` are missing or double", file=sys.stderr)
         return 1
     readme.write_text(text, encoding="utf-8")
     return 0

@@ -138,6 +138,14 @@ def test_the_readmes_table_marks_what_is_missed():
     assert lines[3] == "| p | misses | 0 | 0 | 1 | max <= 0: missed | - |"
 
 
+def test_a_table_goes_between_the_marks_of_its_board():
+    text = ("a\n<!-- numbers of a: begin, x -->\nold\n<!-- numbers of a: end -->\n"
+            "<!-- numbers of b: begin -->\n<!-- numbers of b: end -->\n")
+    assert readme_numbers.put(text, "a", "new\n") == text.replace("old", "new")
+    assert readme_numbers.put(text, "b", "new\n") == text.replace("b: begin -->\n", "b: begin -->\nnew\n")
+    assert readme_numbers.put(text, "c", "new\n") is None and readme_numbers.put(text * 2, "a", "new\n") is None
+
+
 def test_code_lines_leave_out_comments_and_blanks():
     text = '// a\n\nint a; /* b\n c */ int b;\n/* d */\nconst char *s = "/* no comment */"; // e\n#define X 1\n'
     assert code_lines.in_text(text) == 4
