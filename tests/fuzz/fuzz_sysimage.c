@@ -239,6 +239,7 @@ static const struct {
     {"timer-distance-us", AS_CELL, 0},
     {"no-such", AS_CELL, 0},
     {"budget-ms", AS_TEXT, 0},
+    {"smt", AS_FLAG, 0},
 };
 static const char *const texts[] = {
     "takt,system-1",  "guest.bin",      "Image",   "initrd",  "a.dtb", "linux", "raw",

@@ -52,7 +52,8 @@ SYSTEM = {
 BOARD_DATA = {"compatible": "takt,board-1", "overhead-ns": 1000, "irq-cost-ns": 1000, "console-irq-distance-us": 1000}
 BOARD_TREE = {
     "model": "m", "#address-cells": 2, "#size-cells": 2,
-    "cpus": {"#address-cells": 1, "#size-cells": 0, "cpu@0": {"reg": 0}, "cpu@1": {"reg": 1, "status": "disabled"}},
+    "cpus": {"#address-cells": 1, "#size-cells": 0, "cpu@0": {"reg": 0}, "cpu@1": {"reg": 1, "status": "disabled"},
+             "cpu@2": {"reg": cells(2, 3)}},
     "memory@0": {"device_type": "memory", "reg": cells(0, 0x40000000, 0, 0x40000000)},
     "reserved-memory": {"#address-cells": 1, "#size-cells": 1, "ranges": b"", "x": {"reg": cells(0x50000000, 0x1000)}},
     "chosen": {"bootargs": "a", "rng-seed": bytes(range(40)), "kaslr-seed": cells(1, 2),
@@ -141,11 +142,11 @@ def reserved(budget, period, **more):
 
 
 FULL = system_of({"a": vm(vcpus={f"vcpu@{i}": {"reg": i, **reserved(999, 1000)} for i in range(8)})})
-
+THREADS = system_of({name: vm(vcpus={"vcpu@0": {"reg": 0, **reserved(100, 1000)}}) for name in "ab"}, smt=b"")
 
 BOARD_ODD = {
     "#address-cells": 2, "#size-cells": 2,
-    "memory@1": {"device_type": "memory", "reg": cells(*[value for i in range(9) for value in (0, i << 24, 0, 4096)])},
+    "memory@1": {"device_type": "memory", "reg": cells(*[value for i in range(40) for value in (0, i << 24, 0, 4096 + i)])},
     "memory@2": {"device_type": "memory", "reg": cells(0xFFFFFFFF, 0xFFFFF000, 0, 0x2000)},
     "cpus": {"cpu@0": {"reg": b""}}, "chosen": {"linux,initrd-start": bytes(12), "linux,initrd-end": bytes(12)},
 }
@@ -175,6 +176,7 @@ def seeds():
         "wrong-places": bytes([DESCRIPTION]) + tree(WRONG_PLACES),
         "too-many": bytes([DESCRIPTION]) + tree(TOO_MANY),
         "full": bytes([DESCRIPTION]) + tree(FULL),
+        "threads": bytes([DESCRIPTION]) + tree(THREADS),
         "board": bytes([BOARD]) + tree(BOARD_TREE),
         "board-odd": bytes([BOARD]) + tree(BOARD_ODD),
         "board-reservations": bytes([BOARD]) + with_reservations(tree(BOARD_TREE)),
