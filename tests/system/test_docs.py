@@ -34,6 +34,7 @@ def lives_as_told(takt, name, source, commands, description, line):
     with takt.boot(system) as console:
         console.seen_vm("hello", line, 60)
         console.seen(r"\[takt\] hello: the guest powered itself off", 30)
+        console.vm_reaches("hello", "off")  # said before its memory is scrubbed
         console.monitor("start hello")
         console.expect_vm("hello", line)
         assert console.quit() == 0
