@@ -72,6 +72,18 @@ uint64_t a_device(void);
 // normal or device memory, executable or not.
 void *window(uint64_t address, bool normal, bool executable);
 
+struct access {
+    uintptr_t address;
+    uint64_t value;
+    unsigned width; // log2 of bytes
+    bool write;
+};
+
+// One access, by a step: `access` is a struct access.
+void make_access(void *access);
+// `count` accesses to [base, base + size), each aligned to its width; none to the 16 bytes at `spared`, 0: everywhere.
+void access_at_random(uintptr_t base, uint64_t size, unsigned count, uintptr_t spared);
+
 // Interrupts of this VM as they were at the start.
 void restore_interrupts(void);
 

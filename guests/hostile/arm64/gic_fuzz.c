@@ -9,39 +9,6 @@
 #define GICD_SIZE 0x10000
 #define GICD_V2   0x1000
 #define GICC_SIZE 0x2000
-#define WIDTHS    4
-
-struct access {
-    uintptr_t address;
-    uint64_t value;
-    unsigned width; // log2 of bytes
-    bool write;
-};
-
-static void make_access(void *argument) {
-    const struct access *a = argument;
-    uint64_t value = a->value;
-    switch (a->width << 1 | a->write) {
-    case 0: __asm__ volatile("ldrb %w0, [%1]" : "=r"(value) : "r"(a->address) : "memory"); break;
-    case 1: __asm__ volatile("strb %w0, [%1]" ::"r"(value), "r"(a->address) : "memory"); break;
-    case 2: __asm__ volatile("ldrh %w0, [%1]" : "=r"(value) : "r"(a->address) : "memory"); break;
-    case 3: __asm__ volatile("strh %w0, [%1]" ::"r"(value), "r"(a->address) : "memory"); break;
-    case 4: __asm__ volatile("ldr %w0, [%1]" : "=r"(value) : "r"(a->address) : "memory"); break;
-    case 5: __asm__ volatile("str %w0, [%1]" ::"r"(value), "r"(a->address) : "memory"); break;
-    case 6: __asm__ volatile("ldr %0, [%1]" : "=r"(value) : "r"(a->address) : "memory"); break;
-    default: __asm__ volatile("str %0, [%1]" ::"r"(value), "r"(a->address) : "memory"); break;
-    }
-}
-
-// Random accesses to [base, base + size), each aligned to its width.
-static void fuzz(uintptr_t base, uint64_t size) {
-    for (unsigned i = 0; i < ACCESSES; i++) {
-        uint64_t r = random64();
-        struct access a = {.value = random64(), .width = r % WIDTHS, .write = r >> 8 & 1};
-        a.address = base + ((r >> 16) % size & ~((1ull << a.width) - 1));
-        step(make_access, &a);
-    }
-}
 
 // Every word of [base, base + size), read and written in order.
 static void sweep(uintptr_t base, uint64_t size) {
@@ -58,7 +25,7 @@ static void sweep(uintptr_t base, uint64_t size) {
 static void distributor(void) {
     uint64_t size = gic.version == 3 ? GICD_SIZE : GICD_V2;
     sweep(gic.gicd, size);
-    fuzz(gic.gicd, size);
+    access_at_random(gic.gicd, size, ACCESSES, 0);
     restore_interrupts();
 }
 
@@ -69,7 +36,7 @@ static void redistributor(void) {
         return;
     }
     sweep(gic.gicr, 2 * GICD_SIZE);
-    fuzz(gic.gicr, vcpu_count() * 2 * GICD_SIZE);
+    access_at_random(gic.gicr, vcpu_count() * 2 * GICD_SIZE, ACCESSES, 0);
     restore_interrupts();
 }
 
@@ -79,7 +46,7 @@ static void cpu_interface(void) {
         return;
     }
     sweep(gic.gicc, GICC_SIZE);
-    fuzz(gic.gicc, GICC_SIZE);
+    access_at_random(gic.gicc, GICC_SIZE, ACCESSES, 0);
     restore_interrupts();
 }
 

@@ -4,35 +4,15 @@
 // stands for them; the names say what lies there on the physical board.
 #include "arm64.h"
 
-#define BEYOND        0x10000          // behind the last byte of memory
-#define BOARD_FLASH   0x00000000ull    // QEMU virt: flash
-#define BOARD_ITS     0x08080000ull    // interrupt translation service
-#define BOARD_CLOCK   0x09010000ull    // PL031, never in the default map
-#define BOARD_FW_CFG  0x09020000ull    // DMA on behalf of whoever reaches it
-#define BOARD_RAM_TOP 0x7ff00000ull    // physical memory of a 1 GiB board
-#define BOARD_PCIE    0x4010000000ull  // configuration space
-#define LAST_PAGE_40  0xfffffff000ull  // the last page of a 40-bit address space
-#define BEYOND_40     0x10000000000ull // the first address behind it
+#include "outside.h"
 
-static void load(void *address) { __asm__ volatile("ldr w0, [%0]" ::"r"(address) : "x0", "memory"); }
+#define BOARD_FLASH   0x00000000ull   // QEMU virt: flash
+#define BOARD_ITS     0x08080000ull   // interrupt translation service
+#define BOARD_CLOCK   0x09010000ull   // PL031, never in the default map
+#define BOARD_FW_CFG  0x09020000ull   // DMA on behalf of whoever reaches it
+#define BOARD_RAM_TOP 0x7ff00000ull   // physical memory of a 1 GiB board
+#define BOARD_PCIE    0x4010000000ull // configuration space
 
-static void store(void *address) { __asm__ volatile("str wzr, [%0]" ::"r"(address) : "memory"); }
-
-static void jump(void *address) { ((void (*)(void))(uintptr_t)address)(); }
-
-#define READ(name, address) \
-    static void name(void) { step(load, window(address, false, false)); }
-#define WRITE(name, address) \
-    static void name(void) { step(store, window(address, false, false)); }
-#define EXECUTE(name, address) \
-    static void name(void) { step(jump, window(address, true, true)); }
-
-READ(read_at, arg_number("address", memory_end()))
-WRITE(write_at, arg_number("address", memory_end()))
-EXECUTE(execute_at, arg_number("address", memory_end()))
-READ(read_outside, memory_end() + BEYOND)
-WRITE(write_outside, memory_end() + BEYOND)
-EXECUTE(execute_outside, memory_end() + BEYOND)
 READ(read_flash, BOARD_FLASH)
 READ(read_its, BOARD_ITS)
 WRITE(write_clock, BOARD_CLOCK)
@@ -40,9 +20,6 @@ WRITE(write_fw_cfg, BOARD_FW_CFG)
 READ(read_ram_top, BOARD_RAM_TOP)
 WRITE(write_ram_top, BOARD_RAM_TOP)
 READ(read_pcie, BOARD_PCIE)
-READ(read_last_page, LAST_PAGE_40)
-EXECUTE(execute_last_page, LAST_PAGE_40)
-READ(read_beyond, BEYOND_40)
 WRITE(crash, BOARD_FLASH)
 
 static void atomic_outside(void) {

@@ -12,7 +12,6 @@
 #define WRITES        20000
 #define ACCESSES      20000
 #define REGISTERS_END 0x400
-#define WIDTHS        4
 #define NOBODY        0x7f
 #define ICR_MODE(n)   ((uint32_t)(n) << 8)
 #define ICR_LEVEL     (1u << 15)
@@ -182,36 +181,9 @@ static void timer_garbage(void) {
 
 // ---- registers ----------------------------------------------------------------------------------
 
-struct access {
-    uintptr_t address;
-    uint64_t value;
-    unsigned width; // log2 of bytes
-    bool write;
-};
-
-static void make_access(void *argument) {
-    const struct access *a = argument;
-    uint64_t value = a->value;
-    switch (a->width << 1 | a->write) {
-    case 0: __asm__ volatile("movb (%1), %b0" : "=q"(value) : "r"(a->address) : "memory"); break;
-    case 1: __asm__ volatile("movb %b0, (%1)" ::"q"(value), "r"(a->address) : "memory"); break;
-    case 2: __asm__ volatile("movw (%1), %w0" : "=r"(value) : "r"(a->address) : "memory"); break;
-    case 3: __asm__ volatile("movw %w0, (%1)" ::"r"(value), "r"(a->address) : "memory"); break;
-    case 4: __asm__ volatile("movl (%1), %k0" : "=r"(value) : "r"(a->address) : "memory"); break;
-    case 5: __asm__ volatile("movl %k0, (%1)" ::"r"(value), "r"(a->address) : "memory"); break;
-    case 6: __asm__ volatile("movq (%1), %0" : "=r"(value) : "r"(a->address) : "memory"); break;
-    default: __asm__ volatile("movq %0, (%1)" ::"r"(value), "r"(a->address) : "memory"); break;
-    }
-}
-
 // Anywhere in the page but at the command register, in whose place a wrong value may be an INIT.
 static void fuzz(uintptr_t page, uintptr_t spared) {
-    for (unsigned i = 0; i < ACCESSES; i++) {
-        uint64_t r = random64();
-        struct access a = {.value = random64(), .width = r % WIDTHS, .write = r >> 8 & 1};
-        a.address = page + ((r >> 16) % REGISTERS_END & ~((1ull << a.width) - 1));
-        if ((a.address & ~0xfull) != spared) step(make_access, &a);
-    }
+    access_at_random(page, REGISTERS_END, ACCESSES, spared);
     restore_interrupts();
 }
 

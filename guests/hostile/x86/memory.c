@@ -4,43 +4,20 @@
 // a PC.
 #include "x86.h"
 
-#define BEYOND       0x10000ull // behind the last byte of memory
+#include "outside.h"
+
 #define PC_ECAM      0xb0000000ull
 #define PC_HPET      0xfed00000ull
 #define PC_TPM       0xfed40000ull
 #define PC_FLASH     0xfffff000ull
-#define LAST_PAGE_40 0xfffffff000ull  // the last page of a 40-bit address space
-#define BEYOND_40    0x10000000000ull // the first address behind it
 #define PTE_RESERVED (0xfull << 48)
 #define WALK_PML4    511
 #define STRING_BYTES 4096
 
-static void load(void *address) { mmio_read32((uintptr_t)address); }
-
-static void store(void *address) { mmio_write32((uintptr_t)address, 0); }
-
-static void jump(void *address) { ((void (*)(void))(uintptr_t)address)(); }
-
-#define READ(name, address) \
-    static void name(void) { step(load, window(address, false, false)); }
-#define WRITE(name, address) \
-    static void name(void) { step(store, window(address, false, false)); }
-#define EXECUTE(name, address) \
-    static void name(void) { step(jump, window(address, true, true)); }
-
-READ(read_at, arg_number("address", memory_end()))
-WRITE(write_at, arg_number("address", memory_end()))
-EXECUTE(execute_at, arg_number("address", memory_end()))
-READ(read_outside, memory_end() + BEYOND)
-WRITE(write_outside, memory_end() + BEYOND)
-EXECUTE(execute_outside, memory_end() + BEYOND)
 READ(read_ecam, PC_ECAM)
 READ(read_hpet, PC_HPET)
 WRITE(write_tpm, PC_TPM)
 WRITE(write_flash, PC_FLASH)
-READ(read_last_page, LAST_PAGE_40)
-EXECUTE(execute_last_page, LAST_PAGE_40)
-READ(read_beyond, BEYOND_40)
 EXECUTE(crash, memory_end() + BEYOND)
 
 static void locked(void *address) { __asm__ volatile("lock incl (%0)" ::"r"(address) : "memory", "cc"); }
