@@ -108,7 +108,8 @@ test: setup
 	+@$(PYTHON) scripts/test.py --build $(BUILD) $(if $(filter-out file,$(origin BOARD)),--board $(BOARD)) $(if $(ONLY),--only $(ONLY)) $(if $(K),-k '$(K)')
 
 bench: hypervisor guests | setup
-	$(Q)$(PYTHON) scripts/bench.py --build $(BUILD) --board $(BOARD) --hypervisor $(HYPERVISOR_IMAGE) \
+	+$(Q)$(MAKE) hypervisor PARTS=
+	$(Q)$(PYTHON) scripts/bench.py --build $(BUILD) --board $(BOARD) --hypervisor $(HYPERVISOR_IMAGE) --least $(OUT_ALL)-least/takt.Image \
 	  --compiler '$(shell $(CC) --version | head -n 1)' $(if $(K),-k '$(K)') $(if $(filter-out 0,$(RECORD)),--record)
 
 lint: setup

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Boots the benchmark systems of a board deterministically and holds their figures against the bounds.
 
-    bench.py [--build DIR] [--board BOARD] --hypervisor takt.Image --compiler TEXT [-k NAME] [--record]
+    bench.py [--build DIR] [--board BOARD] --hypervisor takt.Image --least takt.Image --compiler TEXT [-k NAME] [--record]
 
 Reads boards/BOARD/bench.toml; writes DIR/bench/BOARD.json and a table. Exit status 1 where a bound is missed, a row is
 missing, or a path has another length than boards/BOARD/path-lengths.json records for this compiler (--record writes it).
@@ -139,8 +139,10 @@ def measure(plan, args):
                 rows.update(named(parse_rows(text), parse_promises(text), system["name"], planned))
             except (BenchError, takt_console.ConsoleError, machine.MachineError, OSError) as error:
                 complaints.append(f"system {system['name']}: {error}")
-    rows["image_size"] = single("image_size", "bytes", args.hypervisor.stat().st_size)
-    rows["code_lines"] = single("code_lines", "lines", code_lines.of_target(args.board))
+    rows["image_size"] = single("image_size", "bytes", args.least.stat().st_size)
+    rows["image_size_all"] = single("image_size_all", "bytes", args.hypervisor.stat().st_size)
+    rows["code_lines"] = single("code_lines", "lines", code_lines.of_target(args.board, least=True))
+    rows["code_lines_all"] = single("code_lines_all", "lines", code_lines.of_target(args.board))
     rows["architecture_lines"] = single("architecture_lines", "lines", code_lines.of_architecture(args.board))
     return rows, complaints
 
@@ -221,6 +223,7 @@ def main():
     parser.add_argument("--build", default="build", type=pathlib.Path)
     parser.add_argument("--board", default="qemu-arm64")
     parser.add_argument("--hypervisor", required=True, type=pathlib.Path)
+    parser.add_argument("--least", required=True, type=pathlib.Path, help="the image that has no part of scripts/parts.mk")
     parser.add_argument("--compiler", required=True, help="name and version, for the recorded path lengths")
     parser.add_argument("-k", help="only the systems whose name matches (regular expression)")
     parser.add_argument("--record", action="store_true", help="record the path lengths of this compiler")

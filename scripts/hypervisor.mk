@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # The hypervisor for one board: build/BOARD/takt.elf and takt.Image (COMPILER=clang: build/BOARD-clang).
 
-OUT := $(BUILD)/$(BOARD)$(if $(filter clang,$(COMPILER)),-clang)
+include scripts/parts.mk
+
+OUT_ALL := $(BUILD)/$(BOARD)$(if $(filter clang,$(COMPILER)),-clang)
+OUT     := $(OUT_ALL)$(if $(ALL_PARTS),,-least)
 
 HYPERVISOR_ELF   := $(OUT)/takt.elf
 HYPERVISOR_IMAGE := $(OUT)/takt.Image
@@ -30,8 +33,8 @@ endif
 # what is quick there does likewise, and each exit has four instructions less.
 
 HYPERVISOR_DIRS := arch/$(ARCH) $(patsubst %/,%,$(wildcard arch/$(ARCH)/*/)) kernel sched timer iommu
-HYPERVISOR_SRCS := $(foreach d,$(HYPERVISOR_DIRS),$(wildcard $(d)/*.c)) $(foreach d,$(HYPERVISOR_DIRS),$(wildcard $(d)/*.S)) \
-                   $(DRIVERS:%=drivers/%.c)
+HYPERVISOR_SRCS := $(filter-out $(LEFT_OUT),$(foreach d,$(HYPERVISOR_DIRS),$(wildcard $(d)/*.c))) \
+                   $(foreach d,$(HYPERVISOR_DIRS),$(wildcard $(d)/*.S)) $(DRIVERS:%=drivers/%.c)
 HYPERVISOR_OBJS := $(addprefix $(OUT)/obj/,$(addsuffix .o,$(basename $(HYPERVISOR_SRCS)))) \
                    $(addprefix $(OUT)/obj/libfdt/,$(LIBFDT_FILES:.c=.o))
 
@@ -47,7 +50,7 @@ HOT      := sched/sched sched/server timer/% $(addprefix kernel/,dispatch hyperc
             $(addprefix arch/x86/,run exits vcpu interrupts host_apic svm/exits vmx/exits vlapic vlapic_timer)
 $(addprefix $(OUT)/obj/,$(addsuffix .o,$(HOT))): OPTIMISE := -O2 $(INLINE) $(QUICK_$(ARCH))
 
-HYPERVISOR_CFLAGS := $(FREESTANDING) $(WARNINGS) -I. -Iarch/$(ARCH) -Iinclude $(LIBFDT_INCLUDE)
+HYPERVISOR_CFLAGS := $(FREESTANDING) $(WARNINGS) $(PART_FLAGS) -I. -Iarch/$(ARCH) -Iinclude $(LIBFDT_INCLUDE)
 HYPERVISOR_LDFLAGS := $(LINK) -nostdlib -static -Wl,--gc-sections,--build-id=none,-z,noexecstack,--fatal-warnings \
                       -Wl,-z,max-page-size=4096
 
@@ -76,7 +79,7 @@ $(call remember,$(OUT)/objects,$(HYPERVISOR_OBJS))
 $(HYPERVISOR_ELF): $(HYPERVISOR_OBJS) $(OUT)/objects $(LINKER_SCRIPT) scripts/check_image.py
 	$(call say,LD,$@)
 	+$(Q)$(CC) $(FREESTANDING) -Os $(HYPERVISOR_LDFLAGS) -T $(LINKER_SCRIPT) -Wl,-Map=$(OUT)/takt.map -o $@ $(HYPERVISOR_OBJS)
-	$(Q)$(PYTHON) scripts/check_image.py --arch $(ARCH) --cross $(CROSS) --most $(IMAGE_MOST) $@
+	$(Q)$(PYTHON) scripts/check_image.py --arch $(ARCH) --cross $(CROSS) --most $(if $(ALL_PARTS),$(IMAGE_MOST_ALL),$(IMAGE_MOST)) $@
 
 $(HYPERVISOR_IMAGE): $(HYPERVISOR_ELF)
 	$(Q)$(CROSS)objcopy -O binary $< $@

@@ -10,7 +10,8 @@ def made_up_tree(tmp_path, monkeypatch):
     for path, text in {
             "arch/x86/a.c": "int a;\n// b\n\nint c;\n", "arch/arm64/a.c": "int a;\n" * 50, "kernel/k.c": "int k;\n",
             "drivers/one.c": "int a;\n" * 3, "drivers/one.h": "int a;\n", "drivers/other.c": "int a;\n" * 20,
-            "drivers/other.h": "int a;\n" * 20, "drivers/shared.h": "int a;\n" * 5,
+            "drivers/other.h": "int a;\n" * 20, "kernel/extra.c": "int k;\n" * 7, "kernel/extra.h": "int k;\n" * 2,
+            "scripts/parts.mk": "PART_more := kernel/extra.c\nPART_none :=\nPART_NAMES := more none\n", "drivers/shared.h": "int a;\n" * 5,
             "boards/pc/board.mk": "# ARCH := none\nARCH := x86\nPLATFORM := pc\nDRIVERS := two \\\n  one # the last\n",
             "boards/twin/board.mk": "include boards/pc/board.mk\nDRIVERS += other\n",
             "boards/all/board.mk": "ARCH := x86\n",
@@ -22,8 +23,9 @@ def made_up_tree(tmp_path, monkeypatch):
 @pytest.mark.parametrize("board, drivers", [("pc", 3 + 1 + 5), ("twin", 3 + 1 + 5 + 40), ("all", 3 + 1 + 5 + 40)])
 def test_only_what_is_linked_counts(board, drivers):
     rooms = code_lines.rooms(board)
-    assert rooms["drivers"] == drivers and rooms["arch/x86"] == 2 and rooms["kernel"] == 1
-    assert code_lines.of_target(board) == drivers + 3
+    assert rooms["drivers"] == drivers and rooms["arch/x86"] == 2 and rooms["kernel"] == 1 + 9
+    assert code_lines.of_target(board) == drivers + 3 + 9
+    assert code_lines.of_target(board, least=True) == drivers + 3
 
 
 @pytest.mark.parametrize("board, others, added", [

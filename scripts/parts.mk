@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+# Parts that a hypervisor can be built without: `make hypervisor PARTS=` builds the least, into build/BOARD-least, and
+# `PARTS="trace split"` that with two of them. For each its source files; what other files do for it stands below
+# `#if TAKT_PART`, in capitals, as in TAKT_TRACE. On the host, and unless somebody asks, all are built.
+#   analysis  the latency that admission promises, guests' task sets inside their reservations
+#   control   changes while it runs, from the monitor and from a VM: each through the same admission
+#   split     VCPUs in two pieces on two cores
+#   trace     a record of every dispatch, wake-up, injection ...
+PART_analysis :=
+PART_control  :=
+PART_split    :=
+PART_trace    :=
+
+PART_NAMES := analysis control split trace
+PARTS      ?= $(PART_NAMES)
+ifneq ($(filter-out $(PART_NAMES),$(PARTS)),)
+$(error PARTS=$(PARTS): no such part as $(filter-out $(PART_NAMES),$(PARTS)); the parts are: $(PART_NAMES))
+endif
+
+capitals   = $(subst a,A,$(subst c,C,$(subst e,E,$(subst i,I,$(subst l,L,$(subst n,N,$(subst o,O,$(subst p,P,$(subst r,R,$(subst s,S,$(subst t,T,$(subst y,Y,$(1)))))))))))))
+ALL_PARTS  := $(if $(filter-out $(PARTS),$(PART_NAMES)),,yes)
+LEFT_OUT   := $(foreach part,$(filter-out $(PARTS),$(PART_NAMES)),$(PART_$(part)))
+PART_FLAGS := $(foreach part,$(PART_NAMES),-DTAKT_$(call capitals,$(part))=$(if $(filter $(part),$(PARTS)),1,0))
