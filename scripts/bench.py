@@ -70,6 +70,12 @@ def board_constant(board, name):
     return int(found[1])
 
 
+def logged(planned_rows, text):
+    """The rows that are figures of the hypervisor's own log: the plan's `log` finds the number."""
+    found = {planned["name"]: re.search(planned["log"], text) for planned in planned_rows if "log" in planned}
+    return {name: {**single(name, "ns", int(match[1])), "vm": ""} for name, match in found.items() if match}
+
+
 def named(rows, promises, system, planned):
     """A system's rows as the table knows them: what the plan does not name (every probe prints its core's account) is
     SYSTEM.NAME. Each has the promise to vcpu 0 of the VM that printed it."""
@@ -105,7 +111,8 @@ def run_system(system, board, hypervisor, out):
                              "--out", str(itb.resolve()), str(source)], cwd=machine.ROOT, capture_output=True, text=True, check=False)
     if packed.returncode:
         raise BenchError(f"{source} cannot be packed: {packed.stderr.strip()}")
-    emulated = machine.Machine(board=board, cores=system["cores"], icount=True)
+    icount = machine.board_settings(board)["emulator"] != machine.BOCHS  # whose time is instructions anyway
+    emulated = machine.Machine(board=board, cores=system["cores"], cpu=system.get("cpu"), icount=icount)
     medium = disk.medium(emulated, itb.with_suffix(".img"), hypervisor, itb)
     with takt_console.Console(emulated.command(hypervisor, itb, medium), out / f"{system['name']}.log", system["seconds"]) as console:
         console.expect(BENCH_END, system["seconds"], "the probe's BENCH-DONE")
@@ -137,6 +144,7 @@ def measure(plan, args):
             try:
                 text = future.result()
                 rows.update(named(parse_rows(text), parse_promises(text), system["name"], planned))
+                rows.update(logged(plan["row"], text))
             except (BenchError, takt_console.ConsoleError, machine.MachineError, OSError) as error:
                 complaints.append(f"system {system['name']}: {error}")
     rows["image_size"] = single("image_size", "bytes", args.least.stat().st_size)
