@@ -24,21 +24,27 @@ static void print_mistake(struct sysdesc_sink *sink, const char *place, const ch
     fprintf(stderr, "%s: %s; %s\n", place, wrong, remedy);
 }
 
+static bool load(FILE *file, struct blob *out) {
+    long size;
+    char *data;
+
+    if (fseek(file, 0, SEEK_END) != 0 || (size = ftell(file)) < 0 || fseek(file, 0, SEEK_SET) != 0) { return false; }
+    data = malloc((size_t)size + 1);
+    if (data == NULL) { return false; }
+    if (fread(data, 1, (size_t)size, file) != (size_t)size) {
+        free(data);
+        return false;
+    }
+    *out = (struct blob){data, (uint64_t)size};
+    return true;
+}
+
 // Reads a whole file, aligned as the checker wants it.
 static bool read_file(const char *path, struct blob *out) {
     FILE *file = fopen(path, "rb");
-    long size = 0;
-    bool good =
-        file != NULL && fseek(file, 0, SEEK_END) == 0 && (size = ftell(file)) >= 0 && fseek(file, 0, SEEK_SET) == 0;
-    char *data = good ? malloc((size_t)size + 1) : NULL;
+    bool good = file != NULL && load(file, out);
 
-    good = data != NULL && fread(data, 1, (size_t)size, file) == (size_t)size;
-    if (!good) {
-        fprintf(stderr, "takt-check: %s: %s\n", path, errno != 0 ? strerror(errno) : "cannot be read");
-        free(data);
-    } else {
-        *out = (struct blob){data, (uint64_t)size};
-    }
+    if (!good) { fprintf(stderr, "takt-check: %s: %s\n", path, errno != 0 ? strerror(errno) : "cannot be read"); }
     if (file != NULL) { fclose(file); }
     return good;
 }

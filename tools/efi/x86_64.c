@@ -61,7 +61,7 @@ static void add_rsdp(void) {
 }
 
 EFI_STATUS arch_prepare(const struct boot *boot) {
-    UINTN enter_size = (UINTN)(enter_kernel_end - enter_kernel);
+    UINTN enter_size = (UINTN)enter_kernel_end - (UINTN)enter_kernel;
     // Start, end, and a name of no characters.
     uint32_t module[] = {(uint32_t)boot->system.base, (uint32_t)(boot->system.base + boot->system.size), 0};
     paddr_t info = 0;
