@@ -121,12 +121,14 @@ static void add_chosen(struct writer *w, const struct range *image) {
 }
 
 // The bits of an APIC id that number the threads of one core. SDM volume 2, CPUID, leaf 0BH: the first level is that of
-// threads where there are several. AMD's first processors with several have this instead: APM volume 3, E.4.16.
+// threads, and may have a bit for them where there is one only; but where cores differ, others than this one may have several.
+// AMD's first processors with several have this instead: APM volume 3, E.4.16.
 static uint32_t thread_mask(void) {
     struct cpuid level = read_cpuid(CPUID_TOPOLOGY, 0);
 
     if (read_cpuid(0, 0).eax >= CPUID_TOPOLOGY && (level.ecx >> TOPOLOGY_TYPE_SHIFT & 0xff) == TOPOLOGY_THREADS) {
-        return (1u << (level.eax & 0x1f)) - 1;
+        bool one = (level.ebx & 0xffff) == 1 && (read_cpuid(CPUID_EXTENDED, 0).edx & CPUID_7_EDX_HYBRID) == 0;
+        return one ? 0 : (1u << (level.eax & 0x1f)) - 1;
     }
     if ((read_cpuid(CPUID_EXT_FEATURES, 0).ecx & CPUID_EXT_ECX_TOPOLOGY) == 0) { return 0; }
     return read_cpuid(CPUID_EXT_TOPOLOGY, 0).ebx >> EXT_TOPOLOGY_THREADS_SHIFT & 0xff;

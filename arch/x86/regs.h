@@ -105,6 +105,7 @@
 #define CPUID_EXTENDED         7
 #define CPUID_7_EBX_SMEP       REG_BIT(7)
 #define CPUID_7_EBX_SMAP       REG_BIT(20)
+#define CPUID_7_EDX_HYBRID     REG_BIT(15)
 #define CPUID_XSAVE            0xd
 #define CPUID_TOPOLOGY         0xb
 #define CPUID_TSC              0x15
