@@ -49,7 +49,7 @@ void sysdesc_memory(struct sysdesc_check *c) {
 // ---- what admission is asked ------------------------------------------------------------------------------
 
 // Costs round up, promises round down: what is admitted in ticks holds in microseconds.
-static void set_task(const struct sysdesc_check *c, struct vcpu_desc *vcpu) {
+void sysdesc_set_task(const struct sysdesc_check *c, struct vcpu_desc *vcpu) {
     vcpu->task.budget =
         clock_ns_to_ticks_up(&c->rate, vcpu->budget_us * 1000ull) + clock_ns_to_ticks_up(&c->rate, c->sys->overhead_ns);
     vcpu->task.deadline = clock_ns_to_ticks_down(&c->rate, vcpu->deadline_us * 1000ull);
@@ -72,7 +72,7 @@ static unsigned collect(struct sysdesc_check *c) {
             vcpu->placed = vcpu->core;
             vcpu->second = CORE_AUTO;
             if (!well_formed(vcpu)) { continue; }
-            if (vcpu->reserved) { set_task(c, vcpu); }
+            if (vcpu->reserved) { sysdesc_set_task(c, vcpu); }
             c->sys->scratch.vcpus[count] = vcpu;
             c->sys->scratch.requests[count] = (struct sched_request){
                 .task = vcpu->task,
@@ -156,7 +156,7 @@ static struct decimal to_us(const struct sysdesc_check *c, uint64_t ticks) {
     return format_thousandths(clock_ticks_to_ns_up(&c->rate, ticks));
 }
 
-static void refused(struct sysdesc_check *c, const struct vcpu_desc *vcpu, const struct sched_placement *p) {
+void sysdesc_refused(struct sysdesc_check *c, const struct vcpu_desc *vcpu, const struct sched_placement *p) {
     const struct sched_verdict *verdict = &p->verdict;
     bool any = vcpu->core == CORE_AUTO;
     char why[112];
@@ -259,7 +259,7 @@ void sysdesc_admit(struct sysdesc_check *c) {
             const struct vm_desc *vm = &c->sys->vms[c->sys->scratch.requests[i].vm];
             const struct vcpu_desc *vcpu = c->sys->scratch.vcpus[i];
             sysdesc_at(c, vm, (int)(vcpu - vm->vcpus));
-            refused(c, vcpu, p);
+            sysdesc_refused(c, vcpu, p);
         }
     }
     for (unsigned i = 0; i < c->sys->vm_count; i++) { check_rates(c, &c->sys->vms[i]); }
