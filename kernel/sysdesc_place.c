@@ -146,7 +146,8 @@ static const char *advice(struct sysdesc_check *c, const struct sched_placement 
         p->largest_budget > overhead ? clock_ticks_to_ns_down(&c->rate, p->largest_budget - overhead) / 1000 : 0;
     uint64_t period = (clock_ticks_to_ns_up(&c->rate, p->smallest_period) + 999) / 1000;
 
-    if (period == 0) { return "ask less of its core for other VCPUs"; }
+    if (period == 0 && budget < BUDGET_US_MIN) { return "ask less of its core for other VCPUs"; }
+    if (period == 0) { return sysdesc_remedy(c, "budget-us at most %lu", budget); }
     return budget < BUDGET_US_MIN
                ? sysdesc_remedy(c, "period-us at least %lu", period)
                : sysdesc_remedy(c, "budget-us at most %lu, or period-us at least %lu", budget, period);

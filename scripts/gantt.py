@@ -10,6 +10,7 @@
     start, end, unit
            the axis, in the numbers of the bars; unit is what its labels call them
     title  what the figure is called for who cannot see it
+    kinds  of several charts that are seen together: these have the same colours in each; others follow
 
 Returns one well-formed <svg> element with its own namespace and style, light and dark, without scripts. A kind is written
 into its bar where its lane has several kinds and the bar has room; a legend names the kinds where there are at most
@@ -82,7 +83,7 @@ def visible(lanes, bars, start, end):
 def legend(kinds, left, top):
     """The legend's elements and its height."""
     parts, x, y = [], left, top
-    for index, kind in enumerate(kinds):
+    for kind, index in kinds.items():
         text = shorten(kind, 40)
         width = 24 + LETTER * len(text)
         if x + width > WIDTH - MARGIN and x > left:
@@ -122,7 +123,7 @@ def draw_bar(bar, kinds, left, scale, start, top, labelled):
     return text
 
 
-def svg(lanes, bars, start, end, unit, title):
+def svg(lanes, bars, start, end, unit, title, kinds=()):
     """The chart; the module's text says what the parameters are."""
     lanes = [str(name) for name in lanes]
     if not lanes:
@@ -130,15 +131,16 @@ def svg(lanes, bars, start, end, unit, title):
     if not start < end:
         raise ValueError(f"the time shown ends at {end}, which is not after its start, {start}")
     shown = visible(lanes, bars, start, end)
-    kinds, of_lane = {}, {}
+    kinds, of_lane = {kind: index for index, kind in enumerate(kinds)}, {}
     for index, begin, stop, kind, _ in shown:
         if begin != stop:
             kinds.setdefault(kind, len(kinds))
             of_lane.setdefault(index, set()).add(kind)
+    used = {kind: kinds[kind] for kind in kinds if any(kind in found for found in of_lane.values())}
     labelled = {index for index, found in of_lane.items() if len(found) > 1}
     names = [shorten(name, NAME_MAX) for name in lanes]
     left = round(MARGIN + 8 + LETTER * max(max(map(len, names)), len(unit)))
-    parts, height = legend(kinds, left, 4) if len(kinds) <= LEGEND_MAX else ([], 0)
+    parts, height = legend(used, left, 4) if len(used) <= LEGEND_MAX else ([], 0)
     top = 8 + height
     bottom = top + LANE * len(lanes)
     for index, name in enumerate(names):

@@ -16,6 +16,7 @@ import page
 
 CORES_OPEN = 8      # charts of more cores are folded
 RELEASES_MAX = 200  # marks of one core's chart
+KINDS = ("reservation", "best effort", "interrupts", "first piece", "second piece")
 HOW = {"fixed": "as asked", "least-used": "least used core", "best-fit": "best fit", "split": "split over two cores",
        "repacked": "all repacked", "fewest": "fewest VCPUs", "best-effort": "best effort", "refused": "refused"}
 
@@ -177,8 +178,7 @@ def chart(core, plan):
              f"the first {length(end)} of a hyperperiod of {length(period)}" if period else f"the first {length(end)}")
     title = f"Core {core['core']}: {shown}"
     return title, [page.Html('<div class="wide">' + gantt.svg([lanes[who] for who in order], drawn, 0, end / scale, unit,
-                                                              f"{title}; the table below says the same")
-                             + "</div>"), supply_rows(lanes, bars, end)]
+                                                              f"{title}; the table below says the same", KINDS) + "</div>"), supply_rows(lanes, bars, end)]
 
 
 def charts(plan):

@@ -27,14 +27,20 @@ static const char usage[] =
 
 // ---- the plan -----------------------------------------------------------------------------------------------
 
-void *plan_allocate(size_t count, size_t size) {
-    void *memory = calloc(count, size);
+void *plan_allocate(struct plan *plan, size_t count, size_t size) {
+    void *memory = plan->memory_count < ARRAY_SIZE(plan->memory) ? calloc(count, size) : NULL;
 
     if (memory == NULL) {
         fprintf(stderr, "takt-plan: out of memory\n");
         exit(PLAN_TROUBLE);
     }
+    plan->memory[plan->memory_count++] = memory;
     return memory;
+}
+
+void plan_free(struct plan *plan) {
+    for (unsigned i = 0; i < plan->memory_count; i++) { free(plan->memory[i]); }
+    plan->memory_count = 0;
 }
 
 static void note(struct plan_mistake *mistake, const char *place, const char *wrong, const char *remedy) {
@@ -84,22 +90,17 @@ unsigned plan_refused_count(const struct plan *plan) {
 // ---- files --------------------------------------------------------------------------------------------------
 
 // Reads a whole file, aligned as the checker wants it.
-static bool read_file(const char *path, struct blob *out) {
+static bool read_file(struct plan *plan, const char *path, struct blob *out) {
     FILE *file = fopen(path, "rb");
     long size = 0;
-    errno = file == NULL ? errno : 0;
     bool good = file != NULL && fseek(file, 0, SEEK_END) == 0 && (size = ftell(file)) >= 0 &&
                 (unsigned long)size < FILE_SIZE_MAX && fseek(file, 0, SEEK_SET) == 0;
-    char *data = good ? plan_allocate(1, (size_t)size + 1) : NULL;
+    void *data = good ? plan_allocate(plan, 1, (size_t)size + 1) : NULL;
 
-    good = data != NULL && fread(data, 1, (size_t)size, file) == (size_t)size;
-    if (good) {
-        *out = (struct blob){data, (uint64_t)size};
-    } else {
-        fprintf(stderr, "takt-plan: %s: %s\n", path, errno != 0 ? strerror(errno) : "cannot be read");
-        free(data);
-    }
+    good = good && fread(data, 1, (size_t)size, file) == (size_t)size;
+    if (!good) { fprintf(stderr, "takt-plan: %s: %s\n", path, errno != 0 ? strerror(errno) : "cannot be read"); }
     if (file != NULL) { fclose(file); }
+    *out = (struct blob){data, (uint64_t)size};
     return good;
 }
 
@@ -218,8 +219,8 @@ static bool read_arguments(struct arguments *a, int argc, char **argv) {
 
 static enum plan_status make_plan(struct plan *plan, const struct arguments *a) {
     bool table = a->options.csv != NULL;
-    bool good = read_file(table ? a->options.csv : a->files[0], &plan->input[0]) &&
-                (table || read_file(a->files[1], &plan->input[1]));
+    bool good = read_file(plan, table ? a->options.csv : a->files[0], &plan->input[0]) &&
+                (table || read_file(plan, a->files[1], &plan->input[1]));
 
     good = good && (table ? plan_csv(plan, &a->options) : plan_system(plan, a->options.hz));
     if (!good || (a->json != NULL && !write_json(plan, a->json))) { return PLAN_TROUBLE; }
@@ -235,6 +236,9 @@ int main(int argc, char **argv) {
         fputs(usage, stdout);
         return PLAN_ADMITTED;
     }
+    if (!read_arguments(&arguments, argc, argv)) { return PLAN_TROUBLE; }
     plan_init(&plan);
-    return read_arguments(&arguments, argc, argv) ? make_plan(&plan, &arguments) : PLAN_TROUBLE;
+    enum plan_status status = make_plan(&plan, &arguments);
+    plan_free(&plan);
+    return status;
 }

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <stdlib.h>
-
 #include "sched/sched.h"
 #include "tools/plan/plan.h"
 
@@ -148,14 +146,12 @@ static void play(struct player *p, unsigned bars_max, struct plan_chart *chart) 
 }
 
 void plan_chart(const struct plan *plan, unsigned core, unsigned bars_max, struct plan_chart *chart) {
-    struct player *p = plan_allocate(1, sizeof(*p));
+    struct player p = {.load = &plan->cores[core]};
     uint64_t turn = clock_ns_to_ticks_up(&plan->rate, TURN_NS);
 
-    *chart = (struct plan_chart){.bars = plan_allocate(bars_max, sizeof(*chart->bars))};
-    p->load = &plan->cores[core];
-    sched_core_init(&p->core, turn);
-    gather(p, plan, core);
-    choose_end(p, turn, chart);
-    play(p, bars_max, chart);
-    free(p);
+    *chart = (struct plan_chart){.end = 0};
+    sched_core_init(&p.core, turn);
+    gather(&p, plan, core);
+    choose_end(&p, turn, chart);
+    play(&p, bars_max, chart);
 }

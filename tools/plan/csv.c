@@ -375,7 +375,7 @@ static bool enter_irqs(const struct plan_options *options, const struct clock_ra
 }
 
 static void show(struct plan *plan, struct table *t) {
-    plan->vcpus = plan_allocate(t->row_count + 1, sizeof(*plan->vcpus));
+    plan->vcpus = plan_allocate(plan, t->row_count + 1, sizeof(*plan->vcpus));
     for (unsigned i = 0; i < t->row_count; i++) {
         const struct row *row = &t->rows[i];
         plan->vcpus[plan->vcpu_count++] = (struct plan_vcpu){
@@ -386,10 +386,10 @@ static void show(struct plan *plan, struct table *t) {
 
 bool plan_csv(struct plan *plan, const struct plan_options *options) {
     const struct blob *text = &plan->input[0];
-    struct table *t = plan_allocate(1, sizeof(*t));
-    struct sched_core_load *cores = plan_allocate(options->cores, sizeof(*cores));
+    struct table *t = plan_allocate(plan, 1, sizeof(*t));
+    struct sched_core_load *cores = plan_allocate(plan, options->cores, sizeof(*cores));
 
-    t->sys = plan_allocate(1, sizeof(*t->sys));
+    t->sys = plan_allocate(plan, 1, sizeof(*t->sys));
     t->sys->overhead_ns = options->overhead_ns;
     t->check = (struct sysdesc_check){.sys = t->sys, .sink = &plan->sink, .file = options->csv};
     t->core_count = options->cores;

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A plan as JSON; docs/planner.md says what stands where. Times are whole nanoseconds: bounds rounded up, the chart down.
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tools/plan/plan.h"
 
 #define BARS_TOTAL 20000u
 #define BARS_MIN   100u
-#define BARS_MAX   1000u
 
 static const char *const steps[] = {
     [SCHED_STEP_FIXED] = "fixed",     [SCHED_STEP_LEAST_USED] = "least-used",   [SCHED_STEP_BEST_FIT] = "best-fit",
@@ -130,7 +128,7 @@ static void put_vcpu(FILE *out, const struct plan *plan, const struct plan_vcpu 
 }
 
 static void put_chart(FILE *out, const struct plan *plan, unsigned core) {
-    unsigned bars_max = MIN(MAX(BARS_TOTAL / plan->core_count, BARS_MIN), BARS_MAX);
+    unsigned bars_max = MIN(MAX(BARS_TOTAL / plan->core_count, BARS_MIN), (unsigned)PLAN_BARS_MAX);
     struct plan_chart chart;
 
     plan_chart(plan, core, bars_max, &chart);
@@ -148,7 +146,6 @@ static void put_chart(FILE *out, const struct plan *plan, unsigned core) {
                 clock_ticks_to_ns_down(&plan->rate, bar->begin), clock_ticks_to_ns_down(&plan->rate, bar->end));
     }
     fputs("]}", out);
-    free(chart.bars);
 }
 
 static void put_core(FILE *out, const struct plan *plan, unsigned core) {

@@ -27,9 +27,11 @@ struct plan_vcpu {
 struct plan {
     struct sysdesc_sink sink; // counts what was wrong; the first of them stand in `mistakes`
     struct plan_mistake mistakes[SYSDESC_MISTAKES];
-    struct blob input[2]; // the files, which everything below points into
-    const char *source;   // of the description, or the CSV's path
-    const char *machine;  // what it is planned for
+    struct blob input[2]; // the files, which what is below points into
+    void *memory[8];      // of plan_allocate
+    unsigned memory_count;
+    const char *source;  // of the description, or the CSV's path
+    const char *machine; // what it is planned for
     uint64_t hz;
     struct clock_rate rate; // of hz; all zero when that is none
     uint32_t overhead_ns, migration_ns;
@@ -53,13 +55,16 @@ struct plan_options {
     } irqs[SCHED_CORES_MAX * 4];
 };
 
-// Notes mistakes in a plan, from its readers: the sink that they pass on is &plan->sink.
+// An empty plan; its sink notes what its readers find wrong.
 void plan_init(struct plan *plan);
+// Zeroed, and the plan's until plan_free. Ends the program when there is no memory; at most eight times.
+void *plan_allocate(struct plan *plan, size_t count, size_t size);
+void plan_free(struct plan *plan);
 // The refusals' reasons, once all VCPUs are placed; `c` says the names of files and the rate.
 void plan_explain(struct plan *plan, const struct sysdesc_check *c);
 unsigned plan_refused_count(const struct plan *plan);
 
-// Readers of plan->input: an image and the board's device tree, or a CSV. What they allocate stays until the program ends.
+// Readers of plan->input: an image and the board's device tree, or a CSV.
 // False, with a message: the plan could not be made.
 bool plan_system(struct plan *plan, uint64_t hz);
 bool plan_csv(struct plan *plan, const struct plan_options *options);
@@ -70,7 +75,10 @@ void plan_json(const struct plan *plan, FILE *out);
 
 // ---- the start of a core's hyperperiod ----------------------------------------------------------------------
 
-enum { PLAN_INTERRUPTS = -1 }; // who, when it is nobody's VCPU
+enum {
+    PLAN_INTERRUPTS = -1, // who, when it is nobody's VCPU
+    PLAN_BARS_MAX = 1000,
+};
 
 struct plan_bar {
     int who; // index of plan->vcpus, or PLAN_INTERRUPTS
@@ -83,13 +91,11 @@ struct plan_chart {
     uint64_t end;         // 0: nobody lives here
     uint64_t hyperperiod; // 0: no reservation here, or beyond 2^62 ticks
     unsigned count;
-    struct plan_bar *bars; // in order of time; no two overlap
+    struct plan_bar bars[PLAN_BARS_MAX]; // in order of time; no two overlap
 };
 
 // Plays one core with the hypervisor's dispatcher: all VCPUs released at 0 (the second piece of a split one when its first
-// has to be through), all of them always wanting, interrupts as often as they may come. free(chart->bars) is the caller's.
+// has to be through), all of them always wanting, interrupts as often as they may come. 2 <= bars_max <= PLAN_BARS_MAX.
 void plan_chart(const struct plan *plan, unsigned core, unsigned bars_max, struct plan_chart *chart);
-
-void *plan_allocate(size_t count, size_t size); // zeroed; ends the program when there is no memory
 
 #endif

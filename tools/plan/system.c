@@ -16,8 +16,8 @@ static void number_vcpus(struct plan *plan, struct system_desc *sys) {
 
 bool plan_system(struct plan *plan, uint64_t hz) {
     const struct blob *image = &plan->input[0], *dtb = &plan->input[1];
-    struct board *board = plan_allocate(1, sizeof(*board));
-    struct system_desc *sys = plan_allocate(1, sizeof(*sys));
+    struct board *board = plan_allocate(plan, 1, sizeof(*board));
+    struct system_desc *sys = plan_allocate(plan, 1, sizeof(*sys));
 
     if (tree_check(dtb->data, dtb->size) != OK || board_parse(dtb->data, board) != OK) {
         fprintf(stderr, "takt-plan: the board's device tree is malformed\n");
@@ -33,7 +33,7 @@ bool plan_system(struct plan *plan, uint64_t hz) {
     plan->smt = sys->smt;
     plan->core_count = sysdesc_cores(board, sys);
     plan->cores = sys->cores;
-    plan->vcpus = plan_allocate(ARRAY_SIZE(sys->scratch.vcpus), sizeof(*plan->vcpus));
+    plan->vcpus = plan_allocate(plan, ARRAY_SIZE(sys->scratch.vcpus), sizeof(*plan->vcpus));
     plan->sys = sys;
     (void)clock_rate_init(&plan->rate, hz);
     number_vcpus(plan, sys);
