@@ -94,7 +94,7 @@ def demand(tasks, at):
 
 
 def test_a_refusal_has_a_witness_and_says_what_fits(table):
-    text = table(FULL, "--overhead-ns", OVERHEAD_NS)
+    text = table(FULL, "--hz", HZ, "--overhead-ns", OVERHEAD_NS)
     assert text.returncode == 1
     assert re.match(rf"{re.escape(str(text.path))}:3:budget-us: core 0 cannot keep it: within \S+ us its reservations can want "
                     r"\S+ us, \S+ us too much; budget-us at most 494\n", text.stderr), text.stderr  # no period is long enough
