@@ -89,18 +89,26 @@ unsigned plan_refused_count(const struct plan *plan) {
 
 // ---- files --------------------------------------------------------------------------------------------------
 
+static bool load(struct plan *plan, FILE *file, struct blob *out) {
+    if (fseek(file, 0, SEEK_END) != 0) { return false; }
+    long size = ftell(file);
+    if (size < 0 || (unsigned long)size >= FILE_SIZE_MAX || fseek(file, 0, SEEK_SET) != 0) { return false; }
+    void *data = plan_allocate(plan, 1, (size_t)size + 1);
+    *out = (struct blob){data, (uint64_t)size};
+    return fread(data, 1, (size_t)size, file) == (size_t)size;
+}
+
 // Reads a whole file, aligned as the checker wants it.
 static bool read_file(struct plan *plan, const char *path, struct blob *out) {
     FILE *file = fopen(path, "rb");
-    long size = 0;
-    bool good = file != NULL && fseek(file, 0, SEEK_END) == 0 && (size = ftell(file)) >= 0 &&
-                (unsigned long)size < FILE_SIZE_MAX && fseek(file, 0, SEEK_SET) == 0;
-    void *data = good ? plan_allocate(plan, 1, (size_t)size + 1) : NULL;
 
-    good = good && fread(data, 1, (size_t)size, file) == (size_t)size;
-    if (!good) { fprintf(stderr, "takt-plan: %s: %s\n", path, errno != 0 ? strerror(errno) : "cannot be read"); }
-    if (file != NULL) { fclose(file); }
-    *out = (struct blob){data, (uint64_t)size};
+    if (file == NULL) {
+        fprintf(stderr, "takt-plan: %s: %s\n", path, strerror(errno));
+        return false;
+    }
+    bool good = load(plan, file, out);
+    if (!good) { fprintf(stderr, "takt-plan: %s: cannot be read\n", path); }
+    fclose(file);
     return good;
 }
 
@@ -129,18 +137,22 @@ static bool read_number(const char **text, uint64_t min, uint64_t max, uint64_t 
 }
 
 static bool read_irq(const char *text, struct plan_options *options) {
-    uint64_t core, cost, distance;
+    static const uint64_t min[] = {0, 1, 1}, max[] = {SCHED_CORES_MAX - 1, COST_NS_MAX, PERIOD_US_MAX};
+    uint64_t value[3] = {0};
+    bool good = options->irq_count < ARRAY_SIZE(options->irqs);
 
-    if (options->irq_count == ARRAY_SIZE(options->irqs) || !read_number(&text, 0, SCHED_CORES_MAX - 1, &core) ||
-        *text++ != ':' || !read_number(&text, 1, COST_NS_MAX, &cost) || *text++ != ':' ||
-        !read_number(&text, 1, PERIOD_US_MAX, &distance) || *text != '\0') {
+    for (int i = 0; i < 3 && good; i++) {
+        good = read_number(&text, min[i], max[i], &value[i]) && *text == (i < 2 ? ':' : '\0');
+        text += i < 2 && good;
+    }
+    if (!good) {
         fprintf(stderr,
-                "takt-plan: --irq wants CORE:COST-NS:DISTANCE-US, as in 0:1500:1000; cores 0 to %u, 1 to %u ns, 1 to "
-                "%u us, at most %zu of them\n",
+                "takt-plan: --irq wants CORE:COST-NS:DISTANCE-US, as in 0:1500:1000; cores 0 to %u, 1 to %u ns, "
+                "1 to %d us, at most %zu of them\n",
                 SCHED_CORES_MAX - 1, COST_NS_MAX, PERIOD_US_MAX, ARRAY_SIZE(options->irqs));
         return false;
     }
-    options->irqs[options->irq_count++] = (struct plan_irq){(unsigned)core, (uint32_t)cost, (uint32_t)distance};
+    options->irqs[options->irq_count++] = (struct plan_irq){(unsigned)value[0], (uint32_t)value[1], (uint32_t)value[2]};
     return true;
 }
 
