@@ -330,6 +330,21 @@ def test_charts_of_random_tables_keep_every_promise(table):
     assert checked > 100
 
 
+@pytest.mark.skipif(not (ROOT / "sched/split.c").exists(), reason="this tree does not split VCPUs")
+def test_pieces_of_a_split_vcpu_never_run_at_once(table):
+    found = json_of(table, "name,budget-us,period-us\n" + "".join(f"{name},6000,10000\n" for name in "abc") + "bg,,\n",
+                    "--cores", 2, "--migration-ns", 5000)
+    split = [vcpu for vcpu in found["vcpus"] if "pieces" in vcpu]
+    assert found["admitted"] and len(split) == 1
+    index, (first, second) = found["vcpus"].index(split[0]), split[0]["pieces"]
+    assert first["deadline_ns"] + second["deadline_ns"] == 10_000_000 and first["core"] != second["core"]
+    runs = {core["core"]: [bar[1:] for bar in core["chart"]["bars"] if bar[0] == index] for core in found["cores"]}
+    assert sum(stop - begin for begin, stop in runs[first["core"]]) == first["budget_ns"]
+    assert sum(stop - begin for begin, stop in runs[second["core"]]) == second["budget_ns"]
+    assert max(stop for _, stop in runs[first["core"]]) <= first["deadline_ns"] <= min(begin for begin, _ in runs[second["core"]])
+    assert "second piece" in text_of(parsed(plan.document(found)))
+
+
 def test_who_is_alone_owns_its_core(table):
     core = json_of(table, "name,budget-us,period-us\na,100,1000\n")["cores"][0]
     assert core["chart"] == {"end_ns": 1_000_000, "bars": [[0, 0, 1_000_000]]}

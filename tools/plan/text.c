@@ -10,9 +10,8 @@ static double us(const struct plan *plan, uint64_t ticks) {
 
 static void print_pieces(const struct plan *plan, const struct sched_placement *p) {
     for (int i = 0; i < 2; i++) {
-        printf("%23s %s: core %d, %.3f us within %.3f us%s\n", "", i == 0 ? "first" : "then ",
-               i == 0 ? p->core : p->second, us(plan, p->pieces[i].budget), us(plan, p->pieces[i].deadline),
-               i == 0 ? "" : " of that");
+        printf("%23s %s core %d, %.3f us within %.3f us\n", "", i == 0 ? "first" : "then ",
+               i == 0 ? p->core : p->second, us(plan, p->pieces[i].budget), us(plan, p->pieces[i].deadline));
     }
 }
 
