@@ -40,7 +40,7 @@ include scripts/fuzz.mk
 include scripts/efi.mk
 -include guests/guests.mk
 
-.PHONY: help setup all hypervisor guests image check run test bench lint format fuzz clean distclean FORCE
+.PHONY: help setup all hypervisor guests image check plan run test bench lint format fuzz clean distclean FORCE
 
 help:
 	@printf '%s\n' \
@@ -49,6 +49,7 @@ help:
 	  'make test                   every test: units, sanitizers, fuzzers, lint, emulators (ONLY=unit,fuzz,lint,system; of one board: BOARD=...)' \
 	  'make bench                  the latency and size table, with its bounds' \
 	  'make check SYSTEM=my.dts    say every mistake of a system description, without starting it' \
+	  'make plan SYSTEM=my.dts     the same, and a page with what every VCPU is promised and who runs when; also of a table, my.csv' \
 	  'make image SYSTEM=my.dts    pack a system into one bootable .itb; BOARD=pc: an image for a USB stick that a PC starts from' \
 	  'make efi-loader             the UEFI loader for both architectures, build/efi/BOOT*.EFI (docs/boot.md)' \
 	  'make lint                   format, clang-tidy, cppcheck, and the rules of the house' \
@@ -61,7 +62,7 @@ help:
 	  '' \
 	  'BOARD=$(BOARD)  COMPILER=$(COMPILER)  SYSTEM=$(SYSTEM)  V=1 shows the commands' \
   'Boards: $(patsubst boards/%/board.mk,%,$(wildcard boards/*/board.mk))' \
-	  'For run and check, of which boards/$(BOARD)/machine.toml has the defaults: CORES CPU MEMORY BOOT, and GIC on arm64'
+	  'For run, check and plan, of which boards/$(BOARD)/machine.toml has the defaults: CORES CPU MEMORY BOOT, and GIC on arm64'
 
 # Every rule that compiles or runs something asks for this first; when all is there it costs a few milliseconds.
 setup:
@@ -88,14 +89,25 @@ $(ITB): $(HYPERVISOR_IMAGE) guests FORCE | setup
 	$(call say,PACK,$@)
 	$(Q)$(PYTHON) scripts/mkimage.py --board $(BOARD) --arch $(ARCH) --hypervisor $(HYPERVISOR_IMAGE) --out $@ $(SYSTEM)
 
-# Of what can be packed: the checker says what is missing, with all the rest.
+# Of what can be packed: the checker says what is missing, with all the rest. `plan` also writes it down and draws it.
 CHECK_ITB := $(OUT)/$(SYSTEM_NAME).check.itb
-check: guests $(BUILD)/host/takt-check | setup
+PLAN_JSON := $(OUT)/$(SYSTEM_NAME).plan.json
+check_it   = $(BUILD)/host/takt-plan $(1)
+plan_it    = $(BUILD)/host/takt-plan --json $(PLAN_JSON) $(1); status=$$?; \
+  test $$status -gt 1 || $(PYTHON) scripts/plan.py $(PLAN_JSON) $(PLAN_JSON:.json=.html) || status=2; (exit $$status)
+
+ifeq ($(suffix $(SYSTEM)),.csv)
+check plan: $(BUILD)/host/takt-plan | setup
+	@mkdir -p $(OUT)
+	$(Q)$(call $@_it,--csv $(SYSTEM) $(if $(CORES),--cores $(CORES)) $(PLAN_OPTIONS))
+else
+check plan: guests $(BUILD)/host/takt-plan | setup
 	@test -f '$(SYSTEM)' || { echo "make: SYSTEM=$(SYSTEM) does not exist; give the path of a system description (.dts)" >&2; exit 1; }
 	@rm -f $(CHECK_ITB:.itb=.system.itb)
 	$(Q)$(PYTHON) scripts/run.py --dump-dtb $(OUT)/board.dtb $(MACHINE_ARGS)
 	$(Q)packed=yes; $(PYTHON) scripts/mkimage.py --board $(BOARD) --arch $(ARCH) --partial --out $(CHECK_ITB) $(SYSTEM) || packed=no; \
-	  test -f $(CHECK_ITB:.itb=.system.itb) && $(BUILD)/host/takt-check $(CHECK_ITB:.itb=.system.itb) $(OUT)/board.dtb && test $$packed = yes
+	  test -f $(CHECK_ITB:.itb=.system.itb) && { $(call $@_it,$(CHECK_ITB:.itb=.system.itb) $(OUT)/board.dtb); } && test $$packed = yes
+endif
 
 # Who sits before it hears of mistakes before the machine takes the terminal.
 run: $(if $(filter-out 0,$(HEADLESS)),,check) $(ITB) $(if $(filter uefi usb,$(BOOT)),$(EFI_LOADER))

@@ -28,7 +28,7 @@ struct board {
 };
 
 // Parses and checks `fdt` (size already checked against the mapping). On an error writes one line to the log that names
-// node and property and what to do, and returns a negative status. Pure: also runs on the host in takt-check.
+// node and property and what to do, and returns a negative status. Pure: also runs on the host in takt-plan.
 int board_parse(const void *fdt, struct board *board);
 
 // Reads entry `index` of the node's `reg` as (address, size), translated through `ranges` of its parents. ERR_NOT_FOUND:

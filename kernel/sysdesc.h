@@ -119,7 +119,7 @@ struct system_desc {
     struct vm_desc vms[MAX_VMS];
     struct sched_core_load cores[MAX_CORES]; // what admission accepted on each core
     struct sysdesc_part parts[SYSDESC_PARTS];
-    struct { // working space of placement, of no use afterwards
+    struct { // working space of placement: each VCPU that could be judged, and how. Afterwards for the planner alone
         struct vcpu_desc *vcpus[MAX_VMS * MAX_VCPUS];
         struct sched_request requests[MAX_VMS * MAX_VCPUS];
         struct sched_placement placements[MAX_VMS * MAX_VCPUS];

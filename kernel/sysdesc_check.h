@@ -73,6 +73,9 @@ void sysdesc_schema(struct sysdesc_check *c, const struct blob *tree, const stru
 
 // sysdesc_nodes.c
 extern const struct schema sysdesc_system_schema, sysdesc_board_schema;
+// What holds within one VCPU, of which c->seen says what was given: something of a reservation. The planner's CSV, too.
+enum { VCPU_REG, VCPU_BUDGET, VCPU_PERIOD, VCPU_DEADLINE, VCPU_WEIGHT, VCPU_CORE };
+void sysdesc_reservation(struct sysdesc_check *c, struct vcpu_desc *vcpu);
 
 // sysdesc_guest.c. Called when a VM's node is complete, and looks for these among c->seen.
 enum { VM_TYPE, VM_LOAD, VM_ENTRY };
@@ -83,5 +86,8 @@ void sysdesc_device(struct sysdesc_check *c);
 // sysdesc_place.c. Once the whole description is read.
 void sysdesc_memory(struct sysdesc_check *c);
 void sysdesc_admit(struct sysdesc_check *c);
+// What admission is asked for a VCPU, and why it found no place and what would: the planner's CSV, too.
+void sysdesc_set_task(const struct sysdesc_check *c, struct vcpu_desc *vcpu);
+void sysdesc_refused(struct sysdesc_check *c, const struct vcpu_desc *vcpu, const struct sched_placement *p);
 
 #endif

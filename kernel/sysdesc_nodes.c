@@ -11,8 +11,6 @@
 
 // ---- vcpu@N -----------------------------------------------------------------------------------------------
 
-enum { VCPU_REG, VCPU_BUDGET, VCPU_PERIOD, VCPU_DEADLINE, VCPU_WEIGHT, VCPU_CORE };
-
 static const struct property vcpu_properties[] = {
     [VCPU_REG] = {"reg", CELL, true, FIELD(vcpu_node, reg), RANGE(0, MAX_VCPUS - 1)},
     [VCPU_BUDGET] = {"budget-us", CELL, false, FIELD(vcpu_node, desc.budget_us), RANGE(BUDGET_US_MIN, PERIOD_US_MAX)},
@@ -30,7 +28,7 @@ static void *enter_vcpu(struct sysdesc_check *c) {
     return &c->vcpu;
 }
 
-static void check_reservation(struct sysdesc_check *c, struct vcpu_desc *vcpu) {
+void sysdesc_reservation(struct sysdesc_check *c, struct vcpu_desc *vcpu) {
     static const uint32_t both = BIT(VCPU_BUDGET) | BIT(VCPU_PERIOD);
 
     if ((c->seen & both) != both) {
@@ -58,7 +56,7 @@ static void check_reservation(struct sysdesc_check *c, struct vcpu_desc *vcpu) {
 
 static void leave_vcpu(struct sysdesc_check *c) {
     if ((c->seen & (BIT(VCPU_BUDGET) | BIT(VCPU_PERIOD) | BIT(VCPU_DEADLINE))) != 0) {
-        check_reservation(c, &c->vcpu.desc);
+        sysdesc_reservation(c, &c->vcpu.desc);
     }
     if (c->vcpu.reg == MAX_VCPUS) { return; }
     if ((c->vcpus.regs & BIT(c->vcpu.reg)) != 0) {

@@ -49,7 +49,7 @@ void sysdesc_memory(struct sysdesc_check *c) {
 // ---- what admission is asked ------------------------------------------------------------------------------
 
 // Costs round up, promises round down: what is admitted in ticks holds in microseconds.
-static void set_task(const struct sysdesc_check *c, struct vcpu_desc *vcpu) {
+void sysdesc_set_task(const struct sysdesc_check *c, struct vcpu_desc *vcpu) {
     vcpu->task.budget =
         clock_ns_to_ticks_up(&c->rate, vcpu->budget_us * 1000ull) + clock_ns_to_ticks_up(&c->rate, c->sys->overhead_ns);
     vcpu->task.deadline = clock_ns_to_ticks_down(&c->rate, vcpu->deadline_us * 1000ull);
@@ -72,7 +72,7 @@ static unsigned collect(struct sysdesc_check *c) {
             vcpu->placed = vcpu->core;
             vcpu->second = CORE_AUTO;
             if (!well_formed(vcpu)) { continue; }
-            if (vcpu->reserved) { set_task(c, vcpu); }
+            if (vcpu->reserved) { sysdesc_set_task(c, vcpu); }
             c->sys->scratch.vcpus[count] = vcpu;
             c->sys->scratch.requests[count++] = (struct sched_request){
                 vcpu->task, vcpu->weight, v, vcpu->core == CORE_AUTO ? SCHED_CORE_AUTO : vcpu->core,
@@ -141,7 +141,8 @@ static const char *advice(struct sysdesc_check *c, const struct sched_placement 
         p->largest_budget > overhead ? clock_ticks_to_ns_down(&c->rate, p->largest_budget - overhead) / 1000 : 0;
     uint64_t period = (clock_ticks_to_ns_up(&c->rate, p->smallest_period) + 999) / 1000;
 
-    if (period == 0) { return "ask less of its core for other VCPUs"; }
+    if (period == 0 && budget < BUDGET_US_MIN) { return "ask less of its core for other VCPUs"; }
+    if (period == 0) { return sysdesc_remedy(c, "budget-us at most %lu", budget); }
     return budget < BUDGET_US_MIN
                ? sysdesc_remedy(c, "period-us at least %lu", period)
                : sysdesc_remedy(c, "budget-us at most %lu, or period-us at least %lu", budget, period);
@@ -151,7 +152,7 @@ static struct decimal to_us(const struct sysdesc_check *c, uint64_t ticks) {
     return format_thousandths(clock_ticks_to_ns_up(&c->rate, ticks));
 }
 
-static void refused(struct sysdesc_check *c, const struct vcpu_desc *vcpu, const struct sched_placement *p) {
+void sysdesc_refused(struct sysdesc_check *c, const struct vcpu_desc *vcpu, const struct sched_placement *p) {
     const struct sched_verdict *verdict = &p->verdict;
     bool any = vcpu->core == CORE_AUTO && c->sys->by_count == 0; // by count, it would have had to be this one
     char why[112];
@@ -251,7 +252,7 @@ void sysdesc_admit(struct sysdesc_check *c) {
             const struct vm_desc *vm = &c->sys->vms[c->sys->scratch.requests[i].vm];
             const struct vcpu_desc *vcpu = c->sys->scratch.vcpus[i];
             sysdesc_at(c, vm, (int)(vcpu - vm->vcpus));
-            refused(c, vcpu, p);
+            sysdesc_refused(c, vcpu, p);
         }
     }
     for (unsigned i = 0; i < c->sys->vm_count; i++) { check_rates(c, &c->sys->vms[i]); }

@@ -101,7 +101,7 @@ class Takt:
         return self.check_image(self.pack(system).with_suffix(".system.itb"), **options)
 
     def check_image(self, system_itb, **options):
-        command = [str(self.build / "host/takt-check"), str(system_itb), str(self.device_tree(**options))]
+        command = [str(self.build / "host/takt-plan"), str(system_itb), str(self.device_tree(**options))]
         return subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
                               check=False)
 
