@@ -107,7 +107,7 @@ def run_unit(program):
 
 def stage_unit(tally, args):
     make(tally, args, "the unit tests build", "units")
-    sources = sorted([*ROOT.glob("tests/unit/test_*.c"), *ROOT.glob("tests/unit/*/test_*.c")])
+    sources = sorted(path for pattern in ("unit/test_*.c", "unit/*/test_*.c", "proof/test_*.c") for path in ROOT.glob("tests/" + pattern))
     programs = [args.build / variant / source.relative_to(ROOT).with_suffix("") for source in sources for variant in VARIANTS]
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         for program, (passed, failed, skipped) in zip(programs, pool.map(run_unit, programs)):

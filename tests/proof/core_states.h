@@ -24,6 +24,10 @@ struct scope {
     uint32_t count;
     struct sched_source source; /* cost 0: none; else 1 */
     bool only_misses;           /* looks for nothing else */
+    bool joins;                 /* the list may be full: budget may come back late */
+    bool debts;                 /* budgets are charged, decisions come late: not looked at is what is in time */
+    uint32_t periods_kept;      /* 0: of what a server got, a period; else so many */
+    uint32_t dated_back;        /* a wake-up may name a release so many ticks ago */
 };
 
 /* What is known of one server, times as distances from now: the key is made of these. */
@@ -32,6 +36,7 @@ struct server_key {
     uint8_t age; /* of the release, while an activation is open */
     uint8_t remaining;
     uint8_t consumed;
+    uint8_t debt;
     uint8_t refill_count;
     int8_t refill_time[SCHED_REFILLS_MAX];
     uint8_t refill_amount[SCHED_REFILLS_MAX];
@@ -85,6 +90,7 @@ static inline void restore(struct world *world, const struct scope *scope, const
         entity->release = NOW - from->age;
         entity->remaining = from->remaining;
         entity->consumed = from->consumed;
+        entity->debt = from->debt;
         entity->refill_count = from->refill_count;
         for (uint32_t k = 0; k < from->refill_count; k++) {
             entity->refills[k].time = (uint64_t)((int64_t)NOW + from->refill_time[k]);
@@ -104,13 +110,13 @@ static inline void keep_heap(const struct world *world, const struct sched_heap 
     for (uint32_t i = 0; i < heap->count; i++) { who[i] = (uint8_t)(heap->slot[i] - world->servers + 1); }
 }
 
-/* A blocked server's refills that have come are one as far as a wake-up from now on can tell; the wrong servers of
- * `only_misses` tell less old ones apart. */
+/* A blocked server's refills that have come are one as far as any wake-up from now on can tell. */
 static inline void keep_server(const struct world *world, uint32_t who, uint64_t now, struct server_key *key) {
     const struct sched_entity *entity = &world->servers[who];
-    int64_t oldest = world->scope->only_misses ? -(int64_t)PERIOD_MAX : 0;
+    int64_t oldest = -(int64_t)world->scope->dated_back;
 
     key->state = (uint8_t)entity->state;
+    key->debt = (uint8_t)entity->debt;
     if (entity->state == SCHED_READY) {
         key->age = (uint8_t)(now - entity->release);
         key->remaining = (uint8_t)entity->remaining;
@@ -153,17 +159,22 @@ static inline uint64_t budget_left(const struct world *world, uint32_t who) {
     return left;
 }
 
-/* When it has some: in so many ticks from now. */
-static inline uint64_t budget_after(const struct world *world, uint32_t who) {
-    uint32_t period = (uint32_t)world->scope->tasks[who].period;
-    uint32_t age = period - 1;
+/* When it has some, found by asking it at every instant from now on. */
+static inline uint64_t budget_comes(struct world *world, uint32_t who) {
+    static struct world saved;
+    uint64_t at = NOW;
 
-    if (budget_left(world, who) != 0) { return 0; }
-    while (world->got[who][age] == 0) { age--; }
-    return period - age;
+    saved = *world;
+    for (uint32_t i = 0; i < world->scope->count; i++) {
+        if (i != who) { sched_block(&world->core, &world->servers[i], NOW); }
+    }
+    sched_wake(&world->core, &world->servers[who], NOW);
+    while (sched_pick(&world->core, at).run != &world->servers[who] && at < NOW + 4 * PERIOD_MAX) { at++; }
+    *world = saved;
+    return at;
 }
 
-static inline const char *server_complaint(const struct world *world, uint32_t who) {
+static inline const char *server_complaint(struct world *world, uint32_t who) {
     const struct sched_entity *entity = &world->servers[who];
     uint64_t eligible = entity->remaining;
     uint64_t sum = entity->remaining + entity->consumed;
@@ -179,14 +190,17 @@ static inline const char *server_complaint(const struct world *world, uint32_t w
         eligible += refill->time <= NOW ? refill->amount : 0;
     }
     if (sum != entity->budget) { return "open, consumed and refills are not Q together"; }
+    if (entity->debt > (world->scope->debts ? entity->budget : 0)) { return "more debt than there can be"; }
     if (eligible > budget_left(world, who)) { return "budget came back too early"; }
-    if (eligible < budget_left(world, who)) { return "budget came back too late"; }
+    if (eligible < budget_left(world, who) && !world->scope->joins) { return "budget came back too late"; }
     if (entity->state == SCHED_THROTTLED && eligible != 0) { return "throttled with budget"; }
-    if (sched_eligible_at(entity, NOW) != NOW + budget_after(world, who)) { return "eligible at another time than told"; }
+    if (sched_eligible_at(entity, NOW) != budget_comes(world, who)) { return "eligible at another time than told"; }
     if (entity->state != SCHED_READY) { return entity->remaining == 0 ? NULL : "open while it cannot run"; }
     if (entity->remaining == 0) { return "ready without budget"; }
     if (entity->release > NOW) { return "released in the future"; }
-    if (entity->consumed != world->got[who][NOW - entity->release]) { return "charged with another time than it ran"; }
+    if (entity->consumed != world->got[who][NOW - entity->release] && !world->scope->debts) {
+        return "charged with another time than it ran";
+    }
     return NULL;
 }
 
@@ -210,7 +224,9 @@ static inline const char *choice_complaint(const struct world *world, const stru
 
         if (entity->state == SCHED_READY && deadline < earliest) { earliest = deadline; }
     }
-    if (decision->deadline != earliest || world->core.current_deadline != earliest) { return "not the earliest deadline"; }
+    if (decision->deadline != earliest || world->core.current_deadline != earliest) {
+        return "not the earliest deadline";
+    }
     if (decision->run == NULL) { return "idle beside best effort"; }
     if (earliest == SCHED_NEVER) { return decision->run == &world->filler ? NULL : "runs without budget"; }
     if (decision->run->state != SCHED_READY) { return "what runs is not ready"; }
@@ -258,11 +274,11 @@ static inline const char *wake_complaint(struct world *world, const struct sched
 static inline const char *complaint_about(struct world *world, const struct sched_decision *decision) {
     const char *complaint = NULL;
 
-    if (missed(world)) { return "a deadline is missed"; }
+    if (missed(world) && !world->scope->debts) { return "a deadline is missed"; }
     if (world->scope->only_misses) { return NULL; }
     for (uint32_t i = 0; i < world->scope->count && complaint == NULL; i++) { complaint = server_complaint(world, i); }
     if (complaint == NULL) { complaint = choice_complaint(world, decision); }
-    if (complaint == NULL) { complaint = end_complaint(world, decision); }
+    if (complaint == NULL && !world->scope->debts) { complaint = end_complaint(world, decision); }
     if (complaint == NULL) { complaint = wake_complaint(world, decision); }
     return complaint;
 }
@@ -285,10 +301,13 @@ static inline bool act(struct world *world, uint32_t who, enum act what) {
 /* The tick from now on: to an interrupt or to what was chosen. */
 static inline void pass(struct world *world, const struct sched_decision *decision, bool interrupted) {
     for (uint32_t i = 0; i < world->scope->count; i++) {
+        uint64_t kept =
+            world->scope->tasks[i].period * (world->scope->periods_kept != 0 ? world->scope->periods_kept : 1);
+
         if (!interrupted && decision->run == &world->servers[i]) { world->got[i][NOW - world->servers[i].release]++; }
         memmove(world->got[i] + 1, world->got[i], PERIOD_MAX - 1);
         world->got[i][0] = 0;
-        memset(world->got[i] + world->scope->tasks[i].period, 0, PERIOD_MAX - world->scope->tasks[i].period);
+        memset(world->got[i] + kept, 0, PERIOD_MAX - kept);
     }
     if (interrupted) { sched_exempt(&world->core, 1); }
     world->quiet = interrupted ? 1 : (uint8_t)(world->quiet + (world->quiet < world->scope->source.distance ? 1 : 0));
@@ -301,7 +320,9 @@ static inline bool step(struct world *world, uint32_t number, const char **compl
     struct sched_decision decision;
     uint32_t acts = number >> 2;
 
-    if (interrupted && (world->scope->source.cost == 0 || world->quiet < world->scope->source.distance)) { return false; }
+    if (interrupted && (world->scope->source.cost == 0 || world->quiet < world->scope->source.distance)) {
+        return false;
+    }
     if (acts == 0 && (number & 1u) != 0) { return false; }
     if ((number & 1u) != 0) { sched_pick(&world->core, NOW); }
     for (uint32_t i = 0; i < world->scope->count; i++, acts /= ACTS) {
@@ -331,7 +352,9 @@ static inline void print_way(const struct search *search, uint32_t state, uint32
     for (uint32_t i = 0; i < count; i++) {
         printf("             %3u:", i);
         for (uint32_t acts = steps[i] >> 2, who = 0; acts != 0; acts /= ACTS, who++) {
-            if (acts % ACTS != STAY) { printf(" %c %s", 'A' + (char)who, acts % ACTS == TURN ? "turns" : "blocks and wakes"); }
+            if (acts % ACTS != STAY) {
+                printf(" %c %s", 'A' + (char)who, acts % ACTS == TURN ? "turns" : "blocks and wakes");
+            }
         }
         printf("%s\n", (steps[i] & 2u) != 0 ? ", interrupt" : "");
     }
@@ -355,10 +378,11 @@ static inline const char *explore_core(const struct scope *scope, uint64_t *stat
     }
     search_start(&search, sizeof(key), (const uint8_t *)&key);
     for (done = 0; done < search.count && complaint == NULL; done++) {
-        for (number = 0; number < steps && complaint == NULL; number++) {
+        for (number = 0; number < steps; number++) {
             memcpy(&key, search_key(&search, done), sizeof(key));
             restore(&world, scope, &key);
             if (!step(&world, number, &complaint)) { continue; }
+            if (complaint != NULL) { break; }
             keep(&world, NOW + 1, &key);
             search_add(&search, (const uint8_t *)&key, done, number);
         }
@@ -367,19 +391,19 @@ static inline const char *explore_core(const struct scope *scope, uint64_t *stat
     if (complaint != NULL && tells) {
         print_scope(scope);
         printf("             %s, by these steps:\n", complaint);
-        print_way(&search, done - 1, number - 1);
+        print_way(&search, done - 1, number);
     }
     search_end(&search);
     return complaint;
 }
-
 
 /* ---- sets of reservations ------------------------------------------------------------------------------------------- */
 
 static inline bool admitted(const struct scope *scope) {
     struct sched_verdict verdict;
 
-    return sched_admit(scope->tasks, scope->count, &scope->source, scope->source.cost != 0 ? 1 : 0, &verdict) == SCHED_ADMITTED;
+    return sched_admit(scope->tasks, scope->count, &scope->source, scope->source.cost != 0 ? 1 : 0, &verdict) ==
+           SCHED_ADMITTED;
 }
 
 /* Every reservation with a period of at most `most`. */

@@ -70,7 +70,7 @@ static void a_server_that_keeps_its_deadline_is_found_to_miss(void **state) {
     (void)state;
     for (uint32_t a = 0; a < count; a++) {
         for (uint32_t b = a; b < count; b++) {
-            struct scope scope = {.tasks = {tasks[a], tasks[b]}, .count = 2, .only_misses = true};
+            struct scope scope = {.tasks = {tasks[a], tasks[b]}, .count = 2, .only_misses = true, .dated_back = 5};
 
             if (!admitted(&scope)) { continue; }
             sets++;

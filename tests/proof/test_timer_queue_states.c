@@ -95,8 +95,8 @@ static uint64_t earliest(const struct world *world, const uint64_t *list, uint32
 
     for (uint32_t i = 0; i < events; i++) {
         uint64_t slack = world->events[i].slack;
-        bool matters =
-            horizon == UINT64_MAX || (slack != TIMER_SLACK_BEST_EFFORT && list[i] != UINT64_MAX && list[i] + slack < horizon);
+        bool matters = horizon == UINT64_MAX ||
+                       (slack != TIMER_SLACK_BEST_EFFORT && list[i] != UINT64_MAX && list[i] + slack < horizon);
 
         if (matters && list[i] < best) { best = list[i]; }
     }
