@@ -77,7 +77,7 @@ units: $$(UNITS_$(1))
 endef
 $(foreach v,host asan,$(eval $(call unit_variant,$(v))))
 
-# Whether the unit tests notice small mistakes in sched/ and timer/; COUNT=60 SEED=2 takes a sample.
+# Whether the unit tests notice small mistakes in sched/ and timer/; COUNT=60 SEED=2 takes a sample, FILES= other files.
 .PHONY: mutants
 mutants: $(UNITS_host) | setup
 	$(Q)$(PYTHON) scripts/mutants.py --build $(BUILD) --cc $(HOST_CC_host) --cflags '$(HOST_CFLAGS)' \
