@@ -149,7 +149,7 @@ static inline void keep(const struct world *world, uint64_t now, struct core_key
     key->quiet = world->quiet;
 }
 
-/* ---- what must hold ------------------------------------------------------------------------------------------------- */
+/* ---- what must hold ----------------------------------------------------------------------------------------- */
 
 /* Budget that a server has now by the rule: Q less what came from releases within the last T. */
 static inline uint64_t budget_left(const struct world *world, uint32_t who) {
@@ -283,7 +283,7 @@ static inline const char *complaint_about(struct world *world, const struct sche
     return complaint;
 }
 
-/* ---- one tick ------------------------------------------------------------------------------------------------------- */
+/* ---- one tick ----------------------------------------------------------------------------------------------- */
 
 enum act { STAY, TURN, BLOCK_AND_WAKE, ACTS }; /* TURN: blocks when runnable, wakes when blocked */
 
@@ -397,7 +397,7 @@ static inline const char *explore_core(const struct scope *scope, uint64_t *stat
     return complaint;
 }
 
-/* ---- sets of reservations ------------------------------------------------------------------------------------------- */
+/* ---- sets of reservations ----------------------------------------------------------------------------------- */
 
 static inline bool admitted(const struct scope *scope) {
     struct sched_verdict verdict;

@@ -89,16 +89,22 @@ static void a_late_deadline_is_looked_at(void **state) {
     }
 }
 
-/* Density alone decides, without a look at any instant: with a source, 10/50 + 1/100 + 1/50; with one task. */
+/* Density alone decides, though there are deadlines to look at: 20/50 + 200/500 + 1/100 + 1/50. */
 static void the_shortcut_needs_no_step(void **state) {
     (void)state;
-    tasks[0] = (struct sched_task){.budget = 10, .deadline = 50, .period = 100};
+    tasks[0] = (struct sched_task){.budget = 20, .deadline = 50, .period = 100};
+    tasks[1] = (struct sched_task){.budget = 200, .deadline = 500, .period = 1000};
     sources[0] = (struct sched_source){.cost = 1, .distance = 100};
-    assert_int_equal(admit(1, 1), SCHED_ADMITTED);
+    assert_int_equal(admit(2, 1), SCHED_ADMITTED);
     assert_int_equal(verdict.steps, 0);
+    tasks[2] = tasks[0];
     tasks[0] = (struct sched_task){.budget = 5, .deadline = 5, .period = 10};
     assert_int_equal(admit(1, 0), SCHED_ADMITTED);
     assert_int_equal(verdict.steps, 0);
+    tasks[0] = tasks[2];
+    sources[0].cost = 9; /* more than its part of the density */
+    assert_int_equal(admit(2, 1), SCHED_ADMITTED);
+    assert_true(verdict.steps > 0);
 }
 
 static void overload_is_shown_at_the_first_and_at_the_last_instant(void **state) {
