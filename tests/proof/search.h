@@ -105,22 +105,23 @@ static inline uint32_t search_way(const struct search *search, uint32_t index, u
     return count;
 }
 
-/* How far to look: PROOF_DEPTH=1 and more look further than `make test` has time for; sanitizers see the least. */
+#if defined(__SANITIZE_ADDRESS__)
+#define DEPTH_BY_DEFAULT 0u
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define DEPTH_BY_DEFAULT 0u
+#endif
+#endif
+#ifndef DEPTH_BY_DEFAULT
+#define DEPTH_BY_DEFAULT 1u
+#endif
+
+/* How far to look, from PROOF_DEPTH: 0, what takes no time, as under sanitizers; 1, as in `make test`; 2 and more, further
+ * than that has time for. */
 static inline uint32_t search_depth(void) {
     const char *depth = getenv("PROOF_DEPTH");
 
-    return depth != NULL ? (uint32_t)strtoul(depth, NULL, 10) : 0;
+    return depth != NULL ? (uint32_t)strtoul(depth, NULL, 10) : DEPTH_BY_DEFAULT;
 }
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED true
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED false
-#endif
 
 #endif

@@ -29,21 +29,21 @@ static void pairs_keep_their_promises(void **state) {
     const struct sched_source none = {0};
 
     (void)state;
-    all_sets(2, SANITIZED ? 4 : 5 + search_depth(), none);
+    all_sets(2, 4 + search_depth(), none);
 }
 
 static void pairs_keep_their_promises_beside_interrupts(void **state) {
     const struct sched_source source = {1, 4};
 
     (void)state;
-    all_sets(2, SANITIZED ? 4 : 5 + search_depth(), source);
+    all_sets(2, 4 + search_depth(), source);
 }
 
 static void threes_keep_their_promises(void **state) {
     const struct sched_source none = {0};
 
     (void)state;
-    all_sets(3, SANITIZED ? 3 : 4 + search_depth(), none);
+    all_sets(3, 3 + search_depth(), none);
 }
 
 int main(void) {

@@ -62,7 +62,7 @@ static bool density_fits(const struct scope *scope) {
 
 static void a_server_that_keeps_its_deadline_is_found_to_miss(void **state) {
     struct sched_task tasks[PERIOD_MAX * PERIOD_MAX * PERIOD_MAX];
-    uint32_t count = all_tasks(tasks, SANITIZED ? 4 : 5);
+    uint32_t count = all_tasks(tasks, 4 + search_depth());
     uint32_t sets = 0;
     uint32_t missing = 0;
     uint64_t states = 0;
