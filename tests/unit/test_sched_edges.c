@@ -31,6 +31,24 @@ static void an_overrun_of_one_tick_is_owed_and_paid(void **state) {
     assert_int_equal(server.debt, 0);
 }
 
+/* All of its list, wherever that lies in the ring and whatever lay behind it once: back one period after the first of it. */
+static void who_owes_all_waits_for_one_refill_more(void **state) {
+    (void)state;
+    for (uint32_t periods = 1; periods <= 2 * SCHED_REFILLS_MAX; periods++) {
+        uint64_t now = 0;
+
+        begin(20, 50, 100);
+        sched_wake(&core, &server, 0);
+        for (uint32_t i = 0; i < periods; i++, now += 100) {
+            assert_ptr_equal(sched_pick(&core, now).run, &server);
+            assert_ptr_equal(sched_pick(&core, now + 20).run, &filler);
+        }
+        sched_charge(&core, &server, 20);
+        assert_int_equal(server.debt, 20);
+        assert_int_equal(sched_eligible_at(&server, now - 50), now + 100);
+    }
+}
+
 /* Its budget counts for nothing: it is there at once, whatever the list says. */
 static void a_sole_owner_always_has_budget(void **state) {
     (void)state;
@@ -121,6 +139,7 @@ static void who_is_two_turns_ahead_keeps_its_place(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_overrun_of_one_tick_is_owed_and_paid),
+        cmocka_unit_test(who_owes_all_waits_for_one_refill_more),
         cmocka_unit_test(a_sole_owner_always_has_budget),
         cmocka_unit_test(a_charge_after_a_block_is_dated_by_the_block),
         cmocka_unit_test(a_charge_after_an_idle_time_is_dated_by_the_decision),
