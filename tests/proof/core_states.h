@@ -16,7 +16,7 @@
 #include "sched/sched.h"
 
 #define SERVERS_MAX 3u
-#define PERIOD_MAX  12u
+#define PERIOD_MAX  16u
 #define NOW         1000u
 
 struct scope {
