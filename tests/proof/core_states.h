@@ -198,7 +198,7 @@ static inline const char *server_complaint(struct world *world, uint32_t who) {
     if (entity->state != SCHED_READY) { return entity->remaining == 0 ? NULL : "open while it cannot run"; }
     if (entity->remaining == 0) { return "ready without budget"; }
     if (entity->release > NOW) { return "released in the future"; }
-    if (entity->consumed != world->got[who][NOW - entity->release] && !world->scope->debts) {
+    if (!world->scope->debts && entity->consumed != world->got[who][NOW - entity->release]) {
         return "charged with another time than it ran";
     }
     return NULL;

@@ -97,7 +97,7 @@ enum variant {
 };
 
 #define OVERRUN_MAX 3u
-#define BEHIND_MAX  20u /* a server that is told ever later is followed so far */
+#define BEHIND_MAX  (PERIOD_MAX - 1) /* a server that is told ever later is followed so far */
 
 static bool variant_is_there(const struct world *world, enum act what, enum variant variant) {
     switch (variant) {
