@@ -99,6 +99,12 @@ def test_a_file_without_a_row_is_named():
         mutants.tests_of("sched/new.c")
 
 
+def test_the_list_names_mutants_that_there_are():
+    listed = mutants.read_survivors(mutants.SURVIVORS.read_text(encoding="utf-8"))
+    there = {mutants.identity(mutant) for name in mutants.TESTS for mutant in all_of(name)}
+    assert listed and set(listed) <= there
+
+
 def test_every_row_names_tests_that_there_are():
     for tests in (mutants.TESTS | mutants.MORE_TESTS).values():
         assert all((ROOT / f"{mutants.test_source(test)}.c").exists() for test in tests)
