@@ -46,7 +46,7 @@ help:
 	@printf '%s\n' \
 	  'make run                    build and start the default system (HEADLESS=1: check it and end)' \
 	  'make run SYSTEM=my.dts      the same with your own system description' \
-	  'make test                   every test: units, sanitizers, fuzzers, lint, emulators (ONLY=unit,fuzz,lint,system; of one board: BOARD=...)' \
+	  'make test                   every test: units, sanitizers, fuzzers, lint, emulators (ONLY=unit,mutants,fuzz,lint,system; of one board: BOARD=...)' \
 	  'make bench                  the latency and size table, with its bounds' \
 	  'make check SYSTEM=my.dts    say every mistake of a system description, without starting it' \
 	  'make plan SYSTEM=my.dts     the same, and a page with what every VCPU is promised and who runs when; also of a table, my.csv' \

@@ -162,7 +162,7 @@ static enum sched_outcome refuse(struct sched_verdict *verdict, uint64_t at, uin
 
 /* Utilisation above one: demand outgrows time sooner or later; looks at ever later instants. */
 static enum sched_outcome refuse_overload(const struct load *load, struct sched_verdict *verdict) {
-    for (uint64_t instant = 1; instant < INSTANT_MAX; instant *= 2) {
+    for (uint64_t instant = 1; instant <= INSTANT_MAX; instant *= 2) {
         uint64_t deadline = last_deadline(load, instant);
         uint64_t at = load->task_count == 0 ? instant : deadline;
         uint64_t demanded = demand(load, at);

@@ -10,15 +10,14 @@ void server_reset(struct sched_entity *entity, uint64_t now) {
     entity->debt = 0;
 }
 
-/* Full list: joins the two neighbours whose joining delays the earlier one least. What is eligible
- * is no such neighbour: nearly the whole budget would wait for a refill of nearly nothing. Joining
- * takes the later time: a refill may be postponed, never advanced. */
-static __attribute__((cold, noinline)) void join_closest(struct sched_entity *entity, uint64_t now) {
-    uint32_t first = sched_before(now, server_refill(entity, 0)->time) ? 0 : 1;
-    uint32_t best = first;
+/* Full list: joins the two neighbours whose joining delays the earlier one least. The first, what a
+ * block has left, is no such neighbour: nearly the whole budget would wait for a refill of nearly
+ * nothing. Joining takes the later time: a refill may be postponed, never advanced. */
+static __attribute__((cold, noinline)) void join_closest(struct sched_entity *entity) {
+    uint32_t best = 1;
     uint64_t best_delay = UINT64_MAX;
 
-    for (uint32_t i = first; i + 1 < entity->refill_count; i++) {
+    for (uint32_t i = best; i + 1 < entity->refill_count; i++) {
         uint64_t delay = server_refill(entity, i + 1)->time - server_refill(entity, i)->time;
 
         if (delay < best_delay) {
@@ -81,7 +80,7 @@ void server_close(struct sched_entity *entity, uint64_t now) {
     }
     entity->remaining = 0;
     if (entity->consumed != 0) {
-        if (entity->refill_count == SCHED_REFILLS_MAX) { join_closest(entity, now); }
+        if (entity->refill_count == SCHED_REFILLS_MAX) { join_closest(entity); }
         append(entity, entity->release + entity->period, entity->consumed);
         entity->consumed = 0;
     }

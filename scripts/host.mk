@@ -9,7 +9,7 @@ HOST_COMPILER ?= gcc
 # On the host there is a C library in place of kernel/string.c, and the fake architecture in that of kernel/space.c.
 HOST_LIB_SRCS := $(filter-out kernel/string.c kernel/space.c drivers/ns16550.c drivers/registry_pc.c,$(wildcard $(addsuffix /*.c,sched timer kernel drivers iommu arch/host))) \
                  $(addprefix arch/arm64/,$(HOST_ARM64)) $(addprefix arch/x86/,$(HOST_X86)) tools/efi/multiboot2.c
-UNIT_SRCS     := $(wildcard tests/unit/test_*.c tests/unit/*/test_*.c)
+UNIT_SRCS     := $(wildcard tests/unit/test_*.c tests/unit/*/test_*.c tests/proof/test_*.c)
 UNIT_HELPERS  := $(wildcard tests/unit/helpers/*.c)
 TOOL_SRCS     := $(wildcard tools/*.c)
 
@@ -83,7 +83,7 @@ units: $$(UNITS_$(1))
 endef
 $(foreach v,host asan,$(eval $(call unit_variant,$(v))))
 
-# Whether the unit tests notice small mistakes in sched/ and timer/; COUNT=60 SEED=2 takes a sample.
+# Whether the unit tests notice small mistakes in sched/ and timer/; COUNT=60 SEED=2 takes a sample, FILES= other files.
 .PHONY: mutants
 mutants: $(UNITS_host) | setup
 	$(Q)$(PYTHON) scripts/mutants.py --build $(BUILD) --cc $(HOST_CC_host) --cflags '$(HOST_CFLAGS)' \

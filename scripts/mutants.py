@@ -6,8 +6,11 @@
 
 Each mutant is one small mistake in one line: a comparison, an off-by-one, a dropped statement, a swapped field or
 argument. It is compiled below DIR/mutants and linked before libtakt.a with the tests of its file, which run until the
-first fails. One whose object code does not differ is not counted. Prints what survived, which is a gap in the tests or a
-mutant that computes the same, and ends with a non-zero status when fewer than PERCENT of the sample were killed.
+first fails. One whose object code does not differ is not counted.
+
+tests/proof/survivors.txt lists the mutants that may survive and why. Ends with a non-zero status when another one
+survives, when the list names one that there is not, or when fewer than PERCENT of all were killed. A sample leaves out
+those of the list, for they cost most; without --count they are tried, too, and told when a test kills them by now.
 """
 import argparse
 import collections
@@ -22,26 +25,34 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # The tests that know a file, the quickest first.
-CORE = ("sched_core", "sched_server", "sched_refills", "sched_refused", "dispatch", "vcpu", "dispatch_random",
-        "sched_simulation")
+CORE = ("sched_core", "sched_edges", "sched_server", "sched_refills", "sched_refused", "dispatch", "vcpu", "core_states",
+        "server_states", "dispatch_random", "sched_simulation")
 TESTS = {
     "sched/admission.c": ("admission_sources", "placement", "admission"),
-    "sched/fraction.[ch]": ("admission_sources", "placement", "admission"),
-    "sched/placement.[ch]": ("placement_choice", "placement"),
-    "sched/advice.[ch]": ("placement_choice", "placement"),
-    "sched/*.[ch]": CORE,
-    "timer/clock.[ch]": ("timer_clock",),
-    "timer/timer_queue.[ch]": ("timer_queue", "dispatch"),
-    # Not mutated unless named.
+    "sched/fraction.c": ("fraction", "admission_sources", "admission"),
+    "sched/entity_heap.h": CORE,
+    "sched/query.c": CORE,
+    "sched/sched.c": CORE,
+    "sched/server.c": CORE,
+    "sched/share.h": CORE,
+    "timer/clock.c": ("timer_clock",),
+    "timer/timer_queue.c": ("timer_queue", "timer_queue_states", "dispatch"),
+}
+# Not mutated unless named.
+MORE_TESTS = {
+    "sched/placement.c": ("placement_choice", "placement"),
+    "sched/advice.c": ("placement_choice", "placement"),
     "kernel/vm.c": ("vm_life", "vm_policy", "vcpu", "dispatch_random"),
     "kernel/*.c": ("dispatch", "vcpu", "vm_life", "vm_policy", "dispatch_random"),
 }
-DEFAULT = ("sched/*.c", "sched/entity_heap.h", "sched/share.h", "timer/*.c")
+TEST_FOLDERS = ("tests/unit", "tests/proof")
+SURVIVORS = ROOT / "tests/proof/survivors.txt"
 
 SWAPS = (  # of one pair, each for the other
     (r"(?<![<>=!-])<(?![<=])", "<="), (r"(?<!<)<=", "<"), (r"(?<![->])>(?![>=])", ">="), (r"(?<!>)>=", ">"),
@@ -108,7 +119,34 @@ def mutants_of(name, numbers):
 
 
 def tests_of(name):
-    return next(tests for pattern, tests in TESTS.items() if fnmatch.fnmatch(name, pattern))
+    for pattern, tests in (TESTS | MORE_TESTS).items():
+        if fnmatch.fnmatch(name, pattern):
+            return tests
+    raise SystemExit(f"mutants: which tests know {name}? Give it a row in TESTS of scripts/mutants.py")
+
+
+def test_source(test):
+    return next(f"{folder}/test_{test}" for folder in TEST_FOLDERS if (ROOT / folder / f"test_{test}.c").exists())
+
+
+def identity(mutant):
+    """What stays when lines move."""
+    return mutant.file, mutant.kind, mutant.before, mutant.after
+
+
+def read_survivors(text):
+    """{identity: reason}. An entry is what a run prints of a survivor, without the line's number; above one or several
+    stands `because` and the reason that they share."""
+    listed, reason, lines = {}, "", iter(text.splitlines())
+    for line in lines:
+        if line.startswith("because "):
+            reason = line.removeprefix("because ").strip()
+        elif line.strip() and not line.startswith("#"):
+            file, _, kind = line.partition(": ")
+            if not reason or not kind or line[0].isspace():
+                raise SystemExit(f"mutants: {SURVIVORS.name}: not an entry below a reason: {line}")
+            listed[file, kind, next(lines, "").strip(), next(lines, "").strip()] = reason
+    return listed
 
 
 class Bench:
@@ -120,6 +158,7 @@ class Bench:
         self.flags = [*shlex.split(args.cflags), "-O1", "-w", "-g0", *WRONG_TYPES]
         self.objects = {}
         self.seconds = {}
+        self.measuring = threading.Lock()
 
     def compile(self, source, out, *include):
         command = [self.args.cc, *include, *self.flags, "-c", "-o", str(out), str(source)]
@@ -142,8 +181,9 @@ class Bench:
 
     def link(self, folder, test, objects):
         program = folder / test
-        own = self.args.build / "host/obj/tests/unit"
-        parts = [own / f"test_{test}.o", *objects, *sorted(own.glob("helpers/*.o")), self.args.build / "host/libtakt.a"]
+        own = self.args.build / "host/obj"
+        parts = [own / f"{test_source(test)}.o", *objects, *sorted(own.glob("tests/unit/helpers/*.o")),
+                 self.args.build / "host/libtakt.a"]
         command = [self.args.cc, "-O1", "-o", str(program), *map(str, parts), "-lcmocka"]
         linked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         if linked.returncode:
@@ -152,17 +192,23 @@ class Bench:
 
     def passes(self, program, seconds):
         try:
-            return subprocess.run([str(program)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            environment = dict(os.environ, PROOF_DEPTH="0")
+            return subprocess.run([str(program)], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                   timeout=seconds, check=False).returncode == 0
         except subprocess.TimeoutExpired:
             return False
 
+    def patience(self, test):
+        """Seconds that a test may take, from what it takes without any mutant; most slow ones are seldom needed."""
+        with self.measuring:
+            if test not in self.seconds:
+                began = time.monotonic()
+                if not self.passes(self.args.build / "host" / test_source(test), 600):
+                    raise SystemExit(f"mutants: test_{test} fails without any mutant")
+                self.seconds[test] = 10 * (time.monotonic() - began) + 5
+            return self.seconds[test]
+
     def prepare(self, names):
-        for test in sorted({test for name in names for test in tests_of(name)}):
-            began = time.monotonic()
-            if not self.passes(self.args.build / f"host/tests/unit/test_{test}", 600):
-                raise SystemExit(f"mutants: test_{test} fails without any mutant")
-            self.seconds[test] = 10 * (time.monotonic() - began) + 5
         for source in {source for name in names for source in self.sources(name)}:
             self.original(source)
 
@@ -185,7 +231,7 @@ class Bench:
         if not differs:
             return "equivalent"
         for test in tests_of(mutant.file):
-            if not self.passes(self.link(folder, test, objects), self.seconds[test]):
+            if not self.passes(self.link(folder, test, objects), self.patience(test)):
                 return f"killed by {test}"
         return "survived"
 
@@ -205,15 +251,18 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--least", type=float, default=90, help="percent that must be killed")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("files", nargs="*", help="patterns; default: " + " ".join(DEFAULT))
+    parser.add_argument("files", nargs="*", help="patterns; default: " + " ".join(TESTS))
     args = parser.parse_args()
     args.build = args.build.resolve()
-    names = sorted({str(path.relative_to(ROOT)) for pattern in args.files or DEFAULT for path in ROOT.glob(pattern)})
+    names = sorted({str(path.relative_to(ROOT)) for pattern in args.files or TESTS for path in ROOT.glob(pattern)})
     numbers = itertools.count(1)
     mutants = [mutant for name in names for mutant in mutants_of(name, numbers)]
     total = len(mutants)
+    listed = read_survivors(SURVIVORS.read_text(encoding="utf-8"))
+    missing = [entry for entry in listed if entry[0] in names and entry not in set(map(identity, mutants))]
     if 0 < args.count < total:
-        mutants = sorted(random.Random(args.seed).sample(mutants, args.count))
+        unlisted = [mutant for mutant in mutants if identity(mutant) not in listed]
+        mutants = sorted(random.Random(args.seed).sample(unlisted, min(args.count, len(unlisted))))
     bench = Bench(args)
     shutil.rmtree(bench.folder, ignore_errors=True)
     bench.folder.mkdir(parents=True)
@@ -221,22 +270,28 @@ def main():
     began = time.monotonic()
     counts = collections.Counter()
     by_file = collections.defaultdict(collections.Counter)
+    unexpected = 0
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         for mutant, verdict in pool.map(bench.run, mutants):
             word = verdict.split()[0]
             counts[word] += 1
             by_file[mutant.file][word] += 1
-            if word == "survived":
-                print(f"survived: {mutant.file}:{mutant.line}: {mutant.kind}", flush=True)
-                print(f"    {mutant.before}\n    {mutant.after}", flush=True)
+            if (word == "survived") == (identity(mutant) in listed):
+                continue
+            unexpected += word == "survived"
+            print(f"{word if word == 'survived' else 'listed as a survivor, but ' + verdict}: "
+                  f"{mutant.file}:{mutant.line}: {mutant.kind}\n    {mutant.before}\n    {mutant.after}", flush=True)
     shutil.rmtree(bench.folder, ignore_errors=True)
     for name, tally in sorted(by_file.items()):
         print(f"{name}: {tally['killed']} killed, {tally['survived']} survived")
+    for file, kind, before, _ in missing:
+        print(f"{SURVIVORS.name} lists what there is not: {file}: {kind}\n    {before}")
     judged = counts["killed"] + counts["survived"]
     rate = 100 * counts["killed"] / judged if judged else 0
     print(f"{len(mutants)} of {total} mutants (seed {args.seed}) in {time.monotonic() - began:.0f} s: {counts['equivalent']} "
-          f"equivalent, {counts['does']} do not compile; {counts['killed']} of {judged} killed: {rate:.1f} %")
-    return 0 if judged and rate >= args.least else 1
+          f"equivalent, {counts['does']} do not compile; {counts['killed']} of {judged} killed: {rate:.1f} %; "
+          f"{unexpected} survived that {SURVIVORS.name} does not list")
+    return 0 if judged and rate >= args.least and not unexpected and not missing else 1
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs every test and ends with the line `N passed, N failed, N skipped`. `make test` calls it.
 
-    test.py [--build DIR] [--board BOARD] [--only build,unit,fuzz,lint,system] [-k EXPRESSION]
+    test.py [--build DIR] [--board BOARD] [--only build,unit,mutants,fuzz,lint,system] [-k EXPRESSION]
 
 Without --board every board's hypervisor is built and tested; what runs on the host is the same for all. A failure never
 stops the rest. A test that cannot run for want of something counts as skipped, never as passed.
@@ -20,8 +20,10 @@ import xml.etree.ElementTree
 import fuzz
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-STAGES = ("build", "unit", "fuzz", "lint", "system")
+STAGES = ("build", "unit", "mutants", "fuzz", "lint", "system")
 FUZZ_RUNS = 1_000_000
+MUTANTS = 80  # a sample; the same one until sched/ or timer/ change
+UNIT_TESTS = ("tests/unit/test_*.c", "tests/unit/*/test_*.c", "tests/proof/test_*.c")
 UNIT_SECONDS = 600
 # What system tests run.
 SYSTEM_GOALS = ("hypervisor", "guests", "host-programs", "efi-loader")
@@ -107,7 +109,7 @@ def run_unit(program):
 
 def stage_unit(tally, args):
     make(tally, args, "the unit tests build", "units")
-    sources = sorted([*ROOT.glob("tests/unit/test_*.c"), *ROOT.glob("tests/unit/*/test_*.c")])
+    sources = sorted(path for pattern in UNIT_TESTS for path in ROOT.glob(pattern))
     programs = [args.build / variant / source.relative_to(ROOT).with_suffix("") for source in sources for variant in VARIANTS]
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         for program, (passed, failed, skipped) in zip(programs, pool.map(run_unit, programs)):
@@ -119,6 +121,10 @@ def stage_unit(tally, args):
             tally.skipped += skipped
             if not failed:
                 print(f"ok: {name}: {len(passed)} tests" + (f", {skipped} skipped" if skipped else ""), flush=True)
+
+
+def stage_mutants(tally, args):
+    make(tally, args, f"the tests notice {MUTANTS} small mistakes in sched/ and timer/", "mutants", f"COUNT={MUTANTS}")
 
 
 def stage_fuzz(tally, args):

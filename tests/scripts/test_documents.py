@@ -8,7 +8,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("boards/*/*.md")])
-SHORT_NAMES = {"unit": "tests/unit/test_{}.c", "fuzz": "tests/fuzz/fuzz_{}.c", "system": "tests/system/test_{}.py",
+SHORT_NAMES = {"unit": "tests/unit/test_{}.c", "proof": "tests/proof/test_{}.c", "fuzz": "tests/fuzz/fuzz_{}.c", "system": "tests/system/test_{}.py",
                "scripts": "tests/scripts/test_{}.py"}
 
 

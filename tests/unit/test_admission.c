@@ -273,6 +273,7 @@ static void what_cannot_be_decided_is_called_undecided(void **state) {
     (void)state;
     set.tasks[0].deadline--;
     assert_int_equal(admit(&set, &verdict), SCHED_UNDECIDED);
+    assert_int_equal(verdict.steps, 0); /* there is nowhere to begin */
 }
 
 static void malformed_input_is_named_so(void **state) {

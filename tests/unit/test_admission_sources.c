@@ -89,11 +89,138 @@ static void a_late_deadline_is_looked_at(void **state) {
     }
 }
 
+/* Density alone decides, though there are deadlines to look at: 20/50 + 200/500 + 1/100 + 1/50. */
+static void the_shortcut_needs_no_step(void **state) {
+    (void)state;
+    tasks[0] = (struct sched_task){.budget = 20, .deadline = 50, .period = 100};
+    tasks[1] = (struct sched_task){.budget = 200, .deadline = 500, .period = 1000};
+    sources[0] = (struct sched_source){.cost = 1, .distance = 100};
+    assert_int_equal(admit(2, 1), SCHED_ADMITTED);
+    assert_int_equal(verdict.steps, 0);
+    tasks[2] = tasks[0];
+    tasks[0] = (struct sched_task){.budget = 5, .deadline = 5, .period = 10};
+    assert_int_equal(admit(1, 0), SCHED_ADMITTED);
+    assert_int_equal(verdict.steps, 0);
+    tasks[0] = tasks[2];
+    sources[0].cost = 9; /* more than its part of the density */
+    assert_int_equal(admit(2, 1), SCHED_ADMITTED);
+    assert_true(verdict.steps > 0);
+}
+
+static void overload_is_shown_at_the_first_and_at_the_last_instant(void **state) {
+    (void)state;
+    tasks[0] = tasks[1] = (struct sched_task){.budget = 1, .deadline = 1, .period = 1};
+    assert_int_equal(admit(2, 0), SCHED_REFUSED);
+    assert_true(verdict.at == 1 && verdict.demand == 2 && verdict.steps == 1);
+    tasks[0].period = tasks[0].deadline = (UINT64_C(1) << 61) + 5;
+    tasks[0].budget = UINT64_C(1) << 60;
+    tasks[1] = tasks[0];
+    tasks[1].budget += 6;
+    assert_int_equal(admit(2, 0), SCHED_REFUSED);
+    assert_true(verdict.at == tasks[0].deadline && verdict.excess == 1);
+}
+
+/* Eleven costs of 2^61 by 10 are more than 2^64, and less than 2^65. */
+static void a_demand_beyond_64_bits_stays_at_their_end(void **state) {
+    (void)state;
+    tasks[0] = (struct sched_task){.budget = 1, .deadline = 10, .period = UINT64_C(1) << 60};
+    sources[0] = (struct sched_source){.cost = UINT64_C(1) << 61, .distance = 1};
+    assert_int_equal(admit(1, 1), SCHED_REFUSED);
+    assert_true(verdict.at == 10 && verdict.demand == UINT64_MAX);
+}
+
+/* ---- nearly full cores, where the bound by utilisation is what ends the search ------------------------------ */
+
+__extension__ typedef unsigned __int128 wide;
+
+static uint64_t closed_demand(uint32_t count, uint64_t t) {
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (t >= tasks[i].deadline) { sum += ((t - tasks[i].deadline) / tasks[i].period + 1) * tasks[i].budget; }
+    }
+    return sum;
+}
+
+static uint64_t last_deadline_by(uint32_t count, uint64_t t) {
+    uint64_t last = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t deadline = t < tasks[i].deadline ? 0 : t - (t - tasks[i].deadline) % tasks[i].period;
+
+        last = deadline > last ? deadline : last;
+    }
+    return last;
+}
+
+/* sum (T-D)Q/T / (1 - sum Q/T) of two tasks, rounded up. */
+static uint64_t bound_of_two(void) {
+    const struct sched_task *a = &tasks[0];
+    const struct sched_task *b = &tasks[1];
+    wide surplus = (wide)(a->period - a->deadline) * a->budget * b->period +
+                   (wide)(b->period - b->deadline) * b->budget * a->period;
+    wide idle = (wide)a->period * b->period - (wide)a->budget * b->period - (wide)b->budget * a->period;
+
+    return (uint64_t)(surplus / idle) + 1;
+}
+
+/* Looks at deadlines downwards from the bound; returns how many. *at: the last that fails, else 0. */
+static uint32_t walk_from_the_bound(uint64_t *at) {
+    uint32_t steps = 0;
+
+    *at = last_deadline_by(2, bound_of_two());
+    while (*at != 0 && closed_demand(2, *at) <= *at) {
+        *at = last_deadline_by(2, closed_demand(2, *at) - 1);
+        steps++;
+    }
+    return steps;
+}
+
+/* Periods of about a second in microseconds, all but some parts in a million used: the busy period takes ages, and its
+ * length is not found. */
+static void nearly_full_cores_are_decided_from_their_bound(void **state) {
+    struct random random = random_start("nearly full cores", 0xb04d);
+    uint32_t admitted = 0;
+    uint32_t refused = 0;
+    uint32_t by_bound = 0;
+
+    (void)state;
+    for (uint32_t round = 0; round < 3000; round++) {
+        uint64_t at;
+        uint32_t steps;
+
+        tasks[0].period = random_in(&random, 900000, 1100000);
+        tasks[1].period = random_in(&random, 900000, 1100000);
+        tasks[0].budget = random_in(&random, 300000, 600000);
+        tasks[1].budget =
+            (tasks[0].period - tasks[0].budget) * tasks[1].period / tasks[0].period - random_in(&random, 1, 20);
+        for (uint32_t i = 0; i < 2; i++) { tasks[i].deadline = tasks[i].period - random_in(&random, 200, 1200); }
+        steps = walk_from_the_bound(&at);
+        admit(2, 0);
+        if (verdict.steps == 0 || steps > 1000) { continue; /* by density, or too far to walk */ }
+        assert_int_equal(verdict.outcome, at == 0 ? SCHED_ADMITTED : SCHED_REFUSED);
+        assert_true(verdict.at <= at && verdict.demand == (at == 0 ? 0 : closed_demand(2, verdict.at)));
+        assert_true(verdict.steps <= steps + steps / 50 + 3);
+        by_bound += verdict.steps >= steps ? 1 : 0;
+        admitted += at == 0 ? 1 : 0;
+        refused += at != 0 ? 1 : 0;
+    }
+    printf("             %u admitted, %u refused, %u of them from the bound by utilisation\n", admitted, refused,
+           by_bound);
+    assert_true(admitted > 50 && refused > 50 && by_bound > 50);
+}
+
 int main(void) {
     const struct CMUnitTest tests_of_sources[] = {
-        cmocka_unit_test(the_lists_may_be_full_and_no_fuller), cmocka_unit_test(a_mistake_is_found_in_any_place),
-        cmocka_unit_test(utilisation_counts_every_source),     cmocka_unit_test(density_counts_every_source),
+        cmocka_unit_test(the_lists_may_be_full_and_no_fuller),
+        cmocka_unit_test(a_mistake_is_found_in_any_place),
+        cmocka_unit_test(utilisation_counts_every_source),
+        cmocka_unit_test(density_counts_every_source),
         cmocka_unit_test(a_late_deadline_is_looked_at),
+        cmocka_unit_test(the_shortcut_needs_no_step),
+        cmocka_unit_test(overload_is_shown_at_the_first_and_at_the_last_instant),
+        cmocka_unit_test(a_demand_beyond_64_bits_stays_at_their_end),
+        cmocka_unit_test(nearly_full_cores_are_decided_from_their_bound),
     };
     return cmocka_run_group_tests_name("admission with several sources", tests_of_sources, NULL, NULL);
 }

@@ -308,7 +308,7 @@ static void misses_are_counted_by_cause(void **state) {
     assert_int_equal(second.stats.misses[SCHED_MISS_PLATFORM], 1);
     assert_int_equal(first.stats.misses[SCHED_MISS_DISPATCH], 0);
     assert_int_equal(second.stats.misses[SCHED_MISS_DISPATCH], 0);
-    assert_true(first.stats.misses[SCHED_MISS_BACKLOG] + second.stats.misses[SCHED_MISS_BACKLOG] > 0);
+    assert_in_range(first.stats.misses[SCHED_MISS_BACKLOG] + second.stats.misses[SCHED_MISS_BACKLOG], 1, 10);
 }
 
 /* What nothing excuses is counted as the dispatcher's: here admission was skipped. */

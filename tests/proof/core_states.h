@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Everything that the guests of one core can do to each other, tick by tick.
+ *
+ * In every tick each runnable VCPU may go on, block, or block and wake at once; each blocked one may wake; an interrupt
+ * source may take the tick if its distance allows; and the dispatcher may have been called at that instant already for
+ * another reason. All is followed until no new state appears, so what holds here holds for ever, for these reservations.
+ * Beside each server stands what it got from each release of the last period: all that the checks need to know.
+ */
+#ifndef PROOF_CORE_STATES_H
+#define PROOF_CORE_STATES_H
+
+#include "search.h"
+
+#include "sched/admission.h"
+#include "sched/sched.h"
+
+#define SERVERS_MAX 3u
+#define PERIOD_MAX  16u
+#define NOW         1000u
+
+struct scope {
+    struct sched_task tasks[SERVERS_MAX];
+    uint32_t count;
+    struct sched_source source; /* cost 0: none; else 1 */
+    bool only_misses;           /* looks for nothing else */
+    bool joins;                 /* the list may be full: budget may come back late */
+    bool debts;                 /* budgets are charged, decisions come late: not looked at is what is in time */
+    uint32_t periods_kept;      /* 0: of what a server got, a period; else so many */
+    uint32_t dated_back;        /* a wake-up may name a release so many ticks ago */
+};
+
+/* What is known of one server, times as distances from now: the key is made of these. */
+struct server_key {
+    uint8_t state;
+    uint8_t age; /* of the release, while an activation is open */
+    uint8_t remaining;
+    uint8_t consumed;
+    uint8_t debt;
+    uint8_t refill_count;
+    int8_t refill_time[SCHED_REFILLS_MAX];
+    uint8_t refill_amount[SCHED_REFILLS_MAX];
+    uint8_t got[PERIOD_MAX]; /* from the activations released so many ticks ago */
+};
+
+struct core_key {
+    struct server_key servers[SERVERS_MAX];
+    uint8_t ready[SERVERS_MAX]; /* the heaps: who + 1 */
+    uint8_t throttled[SERVERS_MAX];
+    uint8_t running; /* who + 1; 0: best effort */
+    uint8_t unpaid;  /* ticks it ran that are not accounted */
+    uint8_t quiet;   /* ticks since the last interrupt */
+};
+
+struct world {
+    struct sched_core core;
+    struct sched_entity servers[SERVERS_MAX];
+    struct sched_entity filler; /* best effort, never blocks */
+    uint8_t got[SERVERS_MAX][PERIOD_MAX];
+    uint8_t quiet;
+    const struct scope *scope;
+};
+
+static inline void restore_heap(struct world *world, struct sched_heap *heap, const uint8_t *who, bool ready) {
+    for (uint32_t i = 0; i < SERVERS_MAX && who[i] != 0; i++) {
+        struct sched_entity *entity = &world->servers[who[i] - 1];
+
+        heap->slot[heap->count++] = entity;
+        entity->position = i;
+        entity->key = ready ? entity->release + entity->deadline : entity->refills[entity->refill_head].time;
+    }
+}
+
+static inline void restore(struct world *world, const struct scope *scope, const struct core_key *key) {
+    memset(world, 0, sizeof(*world));
+    world->scope = scope;
+    world->quiet = key->quiet;
+    sched_core_init(&world->core, 1000);
+    sched_entity_init_best_effort(&world->filler, 1);
+    sched_add(&world->core, &world->filler);
+    sched_wake(&world->core, &world->filler, NOW);
+    for (uint32_t i = 0; i < scope->count; i++) {
+        const struct server_key *from = &key->servers[i];
+        const struct sched_task *task = &scope->tasks[i];
+        struct sched_entity *entity = &world->servers[i];
+
+        sched_entity_init_reserved(entity, task->budget, task->deadline, task->period);
+        sched_add(&world->core, entity);
+        entity->state = (enum sched_state)from->state;
+        entity->release = NOW - from->age;
+        entity->remaining = from->remaining;
+        entity->consumed = from->consumed;
+        entity->debt = from->debt;
+        entity->refill_count = from->refill_count;
+        for (uint32_t k = 0; k < from->refill_count; k++) {
+            entity->refills[k].time = (uint64_t)((int64_t)NOW + from->refill_time[k]);
+            entity->refills[k].amount = from->refill_amount[k];
+        }
+        memcpy(world->got[i], from->got, PERIOD_MAX);
+    }
+    restore_heap(world, &world->core.ready, key->ready, true);
+    restore_heap(world, &world->core.throttled, key->throttled, false);
+    world->core.enforced = true;
+    world->core.clock = NOW - key->unpaid;
+    world->core.run_start = NOW - key->unpaid;
+    world->core.running = key->running != 0 ? &world->servers[key->running - 1] : &world->filler;
+}
+
+static inline void keep_heap(const struct world *world, const struct sched_heap *heap, uint8_t *who) {
+    for (uint32_t i = 0; i < heap->count; i++) { who[i] = (uint8_t)(heap->slot[i] - world->servers + 1); }
+}
+
+/* A blocked server's refills that have come are one as far as any wake-up from now on can tell. */
+static inline void keep_server(const struct world *world, uint32_t who, uint64_t now, struct server_key *key) {
+    const struct sched_entity *entity = &world->servers[who];
+    int64_t oldest = -(int64_t)world->scope->dated_back;
+
+    key->state = (uint8_t)entity->state;
+    key->debt = (uint8_t)entity->debt;
+    if (entity->state == SCHED_READY) {
+        key->age = (uint8_t)(now - entity->release);
+        key->remaining = (uint8_t)entity->remaining;
+        key->consumed = (uint8_t)entity->consumed;
+    }
+    for (uint32_t i = 0; i < entity->refill_count; i++) {
+        const struct sched_refill *refill = &entity->refills[(entity->refill_head + i) % SCHED_REFILLS_MAX];
+        int64_t time = (int64_t)(refill->time - now);
+
+        if (entity->state == SCHED_BLOCKED && time <= oldest) {
+            time = oldest;
+            if (key->refill_count == 1 && key->refill_time[0] == oldest) {
+                key->refill_amount[0] = (uint8_t)(key->refill_amount[0] + refill->amount);
+                continue;
+            }
+        }
+        key->refill_time[key->refill_count] = (int8_t)time;
+        key->refill_amount[key->refill_count++] = (uint8_t)refill->amount;
+    }
+    memcpy(key->got, world->got[who], PERIOD_MAX);
+}
+
+static inline void keep(const struct world *world, uint64_t now, struct core_key *key) {
+    memset(key, 0, sizeof(*key));
+    for (uint32_t i = 0; i < world->scope->count; i++) { keep_server(world, i, now, &key->servers[i]); }
+    keep_heap(world, &world->core.ready, key->ready);
+    keep_heap(world, &world->core.throttled, key->throttled);
+    key->running = world->core.running == &world->filler ? 0 : (uint8_t)(world->core.running - world->servers + 1);
+    key->unpaid = (uint8_t)(now - world->core.run_start);
+    key->quiet = world->quiet;
+}
+
+/* ---- what must hold ----------------------------------------------------------------------------------------- */
+
+/* Budget that a server has now by the rule: Q less what came from releases within the last T. */
+static inline uint64_t budget_left(const struct world *world, uint32_t who) {
+    uint64_t left = world->scope->tasks[who].budget;
+
+    for (uint32_t age = 0; age < world->scope->tasks[who].period; age++) { left -= world->got[who][age]; }
+    return left;
+}
+
+/* When it has some, found by asking it at every instant from now on. */
+static inline uint64_t budget_comes(struct world *world, uint32_t who) {
+    static struct world saved;
+    uint64_t at = NOW;
+
+    saved = *world;
+    for (uint32_t i = 0; i < world->scope->count; i++) {
+        if (i != who) { sched_block(&world->core, &world->servers[i], NOW); }
+    }
+    sched_wake(&world->core, &world->servers[who], NOW);
+    while (sched_pick(&world->core, at).run != &world->servers[who] && at < NOW + 4 * PERIOD_MAX) { at++; }
+    *world = saved;
+    return at;
+}
+
+static inline const char *server_complaint(struct world *world, uint32_t who) {
+    const struct sched_entity *entity = &world->servers[who];
+    uint64_t eligible = entity->remaining;
+    uint64_t sum = entity->remaining + entity->consumed;
+    uint64_t last = 0;
+
+    if (entity->refill_count > SCHED_REFILLS_MAX) { return "the list of refills is over its size"; }
+    for (uint32_t i = 0; i < entity->refill_count; i++) {
+        const struct sched_refill *refill = &entity->refills[(entity->refill_head + i) % SCHED_REFILLS_MAX];
+
+        if (refill->time < last) { return "refills are out of order"; }
+        last = refill->time;
+        sum += refill->amount;
+        eligible += refill->time <= NOW ? refill->amount : 0;
+    }
+    if (sum != entity->budget) { return "open, consumed and refills are not Q together"; }
+    if (entity->debt > (world->scope->debts ? entity->budget : 0)) { return "more debt than there can be"; }
+    if (eligible > budget_left(world, who)) { return "budget came back too early"; }
+    if (eligible < budget_left(world, who) && !world->scope->joins) { return "budget came back too late"; }
+    if (entity->state == SCHED_THROTTLED && eligible != 0) { return "throttled with budget"; }
+    if (sched_eligible_at(entity, NOW) != budget_comes(world, who)) { return "eligible at another time than told"; }
+    if (entity->state != SCHED_READY) { return entity->remaining == 0 ? NULL : "open while it cannot run"; }
+    if (entity->remaining == 0) { return "ready without budget"; }
+    if (entity->release > NOW) { return "released in the future"; }
+    if (!world->scope->debts && entity->consumed != world->got[who][NOW - entity->release]) {
+        return "charged with another time than it ran";
+    }
+    return NULL;
+}
+
+static inline bool missed(const struct world *world) {
+    for (uint32_t i = 0; i < world->scope->count; i++) {
+        const struct sched_entity *entity = &world->servers[i];
+
+        if (entity->stats.misses[SCHED_MISS_DISPATCH] != 0) { return true; }
+        if (entity->state == SCHED_READY && NOW >= entity->release + entity->deadline) { return true; }
+    }
+    return false;
+}
+
+/* The first in EDF order runs; best effort when nobody with a reservation can. */
+static inline const char *choice_complaint(const struct world *world, const struct sched_decision *decision) {
+    uint64_t earliest = SCHED_NEVER;
+
+    for (uint32_t i = 0; i < world->scope->count; i++) {
+        const struct sched_entity *entity = &world->servers[i];
+        uint64_t deadline = entity->release + entity->deadline;
+
+        if (entity->state == SCHED_READY && deadline < earliest) { earliest = deadline; }
+    }
+    if (decision->deadline != earliest || world->core.current_deadline != earliest) {
+        return "not the earliest deadline";
+    }
+    if (decision->run == NULL) { return "idle beside best effort"; }
+    if (earliest == SCHED_NEVER) { return decision->run == &world->filler ? NULL : "runs without budget"; }
+    if (decision->run->state != SCHED_READY) { return "what runs is not ready"; }
+    return decision->run->release + decision->run->deadline == earliest ? NULL : "out of EDF order";
+}
+
+static inline bool same_decision(const struct sched_decision *one, const struct sched_decision *other) {
+    return one->run == other->run && one->deadline == other->deadline;
+}
+
+/* Until `until` a decision is the same one, and then it is another. */
+static inline const char *end_complaint(struct world *world, const struct sched_decision *decision) {
+    static struct world saved;
+    struct sched_decision before;
+    struct sched_decision then;
+
+    if (decision->until <= NOW) { return "the decision has no duration"; }
+    if (decision->until == SCHED_NEVER) { return NULL; }
+    saved = *world;
+    before = sched_pick(&world->core, decision->until - 1);
+    then = sched_pick(&world->core, decision->until);
+    *world = saved;
+    if (!same_decision(decision, &before)) { return "the decision changed before its end"; }
+    return same_decision(decision, &then) ? "the decision ended for nothing" : NULL;
+}
+
+/* A wake-up that would change what runs is told to other cores. */
+static inline const char *wake_complaint(struct world *world, const struct sched_decision *decision) {
+    static struct world saved;
+
+    for (uint32_t i = 0; i < world->scope->count; i++) {
+        struct sched_entity *entity = &world->servers[i];
+        struct sched_decision then;
+
+        if (entity->state != SCHED_BLOCKED || sched_remote_preempts(&world->core, entity, NOW)) { continue; }
+        saved = *world;
+        sched_wake(&world->core, entity, NOW);
+        then = sched_pick(&world->core, NOW);
+        *world = saved;
+        if (!same_decision(decision, &then)) { return "a wake-up from another core would be lost"; }
+    }
+    return NULL;
+}
+
+static inline const char *complaint_about(struct world *world, const struct sched_decision *decision) {
+    const char *complaint = NULL;
+
+    if (missed(world) && !world->scope->debts) { return "a deadline is missed"; }
+    if (world->scope->only_misses) { return NULL; }
+    for (uint32_t i = 0; i < world->scope->count && complaint == NULL; i++) { complaint = server_complaint(world, i); }
+    if (complaint == NULL) { complaint = choice_complaint(world, decision); }
+    if (complaint == NULL && !world->scope->debts) { complaint = end_complaint(world, decision); }
+    if (complaint == NULL) { complaint = wake_complaint(world, decision); }
+    return complaint;
+}
+
+/* ---- one tick ----------------------------------------------------------------------------------------------- */
+
+enum act { STAY, TURN, BLOCK_AND_WAKE, ACTS }; /* TURN: blocks when runnable, wakes when blocked */
+
+static inline bool act(struct world *world, uint32_t who, enum act what) {
+    struct sched_entity *entity = &world->servers[who];
+    bool blocked = entity->state == SCHED_BLOCKED;
+
+    if (what == STAY) { return true; }
+    if (blocked && what == BLOCK_AND_WAKE) { return false; }
+    if (!blocked) { sched_block(&world->core, entity, NOW); }
+    if (blocked || what == BLOCK_AND_WAKE) { sched_wake(&world->core, entity, NOW); }
+    return true;
+}
+
+/* The tick from now on: to an interrupt or to what was chosen. */
+static inline void pass(struct world *world, const struct sched_decision *decision, bool interrupted) {
+    for (uint32_t i = 0; i < world->scope->count; i++) {
+        uint64_t kept =
+            world->scope->tasks[i].period * (world->scope->periods_kept != 0 ? world->scope->periods_kept : 1);
+
+        if (!interrupted && decision->run == &world->servers[i]) { world->got[i][NOW - world->servers[i].release]++; }
+        memmove(world->got[i] + 1, world->got[i], PERIOD_MAX - 1);
+        world->got[i][0] = 0;
+        memset(world->got[i] + kept, 0, PERIOD_MAX - kept);
+    }
+    if (interrupted) { sched_exempt(&world->core, 1); }
+    world->quiet = interrupted ? 1 : (uint8_t)(world->quiet + (world->quiet < world->scope->source.distance ? 1 : 0));
+}
+
+/* One step from a state, by number: bit 0, the dispatcher was called before; bit 1, an interrupt comes; then what each
+ * does. Returns false where there is no such step. */
+static inline bool step(struct world *world, uint32_t number, const char **complaint) {
+    bool interrupted = (number & 2u) != 0;
+    struct sched_decision decision;
+    uint32_t acts = number >> 2;
+
+    if (interrupted && (world->scope->source.cost == 0 || world->quiet < world->scope->source.distance)) {
+        return false;
+    }
+    if (acts == 0 && (number & 1u) != 0) { return false; }
+    if ((number & 1u) != 0) { sched_pick(&world->core, NOW); }
+    for (uint32_t i = 0; i < world->scope->count; i++, acts /= ACTS) {
+        if (!act(world, i, (enum act)(acts % ACTS))) { return false; }
+    }
+    decision = sched_pick(&world->core, NOW);
+    *complaint = complaint_about(world, &decision);
+    pass(world, &decision, interrupted);
+    return true;
+}
+
+static inline void print_scope(const struct scope *scope) {
+    printf("             (Q, D, T):");
+    for (uint32_t i = 0; i < scope->count; i++) {
+        const struct sched_task *task = &scope->tasks[i];
+
+        printf(" (%u, %u, %u)", (uint32_t)task->budget, (uint32_t)task->deadline, (uint32_t)task->period);
+    }
+    printf("; interrupts: %u by %u\n", (uint32_t)scope->source.cost, (uint32_t)scope->source.distance);
+}
+
+static inline void print_way(const struct search *search, uint32_t state, uint32_t last) {
+    uint32_t steps[64];
+    uint32_t count = search_way(search, state, steps, 63);
+
+    steps[count++] = last;
+    for (uint32_t i = 0; i < count; i++) {
+        printf("             %3u:", i);
+        for (uint32_t acts = steps[i] >> 2, who = 0; acts != 0; acts /= ACTS, who++) {
+            if (acts % ACTS != STAY) {
+                printf(" %c %s", 'A' + (char)who, acts % ACTS == TURN ? "turns" : "blocks and wakes");
+            }
+        }
+        printf("%s\n", (steps[i] & 2u) != 0 ? ", interrupt" : "");
+    }
+}
+
+/* Follows everything from the state in which all are blocked with full budgets. Returns what is wrong, or NULL; *states
+ * grows by the states seen. `tells`: prints the way to what is wrong. */
+static inline const char *explore_core(const struct scope *scope, uint64_t *states, bool tells) {
+    static struct world world;
+    struct core_key key = {.quiet = (uint8_t)scope->source.distance};
+    struct search search;
+    const char *complaint = NULL;
+    uint32_t steps = 4;
+    uint32_t done;
+    uint32_t number = 0;
+
+    for (uint32_t i = 0; i < scope->count; i++) {
+        key.servers[i].refill_count = 1;
+        key.servers[i].refill_amount[0] = (uint8_t)scope->tasks[i].budget;
+        steps *= ACTS;
+    }
+    search_start(&search, sizeof(key), (const uint8_t *)&key);
+    for (done = 0; done < search.count && complaint == NULL; done++) {
+        for (number = 0; number < steps; number++) {
+            memcpy(&key, search_key(&search, done), sizeof(key));
+            restore(&world, scope, &key);
+            if (!step(&world, number, &complaint)) { continue; }
+            if (complaint != NULL) { break; }
+            keep(&world, NOW + 1, &key);
+            search_add(&search, (const uint8_t *)&key, done, number);
+        }
+    }
+    *states += search.count;
+    if (complaint != NULL && tells) {
+        print_scope(scope);
+        printf("             %s, by these steps:\n", complaint);
+        print_way(&search, done - 1, number);
+    }
+    search_end(&search);
+    return complaint;
+}
+
+/* ---- sets of reservations ----------------------------------------------------------------------------------- */
+
+static inline bool admitted(const struct scope *scope) {
+    struct sched_verdict verdict;
+
+    return sched_admit(scope->tasks, scope->count, &scope->source, scope->source.cost != 0 ? 1 : 0, &verdict) ==
+           SCHED_ADMITTED;
+}
+
+/* Every reservation with a period of at most `most`. */
+static inline uint32_t all_tasks(struct sched_task *tasks, uint32_t most) {
+    uint32_t count = 0;
+
+    for (uint64_t period = 1; period <= most; period++) {
+        for (uint64_t deadline = 1; deadline <= period; deadline++) {
+            for (uint64_t budget = 1; budget <= deadline; budget++) {
+                tasks[count++] = (struct sched_task){budget, deadline, period};
+            }
+        }
+    }
+    return count;
+}
+
+#endif

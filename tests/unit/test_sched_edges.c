@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Where a rule of sched/ begins and ends: one tick, one turn, one entity more or less. */
+#include "test_sched_support.h"
+
+#include "sched/sched.h"
+#include "sched/share.h"
+
+static struct sched_core core;
+static struct sched_entity server, other, filler;
+
+/* A core with a server, and best effort that always runs beside it. */
+static void begin(uint64_t budget, uint64_t deadline, uint64_t period) {
+    sched_core_init(&core, 100);
+    assert_int_equal(sched_entity_init_reserved(&server, budget, deadline, period), SCHED_OK);
+    assert_int_equal(sched_entity_init_best_effort(&filler, 1), SCHED_OK);
+    assert_int_equal(sched_add(&core, &server), SCHED_OK);
+    assert_int_equal(sched_add(&core, &filler), SCHED_OK);
+    sched_wake(&core, &filler, 0);
+    sched_pick(&core, 0);
+}
+
+static void an_overrun_of_one_tick_is_owed_and_paid(void **state) {
+    (void)state;
+    begin(20, 50, 100);
+    sched_wake(&core, &server, 0);
+    sched_pick(&core, 0);
+    sched_pick(&core, 21);
+    assert_int_equal(server.debt, 1);
+    assert_ptr_equal(sched_pick(&core, 100).run, &server);
+    assert_int_equal(server.remaining, 19);
+    assert_int_equal(server.debt, 0);
+}
+
+/* All of its list, wherever that lies in the ring and whatever lay behind it once: back one period after the first of it. */
+static void who_owes_all_waits_for_one_refill_more(void **state) {
+    (void)state;
+    for (uint32_t periods = 1; periods <= 2 * SCHED_REFILLS_MAX; periods++) {
+        uint64_t now = 0;
+
+        begin(20, 50, 100);
+        sched_wake(&core, &server, 0);
+        for (uint32_t i = 0; i < periods; i++, now += 100) {
+            assert_ptr_equal(sched_pick(&core, now).run, &server);
+            assert_ptr_equal(sched_pick(&core, now + 20).run, &filler);
+        }
+        sched_charge(&core, &server, 20);
+        assert_int_equal(server.debt, 20);
+        assert_int_equal(sched_eligible_at(&server, now - 50), now + 100);
+    }
+}
+
+/* Its budget counts for nothing: it is there at once, whatever the list says. */
+static void a_sole_owner_always_has_budget(void **state) {
+    (void)state;
+    begin(20, 50, 100);
+    sched_wake(&core, &server, 0);
+    sched_pick(&core, 0);
+    sched_block(&core, &server, 20);
+    assert_int_equal(sched_eligible_at(&server, 30), 100);
+    sched_remove(&core, &filler, 30);
+    assert_int_equal(sched_eligible_at(&server, 30), 30);
+}
+
+/* The last decision was at 10; that `other` blocks at 60 is the latest time that the core knows. */
+static void a_charge_after_a_block_is_dated_by_the_block(void **state) {
+    (void)state;
+    begin(20, 50, 100);
+    assert_int_equal(sched_entity_init_reserved(&other, 50, 50, 100), SCHED_OK);
+    assert_int_equal(sched_add(&core, &other), SCHED_OK);
+    sched_wake(&core, &other, 0);
+    sched_pick(&core, 0);
+    sched_wake(&core, &server, 5);
+    sched_pick(&core, 10);
+    sched_block(&core, &other, 49);
+    sched_charge(&core, &server, 20);
+    assert_int_equal(server.stats.misses[SCHED_MISS_DISPATCH], 0);
+    begin(20, 50, 100);
+    assert_int_equal(sched_entity_init_reserved(&other, 50, 50, 100), SCHED_OK);
+    assert_int_equal(sched_add(&core, &other), SCHED_OK);
+    sched_wake(&core, &other, 0);
+    sched_pick(&core, 0);
+    sched_wake(&core, &server, 5);
+    sched_pick(&core, 10);
+    sched_block(&core, &other, 60);
+    sched_charge(&core, &server, 20);
+    assert_int_equal(server.stats.misses[SCHED_MISS_DISPATCH], 1);
+}
+
+/* Nothing ran that a decision could account; the decision itself dates what is charged after it. */
+static void a_charge_after_an_idle_time_is_dated_by_the_decision(void **state) {
+    (void)state;
+    begin(20, 50, 100);
+    sched_block(&core, &filler, 5);
+    assert_null(sched_pick(&core, 5).run);
+    sched_wake(&core, &server, 10);
+    sched_pick(&core, 70);
+    sched_charge(&core, &server, 20);
+    assert_int_equal(server.stats.misses[SCHED_MISS_DISPATCH], 1);
+}
+
+static void a_turn_has_a_length(void **state) {
+    (void)state;
+    sched_core_init(&core, 0);
+    assert_int_equal(core.turn, 1);
+    sched_core_init(&core, 1);
+    assert_int_equal(core.turn, 1);
+    sched_core_init(&core, SHARE_TURN_MAX - 1);
+    assert_int_equal(core.turn, SHARE_TURN_MAX - 1);
+    sched_core_init(&core, UINT64_MAX);
+    assert_int_equal(core.turn, SHARE_TURN_MAX);
+}
+
+static void a_wake_up_from_another_core_at_the_first_tick_preempts(void **state) {
+    (void)state;
+    begin(20, 50, 100);
+    sched_wake(&core, &server, 0);
+    sched_block(&core, &server, 0);
+    core.current_deadline = 51;
+    assert_true(sched_remote_preempts(&core, &server, 0));
+    core.current_deadline = 50;
+    assert_false(sched_remote_preempts(&core, &server, 0));
+}
+
+/* Two turns ahead of the others is what turns explain: it keeps its place. More is not. */
+static void who_is_two_turns_ahead_keeps_its_place(void **state) {
+    uint64_t two_turns = 2 * 100 * (SHARE_SCALE / 2);
+
+    (void)state;
+    for (uint64_t over = 0; over < 2; over++) {
+        begin(20, 50, 100);
+        assert_int_equal(sched_entity_init_best_effort(&other, 2), SCHED_OK);
+        assert_int_equal(sched_add(&core, &other), SCHED_OK);
+        other.vtime = filler.vtime + two_turns + over;
+        sched_wake(&core, &other, 0);
+        assert_int_equal(other.vtime - filler.vtime, over == 0 ? two_turns : 0);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_overrun_of_one_tick_is_owed_and_paid),
+        cmocka_unit_test(who_owes_all_waits_for_one_refill_more),
+        cmocka_unit_test(a_sole_owner_always_has_budget),
+        cmocka_unit_test(a_charge_after_a_block_is_dated_by_the_block),
+        cmocka_unit_test(a_charge_after_an_idle_time_is_dated_by_the_decision),
+        cmocka_unit_test(a_turn_has_a_length),
+        cmocka_unit_test(a_wake_up_from_another_core_at_the_first_tick_preempts),
+        cmocka_unit_test(who_is_two_turns_ahead_keeps_its_place),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
