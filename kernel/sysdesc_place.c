@@ -76,8 +76,7 @@ static unsigned collect(struct sysdesc_check *c) {
             c->sys->scratch.vcpus[count] = vcpu;
             c->sys->scratch.requests[count++] = (struct sched_request){
                 vcpu->task, vcpu->weight, v, vcpu->core == CORE_AUTO ? SCHED_CORE_AUTO : vcpu->core,
-                i == 0 && c->sys->vms[v].irq_count != 0};     // whole: devices interrupt one core
-            c->sys->scratch.requests[count - 1].whole = true; // until the hypervisor can run a split VCPU
+                i == 0 && c->sys->vms[v].irq_count != 0}; // whole: devices interrupt one core
         }
     }
     return count;

@@ -55,6 +55,20 @@ def test_a_good_system_is_admitted_and_shown(takt, write):
     assert "guests have 4 of the " in result.stdout
 
 
+def test_a_split_vcpu_is_shown_in_its_pieces(takt, write):
+    cores = takt.machine().setting("cores")
+    reserved = "budget-us = <600>; period-us = <1000>;"
+    fixed = "".join(f"vcpu@{i} {{ reg = <{i}>; core = <{i}>; {reserved} }};" for i in range(1, cores))
+    result = takt.check(write(vcpu="core = <0>; " + reserved, vcpus=f"{fixed} vcpu@{cores} {{ reg = <{cores}>; {reserved} }};"))
+    assert result.returncode == 0, result.stdout
+    rows = [line.split() for line in result.stdout.splitlines() if line.startswith(f"rt {cores:>25} ")]
+    assert [row[0] for row in rows] == ["rt"] * 3, result.stdout
+    whole, first, second = rows
+    assert whole[2:6] == [first[2], "600", "1000", "1000"] and second[2] != first[2]
+    assert "piece 1 of 2" in " ".join(first) and "piece 2 of 2" in " ".join(second)
+    assert 600 < float(first[3]) + float(second[3]) < 700 and float(first[5]) + float(second[5]) == 1000
+
+
 def test_the_default_system_is_good(takt):
     result = takt.check("boards/qemu-arm64/default.dts")
     assert result.returncode == 0, result.stdout

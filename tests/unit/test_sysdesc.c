@@ -675,6 +675,48 @@ static void placement_by_count_does_not_look_at_the_load(void **state) {
     mistake(AT("/") ":placement", "unknown value \"counts\"", "did you mean count?");
 }
 
+// Each core is used to 60 % when the last VCPU wants as much.
+static void who_fits_on_no_core_is_split_over_two(void **state) {
+    const struct vcpu_desc *v = &sys.vms[1].vcpus[3];
+
+    (void)state;
+    CELLS(RT0, "core", 3);
+    reserve(RT0, 600, 1000);
+    without(RT0, "deadline-us");
+    for (unsigned core = 0; core < 4; core++) {
+        char path[64], *name;
+
+        snprintf(path, sizeof(path), "/vms/linux/vcpus/vcpu@%u", core);
+        name = strrchr(path, '/') + 1;
+        if (core >= 2) { add("/vms/linux/vcpus", name); }
+        CELLS(path, "reg", core);
+        reserve(path, 600, 1000);
+        if (core < 3) { CELLS(path, "core", core); }
+    }
+    only(AT("/vms/linux/vcpus/vcpu@3") ":budget-us", "no core can keep it", "budget-us at most 39");
+    assert_int_equal(fdt_setprop_u32(data, 0, "migration-ns", 2000), 0);
+    good();
+    assert_int_equal(sys.migration_ns, 2000);
+    assert_true(v->placed < 4 && v->second < 4 && v->placed != v->second);
+    // Two migrations and one more overhead; the first is done when its budget is, and the console interrupts another core.
+    assert_int_equal(v->pieces[0].budget + v->pieces[1].budget, v->task.budget + 2 * 125 + 63);
+    assert_int_equal(v->pieces[0].budget, v->pieces[0].deadline);
+    assert_int_equal(v->pieces[0].deadline + v->pieces[1].deadline, 62500);
+    assert_int_equal(v->pieces[1].period, 62500);
+    assert_int_equal(sys.cores[v->placed].task_count, 2);
+    assert_int_equal(sys.cores[v->second].task_count, 2);
+    assert_int_equal(sys.vms[1].vcpus[0].second, CORE_AUTO);
+    // Its devices interrupt one core: vcpu 0 of a VM that has some stays whole. With threads, a core belongs to one VM.
+    flag("/", "smt");
+    only(AT("/vms/linux/vcpus/vcpu@3") ":budget-us", "no core can keep it", "budget-us at most 39");
+    without("/", "smt");
+    device(RT, "clock", "/pl031@9010000");
+    CELLS("/vms/rt/devices/clock", "irq-distance-us", 1000);
+    CELLS("/vms/linux/vcpus/vcpu@3", "core", 3);
+    text(RT0, "core", "auto");
+    mistake(AT(RT0) ":budget-us", "no core can keep it", "budget-us at most 39");
+}
+
 static void load_that_no_core_can_keep(void **state) {
     (void)state;
     reserve(LX0, 990, 1000);
@@ -1014,6 +1056,7 @@ int main(void) {
         TEST(reservations_that_make_no_sense),
         TEST(load_that_a_core_cannot_keep),
         TEST(placement_by_count_does_not_look_at_the_load),
+        TEST(who_fits_on_no_core_is_split_over_two),
         TEST(load_that_no_core_can_keep),
         TEST(more_vcpus_than_a_core_takes),
         TEST(counters_without_a_rate),
