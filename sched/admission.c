@@ -2,6 +2,7 @@
 #include "sched/admission.h"
 
 #include "sched/fraction.h"
+#include "sched/saturate.h"
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -16,14 +17,6 @@ struct load {
     const struct sched_source *sources;
     uint32_t source_count;
 };
-
-static uint64_t add(uint64_t a, uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; }
-
-static uint64_t multiply(uint64_t a, uint64_t b) {
-    wide product = (wide)a * b;
-
-    return (product >> 64) != 0 ? UINT64_MAX : (uint64_t)product;
-}
 
 static uint32_t term_count(const struct load *load) { return load->task_count + load->source_count; }
 
@@ -42,7 +35,7 @@ static uint64_t demand(const struct load *load, uint64_t t) {
     for (uint32_t i = 0; i < term_count(load); i++) {
         struct sched_task task = term(load, i);
 
-        if (t >= task.deadline) { sum = add(sum, multiply((t - task.deadline) / task.period + 1, task.budget)); }
+        if (t >= task.deadline) { sum = saturating_add(sum, saturating_multiply((t - task.deadline) / task.period + 1, task.budget)); }
     }
     return sum;
 }
@@ -101,7 +94,7 @@ static bool density_fits(const struct load *load) {
 
         if (!fraction_add(&sum, task.budget, task.deadline != 0 ? task.deadline : task.period)) { return false; }
         if (task.deadline == 0) {
-            interrupts = add(interrupts, task.budget);
+            interrupts = saturating_add(interrupts, task.budget);
         } else if (task.deadline < least_deadline) {
             least_deadline = task.deadline;
         }
@@ -144,7 +137,7 @@ static uint64_t bound_by_busy_period(const struct load *load, uint64_t limit) {
         for (uint32_t i = 0; i < term_count(load); i++) {
             struct sched_task task = term(load, i);
 
-            work = add(work, multiply((length - 1) / task.period + 1, task.budget));
+            work = saturating_add(work, saturating_multiply((length - 1) / task.period + 1, task.budget));
         }
         if (work >= limit) { return limit; }
         if (work == length) { return length; }
