@@ -44,6 +44,9 @@ struct vcpu_desc {
     uint8_t core;           // logical core or CORE_AUTO as written
     uint8_t placed;         // the core that placement chose
     struct sched_task task; // reserved: what was admitted, in counter ticks, overhead included
+#if TAKT_ANALYSIS
+    uint64_t latency; // reserved: ticks from a wake-up with budget to the guest's vector at most; 0: not decided
+#endif
 };
 
 struct device_desc {      // an assigned platform device
@@ -106,6 +109,8 @@ struct system_desc {
     bool smt;                         // every thread of a core is used as a core; no bound holds then
     uint32_t overhead_ns;             // added to every budget: measured by `make bench`, from the board's data
     uint32_t irq_cost_ns;             // of one interrupt at EL2 not charged elsewhere, from the board's data
+    uint32_t injection_ns;            // from a timer's expiry to the guest's vector, when nothing is in the way
+    uint32_t masked_ns;               // the longest section with interrupts masked
     uint32_t console_core;            // where the board's data says the console's interrupt goes
     uint32_t console_irq_distance_us; // the least distance that the console keeps
     const char *console_focus;        // name of the VM that has the input first, or NULL
@@ -148,6 +153,12 @@ static inline unsigned sysdesc_cores(const struct board *board, const struct sys
 // Lee 2003 for D = T: 2(T - Q); Easwaran, Anand & Lee 2007 for D < T). Microseconds.
 static inline uint64_t sysdesc_blackout_us(const struct vcpu_desc *vcpu) {
     return (uint64_t)vcpu->period_us + vcpu->deadline_us - 2ull * vcpu->budget_us;
+}
+
+// The longest that a wake-up waits for budget: a refill is never further than a period away, whatever was used of the budget
+// in whichever pieces. Where the deadline leaves time beside the budget the blackout is longer, and stands for both.
+static inline uint64_t sysdesc_wait_us(const struct vcpu_desc *vcpu) {
+    return MAX(sysdesc_blackout_us(vcpu), (uint64_t)vcpu->period_us);
 }
 
 #endif

@@ -6,7 +6,7 @@
 #   control   changes while it runs, from the monitor and from a VM: each through the same admission
 #   split     VCPUs in two pieces on two cores
 #   trace     a record of every dispatch, wake-up, injection ...
-PART_analysis :=
+PART_analysis := sched/latency.c sched/supply.c kernel/promise.c kernel/sysdesc_tasks.c
 PART_control  :=
 PART_split    :=
 PART_trace    :=

@@ -14,6 +14,7 @@
 
 #include "kernel/sysdesc.h"
 #include "kernel/tree.h"
+#include "timer/clock.h"
 
 #define HZ_DEFAULT 62500000ull // of QEMU's Cortex-A CPUs
 
@@ -45,26 +46,44 @@ static bool read_file(const char *path, struct blob *out) {
 
 static double percent(uint64_t utilisation) { return 100.0 * (double)utilisation / (double)SCHED_UTILISATION_ONE; }
 
-static void print_vcpu(const struct system_desc *sys, const struct vm_desc *vm, unsigned index) {
+// Microseconds of a latency, and of one that has to wait for budget first.
+static void print_latency(const struct system_desc *sys, const struct vcpu_desc *v, const struct clock_rate *rate) {
+    double us = (double)clock_ticks_to_ns_up(rate, v->latency) / 1000;
+
+    if (sys->smt || v->latency == 0) {
+        printf(" %10s %10s\n", sys->smt ? "withdrawn" : "undecided", sys->smt ? "withdrawn" : "undecided");
+    } else {
+        printf(" %10.3f %10.3f\n", us, us + (double)sysdesc_wait_us(v));
+    }
+}
+
+static void print_vcpu(const struct system_desc *sys, const struct vm_desc *vm, unsigned index,
+                       const struct clock_rate *rate) {
     const struct vcpu_desc *v = &vm->vcpus[index];
     char blackout[24] = "withdrawn";
 
     printf("%-23s %4u %4u", vm->name, index, v->placed);
     if (v->reserved) {
         if (!sys->smt) { snprintf(blackout, sizeof(blackout), "%llu", (unsigned long long)sysdesc_blackout_us(v)); }
-        printf(" %10u %10u %10u %6.2f %% %10s\n", v->budget_us, v->period_us, v->deadline_us,
+        printf(" %10u %10u %10u %6.2f %% %10s", v->budget_us, v->period_us, v->deadline_us,
                percent(sched_utilisation(&v->task)), blackout);
+        print_latency(sys, v, rate);
     } else {
         printf(" best effort, weight %u\n", v->weight);
     }
 }
 
-static void print_admission(const struct system_desc *sys, unsigned cores) {
+static void print_admission(const struct system_desc *sys, unsigned cores, uint64_t hz) {
+    struct clock_rate rate = {0};
+
+    (void)clock_rate_init(&rate, hz); // sysdesc_parse() took it
     if (sys->smt) { printf("no bound holds: a core's threads slow each other as they like (smt)\n"); }
-    printf("%-23s %4s %4s %10s %10s %10s %8s %10s\n", "VM", "VCPU", "core", "budget us", "period us", "deadline",
-           "uses", "blackout");
+    printf("%-23s %4s %4s %10s %10s %10s %8s %10s %10s %10s\n", "VM", "VCPU", "core", "budget us", "period us", "deadline",
+           "uses", "blackout", "latency", "always");
     for (unsigned i = 0; i < sys->vm_count; i++) {
-        for (unsigned j = 0; j < sys->vms[i].vcpu_count; j++) { print_vcpu(sys, &sys->vms[i], j); }
+        for (unsigned j = 0; j < sys->vms[i].vcpu_count; j++) {
+            print_vcpu(sys, &sys->vms[i], j, &rate);
+        }
     }
     for (unsigned i = 0; i < cores; i++) {
         printf("core %u: %.2f %% %s, overhead and interrupts included\n", i,
@@ -105,7 +124,7 @@ static int check(const struct blob *image, const struct blob *dtb, uint64_t hz) 
     (void)sysdesc_parse(image->data, image->size, &board, hz, sys, &sink);
     (void)sysdesc_verify(sys, &sink);
     if (sink.count == 0) {
-        print_admission(sys, sysdesc_cores(&board, sys));
+        print_admission(sys, sysdesc_cores(&board, sys), hz);
         print_memory(sys);
         status = EXIT_GOOD;
     } else if (sink.count > SYSDESC_MISTAKES) {

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/promise.h"
+
+#include "kernel/cpu.h"
+#include "kernel/log.h"
+#include "kernel/monitor_commands.h"
+
+static uint64_t to_ns(uint64_t ticks) { return clock_ticks_to_ns_up(&clock_rate, ticks); }
+
+// What the machine lost is not caught up with before the VCPU leaves: it is a reservation.
+void promise_late(struct vcpu *vcpu) {
+    struct vcpu_promise *promise = &vcpu->promise;
+    bool lost = vcpu->cpu->sched.behind;
+    uint64_t excess = vcpu->timer_late - promise->allowed;
+
+    if (excess > promise->worst) { promise->worst = excess; }
+    if (promise->breaches[lost]++ != 0) { return; }
+    log_line("%s: vcpu %u: a timer came %s us later than its promise of %s us, %s", vcpu->vm->name, vcpu->index,
+             format_thousandths(to_ns(excess)).text, format_thousandths(to_ns(promise->latency)).text,
+             lost ? "after the machine lost time"
+                  : "and the machine lost no time that is known: see masked-max-ns of `cpus`, or the board's constants");
+}
+
+bool monitor_row_promises(unsigned row) {
+    const struct vcpu *vcpu = monitor_vcpu(row);
+    const struct vcpu_promise *promise = &vcpu->promise;
+
+    if (promise->latency != UINT64_MAX) {
+        monitor_print("%-23s %4u %11lu %9lu %9lu %9lu %12lu\n", vcpu->vm->name, vcpu->index, to_ns(promise->latency),
+                      promise->checked, promise->breaches[0], promise->breaches[1], to_ns(promise->worst));
+    }
+    return monitor_vcpu(row + 1) != NULL;
+}
