@@ -7,6 +7,18 @@
 
 static uint64_t to_ns(uint64_t ticks) { return clock_ticks_to_ns_up(&clock_rate, ticks); }
 
+void promise_text(char *text, size_t size, const struct system_desc *desc, const struct vcpu_desc *vcpu) {
+    const char *unknown = desc->smt ? "withdrawn" : "undecided";
+    uint64_t latency = to_ns(vcpu->latency);
+
+    if (desc->smt || vcpu->latency == 0) {
+        format_string(text, size, " %11s %11s", unknown, unknown);
+    } else {
+        format_string(text, size, " %11s %11s", format_thousandths(latency).text,
+                      format_thousandths(latency + promise_wait_us(vcpu) * 1000).text);
+    }
+}
+
 // What the machine lost is not caught up with before the VCPU leaves: it is a reservation.
 void promise_late(struct vcpu *vcpu) {
     struct vcpu_promise *promise = &vcpu->promise;
@@ -17,8 +29,9 @@ void promise_late(struct vcpu *vcpu) {
     if (promise->breaches[lost]++ != 0) { return; }
     log_line("%s: vcpu %u: a timer came %s us later than its promise of %s us, %s", vcpu->vm->name, vcpu->index,
              format_thousandths(to_ns(excess)).text, format_thousandths(to_ns(promise->latency)).text,
-             lost ? "after the machine lost time"
-                  : "and the machine lost no time that is known: see masked-max-ns of `cpus`, or the board's constants");
+             lost
+                 ? "after the machine lost time"
+                 : "and the machine lost no time that is known: see masked-max-ns of `cpus`, or the board's constants");
 }
 
 bool monitor_row_promises(unsigned row) {

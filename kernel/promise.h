@@ -11,7 +11,19 @@
 #include "kernel/vm.h"
 #include "timer/clock.h"
 
+enum { PROMISE_TEXT = 56 };
+
 #if TAKT_ANALYSIS
+
+// The longest that a wake-up waits for budget: a refill is never further than a period away, in whichever pieces the budget
+// was used. Where the deadline leaves time beside the budget the blackout is longer, and stands for both.
+static inline uint64_t promise_wait_us(const struct vcpu_desc *vcpu) {
+    return MAX(sysdesc_blackout_us(vcpu), (uint64_t)vcpu->period_us);
+}
+
+// The report's columns: latency with budget left, and whether there is any or not.
+#define PROMISE_HEAD "  latency-us   always-us"
+void promise_text(char *text, size_t size, const struct system_desc *desc, const struct vcpu_desc *vcpu);
 
 // The wake-up that has just been counted was later than its promise: counts that by cause, and says so once for each. Own
 // core, handler context.
@@ -38,6 +50,11 @@ static inline void promise_check(struct vcpu *vcpu) {
 
 #else
 
+#define PROMISE_HEAD ""
+static inline void promise_text(char *text, UNUSED size_t size, UNUSED const struct system_desc *desc,
+                                UNUSED const struct vcpu_desc *vcpu) {
+    text[0] = '\0';
+}
 static inline void promise_init(UNUSED struct vcpu *vcpu, UNUSED const struct vcpu_desc *desc) {}
 static inline void promise_expect(UNUSED struct vcpu *vcpu, UNUSED uint64_t expiry, UNUSED uint64_t when) {}
 static inline void promise_check(UNUSED struct vcpu *vcpu) {}

@@ -5,6 +5,7 @@
 #include "kernel/cpu.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
+#include "kernel/promise.h"
 #include "kernel/vm.h"
 
 static struct decimal ticks_to_us(uint64_t ticks) {
@@ -43,40 +44,17 @@ static void report_memory(const struct board *board) {
 
 // ---- admission --------------------------------------------------------------------------------------------
 
-#if TAKT_ANALYSIS
-#define LATENCY_HEAD "  latency-us   always-us"
-
-static void report_latency(char *text, size_t size, const struct system_desc *desc, const struct vcpu_desc *vcpu) {
-    uint64_t latency = clock_ticks_to_ns_up(&clock_rate, vcpu->latency);
-    const char *unknown = desc->smt ? "withdrawn" : "undecided";
-
-    if (desc->smt || vcpu->latency == 0) {
-        format_string(text, size, " %11s %11s", unknown, unknown);
-    } else {
-        format_string(text, size, " %11s %11s", format_thousandths(latency).text,
-                      format_thousandths(latency + sysdesc_wait_us(vcpu) * 1000).text);
-    }
-}
-#else
-#define LATENCY_HEAD ""
-
-static void report_latency(char *text, UNUSED size_t size, UNUSED const struct system_desc *desc,
-                           UNUSED const struct vcpu_desc *vcpu) {
-    text[0] = '\0';
-}
-#endif
-
 static void report_vcpu(const struct system_desc *desc, const struct vm_desc *vm, unsigned index) {
     const struct vcpu_desc *vcpu = &vm->vcpus[index];
     const char *owns = desc->cores[vcpu->placed].member_count == 1 ? "  owns the core" : "";
-    char blackout[24] = "withdrawn", latency[56];
+    char blackout[24] = "withdrawn", latency[PROMISE_TEXT];
 
     if (!vcpu->reserved) {
         log_line("%4u %-23s %4u  best effort, weight %u%s", vcpu->placed, vm->name, index, vcpu->weight, owns);
         return;
     }
     if (!desc->smt) { format_string(blackout, sizeof(blackout), "%lu", sysdesc_blackout_us(vcpu)); }
-    report_latency(latency, sizeof(latency), desc, vcpu);
+    promise_text(latency, sizeof(latency), desc, vcpu);
     log_line("%4u %-23s %4u %11s %9u %9u %11u %11s%s%s", vcpu->placed, vm->name, index,
              format_percent(vcpu->budget_us * 1000ull / vcpu->period_us).text, vcpu->budget_us, vcpu->period_us,
              vcpu->deadline_us, blackout, latency, owns);
@@ -97,7 +75,7 @@ static void report_core(const struct system_desc *desc, unsigned core) {
 static void report_admission(const struct board *board, const struct system_desc *desc) {
     log_line(desc->smt ? "admitted, but no bound holds: a core's threads slow each other as they like (`smt`)"
                        : "admitted: every budget, by its deadline, in every period; blackout is the longest wait");
-    log_line("core vm                      vcpu utilisation budget-us period-us deadline-us blackout-us" LATENCY_HEAD);
+    log_line("core vm                      vcpu utilisation budget-us period-us deadline-us blackout-us" PROMISE_HEAD);
     for (unsigned i = 0; i < sysdesc_cores(board, desc); i++) { report_core(desc, i); }
     log_line("overhead: %s us added to each budget, %s us for each console or device interrupt",
              format_thousandths(desc->overhead_ns).text, format_thousandths(desc->irq_cost_ns).text);

@@ -155,10 +155,4 @@ static inline uint64_t sysdesc_blackout_us(const struct vcpu_desc *vcpu) {
     return (uint64_t)vcpu->period_us + vcpu->deadline_us - 2ull * vcpu->budget_us;
 }
 
-// The longest that a wake-up waits for budget: a refill is never further than a period away, whatever was used of the budget
-// in whichever pieces. Where the deadline leaves time beside the budget the blackout is longer, and stands for both.
-static inline uint64_t sysdesc_wait_us(const struct vcpu_desc *vcpu) {
-    return MAX(sysdesc_blackout_us(vcpu), (uint64_t)vcpu->period_us);
-}
-
 #endif

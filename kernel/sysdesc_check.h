@@ -9,7 +9,7 @@
 #ifndef KERNEL_SYSDESC_CHECK_H
 #define KERNEL_SYSDESC_CHECK_H
 
-#include "kernel/sysdesc.h"
+#include "kernel/sysdesc_tasks.h"
 #include "kernel/tree.h"
 #include "timer/clock.h"
 
@@ -29,21 +29,6 @@ struct device_node { // until the policy has filled the rest
     gpa_t guest_base[MAX_DEVICE_PAGES];
 };
 
-#if TAKT_ANALYSIS
-struct task_node {
-    uint32_t wcet_us, deadline_us, period_us;
-    uint32_t unused; // of properties that only dtc wants
-};
-struct task_set { // of the VCPU that is being read
-    bool given;   // there is a node
-    bool bad;     // with mistakes of its own
-    uint32_t count;
-    struct task_node node;
-    const char *names[SCHED_TASKS_MAX];
-    struct sched_task set[SCHED_TASKS_MAX]; // microseconds
-};
-#endif
-
 struct sysdesc_check {
     const struct board *board;
     uint64_t hz;
@@ -59,9 +44,7 @@ struct sysdesc_check {
     struct vcpus_node vcpus;
     struct vcpu_node vcpu;
     struct device_node device;
-#if TAKT_ANALYSIS
     struct task_set tasks;
-#endif
     struct clock_rate rate; // from sysdesc_admit() on
     char path[160];         // of the node that is being checked
     char remedy[160];       // written by sysdesc_remedy()
@@ -102,17 +85,5 @@ void sysdesc_device(struct sysdesc_check *c);
 // sysdesc_place.c. Once the whole description is read.
 void sysdesc_memory(struct sysdesc_check *c);
 void sysdesc_admit(struct sysdesc_check *c);
-
-// sysdesc_tasks.c
-#if TAKT_ANALYSIS
-extern const struct schema sysdesc_tasks_schema; // below a vcpu
-// When the vcpu's node is over; it begins with none.
-void sysdesc_check_tasks(struct sysdesc_check *c, const struct vcpu_desc *vcpu);
-// What latency each VCPU is promised, once all are admitted.
-void sysdesc_promise(struct sysdesc_check *c);
-#else
-static inline void sysdesc_check_tasks(UNUSED struct sysdesc_check *c, UNUSED const struct vcpu_desc *vcpu) {}
-static inline void sysdesc_promise(UNUSED struct sysdesc_check *c) {}
-#endif
 
 #endif

@@ -25,9 +25,7 @@ static const struct property vcpu_properties[] = {
 
 static void *enter_vcpu(struct sysdesc_check *c) {
     c->vcpus.count++;
-#if TAKT_ANALYSIS
-    c->tasks = (struct task_set){0};
-#endif
+    sysdesc_begin_tasks(c);
     // No reg, until a good one is read.
     c->vcpu = (struct vcpu_node){.reg = MAX_VCPUS, .desc = {.weight = 100, .core = CORE_AUTO}};
     return &c->vcpu;
@@ -99,11 +97,7 @@ static void leave_vcpus(struct sysdesc_check *c) {
 }
 
 static const struct schema vcpus_children[] = {
-    {"vcpu@", PROPERTIES(vcpu_properties), .enter = enter_vcpu, .leave = leave_vcpu,
-#if TAKT_ANALYSIS
-     .children = &sysdesc_tasks_schema, .child_count = 1,
-#endif
-    },
+    {"vcpu@", PROPERTIES(vcpu_properties), VCPU_CHILDREN, .enter = enter_vcpu, .leave = leave_vcpu},
 };
 
 // ---- devices ----------------------------------------------------------------------------------------------

@@ -23,6 +23,8 @@ static const struct property tasks_properties[] = {
     {"#size-cells", CELL, false, FIELD(task_node, unused), .min = 0, .max = 0},
 };
 
+void sysdesc_begin_tasks(struct sysdesc_check *c) { c->tasks = (struct task_set){0}; }
+
 static void *enter_tasks(struct sysdesc_check *c) {
     c->tasks.given = true;
     return &c->tasks.node;
@@ -71,8 +73,8 @@ const struct schema sysdesc_tasks_schema = {"tasks",
 static const char *task_due(const struct sysdesc_check *c, uint64_t at) {
     uint32_t i = 0;
 
-    while (i + 1 < c->tasks.count && (at < c->tasks.set[i].deadline ||
-                                      (at - c->tasks.set[i].deadline) % c->tasks.set[i].period != 0)) {
+    while (i + 1 < c->tasks.count &&
+           (at < c->tasks.set[i].deadline || (at - c->tasks.set[i].deadline) % c->tasks.set[i].period != 0)) {
         i++;
     }
     return c->tasks.names[i];
@@ -127,8 +129,8 @@ static uint64_t latency_of(const struct sysdesc_check *c, const struct vcpu_desc
 
     // Equal ones wait equally long.
     while (i < load->task_count && memcmp(&load->tasks[i], &vcpu->task, sizeof(vcpu->task)) != 0) { i++; }
-    if (i == load->task_count || !sched_start_latency(load->tasks, load->task_count, load->sources, load->source_count,
-                                                      masked, i, &latency)) {
+    if (i == load->task_count ||
+        !sched_start_latency(load->tasks, load->task_count, load->sources, load->source_count, masked, i, &latency)) {
         return 0;
     }
     return latency.longest + injection;

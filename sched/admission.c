@@ -35,7 +35,7 @@ static uint64_t demand(const struct load *load, uint64_t t) {
     for (uint32_t i = 0; i < term_count(load); i++) {
         struct sched_task task = term(load, i);
 
-        if (t >= task.deadline) { sum = saturating_add(sum, saturating_multiply((t - task.deadline) / task.period + 1, task.budget)); }
+        if (t >= task.deadline) { sum = add(sum, multiply((t - task.deadline) / task.period + 1, task.budget)); }
     }
     return sum;
 }
@@ -94,7 +94,7 @@ static bool density_fits(const struct load *load) {
 
         if (!fraction_add(&sum, task.budget, task.deadline != 0 ? task.deadline : task.period)) { return false; }
         if (task.deadline == 0) {
-            interrupts = saturating_add(interrupts, task.budget);
+            interrupts = add(interrupts, task.budget);
         } else if (task.deadline < least_deadline) {
             least_deadline = task.deadline;
         }
@@ -137,7 +137,7 @@ static uint64_t bound_by_busy_period(const struct load *load, uint64_t limit) {
         for (uint32_t i = 0; i < term_count(load); i++) {
             struct sched_task task = term(load, i);
 
-            work = saturating_add(work, saturating_multiply((length - 1) / task.period + 1, task.budget));
+            work = add(work, multiply((length - 1) / task.period + 1, task.budget));
         }
         if (work >= limit) { return limit; }
         if (work == length) { return length; }

@@ -22,7 +22,7 @@ static uint64_t interrupts(const struct load *load, uint64_t last) {
     for (uint32_t i = 0; i < load->source_count; i++) {
         const struct sched_source *source = &load->sources[i];
 
-        sum = saturating_add(sum, saturating_multiply(last / source->distance + 1, source->cost));
+        sum = add(sum, multiply(last / source->distance + 1, source->cost));
     }
     return sum;
 }
@@ -32,7 +32,7 @@ static uint64_t interrupts(const struct load *load, uint64_t last) {
 static uint64_t used_before(const struct sched_task *task, uint64_t offset) {
     uint64_t begun = least(offset % task->period, task->budget - 1);
 
-    return saturating_add(saturating_multiply(offset / task->period, task->budget), begun);
+    return add(multiply(offset / task->period, task->budget), begun);
 }
 
 /* All that is released in [0, now], due by `due`, and not of the server itself. */
@@ -45,7 +45,7 @@ static uint64_t others_before(const struct load *load, uint64_t now, uint64_t du
         if (i != load->index && task->deadline <= due) {
             uint64_t jobs = least(now / task->period, (due - task->deadline) / task->period) + 1;
 
-            sum = saturating_add(sum, saturating_multiply(jobs, task->budget));
+            sum = add(sum, multiply(jobs, task->budget));
         }
     }
     return sum;
@@ -61,7 +61,7 @@ static uint64_t busy_period(const struct load *load, uint32_t *steps) {
         for (uint32_t i = 0; i < load->task_count; i++) {
             const struct sched_task *task = &load->tasks[i];
 
-            work = saturating_add(work, saturating_multiply((length - 1) / task->period + 1, task->budget));
+            work = add(work, multiply((length - 1) / task->period + 1, task->budget));
         }
         ++*steps;
         if (work == length) { return length; }
@@ -125,7 +125,7 @@ bool sched_start_latency(const struct sched_task *tasks, uint32_t task_count, co
 
         /* From below: where it began for the last offset, or later. */
         for (;;) {
-            uint64_t done = saturating_add(used, others_before(&load, start, offset + tasks[index].deadline));
+            uint64_t done = add(used, others_before(&load, start, offset + tasks[index].deadline));
 
             if (result->steps++ == SCHED_LATENCY_STEPS_MAX || done >= INSTANT_MAX) { return false; }
             if (done <= start) { break; }

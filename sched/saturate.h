@@ -5,9 +5,9 @@
 
 #include <stdint.h>
 
-static inline uint64_t saturating_add(uint64_t a, uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; }
+static inline uint64_t add(uint64_t a, uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; }
 
-static inline uint64_t saturating_multiply(uint64_t a, uint64_t b) {
+static inline uint64_t multiply(uint64_t a, uint64_t b) {
     uint64_t product;
 
     return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;

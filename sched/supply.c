@@ -34,9 +34,9 @@ uint64_t sched_supply_within(const struct sched_supply *supply, uint64_t length)
 uint64_t sched_supply_window(const struct sched_supply *supply, uint64_t amount) {
     if (amount == 0) { return 0; }
 
-    uint64_t periods = saturating_multiply((amount - 1) / supply->budget, supply->period);
+    uint64_t periods = multiply((amount - 1) / supply->budget, supply->period);
 
-    return saturating_add(saturating_add(supply->blackout, periods), (amount - 1) % supply->budget + 1);
+    return add(add(supply->blackout, periods), (amount - 1) % supply->budget + 1);
 }
 
 static uint64_t demand(const struct sched_task *tasks, uint32_t count, uint64_t length) {
@@ -46,7 +46,7 @@ static uint64_t demand(const struct sched_task *tasks, uint32_t count, uint64_t 
         const struct sched_task *task = &tasks[i];
 
         if (length < task->deadline) { continue; }
-        sum = saturating_add(sum, saturating_multiply((length - task->deadline) / task->period + 1, task->budget));
+        sum = add(sum, multiply((length - task->deadline) / task->period + 1, task->budget));
     }
     return sum;
 }
@@ -73,7 +73,7 @@ static uint64_t busy_period(const struct sched_supply *supply, const struct sche
         uint64_t work = 0;
 
         for (uint32_t i = 0; i < count; i++) {
-            work = saturating_add(work, saturating_multiply((length - 1) / tasks[i].period + 1, tasks[i].budget));
+            work = add(work, multiply((length - 1) / tasks[i].period + 1, tasks[i].budget));
         }
 
         uint64_t end = sched_supply_window(supply, work);

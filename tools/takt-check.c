@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/sysdesc.h"
+#include "kernel/promise.h"
 #include "kernel/tree.h"
 #include "timer/clock.h"
 
@@ -53,7 +53,7 @@ static void print_latency(const struct system_desc *sys, const struct vcpu_desc 
     if (sys->smt || v->latency == 0) {
         printf(" %10s %10s\n", sys->smt ? "withdrawn" : "undecided", sys->smt ? "withdrawn" : "undecided");
     } else {
-        printf(" %10.3f %10.3f\n", us, us + (double)sysdesc_wait_us(v));
+        printf(" %10.3f %10.3f\n", us, us + (double)promise_wait_us(v));
     }
 }
 
@@ -78,12 +78,10 @@ static void print_admission(const struct system_desc *sys, unsigned cores, uint6
 
     (void)clock_rate_init(&rate, hz); // sysdesc_parse() took it
     if (sys->smt) { printf("no bound holds: a core's threads slow each other as they like (smt)\n"); }
-    printf("%-23s %4s %4s %10s %10s %10s %8s %10s %10s %10s\n", "VM", "VCPU", "core", "budget us", "period us", "deadline",
-           "uses", "blackout", "latency", "always");
+    printf("%-23s %4s %4s %10s %10s %10s %8s %10s %10s %10s\n", "VM", "VCPU", "core", "budget us", "period us",
+           "deadline", "uses", "blackout", "latency", "always");
     for (unsigned i = 0; i < sys->vm_count; i++) {
-        for (unsigned j = 0; j < sys->vms[i].vcpu_count; j++) {
-            print_vcpu(sys, &sys->vms[i], j, &rate);
-        }
+        for (unsigned j = 0; j < sys->vms[i].vcpu_count; j++) { print_vcpu(sys, &sys->vms[i], j, &rate); }
     }
     for (unsigned i = 0; i < cores; i++) {
         printf("core %u: %.2f %% %s, overhead and interrupts included\n", i,

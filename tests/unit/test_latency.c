@@ -80,7 +80,8 @@ static void run_tick(struct play *p, struct sched_entity *entity, uint64_t now) 
 }
 
 /* Who has had what it wanted blocks, and comes back when `again` says. */
-static void block_done(struct play *p, uint64_t now, uint64_t (*again)(struct play *p, struct server *s, uint64_t now)) {
+static void block_done(struct play *p, uint64_t now,
+                       uint64_t (*again)(struct play *p, struct server *s, uint64_t now)) {
     for (uint32_t i = 0; i < p->count; i++) {
         struct server *server = &p->servers[i];
 
@@ -250,8 +251,8 @@ static void never_longer_than_computed(void **state) {
             reached += p.servers[i].longest == p.servers[i].promise;
         }
     }
-    printf("             %u sets, %u decided; %u of %u waits reached exactly; at most %u steps\n", sets, decided, reached,
-           victims, most_steps);
+    printf("             %u sets, %u decided; %u of %u waits reached exactly; at most %u steps\n", sets, decided,
+           reached, victims, most_steps);
     assert_true(decided > sets / 10 * 9);
     assert_true(reached > victims / 2);
 }
