@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/promise.h"
 
-#include "kernel/cpu.h"
 #include "kernel/log.h"
 #include "kernel/monitor_commands.h"
 
@@ -19,10 +18,18 @@ void promise_text(char *text, size_t size, const struct system_desc *desc, const
     }
 }
 
-// What the machine lost is not caught up with before the VCPU leaves: it is a reservation.
+// Did the machine lose the time? What the scheduler was told of is not caught up with before the VCPU leaves, since it is a
+// reservation. Less than that shows in timer interrupts that came later than the longest masked section of ours explains.
+static bool machine_lost(const struct vcpu *vcpu) {
+    const struct cpu *cpu = vcpu->cpu;
+    uint64_t late = cpu->stats.timer.late_sum - vcpu->promise.late_sum;
+
+    return cpu->sched.behind || late > (cpu->stats.timer.expiries - vcpu->promise.expiries) * cpu->stats.masked_max;
+}
+
 void promise_late(struct vcpu *vcpu) {
     struct vcpu_promise *promise = &vcpu->promise;
-    bool lost = vcpu->cpu->sched.behind;
+    bool lost = machine_lost(vcpu);
     uint64_t excess = vcpu->timer_late - promise->allowed;
 
     if (excess > promise->worst) { promise->worst = excess; }

@@ -8,8 +8,8 @@
 #ifndef KERNEL_PROMISE_H
 #define KERNEL_PROMISE_H
 
+#include "kernel/cpu.h"
 #include "kernel/vm.h"
-#include "timer/clock.h"
 
 enum { PROMISE_TEXT = 56 };
 
@@ -38,6 +38,8 @@ static inline void promise_init(struct vcpu *vcpu, const struct vcpu_desc *desc)
 // The VCPU waits, its timer expires at `expiry` and is looked at from `when` on, when there is budget. Own core.
 static inline void promise_expect(struct vcpu *vcpu, uint64_t expiry, uint64_t when) {
     vcpu->promise.allowed = clock_add_saturating(vcpu->promise.latency, when - expiry);
+    vcpu->promise.late_sum = vcpu->cpu->stats.timer.late_sum;
+    vcpu->promise.expiries = vcpu->cpu->stats.timer.expiries;
 }
 
 // It leaves the core, and vcpu->timer_late says how late its timer brought it there. Only a wake-up counts: it began to want

@@ -27,9 +27,11 @@ enum vcpu_state {
 };
 
 #if TAKT_ANALYSIS
-struct vcpu_promise {     // kernel/promise.h
-    uint64_t latency;     // in ticks; UINT64_MAX: none was computed
-    uint64_t allowed;     // how late the timer that it waits for may bring it to its core
+struct vcpu_promise {  // kernel/promise.h
+    uint64_t latency;  // in ticks; UINT64_MAX: none was computed
+    uint64_t allowed;  // how late the timer that it waits for may bring it to its core
+    uint64_t late_sum; // of its core's timer interrupts, and how many, when it began to wait
+    uint64_t expiries;
     uint64_t checked;     // wake-ups that were held against it
     uint64_t breaches[2]; // later ones: ours, and after the machine lost time
     uint64_t worst;       // by how much
