@@ -36,9 +36,8 @@ void promise_late(struct vcpu *vcpu) {
     if (promise->breaches[lost]++ != 0) { return; }
     log_line("%s: vcpu %u: a timer came %s us later than its promise of %s us, %s", vcpu->vm->name, vcpu->index,
              format_thousandths(to_ns(excess)).text, format_thousandths(to_ns(promise->latency)).text,
-             lost
-                 ? "after the machine lost time"
-                 : "and the machine lost no time that is known: see masked-max-ns of `cpus`, or the board's constants");
+             lost ? "after the machine lost time"
+                  : "by no fault of the machine that is known: see masked-max-ns of `cpus`, and the board's constants");
 }
 
 bool monitor_row_promises(unsigned row) {
