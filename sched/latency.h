@@ -12,12 +12,15 @@
  *   - Let the wake-up come `offset` after the start of a period in which the core only does what is due no later than it,
  *     offset + D. The others do most there when they all wake at its start; of those only what is due by then counts.
  *     Interrupts run above all, one `cost` per `distance` and one at the start.
- *   - The server itself may have run in that period and blocked again: up to Q per T, but a unit has to be left.
  *   - One section of length `blocking` that nothing preempts may have begun just before the period did.
+ *   - The server itself may have run in that period and blocked again: up to Q per T, but a unit has to be left. That is
+ *     counted in two ways, and the smaller result holds. Either all of it belongs to the work of the period; or the period
+ *     is looked at from its last tick on, when only that is left which is due no earlier than the activation that had the
+ *     tick. How long before that can have been released is known from how long an activation takes at most, by the same
+ *     analysis for the last unit.
  *
- * The longest wait is at one of few offsets: where another server's deadline coincides, or the server has just used all of
- * its budget but a unit. They are looked at in order up to the end of the longest busy period, so that each begins where
- * the last one ended.
+ * The longest wait is at one of few offsets. They are looked at in order up to the end of the longest busy period, so that
+ * each begins where the last one ended.
  *
  * Not in it: debt (an overrun, or an interrupt charged beyond the budget, is paid by the next refill, which then opens
  * nothing), and a budget given anew when a second VCPU comes to a core that one had alone.
