@@ -249,8 +249,8 @@ static const char *const texts[] = {
     "/pl061@9030000", "/pl011@9000000", "/chosen", "nothing",
 };
 static const char *const nodes[] = {
-    "vms", "vcpus", "devices", "vcpu@0", "vcpu@1", "vcpu@2", "a", "b", "c", "vcpu", "\x1b[2J",
-    "tasks", "task@0", "task@1",
+    "vms", "vcpus", "devices", "vcpu@0",  "vcpu@1", "vcpu@2", "a",
+    "b",   "c",     "vcpu",    "\x1b[2J", "tasks",  "task@0", "task@1",
 };
 
 // The names one behind the other, and where each begins.
