@@ -60,7 +60,7 @@ static void wake_due(struct play *p, uint64_t now) {
 static void run_tick(struct play *p, struct sched_entity *entity, uint64_t now) {
     if (entity == NULL || entity == &p->load) { return; }
 
-    struct server *server = (struct server *)(void *)entity;
+    struct server *server = (struct server *)entity;
 
     if (server->woke_at != SCHED_NEVER) {
         uint64_t waited = now - server->woke_at;
