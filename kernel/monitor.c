@@ -38,6 +38,11 @@ static const struct monitor_command commands[] = {
      .header = "vm                      vcpu     count     min-ns    mean-ns     p99-ns     max-ns"},
     {"misses", "", "reserved VCPUs that got their budget too late, by cause", 1, .row = monitor_row_misses,
      .header = "vm                      vcpu activations      own platform"},
+#if TAKT_ANALYSIS
+    {"promises", "", "latency promised to reserved VCPUs, wake-ups held against it, later ones by cause", 1,
+     .row = monitor_row_promises,
+     .header = "vm                      vcpu promised-ns   checked       own  platform worst-by-ns"},
+#endif
     {"memory", "", "who has the machine's memory", 1, .row = monitor_row_memory,
      .header = "total-KiB hypervisor-KiB guests-KiB  free-KiB"},
     {"log", "", "the hypervisor's last messages", 1, .row = monitor_row_log},

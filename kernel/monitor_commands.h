@@ -44,6 +44,9 @@ extern struct monitor *monitor;
 void monitor_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void monitor_write(const char *text, size_t length);
 
+// VCPU number `index` of all VMs together, or NULL.
+struct vcpu *monitor_vcpu(unsigned index);
+
 // monitor_vm.c
 bool monitor_row_vms(unsigned row);
 bool monitor_row_act(unsigned row);
@@ -53,6 +56,8 @@ bool monitor_row_vcpus(unsigned row);
 bool monitor_row_exits(unsigned row);
 bool monitor_row_timers(unsigned row);
 bool monitor_row_misses(unsigned row);
+// promise.c
+bool monitor_row_promises(unsigned row);
 // monitor_system.c
 bool monitor_row_memory(unsigned row);
 bool monitor_row_log(unsigned row);

@@ -20,8 +20,7 @@ static struct decimal share_of(uint64_t part, uint64_t whole) {
     return format_percent(whole != 0 ? part * 1000 / whole : 0);
 }
 
-// VCPU number `index` of all VMs together, or NULL.
-static struct vcpu *vcpu_at(unsigned index) {
+struct vcpu *monitor_vcpu(unsigned index) {
     for (unsigned i = 0; i < vm_count; i++) {
         if (index < vms[i]->vcpu_count) { return vms[i]->vcpus[index]; }
         index -= vms[i]->vcpu_count;
@@ -44,7 +43,7 @@ static struct decimal promised(const struct cpu *cpu) {
     const struct vcpu *vcpu;
     uint64_t ppm = 0;
 
-    for (unsigned i = 0; (vcpu = vcpu_at(i)) != NULL; i++) {
+    for (unsigned i = 0; (vcpu = monitor_vcpu(i)) != NULL; i++) {
         if (vcpu->cpu == cpu && vcpu->entity.class == SCHED_RESERVED) {
             ppm += vcpu->entity.budget * 1000000 / vcpu->entity.period;
         }
@@ -57,7 +56,7 @@ static void owner(const struct cpu *cpu, char *text, size_t size) {
     const struct vcpu *vcpu;
 
     format_string(text, size, "-");
-    for (unsigned i = 0; sched_sole(&cpu->sched) && (vcpu = vcpu_at(i)) != NULL; i++) {
+    for (unsigned i = 0; sched_sole(&cpu->sched) && (vcpu = monitor_vcpu(i)) != NULL; i++) {
         if (vcpu->entity.core == &cpu->sched) { format_string(text, size, "%s/%u", vcpu->vm->name, vcpu->index); }
     }
 }
@@ -119,25 +118,25 @@ static void print_vcpu(const struct vcpu *vcpu) {
 }
 
 bool monitor_row_vcpus(unsigned row) {
-    print_vcpu(vcpu_at(row));
-    return vcpu_at(row + 1) != NULL;
+    print_vcpu(monitor_vcpu(row));
+    return monitor_vcpu(row + 1) != NULL;
 }
 
 bool monitor_row_timers(unsigned row) {
-    const struct vcpu *vcpu = vcpu_at(row);
+    const struct vcpu *vcpu = monitor_vcpu(row);
     const struct histogram *h = &vcpu->stats.lateness;
     uint64_t count = h->count;
 
     monitor_print("%-23s %4u %9lu %10lu %10lu %10lu %10lu\n", vcpu->vm->name, vcpu->index, count, to_ns(h->min),
                   to_ns(count != 0 ? h->sum / count : 0), to_ns(histogram_quantile(h, 990)), to_ns(h->max));
-    return vcpu_at(row + 1) != NULL;
+    return monitor_vcpu(row + 1) != NULL;
 }
 
 static void print_total_misses(void) {
     uint64_t own = 0, platform = 0;
     const struct vcpu *vcpu;
 
-    for (unsigned i = 0; (vcpu = vcpu_at(i)) != NULL; i++) {
+    for (unsigned i = 0; (vcpu = monitor_vcpu(i)) != NULL; i++) {
         own += vcpu->entity.stats.misses[SCHED_MISS_DISPATCH];
         platform += platform_misses(vcpu);
     }
@@ -146,7 +145,7 @@ static void print_total_misses(void) {
 
 // Own: nothing but the hypervisor or the admission can have caused it. Platform: the machine lost time before.
 bool monitor_row_misses(unsigned row) {
-    const struct vcpu *vcpu = vcpu_at(row);
+    const struct vcpu *vcpu = monitor_vcpu(row);
 
     if (vcpu == NULL) {
         print_total_misses();

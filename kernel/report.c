@@ -5,6 +5,7 @@
 #include "kernel/cpu.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
+#include "kernel/promise.h"
 #include "kernel/report_split.h"
 #include "kernel/vm.h"
 
@@ -47,16 +48,17 @@ static void report_memory(const struct board *board) {
 static void report_vcpu(const struct system_desc *desc, const struct vm_desc *vm, unsigned index) {
     const struct vcpu_desc *vcpu = &vm->vcpus[index];
     const char *owns = desc->cores[vcpu->placed].member_count == 1 ? "  owns the core" : "";
-    char blackout[24] = "withdrawn";
+    char blackout[24] = "withdrawn", latency[PROMISE_TEXT];
 
     if (!vcpu->reserved) {
         log_line("%4u %-23s %4u  best effort, weight %u%s", vcpu->placed, vm->name, index, vcpu->weight, owns);
         return;
     }
     if (!desc->smt) { format_string(blackout, sizeof(blackout), "%lu", sysdesc_blackout_us(vcpu)); }
-    log_line("%4u %-23s %4u %11s %9u %9u %11u %11s%s", vcpu->placed, vm->name, index,
+    promise_text(latency, sizeof(latency), desc, vcpu);
+    log_line("%4u %-23s %4u %11s %9u %9u %11u %11s%s%s", vcpu->placed, vm->name, index,
              format_percent(vcpu->budget_us * 1000ull / vcpu->period_us).text, vcpu->budget_us, vcpu->period_us,
-             vcpu->deadline_us, blackout, owns);
+             vcpu->deadline_us, blackout, latency, owns);
 }
 
 static void report_core(const struct system_desc *desc, unsigned core) {
@@ -75,7 +77,7 @@ static void report_core(const struct system_desc *desc, unsigned core) {
 static void report_admission(const struct board *board, const struct system_desc *desc) {
     log_line(desc->smt ? "admitted, but no bound holds: a core's threads slow each other as they like (`smt`)"
                        : "admitted: every budget, by its deadline, in every period; blackout is the longest wait");
-    log_line("core vm                      vcpu utilisation budget-us period-us deadline-us blackout-us");
+    log_line("core vm                      vcpu utilisation budget-us period-us deadline-us blackout-us" PROMISE_HEAD);
     for (unsigned i = 0; i < sysdesc_cores(board, desc); i++) { report_core(desc, i); }
     log_line("overhead: %s us added to each budget, %s us for each console or device interrupt",
              format_thousandths(desc->overhead_ns).text, format_thousandths(desc->irq_cost_ns).text);

@@ -46,6 +46,9 @@ struct vcpu_desc {
     uint8_t second;              // the core of its second piece, CORE_AUTO: it is whole
     struct sched_task task;      // reserved: what was admitted, in counter ticks, overhead included
     struct sched_task pieces[2]; // split: what was admitted in its place, on `placed` and on `second`
+#if TAKT_ANALYSIS
+    uint64_t latency; // reserved: ticks from a wake-up with budget to the guest's vector at most; 0: not decided
+#endif
 };
 
 struct device_desc {      // an assigned platform device
@@ -110,6 +113,8 @@ struct system_desc {
     uint32_t overhead_ns;             // added to every budget: measured by `make bench`, from the board's data
     uint32_t migration_ns;            // added to each piece of a split VCPU, from the board's data; 0: nobody is split
     uint32_t irq_cost_ns;             // of one interrupt at EL2 not charged elsewhere, from the board's data
+    uint32_t injection_ns;            // from a timer's expiry to the guest's vector, when nothing is in the way
+    uint32_t masked_ns;               // the longest section with interrupts masked
     uint32_t console_core;            // where the board's data says the console's interrupt goes
     uint32_t console_irq_distance_us; // the least distance that the console keeps
     const char *console_focus;        // name of the VM that has the input first, or NULL

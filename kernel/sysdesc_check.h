@@ -5,10 +5,11 @@
 //   sysdesc_nodes.c   the binding: its tables, and what holds within one node
 //   sysdesc_guest.c   what holds within one VM: memory, image, where the loader puts what
 //   sysdesc_place.c   what holds for the whole: the board's memory, admission
+//   sysdesc_tasks.c   part `analysis`: guests' tasks inside their reservations, the latency that is promised
 #ifndef KERNEL_SYSDESC_CHECK_H
 #define KERNEL_SYSDESC_CHECK_H
 
-#include "kernel/sysdesc.h"
+#include "kernel/sysdesc_tasks.h"
 #include "kernel/tree.h"
 #include "timer/clock.h"
 
@@ -43,6 +44,7 @@ struct sysdesc_check {
     struct vcpus_node vcpus;
     struct vcpu_node vcpu;
     struct device_node device;
+    struct task_set tasks;
     struct clock_rate rate; // from sysdesc_admit() on
     char path[160];         // of the node that is being checked
     char remedy[160];       // written by sysdesc_remedy()

@@ -23,6 +23,7 @@ static const struct property vcpu_properties[] = {
 
 static void *enter_vcpu(struct sysdesc_check *c) {
     c->vcpus.count++;
+    sysdesc_begin_tasks(c);
     // No reg, until a good one is read.
     c->vcpu = (struct vcpu_node){.reg = MAX_VCPUS, .desc = {.weight = 100, .core = CORE_AUTO}};
     return &c->vcpu;
@@ -58,6 +59,7 @@ static void leave_vcpu(struct sysdesc_check *c) {
     if ((c->seen & (BIT(VCPU_BUDGET) | BIT(VCPU_PERIOD) | BIT(VCPU_DEADLINE))) != 0) {
         sysdesc_reservation(c, &c->vcpu.desc);
     }
+    sysdesc_check_tasks(c, &c->vcpu.desc);
     if (c->vcpu.reg == MAX_VCPUS) { return; }
     if ((c->vcpus.regs & BIT(c->vcpu.reg)) != 0) {
         sysdesc_mistake(c, "reg", "number the VCPUs 0, 1, 2 and so on", "<%u> belongs to another vcpu of this VM",
@@ -93,7 +95,7 @@ static void leave_vcpus(struct sysdesc_check *c) {
 }
 
 static const struct schema vcpus_children[] = {
-    {"vcpu@", PROPERTIES(vcpu_properties), .enter = enter_vcpu, .leave = leave_vcpu},
+    {"vcpu@", PROPERTIES(vcpu_properties), VCPU_CHILDREN, .enter = enter_vcpu, .leave = leave_vcpu},
 };
 
 // ---- devices ----------------------------------------------------------------------------------------------
@@ -234,6 +236,8 @@ static const struct property board_properties[] = {
     {"overhead-ns", CELL, true, FIELD(system_desc, overhead_ns), RANGE(1, OVERHEAD_NS_MAX)},
     {"migration-ns", CELL, false, FIELD(system_desc, migration_ns), RANGE(1, OVERHEAD_NS_MAX)},
     {"irq-cost-ns", CELL, true, FIELD(system_desc, irq_cost_ns), RANGE(1, 1000000)},
+    {"injection-ns", CELL, true, FIELD(system_desc, injection_ns), RANGE(1, 1000000)},
+    {"masked-ns", CELL, true, FIELD(system_desc, masked_ns), RANGE(1, 1000000)},
     {"console-core", CELL, false, FIELD(system_desc, console_core), RANGE(0, MAX_CORES - 1)},
     {"console-irq-distance-us", CELL, true, FIELD(system_desc, console_irq_distance_us), RANGE(1, PERIOD_US_MAX)},
 };

@@ -256,4 +256,5 @@ void sysdesc_admit(struct sysdesc_check *c) {
     }
     for (unsigned i = 0; i < c->sys->vm_count; i++) { check_rates(c, &c->sys->vms[i]); }
     check_threads(c, count);
+    sysdesc_promise(c);
 }

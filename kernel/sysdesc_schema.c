@@ -203,14 +203,14 @@ static bool child_is(const struct schema *child, const struct tree *tree) {
            (single(child) ? tree_name_is(tree, child->name) : tree_name_starts(tree, child->name));
 }
 
-// A node that the walk is in. The tables nest five deep.
+// A node that the walk is in. The tables nest five deep, with tasks seven.
 struct level {
     const struct schema *schema;
     void *object;
     uint32_t properties, children; // seen, by index
     size_t outside;                // length of the path around the node
 };
-enum { LEVELS = 6 };
+enum { LEVELS = 6 + 2 * TAKT_ANALYSIS };
 
 static void unknown_node(struct sysdesc_check *c, const struct schema *schema) {
     struct nearest best = {NULL, DISTANCE_LIMIT};

@@ -3,6 +3,7 @@
 // cores ask through the inbox of that core.
 #include "kernel/arch.h"
 #include "kernel/log.h"
+#include "kernel/promise.h"
 
 static bool is_reserved(const struct vcpu *vcpu) { return vcpu->entity.class == SCHED_RESERVED; }
 
@@ -57,6 +58,7 @@ void vcpu_out(struct vcpu *vcpu, uint64_t now) {
     if (vcpu->timer_measured) { // now, where nobody waits for it
         vcpu->timer_measured = false;
         histogram_add(&vcpu->stats.lateness, vcpu->timer_late);
+        promise_check(vcpu);
     }
     if (vcpu->state != VCPU_BLOCKED) {
         vcpu->ready_since = now;
@@ -64,7 +66,10 @@ void vcpu_out(struct vcpu *vcpu, uint64_t now) {
         return;
     }
     uint64_t eligible = sched_eligible_at(&vcpu->entity, now), deadline = arch_vcpu_timer_deadline(vcpu);
-    if (deadline != UINT64_MAX) { park(vcpu, &vcpu->guest_timer, deadline, eligible); }
+    if (deadline != UINT64_MAX) {
+        park(vcpu, &vcpu->guest_timer, deadline, eligible);
+        promise_expect(vcpu, deadline, vcpu->guest_timer.when);
+    }
     for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
         if (timer_queue_queued(others[i])) { park(vcpu, others[i], others[i]->when, eligible); }
     }
@@ -263,5 +268,6 @@ COLD int vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, const struc
     vcpu->guest_timer = (struct timer_event){.fire = guest_timer_fired, .owner = &vcpu->entity};
     vcpu->device_timer.owner = &vcpu->entity;
     vcpu->call_timer.owner = &vcpu->entity;
+    promise_init(vcpu, desc);
     return status == SCHED_OK ? OK : ERR_INVALID;
 }

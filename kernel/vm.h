@@ -26,6 +26,18 @@ enum vcpu_state {
     VCPU_BLOCKED, // waits for an interrupt (WFI, PSCI suspend)
 };
 
+#if TAKT_ANALYSIS
+struct vcpu_promise {  // kernel/promise.h
+    uint64_t latency;  // in ticks; UINT64_MAX: none was computed
+    uint64_t allowed;  // how late the timer that it waits for may bring it to its core
+    uint64_t late_sum; // of its core's timer interrupts, and how many, when it began to wait
+    uint64_t expiries;
+    uint64_t checked;     // wake-ups that were held against it
+    uint64_t breaches[2]; // later ones: ours, and after the machine lost time
+    uint64_t worst;       // by how much
+};
+#endif
+
 struct vcpu {
     ARCH_VCPU_FIRST
     struct vm *vm;
@@ -52,6 +64,9 @@ struct vcpu {
     gpa_t start_entry;
     uint64_t start_arg;
     struct vcpu_stats stats;
+#if TAKT_ANALYSIS
+    struct vcpu_promise promise;
+#endif
 };
 
 enum vm_state { VM_STOPPED, VM_LOADING, VM_RUNNING, VM_STOPPING };

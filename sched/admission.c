@@ -2,6 +2,7 @@
 #include "sched/admission.h"
 
 #include "sched/fraction.h"
+#include "sched/saturate.h"
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -16,14 +17,6 @@ struct load {
     const struct sched_source *sources;
     uint32_t source_count;
 };
-
-static uint64_t add(uint64_t a, uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; }
-
-static uint64_t multiply(uint64_t a, uint64_t b) {
-    wide product = (wide)a * b;
-
-    return (product >> 64) != 0 ? UINT64_MAX : (uint64_t)product;
-}
 
 static uint32_t term_count(const struct load *load) { return load->task_count + load->source_count; }
 

@@ -7,8 +7,9 @@
 Reads boards/BOARD/bench.toml; writes DIR/bench/BOARD.json and a table. Exit status 1 where a bound is missed, a row is
 missing, or a path has another length than boards/BOARD/path-lengths.json records for this compiler (--record writes it).
 
-A row's bound is one of: figures in the plan (`bounds`); the sum of constants of the board's data that admission relies on
-(`constants`); what the hypervisor's own report promised to the VCPU that printed the row (`computed`, a column of it).
+A row's bounds are figures in the plan (`bounds`), and of its maximum one of: the sum of constants of the board's data that
+admission relies on (`constants`); what the hypervisor's own report promised to the VCPU that printed the row (`computed`, a
+column of it).
 """
 import argparse
 import concurrent.futures
@@ -157,15 +158,19 @@ def measure(plan, args):
 
 def bound_of(planned, row, board):
     """The bounds of a row as {column: value}, and where they come from when the plan does not say them."""
+    bounds = planned.get("bounds", {})
     if "constants" in planned:
         names = planned["constants"]
-        return {"max": sum(board_constant(board, name) for name in names)}, f"the board's {' + '.join(names)}"
-    if "computed" in planned:
+        most, origin = sum(board_constant(board, name) for name in names), f"the board's {' + '.join(names)}"
+    elif "computed" in planned:
         column = planned["computed"]
-        if not row.get("promise", {}).get(column, "").isdigit():
+        promised = row.get("promise", {}).get(column, "")
+        if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", promised):
             raise BenchError(f"row {row['name']}: the hypervisor's report promises no {column} to the VCPU that printed it")
-        return {"max": int(row["promise"][column]) * 1000}, f"computed {column}"
-    return planned.get("bounds", {}), ""
+        most, origin = round(float(promised) * 1000), f"computed {column}"
+    else:
+        return bounds, ""
+    return ({**bounds, "max": most}, origin) if most < bounds.get("max", most + 1) else (bounds, "")
 
 
 def bound_text(bounds, origin, row=None):

@@ -24,6 +24,23 @@ def in_text(text):
     return sum(1 for line in bare.splitlines() if line.strip())
 
 
+def without_parts(text):
+    """A source as an image has it that is built with PARTS=: what stands below `#if TAKT_PART`, up to an #else, left out."""
+    kept, blocks = [], []  # of each block that we are in: None, or of a part's whether it is the half that is left out
+    for line in text.splitlines():
+        word = (*line.split("//")[0].split(), "", "")
+        if word[0] in ("#if", "#ifdef", "#ifndef"):
+            blocks.append(True if word[0] == "#if" and word[1].startswith("TAKT_") else None)
+        own = word[0] in ("#if", "#else", "#endif") and bool(blocks) and blocks[-1] is not None
+        if word[0] == "#else" and own:
+            blocks[-1] = False
+        if not own and True not in blocks:
+            kept.append(line)
+        if word[0] == "#endif" and blocks:
+            blocks.pop()
+    return "\n".join(kept)
+
+
 def settings(path):
     """{variable: words} of a board.mk and of what it includes; it may use no other feature of make."""
     found = {}
@@ -57,8 +74,9 @@ def files(board):
     return found
 
 
-def lines(paths):
-    return sum(in_text(path.read_text(encoding="utf-8")) for path in paths)
+def lines(paths, view=str):
+    """Of the files' texts, each as `view` shows it."""
+    return sum(in_text(view(path.read_text(encoding="utf-8"))) for path in paths)
 
 
 def rooms(board):
@@ -85,7 +103,8 @@ def of_parts():
 def of_target(board, least=False):
     """All lines of a board's image; with `least` those of the one that has no part which can be left out."""
     left_out = of_parts() if least else set()
-    return lines(path for path in paths_of(board) if str(path.relative_to(ROOT).with_suffix("")) not in left_out)
+    return lines((path for path in paths_of(board) if str(path.relative_to(ROOT).with_suffix("")) not in left_out),
+                 without_parts if least else str)
 
 
 def main():

@@ -6,7 +6,7 @@
 #   control   changes while it runs, from the monitor and from a VM: each through the same admission
 #   split     VCPUs in two pieces on two cores, more ways to plan a whole set, placement by count
 #   trace     a record of every dispatch, wake-up, injection ...
-PART_analysis :=
+PART_analysis := sched/latency.c sched/supply.c kernel/promise.c kernel/sysdesc_tasks.c
 PART_control  :=
 PART_split    := kernel/report_split.c sched/split.c
 PART_trace    :=

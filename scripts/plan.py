@@ -90,10 +90,10 @@ def cores(plan):
 def vcpu_row(vcpu, plan):
     where = " then ".join(map(str, homes(vcpu))) or "-"
     if "budget_us" not in vcpu:
-        return [vcpu["name"], where, HOW[vcpu["step"]], f"weight {vcpu['weight']}", "", "", "", ""]
+        return [vcpu["name"], where, HOW[vcpu["step"]], f"weight {vcpu['weight']}", "", "", "", "", "", ""]
     blackout = f"{vcpu['blackout_us']:,}" if "blackout_us" in vcpu else ("-" if plan["bounds_hold"] else "withdrawn")
     return [vcpu["name"], where, HOW[vcpu["step"]], *(f"{vcpu[key]:,}" for key in ("budget_us", "period_us", "deadline_us")),
-            percent(vcpu["utilisation"]), blackout]
+            percent(vcpu["utilisation"]), blackout, *(us(vcpu[key]) if key in vcpu else "-" for key in ("latency_ns", "always_ns"))]
 
 
 def piece_rows(vcpus):
@@ -102,9 +102,11 @@ def piece_rows(vcpus):
 
 
 def admission(plan):
-    parts = [page.table(["VCPU", "core", "placed", "budget (us)", "period (us)", "deadline (us)", "uses", "blackout (us)"],
-                        [vcpu_row(vcpu, plan) for vcpu in plan["vcpus"]], numbers=range(3, 8)),
-             page.paragraph("Blackout: the longest that a VCPU which keeps wanting is without supply. Uses: budget and "
+    parts = [page.table(["VCPU", "core", "placed", "budget (us)", "period (us)", "deadline (us)", "uses", "blackout (us)",
+                         "latency (us)", "always (us)"],
+                        [vcpu_row(vcpu, plan) for vcpu in plan["vcpus"]], numbers=range(3, 10)),
+             page.paragraph("Blackout: the longest that a VCPU which keeps wanting is without supply. Latency: the longest from a wake-up "
+                            "with budget left to the guest's interrupt vector; always: whatever budget is left. Uses: budget and "
                             f"overhead ({us(plan['overhead_ns'])} us) of the period.", quiet=True)]
     pieces = piece_rows(plan["vcpus"])
     if pieces:

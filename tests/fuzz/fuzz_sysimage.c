@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // covers: kernel/sysdesc.c kernel/sysdesc_fit.c kernel/sysdesc_schema.c kernel/sysdesc_nodes.c kernel/sysdesc_guest.c
-// covers: kernel/sysdesc_place.c kernel/tree.c kernel/tree_find.c kernel/sha256.c kernel/board.c kernel/ranges.c
+// covers: kernel/sysdesc_place.c kernel/sysdesc_tasks.c sched/supply.c sched/latency.c
+// covers: kernel/tree.c kernel/tree_find.c kernel/sha256.c kernel/board.c kernel/ranges.c
 //
 // Whatever bytes the system image, the description or the board's tree consist of, the checker ends, reads nothing
 // outside and, when it says OK, gives structures that hold. The first byte of an input chooses what the rest is:
@@ -242,6 +243,7 @@ static const struct {
     {"budget-ms", AS_TEXT, 0},
     {"smt", AS_FLAG, 0},
     {"placement", AS_TEXT, 0},
+    {"wcet-us", AS_CELL, 4},
 };
 static const char *const texts[] = {
     "takt,system-1",  "guest.bin",      "Image",   "initrd",  "a.dtb", "linux",       "raw",
@@ -249,7 +251,8 @@ static const char *const texts[] = {
     "/pl061@9030000", "/pl011@9000000", "/chosen", "nothing", "count", "utilisation",
 };
 static const char *const nodes[] = {
-    "vms", "vcpus", "devices", "vcpu@0", "vcpu@1", "vcpu@2", "a", "b", "c", "vcpu", "\x1b[2J",
+    "vms", "vcpus", "devices", "vcpu@0",  "vcpu@1", "vcpu@2", "a",
+    "b",   "c",     "vcpu",    "\x1b[2J", "tasks",  "task@0", "task@1",
 };
 
 // The names one behind the other, and where each begins.

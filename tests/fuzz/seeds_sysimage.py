@@ -49,7 +49,8 @@ SYSTEM = {
               "vcpus": {"vcpu@0": {"reg": 0, **RESERVATION}, "vcpu@1": {"reg": 1, "weight": 7, "core": "auto"}}},
     },
 }
-BOARD_DATA = {"compatible": "takt,board-1", "overhead-ns": 1000, "irq-cost-ns": 1000, "console-irq-distance-us": 1000}
+BOARD_DATA = {"compatible": "takt,board-1", "overhead-ns": 1000, "irq-cost-ns": 1000, "injection-ns": 1500, "masked-ns": 2500,
+              "console-irq-distance-us": 1000}
 BOARD_TREE = {
     "model": "m", "#address-cells": 2, "#size-cells": 2,
     "cpus": {"#address-cells": 1, "#size-cells": 0, "cpu@0": {"reg": 0}, "cpu@1": {"reg": 1, "status": "disabled"},
@@ -95,12 +96,15 @@ def steps(*pairs):
 CLOSE = (128, 0)
 VCPU_RESERVED = [(64, 3), (18, 0), (19, 20), (20, 100), (21, 90), (23, 1), CLOSE]
 VCPU_HEAVY = [(64, 4), (18, 1), (19, 90), (20, 100), (23, 1), CLOSE]
+VCPU_TASKS = [(64, 3), (18, 0), (19, 20), (20, 100), (23, 1), (64, 11), (64, 12), (33, 4), (20, 250), CLOSE,
+              (64, 13), (33, 5), (21, 200), (20, 200), CLOSE, CLOSE, CLOSE]
 VCPU_SHARE = [(64, 5), (18, 2), (22, 9), (24, 10), CLOSE]
 VM_RAW = [(64, 6), (3, 1), (4, 1), (5, 6), (6, 8), (16, 8), (64, 1)]
 VM_LINUX = [(64, 7), (3, 16), (4, 2), (8, 3), (64, 1)]
 DEVICES = [(64, 2), (64, 8), (25, 13), (27, 100), CLOSE, (64, 7), (25, 13), CLOSE, CLOSE]
 WHOLE = [(0, 0), (1, 0), (2, 11), (64, 0), *VM_RAW, *VCPU_RESERVED, CLOSE, *DEVICES, CLOSE,
          *VM_LINUX, *VCPU_RESERVED, *VCPU_SHARE, CLOSE, CLOSE, CLOSE]
+TASKS = [(0, 0), (64, 0), *VM_RAW, *VCPU_TASKS, CLOSE, CLOSE, CLOSE]
 REFUSED = [(0, 0), (64, 0), *VM_RAW, *VCPU_RESERVED, *VCPU_HEAVY, CLOSE, CLOSE, CLOSE]
 
 
@@ -143,6 +147,26 @@ def reserved(budget, period, **more):
 
 FULL = system_of({"a": vm(vcpus={f"vcpu@{i}": {"reg": i, **reserved(999, 1000)} for i in range(8)})})
 COUNTED = system_of({name: vm(vcpus={"vcpu@0": {"reg": 0, "budget-us": 600, "period-us": 1000}}) for name in "ab"}, placement="count")
+
+
+def with_tasks(tasks, **more):
+    return vm(vcpus={"vcpu@0": {"reg": 0, **more, "tasks": tasks}})
+
+
+def task(wcet, period, **more):
+    return {"wcet-us": wcet, "period-us": period, **more}
+
+
+TASKS_GOOD = system_of({"a": with_tasks({"#address-cells": 1, "#size-cells": 0, "task@0": task(100, 4000, reg=0),
+                                         "task@1": task(100, 9000, **{"deadline-us": 3000})}, **RESERVATION),
+                        "b": vm(vcpus={"vcpu@0": {"reg": 0, **reserved(300, 2000)}})})
+TASKS_WRONG = system_of({
+    "a": with_tasks({}, **RESERVATION), "b": with_tasks({"task@0": task(1, 1000)}),
+    "c": with_tasks({"task@0": task(151, 4000, **{"deadline-us": 1450}), "task@1": task(1, 3000)}, **RESERVATION),
+    "d": with_tasks({"task@0": task(20, 100)}, **RESERVATION),
+    "e": with_tasks({"task@0": task(2000, 10000, **{"deadline-us": 9999999})}, **RESERVATION),
+    "f": with_tasks({"task@0": task(30, 20), "task@1": task(30, 40, **{"deadline-us": 20}), "task@2": {"wcet-us": 1}}),
+    "g": with_tasks({f"task@{i}": task(1, 10000) for i in range(33)}, **RESERVATION)})
 THREADS = system_of({name: vm(vcpus={"vcpu@0": {"reg": 0, **reserved(100, 1000)}}) for name in "ab"}, smt=b"")
 
 BOARD_ODD = {
@@ -183,6 +207,9 @@ def seeds():
         "board-odd": bytes([BOARD]) + tree(BOARD_ODD),
         "board-reservations": bytes([BOARD]) + with_reservations(tree(BOARD_TREE)),
         "steps": bytes([STEPS]) + steps(*WHOLE),
+        "tasks": bytes([DESCRIPTION]) + tree(TASKS_GOOD),
+        "tasks-wrong": bytes([DESCRIPTION]) + tree(TASKS_WRONG),
+        "steps-tasks": bytes([STEPS]) + steps(*TASKS),
         "steps-refused": bytes([STEPS]) + steps(*REFUSED),
         "hash": bytes([HASH]) + bytes(range(200)),
     }

@@ -79,6 +79,19 @@ def test_the_reports_promise_is_the_bound_of_a_computed_row():
     assert "max <= 1,600,000 (computed blackout-us)" in bench.table([row])
 
 
+@pytest.mark.parametrize("bound, most", ((5000, 2502), (2000, 2000)))
+def test_of_a_bound_and_a_promise_the_smaller_counts(bound, most):
+    plan = {"row": [{"key": "e", "name": "null_hypercall", "figure": "sleep", "bounds": {"mean": 95, "max": bound},
+                     "computed": "latency-us", "peer": ""}]}
+    console = CONSOLE.replace("blackout-us\n", "blackout-us latency-us\n").replace("1600\n", "1600 2.502\n")
+    [row, *_], complaints = bench.judge(plan, rows_of(console), wanted_all=True)
+    assert row["bound"] == {"mean": 95, "max": most} and not complaints
+    assert (row["origin"] == "") == (bound < 2502)
+    undecided = console.replace("2.502", "undecided")
+    with pytest.raises(bench.BenchError, match="null_hypercall: .* no latency-us"):
+        bench.judge(plan, rows_of(undecided), wanted_all=True)
+
+
 def test_a_computed_row_of_a_vcpu_without_a_promise_is_refused():
     plan = {"row": [{"key": "e", "name": "other", "figure": "sleep", "computed": "blackout-us", "peer": ""}]}
     with pytest.raises(bench.BenchError, match="other: .* no blackout-us"):

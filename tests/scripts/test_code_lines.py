@@ -38,6 +38,18 @@ def test_what_two_architectures_share_is_added_by_neither(board, others, added):
     assert code_lines.of_architecture(board) == added
 
 
+@pytest.mark.parametrize("text, kept", [
+    ("#if TAKT_MORE // more\nint a;\n#if X\nint b;\n#else\nint c;\n#endif\n#endif\nint d;\n", "int d;"),
+    ("#if TAKT_MORE\nint a;\n#else\n#ifdef X\nint b;\n#endif\n#endif\n", "#ifdef X int b; #endif"),
+    ("#ifndef X\n#if TAKT_MORE\nint a;\n#endif\nint b;\n#else\nint c;\n#endif\n", "#ifndef X int b; #else int c; #endif")])
+def test_what_a_part_adds_to_other_files_is_not_in_the_least_image(text, kept):
+    assert code_lines.without_parts(text).split() == kept.split()
+    (code_lines.ROOT / "kernel" / "more.c").write_text(text, encoding="ascii")
+    least = code_lines.of_target("pc", least=True)
+    (code_lines.ROOT / "kernel" / "more.c").unlink()
+    assert least == code_lines.of_target("pc", least=True) + code_lines.in_text(kept.replace("; ", ";\n").replace(" int", "\nint"))
+
+
 def test_an_unknown_board_is_named(monkeypatch, capsys):
     monkeypatch.setattr(code_lines.sys, "argv", ["code_lines.py", "nowhere"])
     assert code_lines.main() == 2

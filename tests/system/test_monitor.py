@@ -24,7 +24,7 @@ def test_every_command_answers(takt, three):
     with takt.boot(three, 180, cores=2) as console:
         console.expect_vm("rt", r"count \d+", 60)
         assert {row[0] for row in rows(console.monitor("help"))} >= {
-            "help", "vms", "cpus", "vcpus", "exits", "timers", "misses", "memory", "log", "stop", "start", "restart",
+            "help", "vms", "cpus", "vcpus", "exits", "timers", "misses", "promises", "memory", "log", "stop", "start", "restart",
             "reset", "quit"}
         vms = rows(console.monitor("vms"))
         assert [row[:3] for row in vms[1:]] == [["1", "rt", "running"], ["2", "load", "running"],
@@ -42,6 +42,10 @@ def test_every_command_answers(takt, three):
         exits = rows(console.monitor("exits flood"))
         assert exits[1][0] == "flood" and any(row[1] == "mmio" and int(row[2]) > 1000 for row in exits[1:])
         assert rows(console.monitor("misses"))[1][:2] == ["rt", "0"]
+        promise = rows(console.monitor("promises"))[1]
+        constants = ("masked-ns", "injection-ns", "irq-cost-ns")  # nobody else reserved; the console interrupts core 0
+        assert promise[:2] == ["rt", "0"] and int(promise[3]) > 50
+        assert 0 <= int(promise[2]) - sum(bench.board_constant(takt.board, name) for name in constants) < 100
         assert "MiB" in console.monitor("memory") or "KiB" in console.monitor("memory")
         assert "admitted: " in console.monitor("log")
         assert "no command 'nonsense'" in console.monitor("nonsense")

@@ -123,8 +123,9 @@ static void wrong_commands_are_explained(void **state) {
 // ---- commands ---------------------------------------------------------------------------------------------
 
 static void help_names_every_command(void **state) {
-    static const char *const names[] = {"help ",  "vms ", "cpus ", "vcpus ", "exits ",  "timers ", "misses ",
-                                        "memory", "log ", "stop ", "start ", "restart", "reset ",  "quit "};
+    static const char *const names[] = {"help ",   "vms ",    "cpus ",    "vcpus ", "exits ",
+                                        "timers ", "misses ", "promises", "memory", "log ",
+                                        "stop ",   "start ",  "restart",  "reset ", "quit "};
     const char *answer = ask("help");
 
     (void)state;
@@ -220,6 +221,21 @@ static void misses_are_summed_by_cause(void **state) {
     assert_string_equal(line_of(answer, 1), "alpha                      0        1000        1"
                                             "        5");
     assert_string_equal(line_of(answer, 2), "misses: 1 own, 5 platform");
+}
+
+static void promises_stand_beside_what_was_late(void **state) {
+    const char *answer;
+
+    (void)state;
+    answer = ask("promises");
+    assert_int_equal(lines(answer), 2); // best effort has none
+    assert_string_equal(line_of(answer, 1), "alpha                      0        4300         0         0"
+                                            "         0            0");
+    fake_vcpus[0].promise = (struct vcpu_promise){.latency = 1500, .checked = 1000, .breaches = {2, 3}, .worst = 77};
+    answer = ask("promises");
+    assert_int_equal(lines(answer), 2);
+    assert_string_equal(line_of(answer, 1), "alpha                      0        1500      1000         2"
+                                            "         3           77");
 }
 
 static void exits_are_counted_by_reason(void **state) {
@@ -363,6 +379,7 @@ int main(void) {
         cmocka_unit_test_setup(vcpus_show_what_they_used, set_up),
         cmocka_unit_test_setup(timers_show_lateness_in_nanoseconds, set_up),
         cmocka_unit_test_setup(misses_are_summed_by_cause, set_up),
+        cmocka_unit_test_setup(promises_stand_beside_what_was_late, set_up),
         cmocka_unit_test_setup(exits_are_counted_by_reason, set_up),
         cmocka_unit_test_setup(memory_and_log_are_shown, set_up),
         cmocka_unit_test_setup(a_vm_can_be_stopped_and_only_when_it_runs, set_up),

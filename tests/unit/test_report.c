@@ -38,14 +38,27 @@ static void it_says_who_got_what(void **state) {
     assert_line("  board                   0x0040000000..0x007fffffff 1048576 KiB");
     assert_line("  beta                    0x0048000000..0x004fffffff  131072 KiB, seen at 0x40000000");
     assert_line("core vm                      vcpu utilisation budget-us period-us deadline-us "
-                "blackout-us");
+                "blackout-us  latency-us   always-us");
     assert_line("   0 alpha                      0       20.0%       200      1000         500"
-                "        1100");
+                "        1100       4.300    1104.300");
     assert_line("   0 beta                       0  best effort, weight 100");
     assert_line("   1 beta                       1  best effort, weight 100  owns the core");
     assert_line("   0 all, with overhead                 20.0%");
     assert_null(strstr(uart.text, "warning"));
     assert_true(uart.length < 3072);
+}
+
+static void a_wait_for_budget_is_a_period_where_the_blackout_is_shorter(void **state) {
+    (void)state;
+    system_desc.vms[0].vcpus[0].budget_us = 400;
+    report_system(&board, &system_desc, &times);
+    assert_line("   0 alpha                      0       40.0%       400      1000         500"
+                "         700       4.300    1004.300");
+    forget_output();
+    system_desc.vms[0].vcpus[0].latency = 0;
+    report_system(&board, &system_desc, &times);
+    assert_line("   0 alpha                      0       40.0%       400      1000         500"
+                "         700   undecided   undecided");
 }
 
 static void warnings_name_what_they_are_about(void **state) {
@@ -73,7 +86,7 @@ static void with_smt_no_bound_is_promised(void **state) {
     assert_memory_equal(uart.text, "[takt] Takt on test,board: 4 cores", 34);
     assert_line("admitted, but no bound holds: a core's threads slow each other as they like (`smt`)");
     assert_line("   0 alpha                      0       20.0%       200      1000         500"
-                "   withdrawn");
+                "   withdrawn   withdrawn   withdrawn");
     assert_null(strstr(uart.text, "unused"));
     assert_null(strstr(uart.text, "every budget"));
 }
@@ -87,7 +100,7 @@ static void a_split_vcpu_stands_on_both_cores(void **state) {
     alpha->pieces[1] = (struct sched_task){80500, 378750, 1000000};
     report_system(&board, &system_desc, &times);
     assert_line("   0 alpha                      0       20.0%       200      1000         500"
-                "        1100");
+                "        1100       4.300    1104.300");
     assert_line("   0 alpha                      0       12.0%   120.500      1000     121.250"
                 "              piece 1 of 2, with overhead");
     assert_line("   1 alpha                      0        8.0%    80.500      1000     378.750"
@@ -99,6 +112,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(it_says_who_got_what, set_up),
         cmocka_unit_test_setup(a_split_vcpu_stands_on_both_cores, set_up),
+        cmocka_unit_test_setup(a_wait_for_budget_is_a_period_where_the_blackout_is_shorter, set_up),
         cmocka_unit_test_setup(warnings_name_what_they_are_about, set_up),
         cmocka_unit_test_setup(with_smt_no_bound_is_promised, set_up),
     };

@@ -734,6 +734,123 @@ static void load_that_no_core_can_keep(void **state) {
     only(AT(RT0) ":budget-us", "no core can keep it; closest is core", "period-us at least");
 }
 
+// ---- what is promised -------------------------------------------------------------------------------------
+
+static void a_latency_is_promised_to_each_reservation(void **state) {
+    (void)state;
+    good();
+    // Alone on its core: 2500 ns masked, 1500 ns for the way in, each rounded up to ticks of 16 ns.
+    assert_int_equal(sys.vms[0].vcpus[0].latency, 157 + 94);
+    assert_int_equal(sys.vms[1].vcpus[0].latency, 0);
+    set_cells(board_fdt, "/", "takt,overhead-ns", (const uint32_t[]){1600}, 1);
+    good();
+    assert_int_equal(sys.vms[0].vcpus[0].latency, 157 + 94 + 100);
+    fresh(state);
+    // The other's deadline coincides with that of a wake-up 500 us after both began and rt used all but a tick of its 201 us.
+    reserve(LX0, 400, 1000);
+    CELLS(LX0, "core", 1);
+    good();
+    assert_int_equal(sys.vms[0].vcpus[0].latency, 12562 + 25063 - 31250 + 157 + 94);
+    // On core 0 the console interrupts as well.
+    CELLS(RT0, "core", 0);
+    CELLS(LX0, "core", 0);
+    good();
+    assert_int_equal(sys.vms[0].vcpus[0].latency, 12562 + 25063 - 31250 + 63 + 157 + 94);
+    flag("/", "smt");
+    without(LX0, "core");
+    good();
+    assert_int_equal(sys.vms[0].vcpus[0].latency, 0);
+    fresh(state);
+    // With a tick left in each ms, a masked ms is caught up with after more steps than are made.
+    assert_int_equal(fdt_setprop_u32(data, 0, "overhead-ns", 992), 0);
+    assert_int_equal(fdt_setprop_u32(data, 0, "masked-ns", 1000000), 0);
+    reserve(LX0, 798, 1000);
+    CELLS(LX0, "core", 1);
+    good();
+    assert_int_equal(sys.vms[0].vcpus[0].latency, 0);
+}
+
+#define TASKS RT0 "/tasks"
+
+static void task(const char *name, uint32_t wcet, uint32_t deadline, uint32_t period) {
+    char path[80];
+
+    if (fdt_path_offset(fdt, TASKS) < 0) { add(RT0, "tasks"); }
+    snprintf(path, sizeof(path), TASKS "/%s", name);
+    if (fdt_path_offset(fdt, path) < 0) { add(TASKS, name); }
+    CELLS(path, "wcet-us", wcet);
+    CELLS(path, "period-us", period);
+    if (deadline != 0) { CELLS(path, "deadline-us", deadline); }
+}
+
+// 200 us by 500 in every 1000: after 1300 us, 200 in every 1000.
+static void tasks_have_to_fit_into_their_reservation(void **state) {
+    (void)state;
+    task("task@0", 150, 1450, 2000);
+    task("task@1", 100, 0, 3000);
+    CELLS(TASKS, "#address-cells", 1);
+    CELLS(TASKS, "#size-cells", 0);
+    CELLS(TASKS "/task@0", "reg", 0);
+    good();
+    CELLS(TASKS "/task@0", "wcet-us", 151);
+    only(AT(TASKS "/task@0"), "within 1450 us the tasks can want 151 us, the reservation has 150 us for sure",
+         "budget-us of the vcpu at least 201");
+    CELLS(RT0, "budget-us", 201);
+    good();
+    CELLS(TASKS "/task@1", "wcet-us", 301);
+    only(AT(TASKS "/task@1"), "within 6000 us the tasks can want 1055 us, the reservation has 1005 us for sure",
+         "budget-us of the vcpu at least 226");
+    CELLS(TASKS "/task@1", "period-us", 100);
+    CELLS(TASKS "/task@1", "wcet-us", 20);
+    only(AT(TASKS "/task@1"), "within 100 us the tasks can want 20 us, the reservation has 0 us for sure",
+         "no budget-us is enough");
+    // As much as is supplied, for ever behind by the blackout.
+    task("task@0", 2010, 9999999, 10000);
+    assert_int_equal(fdt_del_node(fdt, in(fdt, TASKS "/task@1")), 0);
+    mistake(AT(TASKS), "not decided within 1024 steps", "budget-us of the vcpu at least 202");
+}
+
+static void tasks_that_make_no_sense(void **state) {
+    char name[] = "task@00";
+
+    (void)state;
+    add(RT0, "tasks");
+    only(AT(TASKS), "has no task", "add task@0");
+    task("task@0", 20, 10, 3000);
+    only(AT(TASKS "/task@0:wcet-us"), "20 is more than deadline-us, 10", "at most 10");
+    without(TASKS "/task@0", "deadline-us");
+    CELLS(TASKS "/task@0", "wcet-us", 3001);
+    only(AT(TASKS "/task@0:wcet-us"), "3001 is more than period-us, 3000", "at most 3000");
+    CELLS(TASKS "/task@0", "wcet-us", 0);
+    only(AT(TASKS "/task@0:wcet-us"), "0 is too small", "1 to 10000000");
+    without(TASKS "/task@0", "wcet-us");
+    only(AT(TASKS "/task@0:wcet-us"), "is missing", "add it");
+    CELLS(TASKS "/task@0", "wcet-us", 1);
+    CELLS(TASKS "/task@0", "wcet-ms", 1);
+    only(AT(TASKS "/task@0:wcet-ms"), "unknown property", "did you mean wcet-us?");
+    without(TASKS "/task@0", "wcet-ms");
+    add(TASKS "/task@0", "x");
+    only(AT(TASKS "/task@0/x"), "unknown node", "remove it");
+    fresh(state);
+    task("task@0", 1, 0, 3000);
+    without(RT0, "budget-us");
+    without(RT0, "period-us");
+    without(RT0, "deadline-us");
+    only(AT(TASKS), "nothing is promised", "remove its tasks");
+    fresh(state);
+    task("task@0", 1, 0, 3000);
+    CELLS(RT0, "budget-us", 501); // of the reservation alone
+    only(AT(RT0) ":budget-us", "501 is more than deadline-us", "at most 500");
+    fresh(state);
+    for (unsigned i = 0; i < SCHED_TASKS_MAX; i++) {
+        snprintf(name, sizeof(name), "task@%x", i);
+        task(name, 1, 0, 10000);
+    }
+    good();
+    task("task@ff", 1, 0, 10000);
+    only(AT(TASKS "/task@0"), "more than 32 tasks", "as one"); // the first that was added comes last
+}
+
 // 31 servers leave the 32nd place of a core; there is no 33rd.
 static void more_vcpus_than_a_core_takes(void **state) {
     char vm[] = "/vms/vm-a", vcpus[] = "/vms/vm-a/vcpus", vcpu[] = "/vms/vm-a/vcpus/vcpu@0";
@@ -1058,6 +1175,9 @@ int main(void) {
         TEST(placement_by_count_does_not_look_at_the_load),
         TEST(who_fits_on_no_core_is_split_over_two),
         TEST(load_that_no_core_can_keep),
+        TEST(a_latency_is_promised_to_each_reservation),
+        TEST(tasks_have_to_fit_into_their_reservation),
+        TEST(tasks_that_make_no_sense),
         TEST(more_vcpus_than_a_core_takes),
         TEST(counters_without_a_rate),
         TEST(devices_that_no_pc_gives),

@@ -5,6 +5,8 @@
 
 #include "tools/plan/plan.h"
 
+#include "kernel/promise.h"
+
 #define BARS_TOTAL 20000u
 #define BARS_MIN   100u
 
@@ -76,6 +78,10 @@ static void put_reservation(FILE *out, const struct plan *plan, const struct pla
                 ns(plan, p->smallest_period));
     } else if (!plan->smt) {
         fprintf(out, ", \"blackout_us\": %" PRIu64, sysdesc_blackout_us(v));
+        if (v->latency != 0) {
+            fprintf(out, ", \"latency_ns\": %" PRIu64 ", \"always_ns\": %" PRIu64, ns(plan, v->latency),
+                    ns(plan, v->latency) + promise_wait_us(v) * 1000);
+        }
     }
     if (p->second >= 0) {
         fputs(", \"pieces\": [", out);

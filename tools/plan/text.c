@@ -2,10 +2,22 @@
 // A plan as text: mistakes to the error output, what is promised to the standard output.
 #include "tools/plan/plan.h"
 
+#include "kernel/promise.h"
+
 static double percent(uint64_t utilisation) { return 100.0 * (double)utilisation / (double)SCHED_UTILISATION_ONE; }
 
 static double us(const struct plan *plan, uint64_t ticks) {
     return (double)clock_ticks_to_ns_up(&plan->rate, ticks) / 1e3;
+}
+
+// With budget left, and whether there is any or not. Tables say nothing of the board's ways.
+static void print_latency(const struct plan *plan, const struct vcpu_desc *v) {
+    if (plan->smt || v->latency == 0) {
+        const char *none = plan->smt ? "withdrawn" : "undecided";
+        printf(" %10s %10s", none, none);
+    } else {
+        printf(" %10.3f %10.3f", us(plan, v->latency), us(plan, v->latency) + (double)promise_wait_us(v));
+    }
 }
 
 static void print_pieces(const struct plan *plan, const struct sched_placement *p) {
@@ -24,8 +36,10 @@ static void print_vcpu(const struct plan *plan, const struct plan_vcpu *vcpu) {
     if (v->reserved) {
         if (!plan->smt) { snprintf(blackout, sizeof(blackout), "%llu", (unsigned long long)sysdesc_blackout_us(v)); }
         if (vcpu->placement->step == SCHED_STEP_REFUSED) { snprintf(blackout, sizeof(blackout), "refused"); }
-        printf(" %10u %10u %10u %6.2f %% %10s\n", v->budget_us, v->period_us, v->deadline_us,
+        printf(" %10u %10u %10u %6.2f %% %10s", v->budget_us, v->period_us, v->deadline_us,
                percent(sched_utilisation(&v->task)), blackout);
+        if (plan->sys != NULL && vcpu->placement->step != SCHED_STEP_REFUSED) { print_latency(plan, v); }
+        putchar('\n');
     } else {
         printf(" best effort, weight %u\n", v->weight);
     }
@@ -34,8 +48,8 @@ static void print_vcpu(const struct plan *plan, const struct plan_vcpu *vcpu) {
 
 static void print_admission(const struct plan *plan) {
     if (plan->smt) { printf("no bound holds: a core's threads slow each other as they like (smt)\n"); }
-    printf("%-23s %4s %4s %10s %10s %10s %8s %10s\n", plan->sys != NULL ? "VM" : "name", "VCPU", "core", "budget us",
-           "period us", "deadline", "uses", "blackout");
+    printf("%-23s %4s %4s %10s %10s %10s %8s %10s%s\n", plan->sys != NULL ? "VM" : "name", "VCPU", "core", "budget us",
+           "period us", "deadline", "uses", "blackout", plan->sys != NULL ? "    latency     always" : "");
     for (unsigned i = 0; i < plan->vcpu_count; i++) { print_vcpu(plan, &plan->vcpus[i]); }
     for (unsigned i = 0; i < plan->core_count; i++) {
         printf("core %u: %.2f %% %s, overhead and interrupts included\n", i,

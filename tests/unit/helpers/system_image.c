@@ -88,6 +88,8 @@ void make_board_data(void *fdt, size_t size) {
     must(fdt_property_string(fdt, "compatible", "takt,board-1"));
     CELLS(fdt, "overhead-ns", 1000);
     CELLS(fdt, "irq-cost-ns", 1000);
+    CELLS(fdt, "injection-ns", 1500);
+    CELLS(fdt, "masked-ns", 2500);
     CELLS(fdt, "console-irq-distance-us", 1000);
     end_tree(fdt);
 }
