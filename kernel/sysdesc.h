@@ -40,10 +40,12 @@ enum {
 struct vcpu_desc {
     bool reserved; // has a reservation; else best effort with `weight`
     uint32_t budget_us, period_us, deadline_us;
-    uint32_t weight;        // 1..SCHED_WEIGHT_MAX, default 100; 0 when reserved
-    uint8_t core;           // logical core or CORE_AUTO as written
-    uint8_t placed;         // the core that placement chose
-    struct sched_task task; // reserved: what was admitted, in counter ticks, overhead included
+    uint32_t weight;             // 1..SCHED_WEIGHT_MAX, default 100; 0 when reserved
+    uint8_t core;                // logical core or CORE_AUTO as written
+    uint8_t placed;              // the core that placement chose; split: of its first piece
+    uint8_t second;              // the core of its second piece, CORE_AUTO: it is whole
+    struct sched_task task;      // reserved: what was admitted, in counter ticks, overhead included
+    struct sched_task pieces[2]; // split: what was admitted in its place, on `placed` and on `second`
 };
 
 struct device_desc {      // an assigned platform device
@@ -105,6 +107,7 @@ struct system_desc {
     bool deterministic;               // seeds are fixed: bench and tests only
     bool smt;                         // every thread of a core is used as a core; no bound holds then
     uint32_t overhead_ns;             // added to every budget: measured by `make bench`, from the board's data
+    uint32_t migration_ns;            // added to each piece of a split VCPU, from the board's data; 0: nobody is split
     uint32_t irq_cost_ns;             // of one interrupt at EL2 not charged elsewhere, from the board's data
     uint32_t console_core;            // where the board's data says the console's interrupt goes
     uint32_t console_irq_distance_us; // the least distance that the console keeps

@@ -231,6 +231,7 @@ const struct schema sysdesc_system_schema = {PROPERTIES(system_properties), CHIL
 static const struct property board_properties[] = {
     {"compatible", COMPATIBLE, true, .list = "takt,board-1\0"},
     {"overhead-ns", CELL, true, FIELD(system_desc, overhead_ns), RANGE(1, OVERHEAD_NS_MAX)},
+    {"migration-ns", CELL, false, FIELD(system_desc, migration_ns), RANGE(1, OVERHEAD_NS_MAX)},
     {"irq-cost-ns", CELL, true, FIELD(system_desc, irq_cost_ns), RANGE(1, 1000000)},
     {"console-core", CELL, false, FIELD(system_desc, console_core), RANGE(0, MAX_CORES - 1)},
     {"console-irq-distance-us", CELL, true, FIELD(system_desc, console_irq_distance_us), RANGE(1, PERIOD_US_MAX)},

@@ -70,11 +70,19 @@ static unsigned collect(struct sysdesc_check *c) {
         for (unsigned i = 0; i < c->sys->vms[v].vcpu_count; i++) {
             struct vcpu_desc *vcpu = &c->sys->vms[v].vcpus[i];
             vcpu->placed = vcpu->core;
+            vcpu->second = CORE_AUTO;
             if (!well_formed(vcpu)) { continue; }
             if (vcpu->reserved) { set_task(c, vcpu); }
             c->sys->scratch.vcpus[count] = vcpu;
-            c->sys->scratch.requests[count++] = (struct sched_request){
-                vcpu->task, vcpu->weight, v, vcpu->core == CORE_AUTO ? SCHED_CORE_AUTO : vcpu->core};
+            c->sys->scratch.requests[count] = (struct sched_request){
+                .task = vcpu->task,
+                .weight = vcpu->weight,
+                .vm = v,
+                .core = vcpu->core == CORE_AUTO ? SCHED_CORE_AUTO : vcpu->core,
+                .whole = i == 0 && c->sys->vms[v].irq_count != 0, // devices interrupt one core
+            };
+            c->sys->scratch.requests[count].whole = true; // until the hypervisor can run a split VCPU
+            count++;
         }
     }
     return count;
@@ -177,12 +185,22 @@ static void refused(struct sysdesc_check *c, const struct vcpu_desc *vcpu, const
 }
 
 static void place(struct sysdesc_check *c, unsigned count) {
-    struct sched_machine machine = {c->sys->cores, sysdesc_cores(c->board, c->sys)};
+    struct sched_machine machine = {
+        .cores = c->sys->cores,
+        .core_count = sysdesc_cores(c->board, c->sys),
+        .splits = c->sys->migration_ns != 0 && !c->sys->smt, // with smt a core belongs to one VM
+        .switch_cost = clock_ns_to_ticks_up(&c->rate, c->sys->overhead_ns),
+        .migration_cost = clock_ns_to_ticks_up(&c->rate, c->sys->migration_ns),
+    };
 
     sched_place_all(&machine, c->sys->scratch.requests, c->sys->scratch.placements, count);
     for (unsigned i = 0; i < count; i++) {
         const struct sched_placement *p = &c->sys->scratch.placements[i];
-        if (p->step != SCHED_STEP_REFUSED) { c->sys->scratch.vcpus[i]->placed = (uint8_t)p->core; }
+        struct vcpu_desc *vcpu = c->sys->scratch.vcpus[i];
+        if (p->step == SCHED_STEP_REFUSED) { continue; }
+        vcpu->placed = (uint8_t)p->core;
+        vcpu->second = p->second < 0 ? CORE_AUTO : (uint8_t)p->second;
+        memcpy(vcpu->pieces, p->pieces, sizeof(vcpu->pieces));
     }
 }
 

@@ -119,8 +119,11 @@ static bool well_formed(const struct sched_machine *machine, const struct sched_
 
 static void place(struct sched_machine *machine, const struct sched_request *request, enum sched_step policy,
                   struct sched_placement *placement) {
-    *placement = (struct sched_placement){
-        .step = SCHED_STEP_REFUSED, .core = -1, .verdict.outcome = SCHED_MALFORMED, .order = placement->order};
+    *placement = (struct sched_placement){.step = SCHED_STEP_REFUSED,
+                                          .core = -1,
+                                          .second = -1,
+                                          .verdict.outcome = SCHED_MALFORMED,
+                                          .order = placement->order};
     if (!well_formed(machine, request)) { return; }
     if (request->weight != 0) {
         place_best_effort(machine, request, placement);
@@ -165,8 +168,8 @@ struct mark {
     uint32_t weight;
 };
 
-static uint32_t place_in_order(struct sched_machine *machine, const struct sched_request *requests,
-                               struct sched_placement *placements, uint32_t count, enum sched_step policy) {
+static uint32_t place_by(struct sched_machine *machine, const struct sched_request *requests,
+                         struct sched_placement *placements, uint32_t count, enum sched_step policy) {
     uint32_t left_out = 0;
 
     for (uint32_t i = 0; i < count; i++) {
@@ -186,6 +189,26 @@ static void rewind_to(struct sched_machine *machine, const struct mark *marks) {
     }
 }
 
+static void advise(struct sched_machine *machine, const struct sched_request *requests,
+                   struct sched_placement *placements, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (placements[i].step == SCHED_STEP_REFUSED && requests[i].weight == 0 &&
+            placements[i].verdict.outcome != SCHED_MALFORMED) {
+            placement_advise(machine, &requests[i], &placements[i]);
+        }
+    }
+}
+
+uint32_t sched_place_in_order(struct sched_machine *machine, const struct sched_request *requests,
+                              struct sched_placement *placements, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) { placements[i].order = i; }
+
+    uint32_t left_out = place_by(machine, requests, placements, count, SCHED_STEP_LEAST_USED);
+
+    advise(machine, requests, placements, count);
+    return left_out;
+}
+
 uint32_t sched_place_all(struct sched_machine *machine, const struct sched_request *requests,
                          struct sched_placement *placements, uint32_t count) {
     struct mark marks[SCHED_CORES_MAX];
@@ -199,14 +222,9 @@ uint32_t sched_place_all(struct sched_machine *machine, const struct sched_reque
     sort(requests, placements, count);
     for (uint32_t i = 0; i < POLICY_COUNT; i++) {
         rewind_to(machine, marks);
-        left_out = place_in_order(machine, requests, placements, count, policies[i]);
+        left_out = place_by(machine, requests, placements, count, policies[i]);
         if (left_out == 0) { return 0; }
     }
-    for (uint32_t i = 0; i < count; i++) {
-        if (placements[i].step == SCHED_STEP_REFUSED && requests[i].weight == 0 &&
-            placements[i].verdict.outcome != SCHED_MALFORMED) {
-            placement_advise(machine, &requests[i], &placements[i]);
-        }
-    }
+    advise(machine, requests, placements, count);
     return left_out;
 }

@@ -17,11 +17,13 @@
 
 #include "sched/admission.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#define SCHED_CORES_MAX   64u
-#define SCHED_MEMBERS_MAX 31u /* VCPUs on one core: its thread needs a place as well */
-#define SCHED_CORE_AUTO   (-1)
+#define SCHED_CORES_MAX      64u
+#define SCHED_MEMBERS_MAX    31u /* VCPUs on one core: its thread needs a place as well */
+#define SCHED_CORE_AUTO      (-1)
+#define SCHED_PIECE_SWITCHES 10u /* a piece is no shorter than so many switches cost */
 
 /* What lives on a core. Zero-initialised: nothing. The caller may put sources (and tasks of its
  * own) in before. */
@@ -33,9 +35,21 @@ struct sched_core_load {
     struct sched_source sources[SCHED_SOURCES_MAX];
 };
 
+enum sched_preference {
+    SCHED_BY_UTILISATION, /* the least requested utilisation (paper 1's proposal) */
+    SCHED_BY_COUNT,       /* the fewest VCPUs, then the highest index, as Xen 3.4 did; nothing else is tried */
+};
+
+/* Lengths are ticks. Zero-initialised but for cores and core_count: no VCPU is split. */
 struct sched_machine {
     struct sched_core_load *cores;
     uint32_t core_count; /* 1 .. SCHED_CORES_MAX */
+    enum sched_preference by;
+    bool splits;          /* a VCPU that fits nowhere whole may be split over two cores */
+    uint64_t switch_cost; /* what every budget holds for its own dispatching: the second piece gets it once more, and no
+                            piece is shorter than SCHED_PIECE_SWITCHES of them */
+    uint64_t migration_cost; /* what each piece's budget is inflated by */
+    uint64_t tests, steps;   /* what planning took so far, counted up: exact tests, evaluations of demand */
 };
 
 /* One VCPU to place. weight 0: reserved by `task` (overheads included); otherwise best effort. */
@@ -44,32 +58,46 @@ struct sched_request {
     uint32_t weight;
     uint32_t vm;  /* VCPUs with the same number are siblings */
     int32_t core; /* index or SCHED_CORE_AUTO */
+    bool whole;   /* must not be split, as one that is interrupted by devices; one with a fixed core never is */
 };
 
 enum sched_step {
     SCHED_STEP_FIXED, /* the core was given */
     SCHED_STEP_LEAST_USED,
     SCHED_STEP_BEST_FIT,
+    SCHED_STEP_SPLIT,    /* over `core` and `second` */
+    SCHED_STEP_REPACKED, /* whole, in a plan that needed another order of the set */
+    SCHED_STEP_FEWEST,   /* SCHED_BY_COUNT */
     SCHED_STEP_BEST_EFFORT,
     SCHED_STEP_REFUSED,
 };
 
 struct sched_placement {
     enum sched_step step;
-    int32_t core;                 /* where it lives; refused: the core that came closest (least excess), -1 when no
-                     core could be tried */
-    struct sched_verdict verdict; /* of the exact test with it on that core; best effort: its outcome alone */
-    uint64_t largest_budget;      /* refused: largest admissible Q for these D and T on any allowed core;
-                                0: none */
-    uint64_t smallest_period;     /* refused: smallest admissible T for this Q (D = T stays so, a shorter D
+    int32_t core;   /* where it lives, split: with its first piece; refused: the core that came closest (least
+                     excess), -1 when no core could be tried */
+    int32_t second; /* split: the core of its second piece; -1: whole */
+    struct sched_task
+        pieces[2]; /* split (C=D): as admitted, costs included. The first has to be supplied by its deadline
+                     D1, which leaves it no more slack than interrupts take; the second is released D1 after the
+                     first, its deadline is D - D1. Both have period T */
+    struct sched_verdict
+        verdict;              /* of the exact test with it on that core; split: on `second`; best effort: its outcome
+                     alone */
+    uint64_t largest_budget;  /* refused: largest admissible Q for these D and T on any allowed core, whole; 0: none */
+    uint64_t smallest_period; /* refused: smallest admissible T for this Q (D = T stays so, a shorter D
                             stays as it is); 0: none up to 2^20 times the requested one */
-    uint32_t order;               /* used inside: processing order */
+    uint32_t order;           /* used inside: processing order */
 };
 
-/* Places a whole set, placements[i] for requests[i]. Returns the number of VCPUs that found no
- * place; those that did are entered in the loads. */
+/* Places a whole set, placements[i] for requests[i], in whatever order finds room for all. Returns the number of VCPUs that
+ * found no place; those that did are entered in the loads. */
 uint32_t sched_place_all(struct sched_machine *machine, const struct sched_request *requests,
                          struct sched_placement *placements, uint32_t count);
+
+/* The same, one after the other in the order given, as VCPUs that arrive: who has a place keeps it. */
+uint32_t sched_place_in_order(struct sched_machine *machine, const struct sched_request *requests,
+                              struct sched_placement *placements, uint32_t count);
 
 /* Q/T rounded up, and a core's sum over tasks and sources, in units of 1/SCHED_UTILISATION_ONE. For
  * ordering and reports; admission itself never rounds. */
