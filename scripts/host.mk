@@ -7,7 +7,7 @@ HOST_COMPILER ?= gcc
 -include arch/host/arm64_sources.mk arch/host/x86_sources.mk
 
 # On the host there is a C library in place of kernel/string.c, and the fake architecture in that of kernel/space.c.
-HOST_LIB_SRCS := $(filter-out kernel/string.c kernel/space.c drivers/ns16550.c drivers/registry_pc.c,$(wildcard $(addsuffix /*.c,sched timer kernel drivers iommu arch/host))) \
+HOST_LIB_SRCS := $(filter-out kernel/string.c kernel/space.c drivers/ns16550.c drivers/registry_pc.c,$(wildcard $(addsuffix /*.c,sched timer kernel drivers iommu arch/host tools/sim))) \
                  $(addprefix arch/arm64/,$(HOST_ARM64)) $(addprefix arch/x86/,$(HOST_X86)) tools/efi/multiboot2.c
 UNIT_SRCS     := $(wildcard tests/unit/test_*.c tests/unit/*/test_*.c)
 UNIT_HELPERS  := $(wildcard tests/unit/helpers/*.c)

@@ -2,6 +2,8 @@
 /* What holds whatever guests do, computed from the supply that the simulator hands out, beside the scheduler's own counts. */
 #include "tools/sim/sim.h"
 
+#include <stddef.h>
+
 static const char *const fault_names[SIM_FAULTS] = {
     [SIM_FAULT_MISS] = "misses",       [SIM_FAULT_LATE] = "late",       [SIM_FAULT_STARVED] = "starved",
     [SIM_FAULT_OVERRUN] = "overruns",  [SIM_FAULT_ORDER] = "order",     [SIM_FAULT_TIMER] = "timer",
@@ -172,9 +174,11 @@ void sim_check_decision(struct sim_core *core, const struct sched_decision *deci
     if (core->run != NULL && core->run->vcpu->active != core->run) { fault(core, SIM_FAULT_TWICE); }
 }
 
-static void close_piece(struct sim_piece *piece, uint64_t now) {
+/* An interrupt that is still handled is exempt to its end. */
+static void close_piece(struct sim_piece *piece, uint64_t end) {
     const struct sched_entity *entity = &piece->entity;
     const struct sched_core *sched = &piece->core->sched;
+    uint64_t now = piece->core->busy_until > end ? piece->core->busy_until : end;
     int64_t pending = sched->running == entity ? (int64_t)(now - sched->run_start) : 0;
     uint64_t booked = entity->stats.supplied + (pending > 0 ? (uint64_t)pending : 0);
 
