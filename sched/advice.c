@@ -12,7 +12,10 @@ enum sched_outcome placement_test(struct sched_core_load *load, const struct sch
         return SCHED_REFUSED;
     }
     load->tasks[load->task_count] = *task;
-    return sched_admit(load->tasks, load->task_count + 1, load->sources, load->source_count, verdict);
+    sched_admit(load->tasks, load->task_count + 1, load->sources, load->source_count, verdict);
+    load->tests++;
+    load->steps += verdict->steps;
+    return verdict->outcome;
 }
 
 /* Does it pass with another budget, or with another period (D = T stays so)? */
@@ -60,7 +63,7 @@ void placement_advise(struct sched_machine *machine, const struct sched_request 
     for (uint32_t i = 0; i < machine->core_count; i++) {
         struct sched_core_load *core = &machine->cores[i];
 
-        if (!placement_allows(request, i)) { continue; }
+        if (!placement_allows(machine, request, i)) { continue; }
 
         uint64_t budget = bisect(core, &request->task, false, 0, request->task.budget);
         uint64_t period = smallest_period(core, &request->task);
