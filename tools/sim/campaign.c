@@ -12,7 +12,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,8 +35,8 @@ struct work {
     uint64_t given; /* chunks handed out */
     uint64_t workers;
     struct record sum;
-    struct record *early; /* by number: waits for one before it. first: chunk + 1 != 0 */
-    bool *is_early;
+    struct record *early; /* by number: those that wait for one before them, */
+    bool *is_early;       /* and which do */
     time_t began, told;
     int to_workers, from_workers;
 };
@@ -88,14 +88,12 @@ static bool read_file(struct work *work, const char *heading) {
 
 static bool open_file(struct work *work) {
     char heading[RECORD_LINE_MAX];
-    int close_it = 0;
 
     if (work->out == NULL) { return true; }
     work->file = fopen(work->out, "a+");
     if (work->file == NULL) { return trouble(work->out, strerror(errno)); }
     write_heading(work, heading);
     rewind(work->file);
-    (void)close_it;
     return read_file(work, heading);
 }
 
@@ -156,6 +154,17 @@ static bool hand_out(struct work *work) {
     return trouble("a worker", strerror(errno));
 }
 
+/* A worker that ended takes a chunk with it: nobody would ever send that one. */
+static bool receive(const struct work *work, struct record *record) {
+    struct pollfd from = {.fd = work->from_workers, .events = POLLIN};
+
+    while (poll(&from, 1, 1000) == 0) {
+        if (waitpid(-1, NULL, WNOHANG) != 0) { return false; }
+    }
+    return read(work->from_workers, record, sizeof(*record)) == (ssize_t)sizeof(*record) &&
+           record->chunk < work->chunks;
+}
+
 static void tell_progress(struct work *work, uint64_t started_at) {
     time_t now = time(NULL);
 
@@ -176,10 +185,7 @@ static bool collect(struct work *work) {
     while (work->done < work->chunks) {
         struct record record;
 
-        if (read(work->from_workers, &record, sizeof(record)) != (ssize_t)sizeof(record) ||
-            record.chunk >= work->chunks) {
-            return trouble("a worker", "it ended before its work did");
-        }
+        if (!receive(work, &record)) { return trouble("a worker", "it ended before its work did"); }
         work->early[record.chunk] = record;
         work->is_early[record.chunk] = true;
         while (work->done < work->chunks && work->is_early[work->done]) {
@@ -229,7 +235,7 @@ static int tell(const struct work *work, bool json) {
 }
 
 int campaign_command(int argc, char **argv) {
-    struct work work = {.sum = record_zero(0), .began = time(NULL)};
+    struct work work = {.sum = record_zero(0), .began = time(NULL), .told = time(NULL)};
     struct campaign *campaign = &work.campaign;
     uint64_t cores = 4, vcpus = 12, windows = 2;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -239,7 +245,7 @@ int campaign_command(int argc, char **argv) {
     *campaign = (struct campaign){.seed = 1, .sets = 10000, .chunk = 1000, .plan.guests = SYSTEM_MIXED};
     work.workers = processors > 0 ? (uint64_t)processors : 1;
     const struct option options[] = {
-        {"sets", OPTION_NUMBER, &campaign->sets, 1, 1e12},
+        {"sets", OPTION_NUMBER, &campaign->sets, 1, 1e9},
         {"out", OPTION_TEXT, &work.out, 0, 0},
         {"seed", OPTION_NUMBER, &campaign->seed, 0, 1e15},
         {"first", OPTION_NUMBER, &campaign->first, 0, 1e15},

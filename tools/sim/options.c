@@ -49,13 +49,16 @@ static bool parse_guests(const struct option *option, const char *text) {
     return complain(option->name, text, "give running, periodic, sporadic, hostile or mixed");
 }
 
-/* The number of a line `NAME = <N>;` that is no comment. */
+/* The number of a line `NAME = <N>;`, which is no comment. */
 static bool find_property(const char *line, const char *name, uint64_t *value) {
-    unsigned long long found;
-    char format[64];
+    const char *text = line + strspn(line, " \t");
+    char *end = NULL;
 
-    snprintf(format, sizeof(format), " %s = < %%llu >", name);
-    if (sscanf(line, format, &found) != 1) { return false; } /* NOLINT(cert-err34-c): bounded by the format above */
+    if (strncmp(text, name, strlen(name)) != 0) { return false; }
+    text += strlen(name);
+    text += strspn(text, " \t=<");
+    unsigned long long found = strtoull(text, &end, 0);
+    if (end == text || *end != '>') { return false; }
     *value = found;
     return true;
 }
