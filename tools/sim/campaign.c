@@ -222,8 +222,8 @@ static int tell(const struct work *work, bool json) {
     if (json) { printf("}\n"); }
     if (bad) {
         fprintf(stderr,
-                "takt-sim: promises were broken; the first set that shows it, alone: --seed %" PRIu64 " --first %" PRIu64
-                " --sets 1, and the other options\n",
+                "takt-sim: promises were broken; the first set that shows it, alone: --seed %" PRIu64
+                " --first %" PRIu64 " --sets 1, and the other options\n",
                 work->campaign.seed, sum->first_bad);
     }
     if (sum->sets != work->campaign.sets) {

@@ -5,9 +5,9 @@
 #include <stddef.h>
 
 static const char *const fault_names[SIM_FAULTS] = {
-    [SIM_FAULT_MISS] = "misses",       [SIM_FAULT_LATE] = "late",       [SIM_FAULT_STARVED] = "starved",
-    [SIM_FAULT_OVERRUN] = "overruns",  [SIM_FAULT_ORDER] = "order",     [SIM_FAULT_TIMER] = "timer",
-    [SIM_FAULT_TWICE] = "twice",       [SIM_FAULT_BOOKS] = "books",
+    [SIM_FAULT_MISS] = "misses",      [SIM_FAULT_LATE] = "late",   [SIM_FAULT_STARVED] = "starved",
+    [SIM_FAULT_OVERRUN] = "overruns", [SIM_FAULT_ORDER] = "order", [SIM_FAULT_TIMER] = "timer",
+    [SIM_FAULT_TWICE] = "twice",      [SIM_FAULT_BOOKS] = "books",
 };
 
 const char *sim_fault_name(enum sim_fault fault) { return fault_names[fault]; }
@@ -161,9 +161,12 @@ void sim_check_decision(struct sim_core *core, const struct sched_decision *deci
     for (uint32_t i = 0; i < core->piece_count && core->sched.enforced; i++) {
         const struct sched_entity *entity = &core->pieces[i]->entity;
         bool sooner = entity->state == SCHED_READY && entity->release + entity->deadline < decision->deadline;
-        bool overlooked = entity->state == SCHED_THROTTLED && entity->key <= now;
+        bool throttled = entity->state == SCHED_THROTTLED;
+        bool preempts =
+            throttled && (decision->deadline == SCHED_NEVER || entity->key + entity->deadline < decision->deadline);
 
-        if (sooner || overlooked) { fault(core, SIM_FAULT_ORDER); }
+        if (sooner || (throttled && entity->key <= now)) { fault(core, SIM_FAULT_ORDER); }
+        if (preempts && core->armed > entity->key) { fault(core, SIM_FAULT_TIMER); }
     }
     for (uint32_t i = 0; i < core->timers.count; i++) {
         const struct timer_event *event = core->timers.heap[i];

@@ -95,7 +95,9 @@ static void interrupt(struct sim_core *core) {
     core->busy_until = core->machine->now + cost;
     core->since = core->busy_until;
     core->interrupt_at += distance;
-    if (random_in(random, 0, 3) == 0) { core->interrupt_at += random_in(random, 0, distance / 8); }
+    if (core->machine->apart && random_in(random, 0, 3) == 0) {
+        core->interrupt_at += random_in(random, 0, distance / 8);
+    }
 }
 
 static void move(struct sim_core *core) {
@@ -148,15 +150,22 @@ static uint64_t next_event(const struct sim_machine *machine) {
 }
 
 /* Everybody is there before the first decision: from then on budgets are enforced. */
-static void start(struct sim_machine *machine, bool apart) {
-    for (uint32_t i = 0; i < machine->core_count; i++) { (void)sched_pick(&machine->cores[i].sched, 0); }
-    for (uint32_t i = 0; i < machine->vcpu_count; i++) { guest_start(&machine->vcpus[i], apart); }
-    for (uint32_t i = 0; i < machine->core_count; i++) { machine->cores[i].dirty = true; }
+static void start(struct sim_machine *machine) {
+    for (uint32_t i = 0; i < machine->core_count; i++) {
+        struct sim_core *core = &machine->cores[i];
+        uint64_t distance = core->source.distance;
+
+        (void)sched_pick(&core->sched, 0);
+        core->dirty = true;
+        if (distance != 0) { core->interrupt_at = machine->apart ? random_in(&machine->random, 0, distance - 1) : 0; }
+    }
+    for (uint32_t i = 0; i < machine->vcpu_count; i++) { guest_start(&machine->vcpus[i]); }
     dispatch_all(machine);
 }
 
 void sim_run(struct sim_machine *machine, uint64_t end, bool apart) {
-    start(machine, apart);
+    machine->apart = apart;
+    start(machine);
     for (;;) {
         uint64_t next = next_event(machine);
 
@@ -229,8 +238,8 @@ struct sim_vcpu *sim_add_reserved(struct sim_machine *machine, uint32_t core, co
                                   enum sim_behaviour behaviour) {
     struct sim_vcpu *vcpu = new_vcpu(machine, behaviour);
 
-    if (vcpu == NULL || sched_entity_init_reserved(&vcpu->pieces[0].entity, task->budget, task->deadline,
-                                                   task->period) != SCHED_OK) {
+    if (vcpu == NULL ||
+        sched_entity_init_reserved(&vcpu->pieces[0].entity, task->budget, task->deadline, task->period) != SCHED_OK) {
         return NULL;
     }
     vcpu->task = *task;
@@ -263,11 +272,10 @@ struct sim_vcpu *sim_add_best_effort(struct sim_machine *machine, uint32_t core,
 }
 
 void sim_add_source(struct sim_machine *machine, uint32_t core, const struct sched_source *source,
-                    struct sim_vcpu *owner, uint64_t first) {
+                    struct sim_vcpu *owner) {
     struct sim_core *at = &machine->cores[core];
 
     at->source = *source;
     at->source_owner = owner;
-    at->interrupt_at = first;
     if (owner != NULL) { owner->charged = true; }
 }

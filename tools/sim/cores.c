@@ -21,16 +21,17 @@ struct cores {
 };
 
 /* Draws until the exact test admits all of them on one core. */
-static bool draw_core(const struct cores *cores, struct system *system, struct random *random) {
+static bool draw_core(const struct cores *cores, struct system *system, struct random *random, struct record *record) {
     for (uint32_t i = 0; i < DRAWS_MAX; i++) {
         struct sched_core_load *load = &system->loads[0];
         struct sched_verdict verdict;
 
+        record->draws++;
         system_draw(system, &cores->plan, random);
         for (uint32_t j = 0; j < system->vcpu_count; j++) { load->tasks[j] = system->requests[j].task; }
         load->task_count = system->vcpu_count;
-        if (cores->plan.overload || sched_admit(load->tasks, load->task_count, load->sources, load->source_count,
-                                                &verdict) == SCHED_ADMITTED) {
+        if (cores->plan.overload ||
+            sched_admit(load->tasks, load->task_count, load->sources, load->source_count, &verdict) == SCHED_ADMITTED) {
             return true;
         }
     }
@@ -85,19 +86,24 @@ static int play(const struct cores *cores) {
 
     clock_gettime(CLOCK_MONOTONIC, &began);
     if (!sim_create(&machine, 1, SCHED_ENTITIES_MAX)) { return SIM_EXIT_TROUBLE; }
-    printf(cores->json ? "{\"cores\": [" : "core dispatches   switches activations  reserved      idle  lateness us  faults\n");
+    printf(cores->json ? "{\"cores\": ["
+                       : "core dispatches   switches activations  reserved      idle  lateness us  faults\n");
     for (uint64_t i = 0; i < cores->cores; i++) {
         struct random random = {cores->seed + i * UINT64_C(0xd1342543de82ef95)};
-        struct record record = record_zero(0);
+        struct record record = record_zero(i);
 
         random.state = random_next(&random);
-        if (!draw_core(cores, &system, &random)) {
-            fprintf(stderr, "takt-sim: core %" PRIu64 ": none of %u random sets was admitted; give a smaller --utilisation\n", i, DRAWS_MAX);
+        if (!draw_core(cores, &system, &random, &record)) {
+            fprintf(stderr,
+                    "takt-sim: core %" PRIu64 ": none of %u random sets was admitted; give a smaller --utilisation\n",
+                    i, DRAWS_MAX);
             sim_destroy(&machine);
             return SIM_EXIT_TROUBLE;
         }
         (void)system_play_core(&system.loads[0], &cores->plan, &machine, random_next(&random),
                                cores->time_ms * NS_PER_MS, &record.counts);
+        record.sets = 1;
+        record.first_bad = sim_faults(&record.counts) != 0 ? i : RECORD_NO_SET;
         print_core(cores, i, &record);
         record_add(&sum, &record);
     }
@@ -130,7 +136,8 @@ int cores_command(int argc, char **argv) {
     plan->vcpus = (uint32_t)cores.vcpus;
     plan->overhead = cores.board.overhead_ns;
     if (plan->utilisation > (double)plan->vcpus) {
-        fprintf(stderr, "takt-sim: --utilisation: %u VCPUs cannot use %g; give more --vcpus\n", plan->vcpus, plan->utilisation);
+        fprintf(stderr, "takt-sim: --utilisation: %u VCPUs cannot use %g; give more --vcpus\n", plan->vcpus,
+                plan->utilisation);
         return SIM_EXIT_TROUBLE;
     }
     return play(&cores);

@@ -196,9 +196,10 @@ void guest_set_up(struct sim_vcpu *vcpu) {
     vcpu->stoppable = vcpu->behaviour == SIM_HOSTILE && random_in(&machine_of(vcpu)->random, 0, 3) == 0;
 }
 
-void guest_start(struct sim_vcpu *vcpu, bool apart) {
+void guest_start(struct sim_vcpu *vcpu) {
+    struct sim_machine *machine = machine_of(vcpu);
     uint64_t span = sim_is_reserved(vcpu) ? vcpu->task.period : BEST_EFFORT_SPAN;
 
-    vcpu->release = apart ? random_in(&machine_of(vcpu)->random, 0, span - 1) : 0;
+    vcpu->release = machine->apart ? random_in(&machine->random, 0, span - 1) : 0;
     set_alarm(vcpu, vcpu->release);
 }

@@ -7,7 +7,7 @@
 
 /* Once it is on its core. */
 void guest_set_up(struct sim_vcpu *vcpu);
-void guest_start(struct sim_vcpu *vcpu, bool apart);
+void guest_start(struct sim_vcpu *vcpu);
 
 /* Its core supplied that much of its job. */
 void guest_ran(struct sim_vcpu *vcpu, uint64_t ticks);

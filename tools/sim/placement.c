@@ -232,7 +232,8 @@ static void print_curve(const struct experiment *e, uint32_t cost) {
     if (cost == FREE) {
         printf(" no overheads\n");
     } else {
-        printf(" overheads of %s:\n%" PRIu64 " ns on each budget, %" PRIu64 " ns more on each piece of a split VCPU%s\n",
+        printf(" overheads of %s:\n%" PRIu64 " ns on each budget, %" PRIu64
+               " ns more on each piece of a split VCPU%s\n",
                e->board.path, e->board.overhead_ns, e->board.migration_ns,
                e->board.migration_ns == 0 ? " (not measured: nobody is split)" : "");
     }
@@ -283,7 +284,8 @@ static bool write_json(const struct experiment *e) {
         return false;
     }
     fprintf(out,
-            "{\"seed\": %" PRIu64 ", \"sets\": %" PRIu64 ", \"cores\": %" PRIu64 ", \"vcpus\": %" PRIu64 ",\n \"scenes\": [",
+            "{\"seed\": %" PRIu64 ", \"sets\": %" PRIu64 ", \"cores\": %" PRIu64 ", \"vcpus\": %" PRIu64
+            ",\n \"scenes\": [",
             e->seed, e->sets, e->cores, e->vcpus);
     for (uint32_t i = 0; i < SCENES; i++) { write_scene(e, i, out); }
     fprintf(out, "],\n \"curves\": [");

@@ -36,8 +36,8 @@ enum sim_behaviour {
 
 /* What may not happen. Each is counted apart and none is ever right on admitted systems. */
 enum sim_fault {
-    SIM_FAULT_MISS,    /* by the scheduler's own count */
-    SIM_FAULT_LATE,    /* by the supply that the simulator saw: a job, or the budget of a period, came after its deadline */
+    SIM_FAULT_MISS, /* by the scheduler's own count */
+    SIM_FAULT_LATE, /* by the supply that the simulator saw: a job, or the budget of a period, came after its deadline */
     SIM_FAULT_STARVED, /* runnable for longer than a server's longest gap without supply */
     SIM_FAULT_OVERRUN, /* a server supplied more than its budget between a release and a period later */
     SIM_FAULT_ORDER,   /* somebody with a later deadline ran, or a refill was overlooked */
@@ -109,7 +109,7 @@ struct sim_core {
     struct sim_piece *run;
     struct sim_vcpu *loaded; /* whose registers the core holds; idling in between changes nothing */
     uint64_t since;          /* it runs `run` from here, or is idle */
-    uint64_t busy_until; /* handles an interrupt until here */
+    uint64_t busy_until;     /* handles an interrupt until here */
     uint64_t armed;
     uint64_t next; /* when it has something to do */
     bool dirty;    /* somebody came or went: decide again */
@@ -123,6 +123,7 @@ struct sim_core {
 
 struct sim_machine {
     struct random random;
+    bool apart;
     uint64_t now;
     uint32_t core_count, vcpu_count, vcpus_max;
     struct sim_core *cores;
@@ -145,11 +146,12 @@ bool sim_split(struct sim_machine *machine, struct sim_vcpu *vcpu, uint32_t core
 struct sim_vcpu *sim_add_best_effort(struct sim_machine *machine, uint32_t core, uint32_t weight,
                                      enum sim_behaviour behaviour);
 
-/* One interrupt source per core, at its highest rate from `first` on. `owner` may be NULL. */
+/* One interrupt source per core. `owner`, who pays for its interrupts, may be NULL. */
 void sim_add_source(struct sim_machine *machine, uint32_t core, const struct sched_source *source,
-                    struct sim_vcpu *owner, uint64_t first);
+                    struct sim_vcpu *owner);
 
-/* Wakes everybody, at 0 or (apart) at a moment of his own in his first period, and plays until `end`. Once per reset. */
+/* Plays until `end`, once per reset. Everybody wakes at 0 and interrupts come at their highest rate from there on, or
+ * (apart) each has a moment of his own in his first period, and some interrupts are later than they could be. */
 void sim_run(struct sim_machine *machine, uint64_t end, bool apart);
 
 /* Sums of a run. */

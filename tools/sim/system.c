@@ -6,7 +6,8 @@
 // ---- drawing ---------------------------------------------------------------------------------------------------------
 /* Of a device that interrupts up to every 0.2 to 5 ms. */
 static struct sched_source draw_source(struct random *random) {
-    return (struct sched_source){.cost = random_in(random, 1000, 10000), .distance = random_in(random, 200000, 5000000)};
+    return (struct sched_source){.cost = random_in(random, 1000, 10000),
+                                 .distance = random_in(random, 200000, 5000000)};
 }
 
 static struct sched_task draw_task(const struct system_plan *plan, struct random *random, double share) {
@@ -74,12 +75,28 @@ bool system_place(struct system *system, const struct system_plan *plan) {
 }
 
 // ---- playing ---------------------------------------------------------------------------------------------------------
-static enum sim_behaviour choose(const struct system_plan *plan, struct random *random) {
+/* How the guests of one machine are cast. In a quarter of the mixtures all begin at once and run without pause: what the
+ * demand test of admission is about. */
+struct cast {
+    const struct system_plan *plan;
+    struct random *random;
+    bool apart, greedy;
+};
+
+static struct cast cast_for(const struct system_plan *plan, struct random *random) {
+    struct cast cast = {.plan = plan, .random = random, .apart = random_in(random, 0, 1) == 0};
+
+    cast.greedy = plan->guests == SYSTEM_MIXED && !cast.apart && random_in(random, 0, 1) == 0;
+    return cast;
+}
+
+static enum sim_behaviour choose(const struct cast *cast) {
     static const enum sim_behaviour mixture[] = {SIM_RUNS,    SIM_RUNS,    SIM_PERIODIC, SIM_SPORADIC,
                                                  SIM_HOSTILE, SIM_HOSTILE, SIM_HOSTILE,  SIM_HOSTILE};
 
-    if (plan->guests != SYSTEM_MIXED) { return (enum sim_behaviour)plan->guests; }
-    return mixture[random_in(random, 0, sizeof(mixture) / sizeof(mixture[0]) - 1)];
+    if (cast->greedy) { return SIM_RUNS; }
+    if (cast->plan->guests != SYSTEM_MIXED) { return (enum sim_behaviour)cast->plan->guests; }
+    return mixture[random_in(cast->random, 0, sizeof(mixture) / sizeof(mixture[0]) - 1)];
 }
 
 /* None to two of best effort, that always run or wait now and then. */
@@ -107,7 +124,7 @@ static void add_source(struct sim_machine *machine, uint32_t core, const struct 
             }
         }
     }
-    sim_add_source(machine, core, source, owner, random_in(random, 0, source->distance - 1));
+    sim_add_source(machine, core, source, owner);
 }
 
 static uint64_t longest_of(const struct sched_task *task, uint64_t longest) {
@@ -136,14 +153,16 @@ static bool play_group(const struct system *system, const struct system_plan *pl
     for (uint32_t i = 0; i < system->machine.core_count; i++) {
         if (group[i] == first) { local[i] = cores++; }
     }
+    struct cast cast = cast_for(plan, &random);
+
     sim_reset(machine, cores, random_next(&random));
     for (uint32_t i = 0; i < system->vcpu_count; i++) {
         const struct sched_placement *place = &system->placements[i];
         const struct sched_task *task = &system->requests[i].task;
 
         if (place->step == SCHED_STEP_REFUSED || group[place->core] != first) { continue; }
-        struct sim_vcpu *vcpu = sim_add_reserved(machine, local[place->core],
-                                                 place->second < 0 ? task : &place->pieces[0], choose(plan, &random));
+        struct sim_vcpu *vcpu =
+            sim_add_reserved(machine, local[place->core], place->second < 0 ? task : &place->pieces[0], choose(&cast));
         if (vcpu == NULL ||
             (place->second >= 0 && !sim_split(machine, vcpu, local[place->second], &place->pieces[1], task))) {
             return false;
@@ -158,7 +177,7 @@ static bool play_group(const struct system *system, const struct system_plan *pl
             add_source(machine, local[i], &system->loads[i].sources[0], &random);
         }
     }
-    sim_run(machine, plan->windows * longest, random_in(&random, 0, 1) == 0);
+    sim_run(machine, plan->windows * longest, cast.apart);
     for (uint32_t i = 0; i < cores; i++) { sim_counts_add(counts, &machine->cores[i].counts); }
     return true;
 }
@@ -180,14 +199,15 @@ bool system_play(const struct system *system, const struct system_plan *plan, st
 bool system_play_core(const struct sched_core_load *load, const struct system_plan *plan, struct sim_machine *machine,
                       uint64_t seed, uint64_t end, struct sim_counts *counts) {
     struct random random = {seed};
+    struct cast cast = cast_for(plan, &random);
 
     sim_reset(machine, 1, random_next(&random));
     for (uint32_t i = 0; i < load->task_count; i++) {
-        if (sim_add_reserved(machine, 0, &load->tasks[i], choose(plan, &random)) == NULL) { return false; }
+        if (sim_add_reserved(machine, 0, &load->tasks[i], choose(&cast)) == NULL) { return false; }
     }
     add_best_effort(machine, 0, &random);
     if (load->source_count != 0) { add_source(machine, 0, &load->sources[0], &random); }
-    sim_run(machine, end, random_in(&random, 0, 1) == 0);
+    sim_run(machine, end, cast.apart);
     sim_counts_add(counts, &machine->cores[0].counts);
     return true;
 }

@@ -10,7 +10,7 @@
 #define SYSTEM_VCPUS_MAX 512u
 
 /* What guests do: one of enum sim_behaviour, or a mixture. */
-#define SYSTEM_MIXED ((int)SIM_BEHAVIOURS)
+#define SYSTEM_MIXED     ((int)SIM_BEHAVIOURS)
 
 /* How systems are drawn and played. Lengths are ns. */
 struct system_plan {
