@@ -154,7 +154,7 @@ static struct decimal to_us(const struct sysdesc_check *c, uint64_t ticks) {
 
 static void refused(struct sysdesc_check *c, const struct vcpu_desc *vcpu, const struct sched_placement *p) {
     const struct sched_verdict *verdict = &p->verdict;
-    bool any = vcpu->core == CORE_AUTO;
+    bool any = vcpu->core == CORE_AUTO && c->sys->by_count == 0; // by count, it would have had to be this one
     char why[112];
 
     if (vcpu->reserved && vcpu->task.budget > vcpu->task.deadline) {

@@ -105,17 +105,14 @@ static void place_best_effort(struct sched_machine *machine, const struct sched_
     placement_enter(best, request, NULL);
 }
 
-/* What the exact test does not look at. */
-static bool well_formed(const struct sched_machine *machine, const struct sched_request *request) {
-    return request->weight <= SCHED_WEIGHT_MAX &&
-           (request->core == SCHED_CORE_AUTO || (request->core >= 0 && (uint32_t)request->core < machine->core_count));
-}
-
 static void place(struct sched_machine *machine, const struct sched_request *request, const struct plan *plan,
                   struct sched_placement *placement) {
     *placement = (struct sched_placement){SCHED_STEP_REFUSED, -1, -1, .order = placement->order};
     placement->verdict.outcome = SCHED_MALFORMED;
-    if (!well_formed(machine, request)) { return; }
+    if (request->weight > SCHED_WEIGHT_MAX || request->core < SCHED_CORE_AUTO ||
+        request->core >= (int32_t)machine->core_count) {
+        return;
+    }
     if (request->weight != 0) {
         place_best_effort(machine, request, placement);
     } else {

@@ -5,12 +5,14 @@
  * A reservation goes to the core with the least requested utilisation on which the exact test
  * passes. A whole set is placed at boot: fixed cores first, then by decreasing utilisation; when
  * that leaves somebody out, the whole set is tried again by best fit (the fullest core that
- * passes). Best effort follows the reservations: away from VCPUs of the same VM, then where the
- * free time per weight is largest. Ties go to the lowest core index. The ways to choose are rows of
- * one table in placement.c.
+ * passes), then with VCPUs split over two cores, C=D (Burns, Davis, Wang & Zhang 2012), then in
+ * other orders. Best effort follows the reservations: away from VCPUs of the same VM, then where
+ * the free time per weight is largest. Ties go to the lowest core index. The ways are rows of the
+ * table of plans in split.c; without part `split` the first two are all.
  *
- * Context: any; deterministic; no allocation. A refusal costs up to 150 exact tests per core: not
- * for a trap path.
+ * Context: any; deterministic; no allocation; about 5 KB of stack. A plan takes up to one exact test
+ * per core for each VCPU, and 64 more for each that it splits; after a refusal every plan was tried,
+ * and the advice took up to 150 on some cores. Not for a trap path.
  */
 #ifndef SCHED_PLACEMENT_H
 #define SCHED_PLACEMENT_H

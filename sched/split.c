@@ -36,13 +36,9 @@ bool plan_allows(const struct sched_machine *machine, uint32_t core) {
     return true;
 }
 
-/* The larger piece of a request that a core takes. */
-struct first_piece {
-    struct sched_task task; /* budget 0: none */
-    uint64_t rest;          /* of the budget requested */
-};
-
-static uint64_t least_piece(const struct sched_machine *machine) { return PIECE_SWITCHES * machine->switch_cost + 1; }
+static uint64_t least_piece(const struct sched_machine *machine) {
+    return machine->switch_cost == 0 ? 1 : PIECE_SWITCHES * machine->switch_cost;
+}
 
 static uint64_t interrupts(const struct sched_core_load *load, uint64_t t) {
     uint64_t sum = 0;
@@ -71,12 +67,20 @@ static uint64_t done_by(const struct sched_core_load *load, uint64_t budget, uin
     return 0;
 }
 
-/* The largest share of a period that a core's utilisation leaves. */
-static uint64_t free_budget(const struct sched_core_load *load, uint64_t period) {
-    uint64_t used = sched_core_utilisation(load);
+/* No budget above this fits beside what a core has. */
+static uint64_t room(const struct sched_core_load *load, uint64_t period) {
+    uint64_t used = sched_core_utilisation(load); /* rounded up by less than FRACTION_TERMS_MAX < 2^7 */
     uint64_t idle = used < SCHED_UTILISATION_ONE ? SCHED_UTILISATION_ONE - used : 0;
 
-    return (period >> 32) * idle + (((period & UINT32_MAX) * idle) >> 32);
+    return (period >> 32) * idle + (((period & UINT32_MAX) * idle) >> 32) + (period >> 25) + 1;
+}
+
+static bool passes(struct sched_core_load *load, struct sched_task *piece, uint64_t budget, uint64_t limit,
+                   struct sched_verdict *verdict) {
+    *verdict = (struct sched_verdict){.outcome = SCHED_UNDECIDED};
+    piece->budget = budget;
+    piece->deadline = done_by(load, budget, limit);
+    return piece->deadline != 0 && placement_test(load, piece, verdict) == SCHED_ADMITTED;
 }
 
 /* Where the test failed at t, k jobs of the piece were due. A smaller piece is due earlier, so at least as many of its jobs
@@ -86,37 +90,29 @@ static uint64_t next_lower(const struct sched_task *piece, const struct sched_ve
     if (verdict->at < piece->deadline || verdict->demand == UINT64_MAX) { return 0; }
 
     uint64_t jobs = (verdict->at - piece->deadline) / piece->period + 1;
-    uint64_t share = piece->budget - (verdict->excess + jobs - 1) / jobs;
 
-    return verdict->excess > jobs * piece->budget ? 0 : share;
+    return verdict->excess > jobs * piece->budget ? 0 : piece->budget - (verdict->excess + jobs - 1) / jobs;
 }
 
-/* Goes down from what utilisation allows, past nothing that passes, to the first that does. */
-static struct first_piece largest_piece(struct sched_machine *machine, uint32_t core,
-                                        const struct sched_request *request) {
-    struct sched_core_load *load = &machine->cores[core];
-    const struct sched_task *whole = &request->task;
-    uint64_t least = least_piece(machine);
-    uint64_t extra = machine->migration_cost;
-    uint64_t most = free_budget(load, whole->period) + 1;
-    struct sched_task piece = {.period = whole->period};
+/* The largest budget, least .. most, with which a piece passes; 0: none. Goes down from the largest, past nothing that
+ * passes; only interrupts may let pass what it passed over, because a core with less to do is idle before they come. */
+static uint64_t largest_budget(struct sched_core_load *load, struct sched_task *piece, uint64_t least, uint64_t most,
+                               uint64_t limit) {
+    struct sched_verdict verdict;
+    uint64_t budget = most, refused = most + 1;
 
-    if (whole->budget < 2 * least) { return (struct first_piece){0}; }
-    piece.budget = whole->budget - least + extra < most ? whole->budget - least + extra : most;
-    for (uint32_t round = 0; round < SEARCH_ROUNDS && piece.budget >= least + extra; round++) {
-        struct sched_verdict verdict = {.outcome = SCHED_UNDECIDED};
-
-        piece.deadline = done_by(load, piece.budget, whole->deadline);
-        if (piece.deadline != 0 && placement_test(load, &piece, &verdict) == SCHED_ADMITTED) {
-            return (struct first_piece){piece, whole->budget - (piece.budget - extra)};
-        }
-        piece.budget = next_lower(&piece, &verdict);
+    for (uint32_t round = 0; !passes(load, piece, budget, limit, &verdict); round++) {
+        refused = budget;
+        budget = next_lower(piece, &verdict);
+        if (budget < least || round == SEARCH_ROUNDS) { return 0; }
     }
-    return (struct first_piece){0};
-}
+    while (load->source_count != 0 && refused - budget > 1) {
+        uint64_t middle = budget + (refused - budget) / 2;
 
-static bool has_room(const struct sched_core_load *load, const struct sched_task *task) {
-    return sched_core_utilisation(load) + sched_utilisation(task) <= SCHED_UTILISATION_ONE + FRACTION_TERMS_MAX;
+        *(passes(load, piece, middle, limit, &verdict) ? &budget : &refused) = middle;
+    }
+    piece->deadline = done_by(load, budget, limit);
+    return budget;
 }
 
 /* The least used core but one that passes with the second piece; -1: none. */
@@ -129,7 +125,7 @@ static int32_t core_for_rest(struct sched_machine *machine, uint32_t not, const 
         uint64_t used = sched_core_utilisation(&machine->cores[i]);
         struct sched_verdict verdict;
 
-        if (i == not|| used >= least || !has_room(&machine->cores[i], rest) ||
+        if (i == not|| used >= least || rest->budget > room(&machine->cores[i], rest->period) ||
             placement_test(&machine->cores[i], rest, &verdict) != SCHED_ADMITTED) {
             continue;
         }
@@ -140,38 +136,54 @@ static int32_t core_for_rest(struct sched_machine *machine, uint32_t not, const 
     return best;
 }
 
-static const struct first_piece *largest(const struct first_piece *first, uint32_t count) {
-    uint32_t best = 0;
+/* The largest first piece that each core takes; budget 0: none. Those are passed over that have too little room even beside
+ * the emptiest of the others. */
+static void find_first_pieces(struct sched_machine *machine, const struct sched_task *whole,
+                              struct sched_task *pieces) {
+    uint64_t rooms[SCHED_CORES_MAX];
+    uint64_t extra = machine->migration_cost, least = least_piece(machine);
+    uint64_t largest = whole->budget > least ? whole->budget - least + extra : 0;
 
-    for (uint32_t i = 1; i < count; i++) { best = first[i].task.budget > first[best].task.budget ? i : best; }
-    return &first[best];
+    for (uint32_t i = 0; i < machine->core_count; i++) { rooms[i] = room(&machine->cores[i], whole->period); }
+    for (uint32_t i = 0; i < machine->core_count; i++) {
+        uint64_t most = rooms[i] < largest ? rooms[i] : largest, other = 0;
+
+        for (uint32_t j = 0; j < machine->core_count; j++) { other = j != i && rooms[j] > other ? rooms[j] : other; }
+        pieces[i] = (struct sched_task){.period = whole->period};
+        if (most < least + extra || rooms[i] + other < whole->budget + machine->switch_cost + 2 * extra) { continue; }
+        pieces[i].budget = largest_budget(&machine->cores[i], &pieces[i], least + extra, most, whole->deadline);
+    }
 }
 
 void split_place(struct sched_machine *machine, const struct sched_request *request,
                  struct sched_placement *placement) {
-    struct first_piece first[SCHED_CORES_MAX];
+    struct sched_task firsts[SCHED_CORES_MAX];
+    const struct sched_task *whole = &request->task;
 
     if (!machine->splits || request->whole || request->core != SCHED_CORE_AUTO) { return; }
-    for (uint32_t i = 0; i < machine->core_count; i++) { first[i] = largest_piece(machine, i, request); }
+    find_first_pieces(machine, whole, firsts);
     for (uint32_t tries = 0; tries < machine->core_count; tries++) {
-        uint32_t core = (uint32_t)(largest(first, machine->core_count) - first);
-        struct sched_task *piece = &first[core].task;
-        struct sched_task rest = {first[core].rest + machine->switch_cost + machine->migration_cost,
-                                  request->task.deadline - piece->deadline, request->task.period};
+        uint32_t core = 0;
+
+        for (uint32_t i = 1; i < machine->core_count; i++) { core = firsts[i].budget > firsts[core].budget ? i : core; }
+        if (firsts[core].budget == 0) { return; }
+
+        struct sched_task rest = {whole->budget - firsts[core].budget + 2 * machine->migration_cost +
+                                      machine->switch_cost,
+                                  whole->deadline - firsts[core].deadline, whole->period};
         int32_t second = -1;
 
-        if (piece->budget == 0) { return; }
         if (rest.budget <= rest.deadline) { second = core_for_rest(machine, core, &rest, &placement->verdict); }
         if (second >= 0) {
             placement->step = SCHED_STEP_SPLIT;
             placement->core = (int32_t)core;
             placement->second = second;
-            placement->pieces[0] = *piece;
+            placement->pieces[0] = firsts[core];
             placement->pieces[1] = rest;
-            placement_enter(&machine->cores[core], request, piece);
+            placement_enter(&machine->cores[core], request, &firsts[core]);
             placement_enter(&machine->cores[second], request, &rest);
             return;
         }
-        piece->budget = 0;
+        firsts[core].budget = 0;
     }
 }
