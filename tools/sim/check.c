@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What holds whatever guests do, computed from the supply that the simulator hands out, beside the scheduler's own counts. */
-#include "tools/sim/sim.h"
+#include "tools/sim/guest.h"
 
 #include <stddef.h>
 
@@ -49,7 +49,7 @@ void sim_promise(struct sim_vcpu *vcpu, uint64_t due, uint64_t amount) {
 
 /* Who goes on wanting gets the budget again in each further period. */
 static void next_promise(struct sim_vcpu *vcpu) {
-    if (vcpu->behaviour == SIM_PERIODIC || vcpu->behaviour == SIM_SPORADIC) {
+    if (guest_has_jobs(vcpu)) {
         vcpu->due = SCHED_NEVER;
     } else {
         vcpu->due += vcpu->task.period;

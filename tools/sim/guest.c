@@ -13,10 +13,6 @@ static struct sim_vcpu *owner_of(struct timer_event *event, size_t offset) {
 
 static struct sim_machine *machine_of(const struct sim_vcpu *vcpu) { return vcpu->pieces[0].core->machine; }
 
-static bool has_jobs(const struct sim_vcpu *vcpu) {
-    return vcpu->behaviour == SIM_PERIODIC || vcpu->behaviour == SIM_SPORADIC;
-}
-
 static uint64_t span_of(const struct sim_vcpu *vcpu) {
     return sim_is_reserved(vcpu) ? 2 * vcpu->task.period : BEST_EFFORT_SPAN;
 }
@@ -100,7 +96,7 @@ static void wake(struct sim_vcpu *vcpu, uint64_t at) {
     } else {
         enter(vcpu, &vcpu->pieces[0], at);
     }
-    if (has_jobs(vcpu)) {
+    if (guest_has_jobs(vcpu)) {
         begin_job(vcpu);
     } else if (fresh) {
         sim_promise(vcpu, at + vcpu->task.deadline, vcpu->task.budget);
@@ -168,7 +164,7 @@ static void be_hostile(struct sim_vcpu *vcpu) {
 }
 
 void guest_act(struct sim_vcpu *vcpu) {
-    if (has_jobs(vcpu)) {
+    if (guest_has_jobs(vcpu)) {
         end_job(vcpu);
     } else {
         be_hostile(vcpu);
@@ -176,18 +172,7 @@ void guest_act(struct sim_vcpu *vcpu) {
 }
 
 void guest_ran(struct sim_vcpu *vcpu, uint64_t ticks) {
-    if (has_jobs(vcpu)) { vcpu->work -= ticks; }
-}
-
-uint64_t guest_acts_at(const struct sim_vcpu *vcpu, uint64_t since) {
-    if (has_jobs(vcpu)) { return since + vcpu->work; }
-    return vcpu->act_at > since ? vcpu->act_at : since;
-}
-
-uint64_t guest_moved_at(const struct sim_vcpu *vcpu) {
-    bool moved = vcpu->active == NULL ? vcpu->interrupted : vcpu->stoppable;
-
-    return moved ? vcpu->act_at : SCHED_NEVER;
+    if (guest_has_jobs(vcpu)) { vcpu->work -= ticks; }
 }
 
 void guest_set_up(struct sim_vcpu *vcpu) {

@@ -5,6 +5,8 @@
 
 #include "tools/sim/sim.h"
 
+#include <stddef.h>
+
 /* Once it is on its core. */
 void guest_set_up(struct sim_vcpu *vcpu);
 void guest_start(struct sim_vcpu *vcpu);
@@ -12,9 +14,22 @@ void guest_start(struct sim_vcpu *vcpu);
 /* Its core supplied that much of its job. */
 void guest_ran(struct sim_vcpu *vcpu, uint64_t ticks);
 
-/* When it does something if it goes on running from `since`; when something is done to it while it does not run. */
-uint64_t guest_acts_at(const struct sim_vcpu *vcpu, uint64_t since);
-uint64_t guest_moved_at(const struct sim_vcpu *vcpu);
+static inline bool guest_has_jobs(const struct sim_vcpu *vcpu) {
+    return vcpu->behaviour == SIM_PERIODIC || vcpu->behaviour == SIM_SPORADIC;
+}
+
+/* When it does something if it goes on running from `since`. */
+static inline uint64_t guest_acts_at(const struct sim_vcpu *vcpu, uint64_t since) {
+    if (guest_has_jobs(vcpu)) { return since + vcpu->work; }
+    return vcpu->act_at > since ? vcpu->act_at : since;
+}
+
+/* When something is done to it while it does not run. */
+static inline uint64_t guest_moved_at(const struct sim_vcpu *vcpu) {
+    bool moved = vcpu->active == NULL ? vcpu->interrupted : vcpu->stoppable;
+
+    return moved ? vcpu->act_at : SCHED_NEVER;
+}
 
 /* The moment has come. */
 void guest_act(struct sim_vcpu *vcpu);
