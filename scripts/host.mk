@@ -7,7 +7,7 @@ HOST_COMPILER ?= gcc
 -include arch/host/arm64_sources.mk arch/host/x86_sources.mk
 
 # On the host there is a C library in place of kernel/string.c, and the fake architecture in that of kernel/space.c.
-HOST_LIB_SRCS := $(filter-out kernel/string.c kernel/space.c drivers/ns16550.c drivers/registry_pc.c,$(wildcard $(addsuffix /*.c,sched timer kernel drivers iommu arch/host tools/sim))) \
+HOST_LIB_SRCS := $(filter-out kernel/string.c kernel/space.c drivers/ns16550.c drivers/registry_pc.c,$(wildcard $(addsuffix /*.c,sched timer kernel drivers iommu arch/host))) \
                  $(addprefix arch/arm64/,$(HOST_ARM64)) $(addprefix arch/x86/,$(HOST_X86)) tools/efi/multiboot2.c
 UNIT_SRCS     := $(wildcard tests/unit/test_*.c tests/unit/*/test_*.c)
 UNIT_HELPERS  := $(wildcard tests/unit/helpers/*.c)
@@ -52,14 +52,20 @@ endef
 $(foreach v,host asan fuzz cov,$(eval $(call host_variant,$(v))))
 
 # ---- host programs ---------------------------------------------------------------------------------------------------
-TOOLS := $(addprefix $(BUILD)/host/,$(notdir $(TOOL_SRCS:.c=)))
+# tools/takt-NAME.c, and where a program has more than that file, tools/NAME/*.c. Each also under sanitizers, for its tests.
+more_of_tool = $(wildcard tools/$(patsubst takt-%,%,$(1))/*.c)
+TOOL_NAMES  := $(notdir $(TOOL_SRCS:.c=))
+TOOLS       := $(addprefix $(BUILD)/host/,$(TOOL_NAMES))
 .PHONY: host-programs
-host-programs: $(TOOLS)
+host-programs: $(TOOLS) $(addprefix $(BUILD)/asan/,$(TOOL_NAMES))
 
-$(TOOLS): $(BUILD)/host/%: $(BUILD)/host/obj/tools/%.o $(BUILD)/host/libtakt.a
-	$(call say,LD host,$@)
-	$(Q)$(HOST_CC_host) -o $@ $< $(BUILD)/host/libtakt.a
--include $(addprefix $(BUILD)/host/obj/,$(TOOL_SRCS:.c=.d))
+define host_tool
+$(BUILD)/$(1)/$(2): $(patsubst %.c,$(BUILD)/$(1)/obj/%.o,tools/$(2).c $(call more_of_tool,$(2))) $(BUILD)/$(1)/libtakt.a
+	$$(call say,LD $(1),$$@)
+	$(Q)$(HOST_CC_$(1)) $(VARIANT_FLAGS_$(1)) -o $$@ $$^
+-include $(patsubst %.c,$(BUILD)/$(1)/obj/%.d,tools/$(2).c $(call more_of_tool,$(2)))
+endef
+$(foreach v,host asan,$(foreach t,$(TOOL_NAMES),$(eval $(call host_tool,$(v),$(t)))))
 
 # ---- unit tests ------------------------------------------------------------------------------------------------------
 .PHONY: units
