@@ -44,12 +44,14 @@ static void leave(struct sim_vcpu *vcpu) {
     vcpu->active = NULL;
 }
 
-/* The second piece it is, until the first one has budget again. */
+/* The second piece it is, until the first one has budget again. A wake-up that the second core's horizon hid is dated back
+ * there only: the first core would have let it in at once, so that its piece is released no earlier than now. */
 static void enter_second(struct sim_vcpu *vcpu, uint64_t at) {
     struct sim_piece *first = &vcpu->pieces[0];
+    uint64_t now = machine_of(vcpu)->now, eligible = sched_eligible_at(&first->entity, at);
 
     vcpu->home.slack = first->entity.deadline;
-    (void)timer_queue_add(&first->core->timers, &vcpu->home, sched_eligible_at(&first->entity, at));
+    (void)timer_queue_add(&first->core->timers, &vcpu->home, eligible > now ? eligible : now);
     first->core->dirty = true;
     enter(vcpu, &vcpu->pieces[1], at);
 }
