@@ -91,9 +91,8 @@ static bool open_file(struct work *work) {
 
     if (work->out == NULL) { return true; }
     work->file = fopen(work->out, "a+");
-    if (work->file == NULL) { return trouble(work->out, strerror(errno)); }
+    if (work->file == NULL || fseek(work->file, 0, SEEK_SET) != 0) { return trouble(work->out, strerror(errno)); }
     write_heading(work, heading);
-    rewind(work->file);
     return read_file(work, heading);
 }
 

@@ -33,12 +33,14 @@ static void enter(struct sim_vcpu *vcpu, struct sim_piece *piece, uint64_t at) {
     piece->core->dirty = true;
 }
 
+/* A core that handles an interrupt lets go when it is done with that. */
 static void leave(struct sim_vcpu *vcpu) {
     struct sim_piece *piece = vcpu->active;
     struct sim_core *core = piece->core;
+    uint64_t now = core->machine->now;
 
     sim_settle(core);
-    sched_block(&core->sched, &piece->entity, core->machine->now);
+    sched_block(&core->sched, &piece->entity, now > core->busy_until ? now : core->busy_until);
     if (core->run == piece) { core->run = NULL; }
     core->dirty = true;
     vcpu->active = NULL;
