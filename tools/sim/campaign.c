@@ -26,6 +26,12 @@
 
 _Static_assert(sizeof(struct record) <= 512, "a record fits into a pipe whole (POSIX's smallest PIPE_BUF)");
 
+/* A record that waits for one before it. */
+struct early {
+    bool here;
+    struct record record;
+};
+
 struct work {
     struct campaign campaign;
     const char *out;
@@ -35,8 +41,7 @@ struct work {
     uint64_t given; /* chunks handed out */
     uint64_t workers;
     struct record sum;
-    struct record *early; /* by number: those that wait for one before them, */
-    bool *is_early;       /* and which do */
+    struct early *early; /* by number */
     time_t began, told;
     int to_workers, from_workers;
 };
@@ -185,10 +190,9 @@ static bool collect(struct work *work) {
         struct record record;
 
         if (!receive(work, &record)) { return trouble("a worker", "it ended before its work did"); }
-        work->early[record.chunk] = record;
-        work->is_early[record.chunk] = true;
-        while (work->done < work->chunks && work->is_early[work->done]) {
-            if (!append(work, &work->early[work->done])) { return false; }
+        work->early[record.chunk] = (struct early){true, record};
+        while (work->done < work->chunks && work->early[work->done].here) {
+            if (!append(work, &work->early[work->done].record)) { return false; }
         }
         tell_progress(work, started_at);
         if (!hand_out(work)) { return false; }
@@ -201,8 +205,7 @@ static bool run(struct work *work) {
 
     if (work->done == work->chunks) { return true; }
     work->early = calloc(work->chunks, sizeof(*work->early));
-    work->is_early = calloc(work->chunks, sizeof(*work->is_early));
-    if (work->early == NULL || work->is_early == NULL) { return trouble("memory", strerror(ENOMEM)); }
+    if (work->early == NULL) { return trouble("memory", strerror(ENOMEM)); }
     fflush(NULL); /* or every worker writes it again */
     good = start_workers(work) && collect(work);
     close(work->to_workers); /* they end */
@@ -276,6 +279,5 @@ int campaign_command(int argc, char **argv) {
     bool good = open_file(&work) && run(&work);
     if (work.file != NULL && fclose(work.file) != 0) { good = trouble(work.out, strerror(errno)); }
     free(work.early);
-    free(work.is_early);
     return good ? tell(&work, json) : SIM_EXIT_TROUBLE;
 }

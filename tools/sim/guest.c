@@ -7,10 +7,6 @@
 
 #define BEST_EFFORT_SPAN UINT64_C(10000000) /* in which best effort waits and wakes, and starts */
 
-static struct sim_vcpu *owner_of(struct timer_event *event, size_t offset) {
-    return (struct sim_vcpu *)(void *)((char *)event - offset);
-}
-
 static struct sim_machine *machine_of(const struct sim_vcpu *vcpu) { return vcpu->pieces[0].core->machine; }
 
 static uint64_t span_of(const struct sim_vcpu *vcpu) {
@@ -59,7 +55,7 @@ static void enter_second(struct sim_vcpu *vcpu, uint64_t at) {
 }
 
 static void home_fired(struct timer_event *event, uint64_t now) {
-    struct sim_vcpu *vcpu = owner_of(event, offsetof(struct sim_vcpu, home));
+    struct sim_vcpu *vcpu = event->owner;
     struct sim_piece *first = &vcpu->pieces[0];
 
     (void)now;
@@ -110,21 +106,17 @@ static void wake(struct sim_vcpu *vcpu, uint64_t at) {
 
 static void alarm_fired(struct timer_event *event, uint64_t now) {
     (void)now;
-    wake(owner_of(event, offsetof(struct sim_vcpu, alarm)), event->when);
+    wake(event->owner, event->when);
 }
 
 /* Waits for a timer of its own, which counts from the moment at which it has budget to act on it. */
 static void set_alarm(struct sim_vcpu *vcpu, uint64_t when) {
-    struct sim_piece *best = NULL;
-    uint64_t at = SCHED_NEVER;
+    struct sim_piece *best = &vcpu->pieces[0];
+    uint64_t at = sched_eligible_at(&best->entity, when);
 
-    for (uint32_t i = 0; i < vcpu->piece_count; i++) {
-        uint64_t eligible = sched_eligible_at(&vcpu->pieces[i].entity, when);
-
-        if (best == NULL || eligible < at) {
-            best = &vcpu->pieces[i];
-            at = eligible;
-        }
+    if (vcpu->piece_count > 1 && sched_eligible_at(&vcpu->pieces[1].entity, when) < at) {
+        best = &vcpu->pieces[1];
+        at = sched_eligible_at(&best->entity, when);
     }
     vcpu->alarm.slack = sim_is_reserved(vcpu) ? best->entity.deadline : TIMER_SLACK_BEST_EFFORT;
     (void)timer_queue_add(&best->core->timers, &vcpu->alarm, at);
@@ -181,7 +173,9 @@ void guest_ran(struct sim_vcpu *vcpu, uint64_t ticks) {
 
 void guest_set_up(struct sim_vcpu *vcpu) {
     vcpu->alarm.fire = alarm_fired;
+    vcpu->alarm.owner = vcpu;
     vcpu->home.fire = home_fired;
+    vcpu->home.owner = vcpu;
     vcpu->stoppable = vcpu->behaviour == SIM_HOSTILE && random_in(&machine_of(vcpu)->random, 0, 3) == 0;
 }
 
