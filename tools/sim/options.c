@@ -69,7 +69,10 @@ static bool parse_board(const struct option *option, const char *path) {
     char line[256];
     bool found = false;
 
-    if (file == NULL) { return complain(option->name, path, strerror(errno)); }
+    if (file == NULL) {
+        fprintf(stderr, "takt-sim: --%s: %s: %s; give a board.dts of boards/\n", option->name, path, strerror(errno));
+        return false;
+    }
     board->path = path;
     while (fgets(line, sizeof(line), file) != NULL) {
         found = find_property(line, "overhead-ns", &board->overhead_ns) || found;
