@@ -41,7 +41,6 @@ struct work {
     uint64_t given; /* chunks handed out */
     uint64_t workers;
     struct record sum;
-    struct early *early; /* by number */
     time_t began, told;
     int to_workers, from_workers;
 };
@@ -179,7 +178,7 @@ static void tell_progress(struct work *work, uint64_t started_at) {
             work->chunks, here / (uint64_t)(now - work->began), sim_faults(&work->sum.counts));
 }
 
-static bool collect(struct work *work) {
+static bool collect(struct work *work, struct early *early) {
     uint64_t started_at = work->done;
 
     work->given = work->done;
@@ -190,9 +189,9 @@ static bool collect(struct work *work) {
         struct record record;
 
         if (!receive(work, &record)) { return trouble("a worker", "it ended before its work did"); }
-        work->early[record.chunk] = (struct early){true, record};
-        while (work->done < work->chunks && work->early[work->done].here) {
-            if (!append(work, &work->early[work->done].record)) { return false; }
+        early[record.chunk] = (struct early){true, record};
+        while (work->done < work->chunks && early[work->done].here) {
+            if (!append(work, &early[work->done].record)) { return false; }
         }
         tell_progress(work, started_at);
         if (!hand_out(work)) { return false; }
@@ -204,13 +203,14 @@ static bool run(struct work *work) {
     bool good;
 
     if (work->done == work->chunks) { return true; }
-    work->early = calloc(work->chunks, sizeof(*work->early));
-    if (work->early == NULL) { return trouble("memory", strerror(ENOMEM)); }
+    struct early *early = calloc(work->chunks, sizeof(*early));
+    if (early == NULL) { return trouble("memory", strerror(ENOMEM)); }
     fflush(NULL); /* or every worker writes it again */
-    good = start_workers(work) && collect(work);
+    good = start_workers(work) && collect(work, early);
     close(work->to_workers); /* they end */
     close(work->from_workers);
     while (wait(NULL) > 0) {}
+    free(early);
     return good;
 }
 
@@ -278,6 +278,5 @@ int campaign_command(int argc, char **argv) {
 
     bool good = open_file(&work) && run(&work);
     if (work.file != NULL && fclose(work.file) != 0) { good = trouble(work.out, strerror(errno)); }
-    free(work.early);
     return good ? tell(&work, json) : SIM_EXIT_TROUBLE;
 }
