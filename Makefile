@@ -40,7 +40,7 @@ include scripts/fuzz.mk
 include scripts/efi.mk
 -include guests/guests.mk
 
-.PHONY: help setup all hypervisor guests image check plan run test bench lint format fuzz clean distclean FORCE
+.PHONY: help setup all hypervisor guests image check plan run test bench sim experiment-placement lint format fuzz clean distclean FORCE
 
 help:
 	@printf '%s\n' \
@@ -48,6 +48,8 @@ help:
 	  'make run SYSTEM=my.dts      the same with your own system description' \
 	  'make test                   every test: units, sanitizers, fuzzers, lint, emulators (ONLY=unit,mutants,fuzz,lint,system; of one board: BOARD=...)' \
 	  'make bench                  the latency and size table, with its bounds' \
+	  'make sim ARGS="..."         play made-up systems on the real scheduler, millions of them on demand (docs/simulation.md)' \
+	  'make experiment-placement   who goes to which core, and what share of random sets finds room' \
 	  'make check SYSTEM=my.dts    say every mistake of a system description, without starting it' \
 	  'make plan SYSTEM=my.dts     the same, and a page with what every VCPU is promised and who runs when; also of a table, my.csv' \
 	  'make image SYSTEM=my.dts    pack a system into one bootable .itb; BOARD=pc: an image for a USB stick that a PC starts from' \
@@ -123,6 +125,13 @@ bench: hypervisor guests | setup
 	+$(Q)$(MAKE) hypervisor PARTS=
 	$(Q)$(PYTHON) scripts/bench.py --build $(BUILD) --board $(BOARD) --hypervisor $(HYPERVISOR_IMAGE) --least $(OUT_ALL)-least/takt.Image \
 	  --compiler '$(shell $(CC) --version | head -n 1)' $(if $(K),-k '$(K)') $(if $(filter-out 0,$(RECORD)),--record)
+
+sim: $(BUILD)/host/takt-sim
+	$(Q)$< $(ARGS)
+
+experiment-placement: $(BUILD)/host/takt-sim
+	@mkdir -p $(BUILD)/experiments
+	$(Q)$< placement --board boards/$(BOARD)/board.dts --out $(BUILD)/experiments/placement.json $(ARGS)
 
 lint: setup
 	+@scripts/lint.sh --build $(BUILD)

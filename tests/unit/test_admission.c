@@ -150,7 +150,7 @@ static void random_large_set(struct random *random, struct set *set, double util
     random_shares(random, shares, set->task_count, utilisation);
     for (uint32_t i = 0; i < set->task_count; i++) {
         struct sched_task *task = &set->tasks[i];
-        uint64_t period = (uint64_t)random_over_two_decades(random, 10) * 100000;
+        uint64_t period = random_period(random);
         uint64_t budget = (uint64_t)(shares[i] * (double)period);
 
         task->period = period;

@@ -258,17 +258,6 @@ static void what_finds_no_place_is_reported_and_the_rest_stays(void **state) {
     assert_int_equal(sched_core_utilisation(&loads[0]) * 10 / SCHED_UTILISATION_ONE, 9);
 }
 
-/* UUniFast-discard (Davis & Burns 2009): splits with a share above one are thrown away. */
-static void random_utilisations(struct random *random, double *shares, uint32_t count, double total) {
-    bool valid;
-
-    do {
-        valid = true;
-        random_shares(random, shares, count, total);
-        for (uint32_t i = 0; i < count; i++) { valid = valid && shares[i] <= 1; }
-    } while (!valid);
-}
-
 /* Per mille of random sets of 12 on 4 cores that find places, whole and one by one. */
 static void accepted(double load, uint32_t sets, uint32_t *whole, uint32_t *in_order) {
     struct random random = random_start("sets to place", 0x91ace);
@@ -284,7 +273,7 @@ static void accepted(double load, uint32_t sets, uint32_t *whole, uint32_t *in_o
 
         random_utilisations(&random, shares, 12, load * CORES);
         for (uint32_t i = 0; i < 12; i++) {
-            uint64_t period = (uint64_t)random_over_two_decades(&random, 10) * 100000;
+            uint64_t period = random_period(&random);
             uint64_t budget = (uint64_t)(shares[i] * (double)period);
 
             requests[i] = reserved(budget == 0 ? 1 : budget, period, period, SCHED_CORE_AUTO);

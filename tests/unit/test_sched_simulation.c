@@ -12,6 +12,7 @@
 
 #include "sched/admission.h"
 #include "sched/sched.h"
+#include "tools/sim/hostile.h"
 
 #include <string.h>
 
@@ -91,26 +92,11 @@ static uint64_t supplied(const struct machine *m, const struct guest *guest) {
     return guest->entity.stats.supplied + pending;
 }
 
-/* A moment that hurts: a boundary of this guest or another, give or take a tick. */
-static uint64_t boundary(struct machine *m) {
-    const struct guest *guest = &m->guests[random_in(m->random, 0, m->count - 1)];
-    const struct sched_entity *entity = &guest->entity;
-    uint64_t slot = random_in(m->random, 0, SCHED_REFILLS_MAX - 1);
-
-    switch (random_in(m->random, 0, 5)) {
-    case 0: return m->now + entity->remaining + 1;
-    case 1: return entity->release + entity->deadline + 1;
-    case 2: return entity->release + entity->period + 1;
-    case 3: return entity->refills[slot].time + 1;
-    case 4: return m->now + random_in(m->random, 1, 2 * PERIOD_MAX);
-    default: return m->now + random_in(m->random, 1, 4);
-    }
-}
-
+/* A boundary of this guest or another. */
 static uint64_t next_moment(struct machine *m) {
-    uint64_t moment = boundary(m) + random_in(m->random, 0, 2);
+    const struct guest *guest = &m->guests[random_in(m->random, 0, m->count - 1)];
 
-    return moment > m->now + 2 ? moment - 2 : m->now + 1;
+    return hostile_moment(m->random, &guest->entity, m->now, 2 * PERIOD_MAX);
 }
 
 static void deliver(struct machine *m, struct guest *guest) {
