@@ -40,7 +40,7 @@ include scripts/fuzz.mk
 include scripts/efi.mk
 -include guests/guests.mk
 
-.PHONY: help setup all hypervisor guests image check run test bench lint format fuzz clean distclean FORCE
+.PHONY: help setup all hypervisor guests image check run test bench experiment-sleep experiment-attack lint format fuzz clean distclean FORCE
 
 help:
 	@printf '%s\n' \
@@ -48,6 +48,8 @@ help:
 	  'make run SYSTEM=my.dts      the same with your own system description' \
 	  'make test                   every test: units, sanitizers, fuzzers, lint, emulators (ONLY=unit,fuzz,lint,system; of one board: BOARD=...)' \
 	  'make bench                  the latency and size table, with its bounds' \
+	  'make experiment-sleep       how late is a sleeping guest, on Takt and on Xen (K=LEG SAMPLES=N; docs/experiments.md)' \
+	  'make experiment-attack      does a reservation hold beside neighbours that do their worst' \
 	  'make check SYSTEM=my.dts    say every mistake of a system description, without starting it' \
 	  'make image SYSTEM=my.dts    pack a system into one bootable .itb; BOARD=pc: an image for a USB stick that a PC starts from' \
 	  'make efi-loader             the UEFI loader for both architectures, build/efi/BOOT*.EFI (docs/boot.md)' \
@@ -111,6 +113,11 @@ bench: hypervisor guests | setup
 	+$(Q)$(MAKE) hypervisor PARTS=
 	$(Q)$(PYTHON) scripts/bench.py --build $(BUILD) --board $(BOARD) --hypervisor $(HYPERVISOR_IMAGE) --least $(OUT_ALL)-least/takt.Image \
 	  --compiler '$(shell $(CC) --version | head -n 1)' $(if $(K),-k '$(K)') $(if $(filter-out 0,$(RECORD)),--record)
+
+# Their board has no other: Xen's guests and the reservations are written for it.
+experiment-sleep experiment-attack: experiment-%: hypervisor guests | setup
+	$(if $(filter-out qemu-arm64,$(BOARD)),$(error the experiments run on BOARD=qemu-arm64))
+	$(Q)$(PYTHON) scripts/experiments.py $* --build $(BUILD) --hypervisor $(HYPERVISOR_IMAGE) $(if $(K),-k '$(K)') $(if $(SAMPLES),--samples $(SAMPLES))
 
 lint: setup
 	+@scripts/lint.sh --build $(BUILD)
