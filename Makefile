@@ -40,7 +40,7 @@ include scripts/fuzz.mk
 include scripts/efi.mk
 -include guests/guests.mk
 
-.PHONY: help setup all hypervisor guests image check plan run test bench sim experiment-placement lint format fuzz clean distclean FORCE
+.PHONY: help setup all hypervisor guests image check plan run test bench sim experiment-placement experiment-sleep experiment-attack lint format fuzz clean distclean FORCE
 
 help:
 	@printf '%s\n' \
@@ -50,6 +50,8 @@ help:
 	  'make bench                  the latency and size table, with its bounds' \
 	  'make sim ARGS="..."         play made-up systems on the real scheduler, millions of them on demand (docs/simulation.md)' \
 	  'make experiment-placement   who goes to which core, and what share of random sets finds room' \
+	  'make experiment-sleep       how late is a sleeping guest, on Takt and on Xen (K=LEG SAMPLES=N; docs/experiments.md)' \
+	  'make experiment-attack      does a reservation hold beside neighbours that do their worst' \
 	  'make check SYSTEM=my.dts    say every mistake of a system description, without starting it' \
 	  'make plan SYSTEM=my.dts     the same, and a page with what every VCPU is promised and who runs when; also of a table, my.csv' \
 	  'make image SYSTEM=my.dts    pack a system into one bootable .itb; BOARD=pc: an image for a USB stick that a PC starts from' \
@@ -132,6 +134,11 @@ sim: $(BUILD)/host/takt-sim
 experiment-placement: $(BUILD)/host/takt-sim
 	@mkdir -p $(BUILD)/experiments
 	$(Q)$< placement --board boards/$(BOARD)/board.dts --out $(BUILD)/experiments/placement.json $(ARGS)
+
+# Their board has no other: Xen's guests and the reservations are written for it.
+experiment-sleep experiment-attack: experiment-%: hypervisor guests | setup
+	$(if $(filter-out qemu-arm64,$(BOARD)),$(error the experiments run on BOARD=qemu-arm64))
+	$(Q)$(PYTHON) scripts/experiments.py $* --build $(BUILD) --hypervisor $(HYPERVISOR_IMAGE) $(if $(K),-k '$(K)') $(if $(SAMPLES),--samples $(SAMPLES))
 
 lint: setup
 	+@scripts/lint.sh --build $(BUILD)

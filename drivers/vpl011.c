@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The guest's PL011 UART (Arm DDI 0183, r1p5): registers, FIFO and interrupt, without a line. Sent characters go to the
-// VM's console ring; one that finds it full is held, and the transmit FIFO is "full", until there is room.
+// The guest's PL011 UART (Arm DDI 0183, r1p5): registers, FIFOs and interrupt, without a line. Sent characters go to the
+// VM's console ring; those that find it full wait in the transmit FIFO until there is room.
 #include <libfdt.h>
 
 #include "drivers/virtual.h"
@@ -8,6 +8,7 @@
 #include "kernel/console.h"
 #include "kernel/guest_fdt.h"
 #include "kernel/memory.h"
+#include "kernel/string.h"
 
 enum pl011_offset {
     UARTDR = 0x000,
@@ -30,7 +31,7 @@ enum pl011_offset {
 
 enum { FR_BUSY = 1 << 3, FR_RXFE = 1 << 4, FR_TXFF = 1 << 5, FR_RXFF = 1 << 6, FR_TXFE = 1 << 7 };
 enum { INT_RX = 1 << 4, INT_TX = 1 << 5, INT_RT = 1 << 6, INT_ALL = 0x7ff };
-enum { LCR_H_FEN = 1 << 4, CR_RESET = 0x300, IFLS_RESET = 0x12, RX_FIFO = 32, ID_REGISTERS = 8 };
+enum { LCR_H_FEN = 1 << 4, CR_RESET = 0x300, IFLS_RESET = 0x12, FIFO = 32, ID_REGISTERS = 8 };
 
 // r1p5: 32 characters deep.
 static const uint8_t id_values[ID_REGISTERS] = {0x11, 0x10, 0x34, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
@@ -46,14 +47,14 @@ struct vpl011 {
     struct vm *vm;
     uint16_t plain[PLAIN_END / 4];
     bool tx_event; // room came: UARTRIS.TXRIS, until cleared
-    bool held;     // a character waits for room in the console
     bool level;    // of the interrupt
-    char held_character;
-    uint8_t rx_head, rx_count;
-    char rx[RX_FIFO];
+    uint8_t tx_count, rx_head, rx_count;
+    char tx[FIFO], rx[FIFO];
 };
 
 // ---- interrupt --------------------------------------------------------------------------------------------
+
+static unsigned tx_depth(const struct vpl011 *uart) { return (uart->plain[UARTLCR_H / 4] & LCR_H_FEN) != 0 ? FIFO : 1; }
 
 // How many characters raise the receive interrupt: 1/8, 1/4, 1/2, 3/4, 7/8 of the FIFO.
 static unsigned rx_trigger(const struct vpl011 *uart) {
@@ -62,9 +63,10 @@ static unsigned rx_trigger(const struct vpl011 *uart) {
     return (uart->plain[UARTLCR_H / 4] & LCR_H_FEN) != 0 ? levels[uart->plain[UARTIFLS / 4] >> 3 & 7] : 1;
 }
 
-// A character that stays in the FIFO times out at once: there is no bit time here.
+// A character that stays in the FIFO times out at once: there is no bit time here. The transmit interrupt promises that half
+// of its FIFO is free, whatever UARTIFLS says: Linux then sends so much without a look at UARTFR.
 static uint32_t raw_interrupts(const struct vpl011 *uart) {
-    return (uart->tx_event ? INT_TX : 0) | (uart->rx_count > 0 ? INT_RT : 0) |
+    return (uart->tx_event && uart->tx_count <= tx_depth(uart) / 2 ? INT_TX : 0) | (uart->rx_count > 0 ? INT_RT : 0) |
            (uart->rx_count >= rx_trigger(uart) ? INT_RX : 0);
 }
 
@@ -84,7 +86,7 @@ static uint32_t read_data(struct vpl011 *uart) {
 
     if (uart->rx_count > 0) {
         c = (uint8_t)uart->rx[uart->rx_head];
-        uart->rx_head = (uart->rx_head + 1) % RX_FIFO;
+        uart->rx_head = (uart->rx_head + 1) % FIFO;
         uart->rx_count--;
         update(uart);
     }
@@ -93,20 +95,17 @@ static uint32_t read_data(struct vpl011 *uart) {
 
 // A guest that writes to a full FIFO loses the character, as with the device.
 static void write_data(struct vpl011 *uart, char c) {
-    if (uart->held) { return; }
-    if (console_vm_write(uart->vm, CONSOLE_UART, &c, 1) == 1) {
-        uart->tx_event = true;
-        update(uart);
-    } else {
-        uart->held = true;
-        uart->held_character = c;
+    if (uart->tx_count > 0 || console_vm_write(uart->vm, CONSOLE_UART, &c, 1) == 0) {
+        if (uart->tx_count >= tx_depth(uart)) { return; }
+        uart->tx[uart->tx_count++] = c;
     }
+    uart->tx_event = true;
+    update(uart);
 }
 
 static uint32_t read_flags(const struct vpl011 *uart) {
-    return (uart->held ? FR_TXFF | FR_BUSY : FR_TXFE) | (uart->rx_count == 0         ? FR_RXFE
-                                                         : uart->rx_count == RX_FIFO ? FR_RXFF
-                                                                                     : 0);
+    return (uart->tx_count > 0 ? FR_BUSY : FR_TXFE) | (uart->tx_count >= tx_depth(uart) ? FR_TXFF : 0) |
+           (uart->rx_count == 0 ? FR_RXFE : 0) | (uart->rx_count == FIFO ? FR_RXFF : 0);
 }
 
 static uint32_t read_register(struct vpl011 *uart, uint64_t offset) {
@@ -156,8 +155,8 @@ static size_t vpl011_input(void *device, const char *data, size_t size) {
     unsigned long flags = spin_lock(&uart->lock);
     size_t taken = 0;
 
-    while (taken < size && uart->rx_count < RX_FIFO) {
-        uart->rx[(uart->rx_head + uart->rx_count++) % RX_FIFO] = data[taken++];
+    while (taken < size && uart->rx_count < FIFO) {
+        uart->rx[(uart->rx_head + uart->rx_count++) % FIFO] = data[taken++];
     }
     update(uart);
     spin_unlock(&uart->lock, flags);
@@ -167,9 +166,11 @@ static size_t vpl011_input(void *device, const char *data, size_t size) {
 static bool vpl011_drained(void *device) {
     struct vpl011 *uart = device;
     unsigned long flags = spin_lock(&uart->lock);
+    size_t sent = console_vm_write(uart->vm, CONSOLE_UART, uart->tx, uart->tx_count);
 
-    if (uart->held && console_vm_write(uart->vm, CONSOLE_UART, &uart->held_character, 1) == 1) {
-        uart->held = false;
+    if (sent > 0) {
+        uart->tx_count -= (uint8_t)sent;
+        memmove(uart->tx, uart->tx + sent, uart->tx_count);
         uart->tx_event = true;
         update(uart);
     }

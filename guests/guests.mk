@@ -10,7 +10,9 @@ GUEST_NAMES := rtprobe matmul hostile
 include guests/lib/$(ARCH)/guest.mk
 
 LINUX_GUEST := $(GUEST_OUT)/linux/assembled
-GUESTS      := $(GUEST_NAMES:%=$(GUEST_OUT)/%.$(GUEST_SUFFIX)) $(LINUX_GUEST)
+# The experiments' Linux guest (docs/experiments.md) is a kernel with this program alone.
+PLAYER      := $(if $(filter arm64,$(ARCH)),$(GUEST_OUT)/linux/player.cpio.gz)
+GUESTS      := $(GUEST_NAMES:%=$(GUEST_OUT)/%.$(GUEST_SUFFIX)) $(LINUX_GUEST) $(PLAYER)
 
 NEWLIB_LIB := $(NEWLIB)/$(NEWLIB_TARGET)/lib/libc.a
 
@@ -69,6 +71,15 @@ $(foreach guest,$(GUEST_NAMES),$(eval $(call guest_rules,$(guest))))
 $(LINUX_GUEST): guests/linux/assemble.py guests/linux/init $(wildcard $(BUILD)/packages/*.deb) | setup
 	$(call say,LINUX,$(@D))
 	$(Q)$(PYTHON) guests/linux/assemble.py --arch $(ARCH) --packages $(BUILD)/packages --out $(@D)
+	@touch $@
+
+$(GUEST_OUT)/linux/player: guests/linux/player.c | setup
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CROSS)gcc -std=c17 -O2 $(REPRODUCIBLE) -Wall -Wextra -Werror -static -Wl,--build-id=none -o $@ $<
+
+$(GUEST_OUT)/linux/player.cpio.gz: $(GUEST_OUT)/linux/player guests/linux/assemble.py
+	$(Q)$(PYTHON) guests/linux/assemble.py --init $< --out $@
 	@touch $@
 
 -include $(foreach guest,lib $(GUEST_NAMES),$(patsubst %.o,%.d,$(call guest_objects,$(guest))))

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Downloads what is unpacked and never installed: libfdt's source (out of Debian's u-boot source package), the packages for
-# arm64 and amd64 that the Linux guests are assembled from, and arm64's gnu-efi for the loader. scripts/setup.sh calls it.
+# arm64 and amd64 that the Linux guests are assembled from, arm64's gnu-efi for the loader and its Xen for the experiments.
+# scripts/setup.sh calls it.
 #
 #   scripts/fetch_packages.sh [--build DIR]   -> DIR/libfdt-src/*.[ch]   DIR/packages/*.deb
 #
@@ -19,6 +20,7 @@ architectures='arm64 amd64'
 kernels_arm64='linux-image-cloud-arm64 linux-image-rt-arm64'
 kernels_amd64='linux-image-cloud-amd64 linux-image-amd64'
 guest_packages='busybox-static rt-tests libc6 libnuma1'
+peer_metapackage=xen-system-arm64 # depends on the release's Xen, which `make experiment-sleep` runs for comparison
 loader_packages='gnu-efi' # for arm64; this machine's own is installed
 
 fail() { echo "setup: $*" >&2; exit 1; }
@@ -83,6 +85,11 @@ kernel_of() {
     guest_apt apt-cache depends "$1" | sed -n 's/^ *Depends: \(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1
 }
 
+# Nothing but the comparison needs it, and that says so where it is missing: no failure.
+peer_of() {
+    guest_apt apt-cache depends "$1" 2>/dev/null | sed -n 's/^ *Depends: \(xen-hypervisor-[0-9][^ ]*\)$/\1/p' | head -n 1
+}
+
 # fetch_packages METAPACKAGE...
 fetch_packages() {
     kernels=
@@ -92,8 +99,12 @@ fetch_packages() {
         kernels="$kernels $kernel"
     done
     wanted="$kernels $guest_packages"
-    [ "$arch" != arm64 ] || wanted="$wanted $loader_packages"
-    echo "setup: downloading for the Linux guests and the loader (unpacked below $build, not installed):$wanted"
+    if [ "$arch" = arm64 ]; then
+        peer=$(peer_of "$peer_metapackage")
+        [ -n "$peer" ] || echo "setup: the mirror has no Xen for arm64; the experiments go without it" >&2
+        wanted="$wanted $loader_packages $peer"
+    fi
+    echo "setup: downloading for the Linux guests, the loader and the experiments (unpacked below $build, not installed):$wanted"
     # shellcheck disable=SC2086 # lists of words
     (cd "$build/packages.new" && quietly "download the packages for $arch" guest_apt apt-get download $wanted)
 }

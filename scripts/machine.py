@@ -144,8 +144,11 @@ class Machine:
             raise MachineError(f"boot way '{self.boot}' starts from a medium; make one with disk.medium()")
         if self.setting("emulator") == BOCHS:
             return self._bochs(medium)
-        return [*self._qemu(), "-chardev", "stdio,id=console,signal=off,mux=off", "-serial", "chardev:console",
-                *self._qemu_boot(hypervisor, itb, medium)]
+        return self.command_with(*self._qemu_boot(hypervisor, itb, medium))
+
+    def command_with(self, *options):
+        """QEMU's command line of the same machine with something else in it than Takt, loaded by these options."""
+        return [*self._qemu(), "-chardev", "stdio,id=console,signal=off,mux=off", "-serial", "chardev:console", *options]
 
     def dump_device_tree(self, path):
         """Writes the device tree that the hypervisor gets to see on this machine, without what is unused in it."""

@@ -3,6 +3,7 @@
 """Assembles the Linux guest from Debian's packages; nothing is compiled or patched.
 
     assemble.py [--arch arm64] [--packages build/packages] [--out build/guests/linux]
+    assemble.py --init PROGRAM --out FILE.cpio.gz
 
 Takes the newest kernel package of each flavour (one of them is enough; arm64: linux-image-*-cloud-arm64 and
 linux-image-*-rt-arm64; x86: linux-image-*-cloud-amd64 and linux-image-*-amd64), busybox-static, rt-tests and the packages
@@ -11,6 +12,8 @@ with the shared libraries that cyclictest needs, and writes
     Image-cloud, Image-rt       the kernels, as packaged (x86: bzImage-cloud, bzImage-full)
     initramfs.cpio.gz           busybox, cyclictest, the init script, and for each kernel the virtio
                                 modules that it does not have built in
+
+The second form packs an initramfs that holds one program only, linked statically, as /init.
 
 The same packages give the same bytes: entries are sorted, owned by root, and dated 0.
 """
@@ -248,6 +251,15 @@ def initramfs(folder, kernels, arch):
     return gzip.compress(cpio.pack(), 9, mtime=0)
 
 
+def single_program(path):
+    """An initramfs whose only program is that one."""
+    cpio = Cpio()
+    cpio.add("dev/console", cpio.CHARACTER | 0o600, device=(5, 1))
+    with open(path, "rb") as program:
+        cpio.add("init", cpio.FILE | 0o755, program.read())
+    return gzip.compress(cpio.pack(), 9, mtime=0)
+
+
 def library_packages(folder, arch):
     """The names of the packages that hold libraries: all that start with lib."""
     files = glob.glob(os.path.join(folder, f"lib*_{arch.debian}.deb"))
@@ -271,7 +283,11 @@ def main():
     parser.add_argument("--arch", default="arm64", choices=ARCHITECTURES)
     parser.add_argument("--packages", default="build/packages", help="where the .deb files are")
     parser.add_argument("--out", default="build/guests/linux", help="where the results go")
+    parser.add_argument("--init", metavar="PROGRAM", help="pack an initramfs of this program alone into the file --out")
     options = parser.parse_args()
+    if options.init:
+        write(options.out, single_program(options.init))
+        return
     os.makedirs(options.out, exist_ok=True)
     arch, kernels = ARCHITECTURES[options.arch], []
     for flavour, pattern in arch.flavours.items():

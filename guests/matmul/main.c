@@ -34,6 +34,8 @@ void guest_main(void) {
         storm_run(arg_has("storm-sgi"), quiet);
     else if (strcmp(mode, "fpcheck") == 0)
         fpcheck_run(seed, quiet);
+    else if (attack_run(mode))
+        return;
     else if (strcmp(mode, "matmul") == 0)
         matmul_run(seed, quiet);
     else

@@ -7,6 +7,8 @@
 //   mode=fpcheck  patterns in all floating-point and vector registers, looked at again after a while; each second
 //                 `fpcheck: N ok`; on a difference `fpcheck: FAILED REGISTER ...` and the machine
 //                 is switched off
+//   mode=calls | timers | ipis
+//                 nothing but null hypercalls; a timer that has always just expired; IPIs to itself
 //   storm         instead: floating point, a null hypercall every 286 instructions, the
 //                 timer every 1 ms, and on Takt a hypercall timer
 //   storm-sgi     the same, and VCPU 1 sends IPIs to VCPU 0 without pause
@@ -39,6 +41,8 @@ void fpcheck_run(uint64_t seed, bool quiet);
 // In assembly: `count` units of the storm, a null hypercall and computing.
 void storm_units(const double *a, const double *b, double *sums, uint64_t count);
 _Noreturn void storm_run(bool sgi, bool quiet);
+// One of the storms of a single kind, for ever. False: no such mode.
+bool attack_run(const char *mode);
 
 // True once a second, for a program that polls it.
 bool second_passed(void);

@@ -10,6 +10,8 @@
 
 #define SLEEP_SAMPLES  1000
 #define PERIODS        500
+#define FRAMES         500
+#define FRAME_US       25000 // room for the work and the longest sleep
 #define PERIOD_US      10000
 #define REMOTE_IPI     1
 #define REMOTE_VCPU    1
@@ -44,6 +46,26 @@ static void sleeps(const char *name) {
 static void sleep_shared(void) { sleeps("sleep_shared"); }
 
 static void sleep_shared_storm(void) { sleeps("sleep_shared_storm"); }
+
+// The film of the paper on precise timers (docs/experiments.md): random sleeps. With `decode` each frame begins on a grid and
+// with the work of row p; without, it takes no time and the next one begins at once.
+static void film(void) {
+    struct row *requested = row_begin("film_requested", "ns"), *late = row_begin("film_late", "ns");
+    uint64_t least = us_to_ticks(SLEEP_LEAST_US), most = us_to_ticks(SLEEP_MOST_US);
+    unsigned frames = samples_wanted(FRAMES);
+    bool decode = arg_has("decode");
+    uint64_t frame = clock_now();
+    for (unsigned i = 0; i < frames; i++) {
+        if (decode) {
+            frame += us_to_ticks(FRAME_US);
+            if (frame > clock_now()) sleep_until(frame);
+            work();
+        }
+        uint64_t wanted = random_between(least, most), due = clock_now() + wanted;
+        row_add(requested, wanted);
+        row_add(late, sleep_until(due) - due);
+    }
+}
 
 // Releases lie on a fixed grid: a late job does not move the next one.
 static void periodic(void) {
@@ -111,8 +133,9 @@ static const struct {
     char letter;
     void (*measure)(void);
 } rows[] = {
-    {'a', null_hypercall},     {'b', machine_rows}, {'c', timer_running}, {'d', timer_asleep},      {'e', sleep_shared},
-    {'f', sleep_shared_storm}, {'p', periodic},     {'g', ipi_remote},    {'i', cost_of_interrupt}, {'o', cost_of_both},
+    {'a', null_hypercall},    {'b', machine_rows},       {'c', timer_running}, {'d', timer_asleep},
+    {'e', sleep_shared},      {'f', sleep_shared_storm}, {'p', periodic},      {'g', ipi_remote},
+    {'i', cost_of_interrupt}, {'o', cost_of_both},       {'s', film},
 };
 
 // What the hypervisor counted on this core while the rows were measured.

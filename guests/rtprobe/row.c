@@ -3,10 +3,13 @@
 // printed earlier would wake the hypervisor's console, and that takes the core from later samples.
 #include "rtprobe.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS_MAX 16
+#define ROWS_MAX   20
+#define PER_LINE   8  // samples, when they are dumped
+#define DIGITS_MAX 21 // of a number, and a blank
 
 static struct row rows[ROWS_MAX];
 static unsigned row_count;
@@ -36,6 +39,20 @@ static void print_line(const struct row *row, const char *which, const uint64_t 
         f[2], f[3], samples);
 }
 
+// In the order in which they were taken.
+static void dump(const struct row *row) {
+    char line[PER_LINE * DIGITS_MAX + 1];
+    for (unsigned i = 0; i < row->count; i += PER_LINE) {
+        int length = 0;
+        for (unsigned j = i; j < row->count && j < i + PER_LINE; j++) {
+            uint64_t value = row->samples[j];
+            if (strcmp(row->unit, "ns") == 0) value = ticks_to_ns(value);
+            length += sniprintf(line + length, sizeof(line) - (size_t)length, " %llu", (unsigned long long)value);
+        }
+        say("SAMPLES %s%s%s\n", row->name, arg_text("suffix", ""), line);
+    }
+}
+
 static void print(struct row *row) {
     uint64_t *samples = row->samples, sum = 0;
     unsigned n = row->count;
@@ -52,6 +69,9 @@ static void print(struct row *row) {
 }
 
 void rows_print(void) {
-    for (unsigned i = 0; i < row_count; i++) print(&rows[i]);
+    for (unsigned i = 0; i < row_count; i++) {
+        if (arg_has("dump")) dump(&rows[i]);
+        print(&rows[i]);
+    }
     say("BENCH-DONE\n");
 }

@@ -10,11 +10,14 @@
 //                           d timer, VCPU asleep e random sleeps      f the same beside a storm
 //                           p periodic work      g IPI to another VCPU
 //                           i what an interrupt costs the others   o and a reservation's activation
+//                           s sleeps between a film's frames
 //                         c to g are about time; e, f and p differ from each other and from d
 //                         only by what else runs
 //   mode=period           the same as bench-p
 //   mode=idle             waits for ever: a neighbour that exists and does nothing
-//   samples=N             of e and f (1000) and p (500)
+//   samples=N             of e and f (1000), p (500) and s (500)
+//   decode                frames of s are 25 ms long and begin with 4 ms of work
+//   dump                  every sample of each row as well, in order: lines `SAMPLES name value ...`
 //   suffix=TEXT           appended to every row's name
 //   seed=N                of the random sleeps
 // After boot and bench the guest prints BENCH-DONE and switches its machine off.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// PL011 (Arm DDI 0183), polled. The place comes from the device tree; before it is read, that of
-// QEMU's virt machine.
+// PL011 (Arm DDI 0183), polled; or its subset by the Server Base System Architecture (Arm DEN0029), which Xen's guests have:
+// on from the start, and without a control register. The place comes from the device tree; before it is read, that of QEMU's
+// virt machine.
 #include "fdt.h"
 #include "private.h"
 
@@ -16,6 +17,10 @@ static uintptr_t uart = VIRT_UART;
 
 void console_init(void) {
     uint64_t address, size;
+    if (fdt_reg(fdt_next_with(FDT_NONE, "compatible", "arm,sbsa-uart"), 0, &address, &size)) {
+        uart = address;
+        return;
+    }
     if (fdt_reg(fdt_next_with(FDT_NONE, "compatible", "arm,pl011"), 0, &address, &size)) uart = address;
     mmio_write32(uart + UARTCR, UARTCR_ON);
 }
