@@ -3,6 +3,7 @@
 // cores ask through the inbox of that core.
 #include "kernel/arch.h"
 #include "kernel/log.h"
+#include "kernel/pieces.h"
 
 static bool is_reserved(const struct vcpu *vcpu) { return vcpu->entity.class == SCHED_RESERVED; }
 
@@ -50,6 +51,17 @@ static void park(struct vcpu *vcpu, struct timer_event *event, uint64_t when, ui
     }
 }
 
+static inline void arm_timers(struct vcpu *vcpu, uint64_t now) {
+    struct timer_event *const others[] = {&vcpu->device_timer, &vcpu->call_timer};
+    uint64_t eligible = sched_eligible_at(&vcpu->entity, now), deadline = arch_vcpu_timer_deadline(vcpu);
+    if (deadline != UINT64_MAX) { park(vcpu, &vcpu->guest_timer, deadline, eligible); }
+    for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
+        if (timer_queue_queued(others[i])) { park(vcpu, others[i], others[i]->when, eligible); }
+    }
+}
+
+void vcpu_arm_timers(struct vcpu *vcpu, uint64_t now) { arm_timers(vcpu, now); }
+
 void vcpu_out(struct vcpu *vcpu, uint64_t now) {
     struct timer_event *const others[] = {&vcpu->device_timer, &vcpu->call_timer};
 
@@ -63,11 +75,7 @@ void vcpu_out(struct vcpu *vcpu, uint64_t now) {
         for (unsigned i = 0; i < ARRAY_SIZE(others); i++) { others[i]->slack = TIMER_SLACK_BEST_EFFORT; }
         return;
     }
-    uint64_t eligible = sched_eligible_at(&vcpu->entity, now), deadline = arch_vcpu_timer_deadline(vcpu);
-    if (deadline != UINT64_MAX) { park(vcpu, &vcpu->guest_timer, deadline, eligible); }
-    for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
-        if (timer_queue_queued(others[i])) { park(vcpu, others[i], others[i]->when, eligible); }
-    }
+    arm_timers(vcpu, now);
 }
 
 void vcpu_block(struct vcpu *vcpu) {
@@ -113,14 +121,16 @@ uint64_t vcpu_in(struct vcpu *vcpu, uint64_t now) {
     return MIN(device, call);
 }
 
-void vcpu_kick(struct vcpu *vcpu) {
-    struct cpu *cpu = vcpu->cpu;
-
-    if (cpu == this_cpu()) {
-        vcpu_attend(vcpu, arch_clock());
-        return;
-    }
+// A VCPU that moves is another core's at any moment, but not while the inbox of its core is locked.
+static inline struct cpu *post(struct vcpu *vcpu) {
+    struct cpu *cpu = __atomic_load_n(&vcpu->cpu, __ATOMIC_RELAXED);
     unsigned long flags = spin_lock(&cpu->inbox.lock);
+
+    while (TAKT_SPLIT && unlikely(__atomic_load_n(&vcpu->cpu, __ATOMIC_RELAXED) != cpu)) {
+        spin_unlock(&cpu->inbox.lock, flags);
+        cpu = __atomic_load_n(&vcpu->cpu, __ATOMIC_RELAXED);
+        flags = spin_lock(&cpu->inbox.lock);
+    }
     if (!vcpu->in_inbox) {
         vcpu->in_inbox = true;
         vcpu->inbox_next = cpu->inbox.head;
@@ -129,6 +139,21 @@ void vcpu_kick(struct vcpu *vcpu) {
     spin_unlock(&cpu->inbox.lock, flags);
     // The order that sched_remote_preempts asks for: bit, full barrier (cpu_notify's is one), question.
     cpu_notify(cpu, TODO_INBOX, false);
+    return cpu;
+}
+
+struct cpu *vcpu_post(struct vcpu *vcpu) { return post(vcpu); }
+
+void vcpu_kick(struct vcpu *vcpu) {
+    if (vcpu->cpu == this_cpu()) {
+        if (vcpu_moves(vcpu)) { // when the handler ends: until then it has to stay
+            vcpu_post(vcpu);
+        } else {
+            vcpu_attend(vcpu, arch_clock());
+        }
+        return;
+    }
+    struct cpu *cpu = post(vcpu);
     if (__atomic_load_n(&cpu->current, __ATOMIC_RELAXED) == vcpu ||
         sched_remote_preempts(&cpu->sched, &vcpu->entity, arch_clock())) {
         cpu_notify(cpu, TODO_INBOX, true);
@@ -136,13 +161,12 @@ void vcpu_kick(struct vcpu *vcpu) {
 }
 
 // The short way for a VCPU that runs on another core: its core need not be told which one. One that only waits for its
-// turn looks when that comes (enter_vcpu). The barrier stands between what was made pending and the questions; vcpu_block
-// and dispatch have its twins, so that one of the two sees the other.
+// turn looks when that comes (enter_vcpu), on whatever core. The barrier stands between what was made pending and the
+// questions, the first of which is where it is; vcpu_block and dispatch have its twins, so that one of the two sees the other.
 void vcpu_interrupt(struct vcpu *vcpu) {
-    struct cpu *cpu = vcpu->cpu;
-
-    if (cpu != this_cpu()) {
+    if (__atomic_load_n(&vcpu->cpu, __ATOMIC_RELAXED) != this_cpu()) {
         arch_barrier_full();
+        struct cpu *cpu = __atomic_load_n(&vcpu->cpu, __ATOMIC_RELAXED);
         if (__atomic_load_n(&cpu->current, __ATOMIC_RELAXED) == vcpu) {
             cpu_notify(cpu, TODO_INTERRUPTS, true);
             return;
@@ -188,8 +212,10 @@ static COLD void begin(struct vcpu *vcpu, uint64_t now) {
     cpu->todo |= TODO_DISPATCH;
 }
 
-// Nothing of it stays in the hardware: it may start again, elsewhere in time, from a clean state.
-static void vacate(struct cpu *cpu, struct vcpu *vcpu) {
+// It may start again, elsewhere in time, from a clean state, or go on on another core.
+void vcpu_vacate(struct vcpu *vcpu) {
+    struct cpu *cpu = vcpu->cpu;
+
     if (cpu->current == vcpu) {
         arch_vcpu_pause(vcpu);
         cpu->current = NULL;
@@ -201,39 +227,51 @@ static void vacate(struct cpu *cpu, struct vcpu *vcpu) {
     }
 }
 
-// Leaves its core; the last one of a VM hands over to the VM's job.
-static COLD void leave(struct vcpu *vcpu, uint64_t now) {
+COLD void vcpu_leave(struct vcpu *vcpu, uint64_t now) {
     struct cpu *cpu = vcpu->cpu;
 
     if (vcpu->state != VCPU_OFF) {
+        if (vcpu_moves(vcpu) && pieces_leave(vcpu)) { return; } // this comes again at the end of its way
         sched_remove(&cpu->sched, &vcpu->entity, now);
         timer_queue_remove(&cpu->timers, &vcpu->guest_timer);
         timer_queue_remove(&cpu->timers, &vcpu->device_timer);
         timer_queue_remove(&cpu->timers, &vcpu->call_timer);
         vcpu->state = VCPU_OFF;
         cpu->todo |= TODO_DISPATCH;
-        vacate(cpu, vcpu);
+        vcpu_vacate(vcpu);
     }
     vm_vcpu_left(vcpu);
 }
 
-void vcpu_off(struct vcpu *vcpu) { leave(vcpu, vcpu->cpu->entered); }
+void vcpu_off(struct vcpu *vcpu) {
+    if (vcpu_moves(vcpu)) {
+        pieces_off(vcpu);
+    } else {
+        vcpu_leave(vcpu, vcpu->cpu->entered);
+    }
+}
+
+// What is rare. False: it is not here any more, or has just begun.
+static COLD bool attend_asked(struct vcpu *vcpu, uint64_t now) {
+    bool leaves = vcpu_moves(vcpu) && pieces_arrive(vcpu);
+    unsigned long flags = spin_lock(&vcpu->vm->lock);
+    bool stop = (vcpu->stop || leaves) && vcpu->on, start = vcpu->start_pending && !stop;
+
+    vcpu->start_pending = false;
+    spin_unlock(&vcpu->vm->lock, flags);
+    if (stop) {
+        vcpu_leave(vcpu, now);
+    } else if (start) {
+        begin(vcpu, now);
+    } else {
+        return !vcpu_moves(vcpu) || !pieces_go(vcpu);
+    }
+    return false;
+}
 
 void vcpu_attend(struct vcpu *vcpu, uint64_t now) {
-    bool start = false, stop = false;
-
-    if (unlikely(vcpu->stop || vcpu->start_pending)) {
-        unsigned long flags = spin_lock(&vcpu->vm->lock);
-        stop = vcpu->stop && vcpu->on;
-        start = vcpu->start_pending && !stop;
-        vcpu->start_pending = false;
-        spin_unlock(&vcpu->vm->lock, flags);
-    }
-    if (unlikely(stop)) {
-        leave(vcpu, now);
-    } else if (unlikely(start)) {
-        begin(vcpu, now);
-    } else if (vcpu->state == VCPU_BLOCKED) {
+    if (unlikely(vcpu->stop || vcpu->start_pending || vcpu_moves(vcpu)) && !attend_asked(vcpu, now)) { return; }
+    if (vcpu->state == VCPU_BLOCKED) {
         if (arch_vcpu_has_interrupt(vcpu)) {
             struct timer_event *own = &vcpu->guest_timer;
             if (timer_queue_queued(own)) { timer_queue_remove(&vcpu->cpu->timers, own); }

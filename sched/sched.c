@@ -24,6 +24,7 @@ static inline void check_deadline(const struct sched_core *core, struct sched_en
 static __attribute__((noinline)) void throttle(struct sched_core *core, struct sched_entity *entity) {
     entity->state = SCHED_THROTTLED;
     heap_push(&core->throttled, entity, server_next_refill(entity));
+    if (entity->on_throttled != NULL) { entity->on_throttled(entity); }
 }
 
 static __attribute__((noinline)) void make_ready(struct sched_core *core, struct sched_entity *entity) {
@@ -85,6 +86,7 @@ int sched_entity_init_reserved(struct sched_entity *entity, uint64_t budget, uin
         .budget = budget,
         .deadline = deadline,
         .period = period,
+        .elsewhere = SCHED_NEVER,
     };
     server_reset(entity, 0);
     return SCHED_OK;
@@ -124,6 +126,14 @@ uint64_t sched_remove(struct sched_core *core, struct sched_entity *entity, uint
         free_from = sched_before(now, last) ? last : now;
     }
     return free_from;
+}
+
+void sched_relocate(struct sched_core *core, struct sched_entity *from, struct sched_entity *to) {
+    for (uint32_t i = 0; i < core->population; i++) {
+        if (core->member[i] == from) { core->member[i] = to; }
+    }
+    *to = *from;
+    from->core = NULL;
 }
 
 void sched_wake(struct sched_core *core, struct sched_entity *entity, uint64_t at) {

@@ -99,6 +99,11 @@ struct sched_entity {
     uint32_t refill_count;
     uint64_t wake_hint; /* published: when a wake-up finds budget, as of the last block */
 
+    /* Another server has budget for the same work from then on, elsewhere; SCHED_NEVER: none has. */
+    uint64_t elsewhere;
+    /* NULL, or told that the server, runnable, has to wait for a refill. It calls nothing of this room. */
+    void (*on_throttled)(struct sched_entity *entity);
+
     uint64_t inverse_weight; /* virtual time per tick */
     uint64_t vtime;
 
@@ -159,6 +164,9 @@ int sched_add(struct sched_core *core, struct sched_entity *entity);
  * last refill's time, `now` if it consumed nothing. An entity of this core only. */
 uint64_t sched_remove(struct sched_core *core, struct sched_entity *entity, uint64_t now);
 
+/* A blocked entity of this core lives at `to` from now on: what stood at `from` is no entity any more. O(n). */
+void sched_relocate(struct sched_core *core, struct sched_entity *from, struct sched_entity *to);
+
 /* The entity becomes runnable; does nothing when it is. `at` is the time of the wake-up and the
  * release of the activation that it opens: pass the expiry of the timer that woke it rather than
  * the time at which the interrupt was handled, so that waiting in the timer queue (horizon rule)
@@ -197,8 +205,8 @@ static inline uint64_t sched_horizon(const struct sched_core *core) {
 bool sched_remote_preempts(const struct sched_core *core, const struct sched_entity *entity, uint64_t now);
 
 /* Earliest time >= now at which the entity has budget, or would if it were runnable: a timer of a
- * throttled VCPU is postponed to max(expiry, this). `now` for best effort and for the sole owner.
- */
+ * throttled VCPU is postponed to max(expiry, this). `now` for best effort and for the sole owner. Not later than
+ * `elsewhere`. */
 uint64_t sched_eligible_at(const struct sched_entity *entity, uint64_t now);
 
 /* Exactly one entity is on the core: it runs whenever it wants, its budget is accounted but not

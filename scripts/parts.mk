@@ -8,7 +8,7 @@
 #   trace     a record of every dispatch, wake-up, injection ...
 PART_analysis :=
 PART_control  :=
-PART_split    :=
+PART_split    := kernel/hand_over.c kernel/pieces.c
 PART_trace    :=
 
 PART_NAMES := analysis control split trace
