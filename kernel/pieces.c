@@ -8,11 +8,12 @@
 
 enum { FIRST, SECOND };
 
-// Both only leave a message: what they come out of is in the middle of something.
-static void first_ran_out(struct sched_entity *entity) {
-    struct vcpu *vcpu = container_of(entity, struct vcpu, entity);
-
-    vcpu_post(vcpu);
+COLD void pieces_look(struct cpu *cpu) {
+    cpu->sched.told = false;
+    for (unsigned i = 0; i < cpu->sched.population; i++) {
+        struct sched_entity *entity = cpu->sched.member[i];
+        if (entity->tells && entity->state == SCHED_THROTTLED) { vcpu_post(vcpu_of_entity(cpu, entity)); }
+    }
 }
 
 static void first_is_back(struct timer_event *event, UNUSED uint64_t now) {
@@ -38,7 +39,7 @@ COLD int pieces_init(struct vcpu *vcpu, uint32_t migration_ns) {
     }
     vcpu->entity = p->parked[FIRST];
     vcpu->entity.elsewhere = 0;
-    vcpu->entity.on_throttled = first_ran_out;
+    vcpu->entity.tells = true;
     vcpu->pieces = p;
     vcpu->moves = true;
     return OK;
@@ -53,7 +54,7 @@ static void park(struct vcpu *vcpu) {
     sched_relocate(&vcpu->cpu->sched, &vcpu->entity, parked);
     parked->stats = (struct sched_stats){0};
     parked->elsewhere = SCHED_NEVER;
-    parked->on_throttled = NULL;
+    parked->tells = false;
     vcpu->entity.deadline = other->deadline; // what others ask about is the piece to come
     __atomic_store_n(&vcpu->entity.wake_hint, __atomic_load_n(&other->wake_hint, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
 }
@@ -92,7 +93,8 @@ static void go(struct vcpu *vcpu) {
         leave_second(p);
     }
     vcpu_hand_over(vcpu, p->core[first ? SECOND : FIRST]);
-    cpu_account_event(cpu, first ? &p->parked[FIRST] : NULL, now);
+    if (first) { p->leaving_cost = arch_clock() - now; }
+    cpu_account_event(cpu, NULL, now);
 }
 
 static void unpark(struct vcpu *vcpu) {
@@ -111,13 +113,18 @@ static void unpark(struct vcpu *vcpu) {
     vcpu->entity.stats = stats;
 }
 
-// It goes on as if it had been here since it began to want this piece; the way here is that piece's time.
+// It goes on as if it had been here since it began to want this piece. The way here, at most what admission knows of, and
+// the way from here, the last time, are that piece's time.
 static void go_on(struct vcpu *vcpu) {
     struct vcpu_pieces *p = vcpu->pieces;
-    struct cpu *cpu = vcpu->cpu;
+    uint64_t cost = MIN(arch_clock() - p->since, p->cost);
 
-    sched_wake(&cpu->sched, &vcpu->entity, p->since);
-    sched_charge(&cpu->sched, &vcpu->entity, MIN(arch_clock() - p->since, p->cost));
+    if (p->current == FIRST) {
+        cost += p->leaving_cost;
+        p->leaving_cost = 0;
+    }
+    sched_owe(&vcpu->entity, cost);
+    sched_wake(&vcpu->cpu->sched, &vcpu->entity, p->since);
 }
 
 COLD bool pieces_arrive(struct vcpu *vcpu) {
@@ -129,7 +136,7 @@ COLD bool pieces_arrive(struct vcpu *vcpu) {
     unpark(vcpu);
     if (p->current == FIRST) {
         vcpu->entity.elsewhere = 0; // a move away
-        vcpu->entity.on_throttled = first_ran_out;
+        vcpu->entity.tells = true;
     } else {
         vcpu->entity.elsewhere = p->back_at;
         if (!p->leaving && timer_queue_add(&cpu->timers, &p->back, p->back_at) != TIMER_QUEUE_OK) {

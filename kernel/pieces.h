@@ -21,6 +21,7 @@ struct vcpu_pieces {
     uint64_t back_at;              // in the second: the first has budget again
     uint64_t returned;             // back_at of the last time; 0: never
     uint64_t cost;                 // ticks of a move, as admission has them in each piece
+    uint64_t leaving_cost;         // what the last move away from the first took there, not yet paid
     struct timer_event back;       // in the queue of the second core
 };
 
@@ -29,6 +30,8 @@ static inline bool vcpu_moves(const struct vcpu *vcpu) { return vcpu->moves; }
 
 // Makes a VCPU that was just set up one in two pieces, as its description says. VM creation. ERR_NO_MEMORY, ERR_INVALID.
 int pieces_init(struct vcpu *vcpu, uint32_t migration_ns);
+// A first piece of this core may have run out: its VCPU finds a message. Where a decision of sched_pick() is found to be over.
+void pieces_look(struct cpu *cpu);
 // What follows is for a VCPU with vcpu_moves(), on its core, in handler context.
 // It has come here: takes it over. True: it is going off.
 bool pieces_arrive(struct vcpu *vcpu);
@@ -43,6 +46,7 @@ const struct sched_entity *pieces_on(const struct vcpu *vcpu, const struct cpu *
 #else
 static inline bool vcpu_moves(UNUSED const struct vcpu *vcpu) { return false; }
 static inline int pieces_init(UNUSED struct vcpu *vcpu, UNUSED uint32_t migration_ns) { return ERR_UNSUPPORTED; }
+static inline void pieces_look(UNUSED struct cpu *cpu) {}
 static inline bool pieces_arrive(UNUSED struct vcpu *vcpu) { return false; }
 static inline bool pieces_go(UNUSED struct vcpu *vcpu) { return false; }
 static inline bool pieces_leave(UNUSED struct vcpu *vcpu) { return false; }

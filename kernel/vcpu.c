@@ -51,7 +51,7 @@ static void park(struct vcpu *vcpu, struct timer_event *event, uint64_t when, ui
     }
 }
 
-static inline void arm_timers(struct vcpu *vcpu, uint64_t now) {
+static inline __attribute__((always_inline)) void arm_timers(struct vcpu *vcpu, uint64_t now) {
     struct timer_event *const others[] = {&vcpu->device_timer, &vcpu->call_timer};
     uint64_t eligible = sched_eligible_at(&vcpu->entity, now), deadline = arch_vcpu_timer_deadline(vcpu);
     if (deadline != UINT64_MAX) { park(vcpu, &vcpu->guest_timer, deadline, eligible); }
@@ -60,7 +60,7 @@ static inline void arm_timers(struct vcpu *vcpu, uint64_t now) {
     }
 }
 
-void vcpu_arm_timers(struct vcpu *vcpu, uint64_t now) { arm_timers(vcpu, now); }
+COLD void vcpu_arm_timers(struct vcpu *vcpu, uint64_t now) { arm_timers(vcpu, now); }
 
 void vcpu_out(struct vcpu *vcpu, uint64_t now) {
     struct timer_event *const others[] = {&vcpu->device_timer, &vcpu->call_timer};
@@ -122,7 +122,7 @@ uint64_t vcpu_in(struct vcpu *vcpu, uint64_t now) {
 }
 
 // A VCPU that moves is another core's at any moment, but not while the inbox of its core is locked.
-static inline struct cpu *post(struct vcpu *vcpu) {
+static inline __attribute__((always_inline)) struct cpu *post(struct vcpu *vcpu) {
     struct cpu *cpu = __atomic_load_n(&vcpu->cpu, __ATOMIC_RELAXED);
     unsigned long flags = spin_lock(&cpu->inbox.lock);
 
@@ -142,7 +142,7 @@ static inline struct cpu *post(struct vcpu *vcpu) {
     return cpu;
 }
 
-struct cpu *vcpu_post(struct vcpu *vcpu) { return post(vcpu); }
+COLD struct cpu *vcpu_post(struct vcpu *vcpu) { return post(vcpu); }
 
 void vcpu_kick(struct vcpu *vcpu) {
     if (vcpu->cpu == this_cpu()) {
@@ -237,9 +237,9 @@ COLD void vcpu_leave(struct vcpu *vcpu, uint64_t now) {
         timer_queue_remove(&cpu->timers, &vcpu->device_timer);
         timer_queue_remove(&cpu->timers, &vcpu->call_timer);
         vcpu->state = VCPU_OFF;
-        cpu->todo |= TODO_DISPATCH;
         vcpu_vacate(vcpu);
     }
+    cpu->todo |= TODO_DISPATCH; // looks at the inbox again, too: the VM's job may be this core's
     vm_vcpu_left(vcpu);
 }
 

@@ -24,7 +24,7 @@ static inline void check_deadline(const struct sched_core *core, struct sched_en
 static __attribute__((noinline)) void throttle(struct sched_core *core, struct sched_entity *entity) {
     entity->state = SCHED_THROTTLED;
     heap_push(&core->throttled, entity, server_next_refill(entity));
-    if (entity->on_throttled != NULL) { entity->on_throttled(entity); }
+    core->told |= entity->tells;
 }
 
 static __attribute__((noinline)) void make_ready(struct sched_core *core, struct sched_entity *entity) {
@@ -174,6 +174,11 @@ void sched_charge(struct sched_core *core, struct sched_entity *owner, uint64_t 
     }
 }
 
+void sched_owe(struct sched_entity *entity, uint64_t ticks) {
+    entity->stats.charged += ticks;
+    server_owe(entity, ticks);
+}
+
 void sched_exempt(struct sched_core *core, uint64_t ticks) { core->run_start += ticks; }
 
 /* The core is no longer one entity's own. Until now nobody was held to a budget, so all start
@@ -258,11 +263,11 @@ static inline struct sched_decision decide(struct sched_core *core, uint64_t now
         decision.deadline = decision.run->key;
         decision.until = now + decision.run->remaining;
         if (core->throttled.count > 0) {
-            decision.until = next_preemption(&core->throttled, decision.deadline, decision.until);
+            decision.until = core->told ? now : next_preemption(&core->throttled, decision.deadline, decision.until);
         }
         return decision;
     }
-    if (core->throttled.count > 0) { decision.until = core->throttled.slot[0]->key; }
+    if (core->throttled.count > 0) { decision.until = core->told ? now : core->throttled.slot[0]->key; }
     decision.run = share_pick(core, now, &decision.until);
     return decision;
 }

@@ -99,16 +99,15 @@ struct sched_entity {
     uint32_t refill_count;
     uint64_t wake_hint; /* published: when a wake-up finds budget, as of the last block */
 
-    /* Another server has budget for the same work from then on, elsewhere; SCHED_NEVER: none has. */
-    uint64_t elsewhere;
-    /* NULL, or told that the server, runnable, has to wait for a refill. It calls nothing of this room. */
-    void (*on_throttled)(struct sched_entity *entity);
-
     uint64_t inverse_weight; /* virtual time per tick */
     uint64_t vtime;
 
     struct sched_refill refills[SCHED_REFILLS_MAX]; /* ring, by increasing time */
     struct sched_stats stats;
+
+    /* Another server has budget for the same work from then on, elsewhere; SCHED_NEVER: none has. */
+    uint64_t elsewhere;
+    bool tells; /* that it waits for a refill, runnable: sched_core.told */
 };
 
 struct sched_heap {
@@ -134,6 +133,7 @@ struct sched_core {
     struct sched_heap throttled; /* by time of the next refill */
     struct sched_heap sharing;   /* by virtual time */
     struct sched_entity *member[SCHED_ENTITIES_MAX];
+    bool told; /* one that `tells` was throttled; the owner clears it. Until then decisions hold for no time */
 };
 
 struct sched_decision {
@@ -181,6 +181,9 @@ void sched_block(struct sched_core *core, struct sched_entity *entity, uint64_t 
  * activation, beyond that as debt from its next refill (at most Q, the rest is counted as
  * forgiven). Call sched_pick() before returning to a guest: the owner may have become throttled. */
 void sched_charge(struct sched_core *core, struct sched_entity *owner, uint64_t ticks);
+
+/* Takes them from the next refills of a blocked entity, at most Q. */
+void sched_owe(struct sched_entity *entity, uint64_t ticks);
 
 /* What runs does not pay for the last `ticks`. */
 void sched_exempt(struct sched_core *core, uint64_t ticks);

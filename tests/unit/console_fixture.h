@@ -74,11 +74,11 @@ static void describe(void) {
     system_desc.vm_count = 2;
     alpha->name = "alpha";
     alpha->vcpu_count = 1;
-    alpha->vcpus[0] = (struct vcpu_desc){.reserved = true, .budget_us = 200, .period_us = 1000, .deadline_us = 500};
+    alpha->vcpus[0] = (struct vcpu_desc){.reserved = true, .budget_us = 200, .period_us = 1000, .deadline_us = 500, .second = CORE_AUTO};
     beta->name = "beta";
     beta->vcpu_count = 2;
-    beta->vcpus[0] = (struct vcpu_desc){.weight = 100};
-    beta->vcpus[1] = (struct vcpu_desc){.weight = 100, .placed = 1};
+    beta->vcpus[0] = (struct vcpu_desc){.weight = 100, .second = CORE_AUTO};
+    beta->vcpus[1] = (struct vcpu_desc){.weight = 100, .placed = 1, .second = CORE_AUTO};
     system_desc.cores[0].tasks[0] = (struct sched_task){200, 500, 1000};
     system_desc.cores[0].task_count = 1;
     system_desc.cores[0].member_count = 2;
