@@ -157,7 +157,7 @@ static void reschedule(struct cpu *cpu) {
         arch_resume_set(cpu, next);
     }
     if (next != NULL) { set_wfi(cpu, next); }
-    arm(cpu, MAX(when, cpu->entered)); // what expired while its owner was out of turn is not late
+    arm(cpu, MAX(when, cpu->entered));                  // what expired while its owner was out of turn is not late
     if (unlikely(arch_clock() >= when)) { again(cpu); } // sooner than the interrupt would
 }
 

@@ -19,6 +19,7 @@ static void take_message(struct vcpu *vcpu) {
     if (!vcpu->in_inbox) { return; }
     while (*link != vcpu) { link = &(*link)->inbox_next; }
     *link = vcpu->inbox_next;
+    vcpu->inbox_next = vcpu;
     vcpu->in_inbox = false;
 }
 

@@ -41,6 +41,7 @@ COLD int pieces_init(struct vcpu *vcpu, uint32_t migration_ns) {
     vcpu->entity.elsewhere = 0;
     vcpu->entity.tells = true;
     vcpu->pieces = p;
+    vcpu->inbox_next = vcpu;
     vcpu->moves = true;
     return OK;
 }
@@ -125,6 +126,17 @@ static void go_on(struct vcpu *vcpu) {
     }
     sched_owe(&vcpu->entity, cost);
     sched_wake(&vcpu->cpu->sched, &vcpu->entity, p->since);
+}
+
+// Who was taken out of the inbox has its link still; here it is bent back.
+COLD bool pieces_not_now(struct vcpu *vcpu) {
+    unsigned long flags = spin_lock(&vcpu->cpu->inbox.lock);
+    bool taken_out = !vcpu->in_inbox && vcpu->inbox_next != vcpu;
+
+    if (taken_out) { vcpu->inbox_next = vcpu; }
+    spin_unlock(&vcpu->cpu->inbox.lock, flags);
+    if (!taken_out) { vcpu_post(vcpu); }
+    return !taken_out;
 }
 
 COLD bool pieces_arrive(struct vcpu *vcpu) {

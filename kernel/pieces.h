@@ -33,6 +33,8 @@ int pieces_init(struct vcpu *vcpu, uint32_t migration_ns);
 // A first piece of this core may have run out: its VCPU finds a message. Where a decision of sched_pick() is found to be over.
 void pieces_look(struct cpu *cpu);
 // What follows is for a VCPU with vcpu_moves(), on its core, in handler context.
+// A handler may be at work for it: it is left in the inbox. False: it comes out of there.
+bool pieces_not_now(struct vcpu *vcpu);
 // It has come here: takes it over. True: it is going off.
 bool pieces_arrive(struct vcpu *vcpu);
 // Sends it to its other core if the rule says so. True: it is not this core's any more.
@@ -47,6 +49,7 @@ const struct sched_entity *pieces_on(const struct vcpu *vcpu, const struct cpu *
 static inline bool vcpu_moves(UNUSED const struct vcpu *vcpu) { return false; }
 static inline int pieces_init(UNUSED struct vcpu *vcpu, UNUSED uint32_t migration_ns) { return ERR_UNSUPPORTED; }
 static inline void pieces_look(UNUSED struct cpu *cpu) {}
+static inline bool pieces_not_now(UNUSED struct vcpu *vcpu) { return false; }
 static inline bool pieces_arrive(UNUSED struct vcpu *vcpu) { return false; }
 static inline bool pieces_go(UNUSED struct vcpu *vcpu) { return false; }
 static inline bool pieces_leave(UNUSED struct vcpu *vcpu) { return false; }

@@ -146,11 +146,7 @@ COLD struct cpu *vcpu_post(struct vcpu *vcpu) { return post(vcpu); }
 
 void vcpu_kick(struct vcpu *vcpu) {
     if (vcpu->cpu == this_cpu()) {
-        if (vcpu_moves(vcpu)) { // when the handler ends: until then it has to stay
-            vcpu_post(vcpu);
-        } else {
-            vcpu_attend(vcpu, arch_clock());
-        }
+        vcpu_attend(vcpu, arch_clock());
         return;
     }
     struct cpu *cpu = post(vcpu);
@@ -164,10 +160,10 @@ void vcpu_kick(struct vcpu *vcpu) {
 // turn looks when that comes (enter_vcpu), on whatever core. The barrier stands between what was made pending and the
 // questions, the first of which is where it is; vcpu_block and dispatch have its twins, so that one of the two sees the other.
 void vcpu_interrupt(struct vcpu *vcpu) {
-    if (__atomic_load_n(&vcpu->cpu, __ATOMIC_RELAXED) != this_cpu()) {
+    if (vcpu->cpu != this_cpu()) {
         arch_barrier_full();
-        struct cpu *cpu = __atomic_load_n(&vcpu->cpu, __ATOMIC_RELAXED);
-        if (__atomic_load_n(&cpu->current, __ATOMIC_RELAXED) == vcpu) {
+        struct cpu *cpu = vcpu->cpu;
+        if (*(struct vcpu *const volatile *)&cpu->current == vcpu) {
             cpu_notify(cpu, TODO_INTERRUPTS, true);
             return;
         }
@@ -251,8 +247,9 @@ void vcpu_off(struct vcpu *vcpu) {
     }
 }
 
-// What is rare. False: it is not here any more, or has just begun.
-static COLD bool attend_asked(struct vcpu *vcpu, uint64_t now) {
+// False: that was all, or it is not here any more.
+static COLD bool attend_unusual(struct vcpu *vcpu, uint64_t now) {
+    if (vcpu_moves(vcpu) && pieces_not_now(vcpu)) { return false; }
     bool leaves = vcpu_moves(vcpu) && pieces_arrive(vcpu);
     unsigned long flags = spin_lock(&vcpu->vm->lock);
     bool stop = (vcpu->stop || leaves) && vcpu->on, start = vcpu->start_pending && !stop;
@@ -270,7 +267,7 @@ static COLD bool attend_asked(struct vcpu *vcpu, uint64_t now) {
 }
 
 void vcpu_attend(struct vcpu *vcpu, uint64_t now) {
-    if (unlikely(vcpu->stop || vcpu->start_pending || vcpu_moves(vcpu)) && !attend_asked(vcpu, now)) { return; }
+    if (unlikely(vcpu->unusual != 0) && !attend_unusual(vcpu, now)) { return; }
     if (vcpu->state == VCPU_BLOCKED) {
         if (arch_vcpu_has_interrupt(vcpu)) {
             struct timer_event *own = &vcpu->guest_timer;

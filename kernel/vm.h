@@ -29,14 +29,19 @@ enum vcpu_state {
 struct vcpu {
     ARCH_VCPU_FIRST
     struct vm *vm;
-    struct cpu *cpu;        // the core that it is on, or comes to; changes in vcpu_hand_over() only
-    uint8_t index;          // in its VM
-    uint8_t state;          // enum vcpu_state; written on its own core only
-    bool start_pending : 1; // somebody asked to start it; under vm->lock
-    bool stop : 1;          // published: its VM ends; it must not run guest code any more; under vm->lock
-    bool moves : 1;         // may be handed over to another core (kernel/pieces.h); constant
-    bool wfi_traps;         // what arch_vcpu_trap_wfi was told last
-    bool on;                // started, or about to be; under vm->lock
+    struct cpu *cpu; // the core that it is on, or comes to; changes in vcpu_hand_over() only
+    uint8_t index;   // in its VM
+    uint8_t state;   // enum vcpu_state; written on its own core only
+    union {
+        struct {
+            bool start_pending : 1; // somebody asked to start it; under vm->lock
+            bool stop : 1;          // published: its VM ends; it must not run guest code any more; under vm->lock
+            bool moves : 1;         // may be handed over to another core (kernel/hand_over.h); constant
+        };
+        uint8_t unusual; // any of these
+    };
+    bool wfi_traps; // what arch_vcpu_trap_wfi was told last
+    bool on;        // started, or about to be; under vm->lock
     ARCH_VCPU_LATER
     struct sched_entity entity;
     struct timer_event guest_timer;  // its virtual timer's deadline while it waits

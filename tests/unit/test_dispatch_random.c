@@ -16,7 +16,9 @@ static void split(struct vm_desc *vm, unsigned core) {
     unsigned deadline = (unsigned)random_in(&rng, 100, 1000);
     const unsigned us[4] = {deadline * 12 / 100, deadline, deadline * 24 / 100, 2 * deadline};
 
-    if (core < 2) { world_split(vm, core, (core + 1 + (unsigned)random_in(&rng, 0, 1)) % WORLD_CORES, us, 4 * deadline); }
+    if (core < 2) {
+        world_split(vm, core, (core + 1 + (unsigned)random_in(&rng, 0, 1)) % WORLD_CORES, us, 4 * deadline);
+    }
 }
 
 static void build(void) {
