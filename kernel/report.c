@@ -5,6 +5,7 @@
 #include "kernel/cpu.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
+#include "kernel/report_split.h"
 #include "kernel/vm.h"
 
 static struct decimal ticks_to_us(uint64_t ticks) {
@@ -64,6 +65,7 @@ static void report_core(const struct system_desc *desc, unsigned core) {
     for (unsigned i = 0; i < desc->vm_count; i++) {
         for (unsigned j = 0; j < desc->vms[i].vcpu_count; j++) {
             if (desc->vms[i].vcpus[j].placed == core) { report_vcpu(desc, &desc->vms[i], j); }
+            report_piece(&desc->vms[i], j, core);
         }
     }
     log_line("%4u %-23s      %11s", core, "all, with overhead",

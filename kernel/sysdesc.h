@@ -106,6 +106,7 @@ struct system_desc {
     const char *source;               // name of the description's source file, for messages
     bool deterministic;               // seeds are fixed: bench and tests only
     bool smt;                         // every thread of a core is used as a core; no bound holds then
+    uint32_t by_count;                // 1: `placement = "count"`; 0: by utilisation
     uint32_t overhead_ns;             // added to every budget: measured by `make bench`, from the board's data
     uint32_t migration_ns;            // added to each piece of a split VCPU, from the board's data; 0: nobody is split
     uint32_t irq_cost_ns;             // of one interrupt at EL2 not charged elsewhere, from the board's data

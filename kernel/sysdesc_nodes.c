@@ -207,6 +207,9 @@ static const struct property system_properties[] = {
     {"compatible", COMPATIBLE, true, .list = "takt,system-1\0"},
     {"deterministic", FLAG, false, FIELD(system_desc, deterministic), .max = true},
     {"smt", FLAG, false, FIELD(system_desc, smt), .max = true},
+#if TAKT_SPLIT
+    {"placement", CHOICE, false, FIELD(system_desc, by_count), .list = "utilisation\0count\0"},
+#endif
     {"console-focus", TEXT, false, FIELD(system_desc, console_focus), .max = MAX_NAME - 1},
 };
 

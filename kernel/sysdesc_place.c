@@ -75,13 +75,8 @@ static unsigned collect(struct sysdesc_check *c) {
             if (vcpu->reserved) { set_task(c, vcpu); }
             c->sys->scratch.vcpus[count] = vcpu;
             c->sys->scratch.requests[count] = (struct sched_request){
-                .task = vcpu->task,
-                .weight = vcpu->weight,
-                .vm = v,
-                .core = vcpu->core == CORE_AUTO ? SCHED_CORE_AUTO : vcpu->core,
-                .whole = i == 0 && c->sys->vms[v].irq_count != 0, // devices interrupt one core
-            };
-            c->sys->scratch.requests[count].whole = true; // until the hypervisor can run a split VCPU
+                vcpu->task, vcpu->weight, v, vcpu->core == CORE_AUTO ? SCHED_CORE_AUTO : vcpu->core,
+                i == 0 && c->sys->vms[v].irq_count != 0}; // whole: devices interrupt one core
             count++;
         }
     }
@@ -158,7 +153,7 @@ static struct decimal to_us(const struct sysdesc_check *c, uint64_t ticks) {
 
 static void refused(struct sysdesc_check *c, const struct vcpu_desc *vcpu, const struct sched_placement *p) {
     const struct sched_verdict *verdict = &p->verdict;
-    bool any = vcpu->core == CORE_AUTO;
+    bool any = vcpu->core == CORE_AUTO && c->sys->by_count == 0; // by count, it would have had to be this one
     char why[112];
 
     if (vcpu->reserved && vcpu->task.budget > vcpu->task.deadline) {
@@ -185,14 +180,11 @@ static void refused(struct sysdesc_check *c, const struct vcpu_desc *vcpu, const
 }
 
 static void place(struct sysdesc_check *c, unsigned count) {
-    struct sched_machine machine = {
-        .cores = c->sys->cores,
-        .core_count = sysdesc_cores(c->board, c->sys),
-        .splits = c->sys->migration_ns != 0 && !c->sys->smt, // with smt a core belongs to one VM
-        .switch_cost = clock_ns_to_ticks_up(&c->rate, c->sys->overhead_ns),
-        .migration_cost = clock_ns_to_ticks_up(&c->rate, c->sys->migration_ns),
-    };
+    struct sched_machine machine = {c->sys->cores, sysdesc_cores(c->board, c->sys), .by_count = c->sys->by_count != 0};
 
+    machine.splits = c->sys->migration_ns != 0 && !c->sys->smt; // with smt a core belongs to one VM
+    machine.switch_cost = clock_ns_to_ticks_up(&c->rate, c->sys->overhead_ns);
+    machine.migration_cost = clock_ns_to_ticks_up(&c->rate, c->sys->migration_ns);
     sched_place_all(&machine, c->sys->scratch.requests, c->sys->scratch.placements, count);
     for (unsigned i = 0; i < count; i++) {
         const struct sched_placement *p = &c->sys->scratch.placements[i];

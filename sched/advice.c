@@ -12,7 +12,10 @@ enum sched_outcome placement_test(struct sched_core_load *load, const struct sch
         return SCHED_REFUSED;
     }
     load->tasks[load->task_count] = *task;
-    return sched_admit(load->tasks, load->task_count + 1, load->sources, load->source_count, verdict);
+    sched_admit(load->tasks, load->task_count + 1, load->sources, load->source_count, verdict);
+    load->tests++;
+    load->steps += verdict->steps;
+    return verdict->outcome;
 }
 
 /* Does it pass with another budget, or with another period (D = T stays so)? */
@@ -44,30 +47,35 @@ static uint64_t bisect(struct sched_core_load *load, const struct sched_task *ta
     }
 }
 
-/* Smallest admissible T above the refused one; 0 when none is found. */
-static uint64_t smallest_period(struct sched_core_load *load, const struct sched_task *task) {
+/* A period above the refused one that passes; 0 when none is found. */
+static uint64_t longer_period(struct sched_core_load *load, const struct sched_task *task) {
     uint64_t period = task->period;
 
     for (uint32_t i = 0; i < PERIOD_DOUBLINGS && period * 2 < SCHED_TICKS_MAX; i++) {
         period *= 2;
-        if (passes_with(load, *task, true, period)) { return bisect(load, task, true, period, period / 2); }
+        if (passes_with(load, *task, true, period)) { return period; }
     }
     return 0;
 }
 
+/* A core is searched only when it passes with better than the best so far: most cost two tests. */
 void placement_advise(struct sched_machine *machine, const struct sched_request *request,
                       struct sched_placement *placement) {
+    const struct sched_task *task = &request->task;
+
     for (uint32_t i = 0; i < machine->core_count; i++) {
         struct sched_core_load *core = &machine->cores[i];
+        uint64_t budget = placement->largest_budget + 1, period = placement->smallest_period - 1;
 
-        if (!placement_allows(request, i)) { continue; }
-
-        uint64_t budget = bisect(core, &request->task, false, 0, request->task.budget);
-        uint64_t period = smallest_period(core, &request->task);
-
-        if (budget > placement->largest_budget) { placement->largest_budget = budget; }
-        if (period != 0 && (placement->smallest_period == 0 || period < placement->smallest_period)) {
-            placement->smallest_period = period;
+        if (!placement_allows(machine, request, i)) { continue; }
+        if (passes_with(core, *task, false, budget)) {
+            placement->largest_budget = bisect(core, task, false, budget, task->budget);
         }
+        if (placement->smallest_period == 0) {
+            period = longer_period(core, task);
+        } else if (!passes_with(core, *task, true, period)) {
+            continue;
+        }
+        if (period != 0) { placement->smallest_period = bisect(core, task, true, period, task->period); }
     }
 }

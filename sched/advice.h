@@ -3,13 +3,15 @@
 #ifndef SCHED_ADVICE_H
 #define SCHED_ADVICE_H
 
-#include "sched/placement.h"
+#include "sched/split.h"
 
-#include <stdbool.h>
-
-static inline bool placement_allows(const struct sched_request *request, uint32_t core) {
-    return request->core == SCHED_CORE_AUTO || request->core == (int32_t)core;
+static inline bool placement_allows(const struct sched_machine *machine, const struct sched_request *request,
+                                    uint32_t core) {
+    return request->core == SCHED_CORE_AUTO ? plan_allows(machine, core) : request->core == (int32_t)core;
 }
+
+/* Puts a VCPU on a core, with `task` unless it is best effort. */
+void placement_enter(struct sched_core_load *load, const struct sched_request *request, const struct sched_task *task);
 
 /* Tests a core with one more task. Uses the slot behind its last task; the load stays the same. A
  * full core is a refusal without an instant. */

@@ -5,12 +5,14 @@
  * A reservation goes to the core with the least requested utilisation on which the exact test
  * passes. A whole set is placed at boot: fixed cores first, then by decreasing utilisation; when
  * that leaves somebody out, the whole set is tried again by best fit (the fullest core that
- * passes). Best effort follows the reservations: away from VCPUs of the same VM, then where the
- * free time per weight is largest. Ties go to the lowest core index. The ways to choose are rows of
- * one table in placement.c.
+ * passes), then with VCPUs split over two cores, C=D (Burns, Davis, Wang & Zhang 2012), then in
+ * other orders. Best effort follows the reservations: away from VCPUs of the same VM, then where
+ * the free time per weight is largest. Ties go to the lowest core index. The ways are rows of the
+ * table of plans in split.c; without part `split` the first two are all.
  *
- * Context: any; deterministic; no allocation. A refusal costs up to 150 exact tests per core: not
- * for a trap path.
+ * Context: any; deterministic; no allocation; about 5 KB of stack. A plan takes up to one exact test
+ * per core for each VCPU, and 64 more for each that it splits; after a refusal every plan was tried,
+ * and the advice took up to 150 on some cores. Not for a trap path.
  */
 #ifndef SCHED_PLACEMENT_H
 #define SCHED_PLACEMENT_H
@@ -20,36 +22,31 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SCHED_CORES_MAX      64u
-#define SCHED_MEMBERS_MAX    31u /* VCPUs on one core: its thread needs a place as well */
-#define SCHED_CORE_AUTO      (-1)
-#define SCHED_PIECE_SWITCHES 10u /* a piece is no shorter than so many switches cost */
+#define SCHED_CORES_MAX   64u
+#define SCHED_MEMBERS_MAX 31u /* VCPUs on one core: its thread needs a place as well */
+#define SCHED_CORE_AUTO   (-1)
 
 /* What lives on a core. Zero-initialised: nothing. The caller may put sources (and tasks of its
  * own) in before. */
 struct sched_core_load {
     uint32_t task_count, source_count, member_count;
     uint32_t weight;                /* sum over its best-effort VCPUs */
+    uint64_t tests, steps;          /* what placement took: exact tests, evaluations of demand; only counted up */
     uint32_t vm[SCHED_MEMBERS_MAX]; /* VM of each VCPU placed here, reserved or not */
     struct sched_task tasks[SCHED_TASKS_MAX];
     struct sched_source sources[SCHED_SOURCES_MAX];
 };
 
-enum sched_preference {
-    SCHED_BY_UTILISATION, /* the least requested utilisation (paper 1's proposal) */
-    SCHED_BY_COUNT,       /* the fewest VCPUs, then the highest index, as Xen 3.4 did; nothing else is tried */
-};
-
-/* Lengths are ticks. Zero-initialised but for cores and core_count: no VCPU is split. */
+/* Lengths are ticks. What is not given: by utilisation, and nobody is split. */
 struct sched_machine {
     struct sched_core_load *cores;
     uint32_t core_count; /* 1 .. SCHED_CORES_MAX */
-    enum sched_preference by;
-    bool splits;          /* a VCPU that fits nowhere whole may be split over two cores */
-    uint64_t switch_cost; /* what every budget holds for its own dispatching: the second piece gets it once more, and no
-                            piece is shorter than SCHED_PIECE_SWITCHES of them */
+    bool by_count; /* a free VCPU goes, in the order given, to the core with the fewest, of these the last, and where
+                            that cannot keep it nowhere: Xen 3.4's rule */
+    bool splits;   /* a VCPU that fits nowhere whole may be split over two cores */
+    uint64_t switch_cost; /* what every budget holds for its own dispatching: the second piece gets it once more, and a
+                            piece is at least ten times as long */
     uint64_t migration_cost; /* what each piece's budget is inflated by */
-    uint64_t tests, steps;   /* what planning took so far, counted up: exact tests, evaluations of demand */
 };
 
 /* One VCPU to place. weight 0: reserved by `task` (overheads included); otherwise best effort. */
@@ -67,7 +64,7 @@ enum sched_step {
     SCHED_STEP_BEST_FIT,
     SCHED_STEP_SPLIT,    /* over `core` and `second` */
     SCHED_STEP_REPACKED, /* whole, in a plan that needed another order of the set */
-    SCHED_STEP_FEWEST,   /* SCHED_BY_COUNT */
+    SCHED_STEP_FEWEST,   /* by count */
     SCHED_STEP_BEST_EFFORT,
     SCHED_STEP_REFUSED,
 };
@@ -90,14 +87,11 @@ struct sched_placement {
     uint32_t order;           /* used inside: processing order */
 };
 
-/* Places a whole set, placements[i] for requests[i], in whatever order finds room for all. Returns the number of VCPUs that
- * found no place; those that did are entered in the loads. */
+/* Places a whole set, placements[i] for requests[i], in whatever order finds room for all. One by one, as VCPUs arrive: call
+ * it for each; who has a place keeps it. Returns the number of VCPUs that found no place; those that did are entered in the
+ * loads. */
 uint32_t sched_place_all(struct sched_machine *machine, const struct sched_request *requests,
                          struct sched_placement *placements, uint32_t count);
-
-/* The same, one after the other in the order given, as VCPUs that arrive: who has a place keeps it. */
-uint32_t sched_place_in_order(struct sched_machine *machine, const struct sched_request *requests,
-                              struct sched_placement *placements, uint32_t count);
 
 /* Q/T rounded up, and a core's sum over tasks and sources, in units of 1/SCHED_UTILISATION_ONE. For
  * ordering and reports; admission itself never rounds. */

@@ -4,11 +4,11 @@
 # `#if TAKT_PART`, in capitals, as in TAKT_TRACE. On the host, and unless somebody asks, all are built.
 #   analysis  the latency that admission promises, guests' task sets inside their reservations
 #   control   changes while it runs, from the monitor and from a VM: each through the same admission
-#   split     VCPUs in two pieces on two cores
+#   split     VCPUs in two pieces on two cores, more ways to plan a whole set, placement by count
 #   trace     a record of every dispatch, wake-up, injection ...
 PART_analysis :=
 PART_control  :=
-PART_split    := kernel/hand_over.c kernel/pieces.c
+PART_split    := kernel/hand_over.c kernel/pieces.c kernel/report_split.c sched/split.c
 PART_trace    :=
 
 PART_NAMES := analysis control split trace

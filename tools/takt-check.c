@@ -59,12 +59,28 @@ static void print_vcpu(const struct system_desc *sys, const struct vm_desc *vm, 
     }
 }
 
-static void print_admission(const struct system_desc *sys, unsigned cores) {
+// What the two cores of a split VCPU have of it, as admitted: costs included.
+static void print_pieces(const struct system_desc *sys, const struct vm_desc *vm, unsigned index, uint64_t hz) {
+    const struct vcpu_desc *v = &vm->vcpus[index];
+    double us = 1e6 / (double)hz;
+
+    for (unsigned i = 0; i < 2 && v->second != CORE_AUTO; i++) {
+        printf("%-23s %4u %4u %10.3f %10u %10.3f %6.2f %%   piece %u of 2, %.3f us for its switches and migration\n",
+               vm->name, index, i == 0 ? v->placed : v->second, (double)v->pieces[i].budget * us, v->period_us,
+               (double)v->pieces[i].deadline * us, percent(sched_utilisation(&v->pieces[i])), i + 1,
+               (double)(sys->overhead_ns + sys->migration_ns) / 1e3);
+    }
+}
+
+static void print_admission(const struct system_desc *sys, unsigned cores, uint64_t hz) {
     if (sys->smt) { printf("no bound holds: a core's threads slow each other as they like (smt)\n"); }
     printf("%-23s %4s %4s %10s %10s %10s %8s %10s\n", "VM", "VCPU", "core", "budget us", "period us", "deadline",
            "uses", "blackout");
     for (unsigned i = 0; i < sys->vm_count; i++) {
-        for (unsigned j = 0; j < sys->vms[i].vcpu_count; j++) { print_vcpu(sys, &sys->vms[i], j); }
+        for (unsigned j = 0; j < sys->vms[i].vcpu_count; j++) {
+            print_vcpu(sys, &sys->vms[i], j);
+            print_pieces(sys, &sys->vms[i], j, hz);
+        }
     }
     for (unsigned i = 0; i < cores; i++) {
         printf("core %u: %.2f %% %s, overhead and interrupts included\n", i,
@@ -105,7 +121,7 @@ static int check(const struct blob *image, const struct blob *dtb, uint64_t hz) 
     (void)sysdesc_parse(image->data, image->size, &board, hz, sys, &sink);
     (void)sysdesc_verify(sys, &sink);
     if (sink.count == 0) {
-        print_admission(sys, sysdesc_cores(&board, sys));
+        print_admission(sys, sysdesc_cores(&board, sys), hz);
         print_memory(sys);
         status = EXIT_GOOD;
     } else if (sink.count > SYSDESC_MISTAKES) {

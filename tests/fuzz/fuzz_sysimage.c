@@ -50,6 +50,7 @@ static void check_vm(const struct vm_desc *vm, unsigned cores) {
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         const struct vcpu_desc *v = &vm->vcpus[i];
         must_hold(v->placed < cores && (v->core == CORE_AUTO || v->core == v->placed));
+        must_hold(v->second == CORE_AUTO || (v->second < cores && v->second != v->placed && v->reserved));
         must_hold(v->reserved ? v->budget_us > 0 && v->budget_us <= v->deadline_us && v->deadline_us <= v->period_us
                               : v->weight > 0);
     }
@@ -240,11 +241,12 @@ static const struct {
     {"no-such", AS_CELL, 0},
     {"budget-ms", AS_TEXT, 0},
     {"smt", AS_FLAG, 0},
+    {"placement", AS_TEXT, 0},
 };
 static const char *const texts[] = {
-    "takt,system-1",  "guest.bin",      "Image",   "initrd",  "a.dtb", "linux", "raw",
-    "never",          "on-failure",     "always",  "auto",    "a",     "b",     "/pl031@9010000",
-    "/pl061@9030000", "/pl011@9000000", "/chosen", "nothing",
+    "takt,system-1",  "guest.bin",      "Image",   "initrd",  "a.dtb", "linux",       "raw",
+    "never",          "on-failure",     "always",  "auto",    "a",     "b",           "/pl031@9010000",
+    "/pl061@9030000", "/pl011@9000000", "/chosen", "nothing", "count", "utilisation",
 };
 static const char *const nodes[] = {
     "vms", "vcpus", "devices", "vcpu@0", "vcpu@1", "vcpu@2", "a", "b", "c", "vcpu", "\x1b[2J",

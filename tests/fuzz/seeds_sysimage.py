@@ -142,6 +142,7 @@ def reserved(budget, period, **more):
 
 
 FULL = system_of({"a": vm(vcpus={f"vcpu@{i}": {"reg": i, **reserved(999, 1000)} for i in range(8)})})
+COUNTED = system_of({name: vm(vcpus={"vcpu@0": {"reg": 0, "budget-us": 600, "period-us": 1000}}) for name in "ab"}, placement="count")
 THREADS = system_of({name: vm(vcpus={"vcpu@0": {"reg": 0, **reserved(100, 1000)}}) for name in "ab"}, smt=b"")
 
 BOARD_ODD = {
@@ -176,6 +177,7 @@ def seeds():
         "wrong-places": bytes([DESCRIPTION]) + tree(WRONG_PLACES),
         "too-many": bytes([DESCRIPTION]) + tree(TOO_MANY),
         "full": bytes([DESCRIPTION]) + tree(FULL),
+        "counted": bytes([DESCRIPTION]) + tree(COUNTED),
         "threads": bytes([DESCRIPTION]) + tree(THREADS),
         "board": bytes([BOARD]) + tree(BOARD_TREE),
         "board-odd": bytes([BOARD]) + tree(BOARD_ODD),

@@ -74,7 +74,8 @@ static void describe(void) {
     system_desc.vm_count = 2;
     alpha->name = "alpha";
     alpha->vcpu_count = 1;
-    alpha->vcpus[0] = (struct vcpu_desc){.reserved = true, .budget_us = 200, .period_us = 1000, .deadline_us = 500, .second = CORE_AUTO};
+    alpha->vcpus[0] = (struct vcpu_desc){
+        .reserved = true, .budget_us = 200, .period_us = 1000, .deadline_us = 500, .second = CORE_AUTO};
     beta->name = "beta";
     beta->vcpu_count = 2;
     beta->vcpus[0] = (struct vcpu_desc){.weight = 100, .second = CORE_AUTO};

@@ -4,6 +4,8 @@
 
 #include "sched/admission.h"
 
+#include <time.h>
+
 struct set {
     struct sched_task tasks[SCHED_TASKS_MAX];
     uint32_t task_count;
@@ -85,7 +87,7 @@ static void random_small_set(struct random *random, struct set *set) {
     static const uint8_t divisors[] = {2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60};
 
     set->task_count = (uint32_t)random_in(random, 1, 5);
-    set->source_count = (uint32_t)random_in(random, 0, 5) / 3;
+    set->source_count = (uint32_t)random_in(random, 0, 8) / 4;
     for (uint32_t i = 0; i < set->task_count; i++) {
         uint64_t period = divisors[random_in(random, set->task_count > 2 ? 2 : 0, 10)];
         uint64_t budget = random_in(random, 1, 1 + period * 3 / (2 + 2 * set->task_count));
@@ -106,6 +108,7 @@ static void the_test_equals_brute_force(void **state) {
     uint32_t admitted = 0;
     uint32_t walked = 0;
     uint32_t most_steps = 0;
+    uint32_t shorter = 0, interrupted[3] = {0}; /* walked with some D < T; admitted, by the number of sources */
     uint32_t sets = ROUNDS(1500000);
 
     (void)state;
@@ -121,11 +124,21 @@ static void the_test_equals_brute_force(void **state) {
         if (!feasible) { witness_holds(&set, &verdict); }
         admitted += feasible ? 1 : 0;
         walked += feasible && verdict.steps > 0 ? 1 : 0;
+        for (uint32_t j = 0; j < set.task_count && feasible && verdict.steps > 0; j++) {
+            if (set.tasks[j].deadline < set.tasks[j].period) {
+                shorter++;
+                break;
+            }
+        }
+        interrupted[set.source_count] += feasible ? 1 : 0;
         most_steps = verdict.steps > most_steps ? verdict.steps : most_steps;
     }
     printf("             %u sets, %u admitted, %u of them by QPA, at most %u steps\n", sets, admitted, walked,
            most_steps);
+    printf("             %u of those by QPA with a D < T; admitted beside 0, 1 and 2 sources: %u, %u, %u\n", shorter,
+           interrupted[0], interrupted[1], interrupted[2]);
     assert_true(admitted > sets / 10 && admitted < sets - sets / 10 && walked > sets / 50);
+    assert_true(shorter > sets / 50 && interrupted[1] > sets / 50 && interrupted[2] > sets / 200);
 }
 
 /* Periods of 1 to 100 ms in a 1 GHz clock, nearly full: the sizes that a machine has. */
@@ -167,6 +180,33 @@ static void large_sets_are_decided_in_few_steps(void **state) {
     assert_int_equal(outcomes[SCHED_UNDECIDED], 0);
     assert_true(outcomes[SCHED_ADMITTED] > 100 && outcomes[SCHED_REFUSED] > 100);
     assert_true(most_steps < SCHED_QPA_STEPS_MAX);
+}
+
+/* One VCPU with 99.9 % by short periods, and 15 that each ask for what it leaves at ever later deadlines: demand stays less
+ * than a short period behind time, so that the walk visits nearly each of them. */
+static struct set slow_to_decide(uint32_t task_count) {
+    struct set set = {.task_count = task_count, .tasks = {{999000, 1000000, 1000000}}};
+
+    for (uint32_t i = 1; i < task_count; i++) {
+        set.tasks[i] = (struct sched_task){1000000, UINT64_C(1000000000) * i, UINT64_C(32000000000)};
+    }
+    return set;
+}
+
+/* The longest that one exact test of 16 VCPUs takes: the cap of 1,024 steps, each two divisions a task, behind 1,024 rounds
+ * for the busy period, each one: 48 K divisions. The time is only printed; on a core of 2 GHz 1 ms is 40 cycles for each. */
+static void what_takes_longest_is_stopped_by_the_cap(void **state) {
+    enum { TESTS = 100 };
+    struct sched_verdict verdict;
+    struct set set = slow_to_decide(16);
+    clock_t start = clock();
+
+    (void)state;
+    for (uint32_t i = 0; i < ROUNDS(TESTS); i++) { assert_int_equal(admit(&set, &verdict), SCHED_UNDECIDED); }
+    printf("             16 tasks: %u steps, %llu us here\n", verdict.steps,
+           (unsigned long long)(clock() - start) * 1000000 / CLOCKS_PER_SEC / ROUNDS(TESTS));
+    assert_int_equal(verdict.steps, SCHED_QPA_STEPS_MAX);
+    assert_int_equal(verdict.at, 0);
 }
 
 /* p-1 of 10p and 1 of 10p for each of ten primes: exactly one, by ten coprime denominators. */
@@ -281,6 +321,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_test_equals_brute_force),
         cmocka_unit_test(large_sets_are_decided_in_few_steps),
+        cmocka_unit_test(what_takes_longest_is_stopped_by_the_cap),
         cmocka_unit_test(a_full_core_is_admitted_and_one_tick_more_is_not),
         cmocka_unit_test(interrupts_count_in_utilisation_and_at_every_instant),
         cmocka_unit_test(what_cannot_be_decided_is_called_undecided),

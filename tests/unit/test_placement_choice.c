@@ -7,7 +7,7 @@
 enum { CORES = 3 };
 
 static struct sched_core_load cores[CORES];
-static struct sched_machine machine = {cores, CORES};
+static struct sched_machine machine = {.cores = cores, .core_count = CORES};
 static struct sched_placement placement;
 
 static int setup(void **state) {

@@ -78,9 +78,27 @@ static void with_smt_no_bound_is_promised(void **state) {
     assert_null(strstr(uart.text, "every budget"));
 }
 
+static void a_split_vcpu_stands_on_both_cores(void **state) {
+    struct vcpu_desc *alpha = &system_desc.vms[0].vcpus[0];
+
+    (void)state;
+    alpha->second = 1;
+    alpha->pieces[0] = (struct sched_task){120500, 121250, 1000000};
+    alpha->pieces[1] = (struct sched_task){80500, 378750, 1000000};
+    report_system(&board, &system_desc, &times);
+    assert_line("   0 alpha                      0       20.0%       200      1000         500"
+                "        1100");
+    assert_line("   0 alpha                      0       12.0%   120.500      1000     121.250"
+                "              piece 1 of 2, with overhead");
+    assert_line("   1 alpha                      0        8.0%    80.500      1000     378.750"
+                "              piece 2 of 2, with overhead");
+    assert_null(strstr(uart.text, "   1 beta                       0"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(it_says_who_got_what, set_up),
+        cmocka_unit_test_setup(a_split_vcpu_stands_on_both_cores, set_up),
         cmocka_unit_test_setup(warnings_name_what_they_are_about, set_up),
         cmocka_unit_test_setup(with_smt_no_bound_is_promised, set_up),
     };

@@ -643,6 +643,38 @@ static void load_that_a_core_cannot_keep(void **state) {
     only(AT(LX0) ":budget-us", "with 1000 ns of overhead, 400 is more than the deadline, 400", "a longer deadline-us");
 }
 
+// The console interrupts core 0; "rt" has core 1. By count, its siblings go to the last core and the one before.
+static void placement_by_count_does_not_look_at_the_load(void **state) {
+    (void)state;
+    reserve(LX0, 400, 1000);
+    reserve(LX1, 400, 1000);
+    text("/", "placement", "utilisation");
+    good();
+    assert_true(sys.vms[1].vcpus[0].placed == 2 && sys.vms[1].vcpus[1].placed == 3);
+    text("/", "placement", "count");
+    good();
+    assert_true(sys.vms[1].vcpus[0].placed == 3 && sys.vms[1].vcpus[1].placed == 2);
+    assert_true(sys.vms[1].vcpus[0].second == CORE_AUTO && sys.vms[1].vcpus[1].second == CORE_AUTO);
+    // One on each core, and of these the last is asked, which one alone has filled; and no other.
+    CELLS(RT0, "core", 3);
+    reserve(RT0, 900, 1000);
+    without(RT0, "deadline-us");
+    CELLS(LX0, "core", 0);
+    CELLS(LX1, "core", 1);
+    add("/vms/linux/vcpus", "vcpu@2");
+    CELLS("/vms/linux/vcpus/vcpu@2", "reg", 2);
+    CELLS("/vms/linux/vcpus/vcpu@2", "core", 2);
+    add("/vms/linux/vcpus", "vcpu@3");
+    CELLS("/vms/linux/vcpus/vcpu@3", "reg", 3);
+    reserve("/vms/linux/vcpus/vcpu@3", 400, 1000);
+    only(AT("/vms/linux/vcpus/vcpu@3") ":budget-us", "core 3 cannot keep it: within 1000.000 us",
+         "budget-us at most 9");
+    text("/", "placement", "utilisation");
+    good();
+    text("/", "placement", "counts");
+    mistake(AT("/") ":placement", "unknown value \"counts\"", "did you mean count?");
+}
+
 static void load_that_no_core_can_keep(void **state) {
     (void)state;
     reserve(LX0, 990, 1000);
@@ -922,6 +954,9 @@ static void board_data(void **state) {
     (void)state;
     assert_int_equal(fdt_setprop_u32(data, 0, "overhead-ns", 0), 0);
     mistake("board.dts:/:overhead-ns", "0 is too small", "1 to 1000000");
+    assert_int_equal(fdt_setprop_u32(data, 0, "migration-ns", 1000001), 0);
+    mistake("board.dts:/:migration-ns", "1000001 is too large", "1 to 1000000");
+    assert_int_equal(fdt_setprop_u32(data, 0, "migration-ns", 1000000), 0);
     assert_int_equal(fdt_delprop(data, 0, "overhead-ns"), 0);
     assert_int_equal(fdt_delprop(data, 0, "console-irq-distance-us"), 0);
     mistake("board.dts:/:overhead-ns", "is missing", "add it");
@@ -978,6 +1013,7 @@ int main(void) {
         TEST(odd_linux_headers),
         TEST(reservations_that_make_no_sense),
         TEST(load_that_a_core_cannot_keep),
+        TEST(placement_by_count_does_not_look_at_the_load),
         TEST(load_that_no_core_can_keep),
         TEST(more_vcpus_than_a_core_takes),
         TEST(counters_without_a_rate),
