@@ -23,17 +23,19 @@ static void first_is_back(struct timer_event *event, UNUSED uint64_t now) {
 COLD int pieces_init(struct vcpu *vcpu, uint32_t migration_ns) {
     const struct vcpu_desc *desc = &vcpu->vm->desc->vcpus[vcpu->index];
     struct vcpu_pieces *p = memory_alloc(sizeof(*p));
+    uint64_t cost =
+        clock_ns_to_ticks_up(&clock_rate, migration_ns); // of coming and going: in what was admitted, not its own
 
     if (p == NULL) { return ERR_NO_MEMORY; }
     *p = (struct vcpu_pieces){
         .vcpu = vcpu,
         .core = {cpus[desc->placed], cpus[desc->second]},
-        .cost = clock_ns_to_ticks_up(&clock_rate, migration_ns),
         .back.fire = first_is_back, // in everybody's demand as an interrupt: nobody pays for it again
     };
     for (unsigned i = FIRST; i <= SECOND; i++) {
         const struct sched_task *task = &desc->pieces[i];
-        if (sched_entity_init_reserved(&p->parked[i], task->budget, task->deadline, task->period) != SCHED_OK) {
+        uint64_t budget = task->budget > cost ? task->budget - cost : 0;
+        if (sched_entity_init_reserved(&p->parked[i], budget, task->deadline, task->period) != SCHED_OK) {
             return ERR_INVALID;
         }
     }
@@ -75,7 +77,7 @@ static void leave_second(struct vcpu_pieces *p) {
     p->since = MAX(p->back_at, p->vcpu->ready_since);
 }
 
-// To the other core. Leaving the first is that piece's own time; what runs here next does not pay.
+// To the other core. What runs here does not pay.
 static void go(struct vcpu *vcpu) {
     struct vcpu_pieces *p = vcpu->pieces;
     struct cpu *cpu = vcpu->cpu;
@@ -94,7 +96,6 @@ static void go(struct vcpu *vcpu) {
         leave_second(p);
     }
     vcpu_hand_over(vcpu, p->core[first ? SECOND : FIRST]);
-    if (first) { p->leaving_cost = arch_clock() - now; }
     cpu_account_event(cpu, NULL, now);
 }
 
@@ -112,20 +113,6 @@ static void unpark(struct vcpu *vcpu) {
     }
     sched_relocate(&cpu->sched, parked, &vcpu->entity);
     vcpu->entity.stats = stats;
-}
-
-// It goes on as if it had been here since it began to want this piece. The way here, at most what admission knows of, and
-// the way from here, the last time, are that piece's time.
-static void go_on(struct vcpu *vcpu) {
-    struct vcpu_pieces *p = vcpu->pieces;
-    uint64_t cost = MIN(arch_clock() - p->since, p->cost);
-
-    if (p->current == FIRST) {
-        cost += p->leaving_cost;
-        p->leaving_cost = 0;
-    }
-    sched_owe(&vcpu->entity, cost);
-    sched_wake(&vcpu->cpu->sched, &vcpu->entity, p->since);
 }
 
 // Who was taken out of the inbox has its link still; here it is bent back.
@@ -156,7 +143,7 @@ COLD bool pieces_arrive(struct vcpu *vcpu) {
         }
     }
     vcpu_take_over(vcpu);
-    if (vcpu->state == VCPU_READY && !p->leaving) { go_on(vcpu); }
+    if (vcpu->state == VCPU_READY && !p->leaving) { sched_wake(&cpu->sched, &vcpu->entity, p->since); }
     cpu_account_event(cpu, NULL, now);
     return p->leaving;
 }

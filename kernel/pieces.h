@@ -20,8 +20,6 @@ struct vcpu_pieces {
     uint64_t since;                // when it began to want the piece that it comes to
     uint64_t back_at;              // in the second: the first has budget again
     uint64_t returned;             // back_at of the last time; 0: never
-    uint64_t cost;                 // ticks of a move, as admission has them in each piece
-    uint64_t leaving_cost;         // what the last move away from the first took there, not yet paid
     struct timer_event back;       // in the queue of the second core
 };
 

@@ -174,11 +174,6 @@ void sched_charge(struct sched_core *core, struct sched_entity *owner, uint64_t 
     }
 }
 
-void sched_owe(struct sched_entity *entity, uint64_t ticks) {
-    entity->stats.charged += ticks;
-    server_owe(entity, ticks);
-}
-
 void sched_exempt(struct sched_core *core, uint64_t ticks) { core->run_start += ticks; }
 
 /* The core is no longer one entity's own. Until now nobody was held to a budget, so all start

@@ -182,9 +182,6 @@ void sched_block(struct sched_core *core, struct sched_entity *entity, uint64_t 
  * forgiven). Call sched_pick() before returning to a guest: the owner may have become throttled. */
 void sched_charge(struct sched_core *core, struct sched_entity *owner, uint64_t ticks);
 
-/* Takes them from the next refills of a blocked entity, at most Q. */
-void sched_owe(struct sched_entity *entity, uint64_t ticks);
-
 /* What runs does not pay for the last `ticks`. */
 void sched_exempt(struct sched_core *core, uint64_t ticks);
 

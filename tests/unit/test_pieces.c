@@ -82,7 +82,6 @@ static void what_moves_take_is_in_its_pieces(void **state) {
         assert_true(supplied(full0) - had0 >= US(6500 - 5) && supplied(full1) - had1 >= US(6500 - 5));
     }
     assert_true(misses(p) + misses(full0) + misses(full1) == 0);
-    assert_true(p->entity.stats.charged >= 99 * US(4));
 }
 
 static void it_goes_when_its_first_piece_is_out_and_comes_back_with_its_refill(void **state) {
