@@ -30,7 +30,7 @@ COLD int pieces_init(struct vcpu *vcpu, uint32_t migration_ns) {
     *p = (struct vcpu_pieces){
         .vcpu = vcpu,
         .core = {cpus[desc->placed], cpus[desc->second]},
-        .back.fire = first_is_back, // in everybody's demand as an interrupt: nobody pays for it again
+        .back.fire = first_is_back, // nobody's: what it takes is in what was admitted
     };
     for (unsigned i = FIRST; i <= SECOND; i++) {
         const struct sched_task *task = &desc->pieces[i];

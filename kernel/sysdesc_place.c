@@ -74,10 +74,9 @@ static unsigned collect(struct sysdesc_check *c) {
             if (!well_formed(vcpu)) { continue; }
             if (vcpu->reserved) { set_task(c, vcpu); }
             c->sys->scratch.vcpus[count] = vcpu;
-            c->sys->scratch.requests[count] = (struct sched_request){
+            c->sys->scratch.requests[count++] = (struct sched_request){
                 vcpu->task, vcpu->weight, v, vcpu->core == CORE_AUTO ? SCHED_CORE_AUTO : vcpu->core,
                 i == 0 && c->sys->vms[v].irq_count != 0}; // whole: devices interrupt one core
-            count++;
         }
     }
     return count;

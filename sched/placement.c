@@ -109,10 +109,8 @@ static void place(struct sched_machine *machine, const struct sched_request *req
                   struct sched_placement *placement) {
     *placement = (struct sched_placement){SCHED_STEP_REFUSED, -1, -1, .order = placement->order};
     placement->verdict.outcome = SCHED_MALFORMED;
-    if (request->weight > SCHED_WEIGHT_MAX || request->core < SCHED_CORE_AUTO ||
-        request->core >= (int32_t)machine->core_count) {
-        return;
-    }
+    /* SCHED_CORE_AUTO is -1. */
+    if (request->weight > SCHED_WEIGHT_MAX || (uint32_t)request->core + 1 > machine->core_count) { return; }
     if (request->weight != 0) {
         place_best_effort(machine, request, placement);
     } else {

@@ -65,8 +65,9 @@ static void print_pieces(const struct system_desc *sys, const struct vm_desc *vm
     double us = 1e6 / (double)hz;
 
     for (unsigned i = 0; i < 2 && v->second != CORE_AUTO; i++) {
+        unsigned core = i == 0 ? v->placed : v->second;
         printf("%-23s %4u %4u %10.3f %10u %10.3f %6.2f %%   piece %u of 2, %.3f us for its switches and migration\n",
-               vm->name, index, i == 0 ? v->placed : v->second, (double)v->pieces[i].budget * us, v->period_us,
+               vm->name, index, core, (double)v->pieces[i].budget * us, v->period_us,
                (double)v->pieces[i].deadline * us, percent(sched_utilisation(&v->pieces[i])), i + 1,
                (double)(sys->overhead_ns + sys->migration_ns) / 1e3);
     }

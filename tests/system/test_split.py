@@ -7,7 +7,7 @@ import re
 
 import libtakt
 
-PERIOD_US = 100000
+PERIOD_US = 40000
 
 
 def three(takt, name, program, bootargs):
