@@ -60,8 +60,6 @@ static inline __attribute__((always_inline)) void arm_timers(struct vcpu *vcpu, 
     }
 }
 
-COLD void vcpu_arm_timers(struct vcpu *vcpu, uint64_t now) { arm_timers(vcpu, now); }
-
 void vcpu_out(struct vcpu *vcpu, uint64_t now) {
     struct timer_event *const others[] = {&vcpu->device_timer, &vcpu->call_timer};
 
@@ -126,11 +124,13 @@ static inline __attribute__((always_inline)) struct cpu *post(struct vcpu *vcpu)
     struct cpu *cpu = __atomic_load_n(&vcpu->cpu, __ATOMIC_RELAXED);
     unsigned long flags = spin_lock(&cpu->inbox.lock);
 
-    while (TAKT_SPLIT && unlikely(__atomic_load_n(&vcpu->cpu, __ATOMIC_RELAXED) != cpu)) {
+#if TAKT_SPLIT
+    while (unlikely(__atomic_load_n(&vcpu->cpu, __ATOMIC_RELAXED) != cpu)) {
         spin_unlock(&cpu->inbox.lock, flags);
         cpu = __atomic_load_n(&vcpu->cpu, __ATOMIC_RELAXED);
         flags = spin_lock(&cpu->inbox.lock);
     }
+#endif
     if (!vcpu->in_inbox) {
         vcpu->in_inbox = true;
         vcpu->inbox_next = cpu->inbox.head;
@@ -142,7 +142,11 @@ static inline __attribute__((always_inline)) struct cpu *post(struct vcpu *vcpu)
     return cpu;
 }
 
+#if TAKT_SPLIT
+COLD void vcpu_arm_timers(struct vcpu *vcpu, uint64_t now) { arm_timers(vcpu, now); }
+
 COLD struct cpu *vcpu_post(struct vcpu *vcpu) { return post(vcpu); }
+#endif
 
 void vcpu_kick(struct vcpu *vcpu) {
     if (vcpu->cpu == this_cpu()) {

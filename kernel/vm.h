@@ -55,9 +55,11 @@ struct vcpu {
     bool timer_measured;
     struct vcpu *inbox_next; // this and the next under the lock of its core's inbox
     bool in_inbox;
+#if TAKT_SPLIT
     bool arriving;              // handed over to its core, which has not taken it over yet
     uint8_t carried;            // which of its timers come with it
     struct vcpu_pieces *pieces; // NULL: it is whole
+#endif
     gpa_t start_entry;
     uint64_t start_arg;
     struct vcpu_stats stats;

@@ -128,6 +128,7 @@ uint64_t sched_remove(struct sched_core *core, struct sched_entity *entity, uint
     return free_from;
 }
 
+#if TAKT_SPLIT
 void sched_relocate(struct sched_core *core, struct sched_entity *from, struct sched_entity *to) {
     for (uint32_t i = 0; i < core->population; i++) {
         if (core->member[i] == from) { core->member[i] = to; }
@@ -135,6 +136,7 @@ void sched_relocate(struct sched_core *core, struct sched_entity *from, struct s
     *to = *from;
     from->core = NULL;
 }
+#endif
 
 void sched_wake(struct sched_core *core, struct sched_entity *entity, uint64_t at) {
     if (entity->state != SCHED_BLOCKED) { return; }

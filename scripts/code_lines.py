@@ -19,6 +19,14 @@ TOKEN = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|//[^\n]*|/\*.*?\
 SETTING = re.compile(r"^(\w+) *(\+?)[:?]?= *([^#\n]*)|^include +(\S+)", re.MULTILINE)
 
 
+# What other files do for a part: below `#if TAKT_PART`, as far as an `#else`. Nothing is nested in it.
+FOR_A_PART = re.compile(r"^#if TAKT_\w+\n(?:(?!#endif|#else).*\n)*(?:#else\n((?:(?!#endif).*\n)*))?#endif.*\n", re.MULTILINE)
+
+
+def without_parts(text):
+    return FOR_A_PART.sub(lambda match: match.group(1) or "", text)
+
+
 def in_text(text):
     bare = TOKEN.sub(lambda match: "\n" * match.group().count("\n") if match.group().startswith("/") else "x", text)
     return sum(1 for line in bare.splitlines() if line.strip())
@@ -84,8 +92,11 @@ def of_parts():
 
 def of_target(board, least=False):
     """All lines of a board's image; with `least` those of the one that has no part which can be left out."""
-    left_out = of_parts() if least else set()
-    return lines(path for path in paths_of(board) if str(path.relative_to(ROOT).with_suffix("")) not in left_out)
+    if not least:
+        return lines(paths_of(board))
+    left_out = of_parts()
+    return sum(in_text(without_parts(path.read_text(encoding="utf-8"))) for path in paths_of(board)
+               if str(path.relative_to(ROOT).with_suffix("")) not in left_out)
 
 
 def main():
