@@ -163,7 +163,7 @@ void vcpu_kick(struct vcpu *vcpu) {
 // The short way for a VCPU that runs on another core: its core need not be told which one. One that only waits for its
 // turn looks when that comes (enter_vcpu), on whatever core. The barrier stands between what was made pending and the
 // questions, the first of which is where it is; vcpu_block and dispatch have its twins, so that one of the two sees the other.
-void vcpu_interrupt(struct vcpu *vcpu) {
+__attribute__((noinline)) void vcpu_interrupt(struct vcpu *vcpu) {
     if (vcpu->cpu != this_cpu()) {
         arch_barrier_full();
         struct cpu *cpu = vcpu->cpu;
