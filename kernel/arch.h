@@ -61,6 +61,12 @@ void arch_resume_set(struct cpu *cpu, struct vcpu *vcpu);
 // The guest's registers leave / enter the hardware of this core. Handler context.
 void arch_vcpu_save(struct vcpu *vcpu);
 void arch_vcpu_load(struct vcpu *vcpu);
+// Part `split`. A VCPU that is not loaded leaves this core for another: nothing of it stays in the hardware here, and what it
+// stored or invalidated is seen there. It has come to this core from another: it may be loaded here. Own core.
+#if TAKT_SPLIT
+void arch_vcpu_leave_core(struct vcpu *vcpu);
+void arch_vcpu_enter_core(struct vcpu *vcpu);
+#endif
 // Stops / resumes what of a loaded VCPU would act by itself (its virtual timer, its interrupt interface) while
 // something else runs on the core. pause is called whenever a VCPU stops being current, resume when it becomes so.
 void arch_vcpu_pause(struct vcpu *vcpu);

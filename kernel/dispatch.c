@@ -3,6 +3,7 @@
 // timers fire, the scheduler decides, the chosen VCPU takes the core, and the one hardware timer is set to the next
 // moment that can change the decision.
 #include "kernel/arch.h"
+#include "kernel/pieces.h"
 
 void cpu_notify(struct cpu *cpu, uint32_t bits, bool now) {
     uint32_t wanted = now ? bits | TODO_KICKED : bits;
@@ -120,6 +121,12 @@ static void set_wfi(struct cpu *cpu, struct vcpu *vcpu) {
     }
 }
 
+// What was decided is over.
+static void again(struct cpu *cpu) {
+    cpu->todo |= TODO_DISPATCH;
+    if (TAKT_SPLIT && unlikely(cpu->sched.told)) { pieces_look(cpu); }
+}
+
 static void reschedule(struct cpu *cpu) {
     struct sched_decision decision;
     struct vcpu *next;
@@ -144,14 +151,14 @@ static void reschedule(struct cpu *cpu) {
     if (other) {
         if (next != NULL && !enter_vcpu(cpu, next, event, &when)) {
             arch_resume_set(cpu, NULL); // it may stay so: the thread may be next
-            cpu->todo |= TODO_DISPATCH;
+            again(cpu);
             return;
         }
         arch_resume_set(cpu, next);
     }
     if (next != NULL) { set_wfi(cpu, next); }
-    arm(cpu, MAX(when, cpu->entered)); // what expired while its owner was out of turn is not late
-    if (unlikely(arch_clock() >= when)) { cpu->todo |= TODO_DISPATCH; } // sooner than the interrupt would
+    arm(cpu, MAX(when, cpu->entered));                  // what expired while its owner was out of turn is not late
+    if (unlikely(arch_clock() >= when)) { again(cpu); } // sooner than the interrupt would
 }
 
 void dispatch(struct cpu *cpu) {

@@ -4,6 +4,7 @@
 #include "kernel/cpu.h"
 #include "kernel/log.h"
 #include "kernel/monitor_commands.h"
+#include "kernel/pieces.h"
 #include "kernel/string.h"
 #include "kernel/vm.h"
 
@@ -44,9 +45,9 @@ static struct decimal promised(const struct cpu *cpu) {
     uint64_t ppm = 0;
 
     for (unsigned i = 0; (vcpu = monitor_vcpu(i)) != NULL; i++) {
-        if (vcpu->cpu == cpu && vcpu->entity.class == SCHED_RESERVED) {
-            ppm += vcpu->entity.budget * 1000000 / vcpu->entity.period;
-        }
+        const struct sched_entity *share = vcpu->cpu == cpu ? &vcpu->entity : NULL;
+        if (vcpu_moves(vcpu)) { share = pieces_on(vcpu, cpu); }
+        if (share != NULL && share->class == SCHED_RESERVED) { ppm += share->budget * 1000000 / share->period; }
     }
     return share_of(ppm, 1000000);
 }

@@ -3,6 +3,7 @@
 // cores ask through the inbox of that core.
 #include "kernel/arch.h"
 #include "kernel/log.h"
+#include "kernel/pieces.h"
 #include "kernel/promise.h"
 
 static bool is_reserved(const struct vcpu *vcpu) { return vcpu->entity.class == SCHED_RESERVED; }
@@ -51,6 +52,18 @@ static void park(struct vcpu *vcpu, struct timer_event *event, uint64_t when, ui
     }
 }
 
+static inline __attribute__((always_inline)) void arm_timers(struct vcpu *vcpu, uint64_t now) {
+    struct timer_event *const others[] = {&vcpu->device_timer, &vcpu->call_timer};
+    uint64_t eligible = sched_eligible_at(&vcpu->entity, now), deadline = arch_vcpu_timer_deadline(vcpu);
+    if (deadline != UINT64_MAX) {
+        park(vcpu, &vcpu->guest_timer, deadline, eligible);
+        promise_expect(vcpu, deadline, vcpu->guest_timer.when);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
+        if (timer_queue_queued(others[i])) { park(vcpu, others[i], others[i]->when, eligible); }
+    }
+}
+
 void vcpu_out(struct vcpu *vcpu, uint64_t now) {
     struct timer_event *const others[] = {&vcpu->device_timer, &vcpu->call_timer};
 
@@ -65,14 +78,7 @@ void vcpu_out(struct vcpu *vcpu, uint64_t now) {
         for (unsigned i = 0; i < ARRAY_SIZE(others); i++) { others[i]->slack = TIMER_SLACK_BEST_EFFORT; }
         return;
     }
-    uint64_t eligible = sched_eligible_at(&vcpu->entity, now), deadline = arch_vcpu_timer_deadline(vcpu);
-    if (deadline != UINT64_MAX) {
-        park(vcpu, &vcpu->guest_timer, deadline, eligible);
-        promise_expect(vcpu, deadline, vcpu->guest_timer.when);
-    }
-    for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
-        if (timer_queue_queued(others[i])) { park(vcpu, others[i], others[i]->when, eligible); }
-    }
+    arm_timers(vcpu, now);
 }
 
 void vcpu_block(struct vcpu *vcpu) {
@@ -118,14 +124,18 @@ uint64_t vcpu_in(struct vcpu *vcpu, uint64_t now) {
     return MIN(device, call);
 }
 
-void vcpu_kick(struct vcpu *vcpu) {
-    struct cpu *cpu = vcpu->cpu;
-
-    if (cpu == this_cpu()) {
-        vcpu_attend(vcpu, arch_clock());
-        return;
-    }
+// A VCPU that moves is another core's at any moment, but not while the inbox of its core is locked.
+static inline __attribute__((always_inline)) struct cpu *post(struct vcpu *vcpu) {
+    struct cpu *cpu = __atomic_load_n(&vcpu->cpu, __ATOMIC_RELAXED);
     unsigned long flags = spin_lock(&cpu->inbox.lock);
+
+#if TAKT_SPLIT
+    while (unlikely(__atomic_load_n(&vcpu->cpu, __ATOMIC_RELAXED) != cpu)) {
+        spin_unlock(&cpu->inbox.lock, flags);
+        cpu = __atomic_load_n(&vcpu->cpu, __ATOMIC_RELAXED);
+        flags = spin_lock(&cpu->inbox.lock);
+    }
+#endif
     if (!vcpu->in_inbox) {
         vcpu->in_inbox = true;
         vcpu->inbox_next = cpu->inbox.head;
@@ -134,6 +144,21 @@ void vcpu_kick(struct vcpu *vcpu) {
     spin_unlock(&cpu->inbox.lock, flags);
     // The order that sched_remote_preempts asks for: bit, full barrier (cpu_notify's is one), question.
     cpu_notify(cpu, TODO_INBOX, false);
+    return cpu;
+}
+
+#if TAKT_SPLIT
+COLD void vcpu_arm_timers(struct vcpu *vcpu, uint64_t now) { arm_timers(vcpu, now); }
+
+COLD struct cpu *vcpu_post(struct vcpu *vcpu) { return post(vcpu); }
+#endif
+
+void vcpu_kick(struct vcpu *vcpu) {
+    if (vcpu->cpu == this_cpu()) {
+        vcpu_attend(vcpu, arch_clock());
+        return;
+    }
+    struct cpu *cpu = post(vcpu);
     if (__atomic_load_n(&cpu->current, __ATOMIC_RELAXED) == vcpu ||
         sched_remote_preempts(&cpu->sched, &vcpu->entity, arch_clock())) {
         cpu_notify(cpu, TODO_INBOX, true);
@@ -141,14 +166,13 @@ void vcpu_kick(struct vcpu *vcpu) {
 }
 
 // The short way for a VCPU that runs on another core: its core need not be told which one. One that only waits for its
-// turn looks when that comes (enter_vcpu). The barrier stands between what was made pending and the questions; vcpu_block
-// and dispatch have its twins, so that one of the two sees the other.
-void vcpu_interrupt(struct vcpu *vcpu) {
-    struct cpu *cpu = vcpu->cpu;
-
-    if (cpu != this_cpu()) {
+// turn looks when that comes (enter_vcpu), on whatever core. The barrier stands between what was made pending and the
+// questions, the first of which is where it is; vcpu_block and dispatch have its twins, so that one of the two sees the other.
+__attribute__((noinline)) void vcpu_interrupt(struct vcpu *vcpu) {
+    if (vcpu->cpu != this_cpu()) {
         arch_barrier_full();
-        if (__atomic_load_n(&cpu->current, __ATOMIC_RELAXED) == vcpu) {
+        struct cpu *cpu = vcpu->cpu;
+        if (*(struct vcpu *const volatile *)&cpu->current == vcpu) {
             cpu_notify(cpu, TODO_INTERRUPTS, true);
             return;
         }
@@ -193,8 +217,10 @@ static COLD void begin(struct vcpu *vcpu, uint64_t now) {
     cpu->todo |= TODO_DISPATCH;
 }
 
-// Nothing of it stays in the hardware: it may start again, elsewhere in time, from a clean state.
-static void vacate(struct cpu *cpu, struct vcpu *vcpu) {
+// It may start again, elsewhere in time, from a clean state, or go on on another core.
+void vcpu_vacate(struct vcpu *vcpu) {
+    struct cpu *cpu = vcpu->cpu;
+
     if (cpu->current == vcpu) {
         arch_vcpu_pause(vcpu);
         cpu->current = NULL;
@@ -206,39 +232,52 @@ static void vacate(struct cpu *cpu, struct vcpu *vcpu) {
     }
 }
 
-// Leaves its core; the last one of a VM hands over to the VM's job.
-static COLD void leave(struct vcpu *vcpu, uint64_t now) {
+COLD void vcpu_leave(struct vcpu *vcpu, uint64_t now) {
     struct cpu *cpu = vcpu->cpu;
 
     if (vcpu->state != VCPU_OFF) {
+        if (vcpu_moves(vcpu) && pieces_leave(vcpu)) { return; } // this comes again at the end of its way
         sched_remove(&cpu->sched, &vcpu->entity, now);
         timer_queue_remove(&cpu->timers, &vcpu->guest_timer);
         timer_queue_remove(&cpu->timers, &vcpu->device_timer);
         timer_queue_remove(&cpu->timers, &vcpu->call_timer);
         vcpu->state = VCPU_OFF;
-        cpu->todo |= TODO_DISPATCH;
-        vacate(cpu, vcpu);
+        vcpu_vacate(vcpu);
     }
+    cpu->todo |= TODO_DISPATCH; // looks at the inbox again, too: the VM's job may be this core's
     vm_vcpu_left(vcpu);
 }
 
-void vcpu_off(struct vcpu *vcpu) { leave(vcpu, vcpu->cpu->entered); }
+void vcpu_off(struct vcpu *vcpu) {
+    if (vcpu_moves(vcpu)) {
+        pieces_off(vcpu);
+    } else {
+        vcpu_leave(vcpu, vcpu->cpu->entered);
+    }
+}
+
+// False: that was all, or it is not here any more.
+static COLD bool attend_unusual(struct vcpu *vcpu, uint64_t now) {
+    if (vcpu_moves(vcpu) && pieces_not_now(vcpu)) { return false; }
+    bool leaves = vcpu_moves(vcpu) && pieces_arrive(vcpu);
+    unsigned long flags = spin_lock(&vcpu->vm->lock);
+    bool stop = (vcpu->stop || leaves) && vcpu->on, start = vcpu->start_pending && !stop;
+
+    vcpu->start_pending = false;
+    spin_unlock(&vcpu->vm->lock, flags);
+    if (stop) {
+        vcpu_leave(vcpu, now);
+    } else if (start) {
+        begin(vcpu, now);
+    } else {
+        return !vcpu_moves(vcpu) || !pieces_go(vcpu);
+    }
+    return false;
+}
 
 void vcpu_attend(struct vcpu *vcpu, uint64_t now) {
-    bool start = false, stop = false;
-
-    if (unlikely(vcpu->stop || vcpu->start_pending)) {
-        unsigned long flags = spin_lock(&vcpu->vm->lock);
-        stop = vcpu->stop && vcpu->on;
-        start = vcpu->start_pending && !stop;
-        vcpu->start_pending = false;
-        spin_unlock(&vcpu->vm->lock, flags);
-    }
-    if (unlikely(stop)) {
-        leave(vcpu, now);
-    } else if (unlikely(start)) {
-        begin(vcpu, now);
-    } else if (vcpu->state == VCPU_BLOCKED) {
+    if (unlikely(vcpu->unusual != 0) && !attend_unusual(vcpu, now)) { return; }
+    if (vcpu->state == VCPU_BLOCKED) {
         if (arch_vcpu_has_interrupt(vcpu)) {
             struct timer_event *own = &vcpu->guest_timer;
             if (timer_queue_queued(own)) { timer_queue_remove(&vcpu->cpu->timers, own); }

@@ -6,6 +6,7 @@
 #include "kernel/devices.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
+#include "kernel/pieces.h"
 #include "kernel/string.h"
 
 struct vm *vms[MAX_VMS];
@@ -40,6 +41,7 @@ static int create_vcpus(struct vm *vm, const struct system_desc *system) {
         struct vcpu *vcpu = memory_alloc(sizeof(*vcpu));
         if (vcpu == NULL) { return ERR_NO_MEMORY; }
         int status = vcpu_init(vcpu, vm, i, desc, cpus[desc->placed], system->overhead_ns);
+        if (status == OK && desc->second != CORE_AUTO) { status = pieces_init(vcpu, system->migration_ns); }
         if (status != OK) { return status; }
         vm->vcpus[i] = vcpu;
         vm->vcpu_count++;
@@ -63,6 +65,7 @@ static int create(struct vm *vm, const struct vm_desc *desc, const struct system
     vm->name = desc->name;
     vm->desc = desc;
     vm->job = (struct job){.run = vm_job};
+    vm->home = cpus[desc->vcpus[0].placed];
     int status = create_vcpus(vm, system);
     if (status == OK) { status = arch_vm_init(vm); }
     if (status == OK) { status = create_memory(vm); }
@@ -113,7 +116,7 @@ bool vm_end(struct vm *vm, enum vm_end end, const char *format, ...) {
         if (kick[i]) { vcpu_kick(vm->vcpus[i]); }
     }
     if (nobody) { // its first VCPU was about to start
-        job_submit(vm->vcpus[0]->cpu, &vm->job);
+        job_submit(vm->home, &vm->job);
     }
     return true;
 }
@@ -130,7 +133,7 @@ void vm_vcpu_left(struct vcpu *vcpu) {
         format_string(vm->reason, sizeof(vm->reason), "all its VCPUs are off");
     }
     spin_unlock(&vm->lock, flags);
-    if (last) { job_submit(vm->vcpus[0]->cpu, &vm->job); }
+    if (last) { job_submit(vm->home, &vm->job); }
 }
 
 // Whether the end that just happened is followed by a new start.
@@ -244,7 +247,7 @@ int vm_start(struct vm *vm) {
     }
     spin_unlock(&vm->lock, flags);
     if (!stopped) { return ERR_BUSY; }
-    job_submit(vm->vcpus[0]->cpu, &vm->job);
+    job_submit(vm->home, &vm->job);
     return OK;
 }
 

@@ -41,13 +41,19 @@ struct vcpu_promise {  // kernel/promise.h
 struct vcpu {
     ARCH_VCPU_FIRST
     struct vm *vm;
-    struct cpu *cpu;    // the core that admission gave it; constant after placement
-    uint8_t index;      // in its VM
-    uint8_t state;      // enum vcpu_state; written on its own core only
-    bool start_pending; // somebody asked to start it; under vm->lock
-    bool wfi_traps;     // what arch_vcpu_trap_wfi was told last
-    bool on;            // started, or about to be; under vm->lock
-    bool stop;          // published: its VM ends; it must not run guest code any more
+    struct cpu *cpu; // the core that it is on, or comes to; changes in vcpu_hand_over() only
+    uint8_t index;   // in its VM
+    uint8_t state;   // enum vcpu_state; written on its own core only
+    union {
+        struct {
+            bool start_pending : 1; // somebody asked to start it; under vm->lock
+            bool stop : 1;          // published: its VM ends; it must not run guest code any more; under vm->lock
+            bool moves : 1;         // may be handed over to another core (kernel/hand_over.h); constant
+        };
+        uint8_t unusual; // any of these
+    };
+    bool wfi_traps; // what arch_vcpu_trap_wfi was told last
+    bool on;        // started, or about to be; under vm->lock
     ARCH_VCPU_LATER
     struct sched_entity entity;
     struct timer_event guest_timer;  // its virtual timer's deadline while it waits
@@ -59,8 +65,13 @@ struct vcpu {
     uint64_t timer_due;              // expiry that its next entry delivers, for the lateness statistic; 0: none
     uint64_t timer_late;             // how late the last one entered, until it is counted
     bool timer_measured;
-    struct vcpu *inbox_next;
+    struct vcpu *inbox_next; // this and the next under the lock of its core's inbox
     bool in_inbox;
+#if TAKT_SPLIT
+    bool arriving;              // handed over to its core, which has not taken it over yet
+    uint8_t carried;            // which of its timers come with it
+    struct vcpu_pieces *pieces; // NULL: it is whole
+#endif
     gpa_t start_entry;
     uint64_t start_arg;
     struct vcpu_stats stats;
@@ -98,6 +109,7 @@ struct vm {
     unsigned restarts; // by policy, since the operator last started it
     struct spinlock lock;
     const struct vm_desc *desc;
+    struct cpu *home; // where its job runs
     struct vcpu *vcpus[MAX_VCPUS];
     struct arch_vm arch; // stage 2, virtual interrupt controller
     struct mmio_map mmio;
@@ -142,6 +154,9 @@ struct vm *vm_find(const char *name);
 void vcpu_kick(struct vcpu *vcpu);
 // The same when nothing but an interrupt became pending, which was stored before.
 void vcpu_interrupt(struct vcpu *vcpu);
+// Leaves it in the inbox of its core, which looks at it when it next decides. Returns that core; the caller is in its
+// handler, or goes on as vcpu_kick does.
+struct cpu *vcpu_post(struct vcpu *vcpu);
 
 // The current VCPU waits until vcpu_kick. Handler context, its own core.
 void vcpu_block(struct vcpu *vcpu);
@@ -161,6 +176,8 @@ static inline uint64_t vcpu_running_slack(const struct vcpu *vcpu) {
 // keeps its timers armed, from when it has budget; one that is out of turn needs none: what expired meanwhile is seen
 // when it comes back. vcpu_in returns when the first of its queued timers expires; UINT64_MAX: none.
 void vcpu_out(struct vcpu *vcpu, uint64_t now);
+// The second half of the first, for one that waits: its timers are in the queue of its core.
+void vcpu_arm_timers(struct vcpu *vcpu, uint64_t now);
 uint64_t vcpu_in(struct vcpu *vcpu, uint64_t now);
 
 // Does what was asked of it from elsewhere: stop, start, wake for an interrupt. Its own core, handler context.
@@ -172,6 +189,11 @@ void vm_vcpu_left(struct vcpu *vcpu);
 // Prepares a VCPU that belongs to `vm` and will run on `cpu`. VM creation. ERR_INVALID: the scheduler refuses it.
 int vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, const struct vcpu_desc *desc, struct cpu *cpu,
               uint64_t overhead_ns);
+
+// Nothing of it stays in this core's hardware. Own core, handler context.
+void vcpu_vacate(struct vcpu *vcpu);
+// Leaves its core for good, until it is started again; the last one of a VM hands over to the VM's job. Own core.
+void vcpu_leave(struct vcpu *vcpu, uint64_t now);
 
 // The VCPU behind what the scheduler chose; NULL: the core's thread, or idle.
 struct vcpu *vcpu_of_entity(const struct cpu *cpu, struct sched_entity *entity);

@@ -24,6 +24,7 @@ static inline void check_deadline(const struct sched_core *core, struct sched_en
 static __attribute__((noinline)) void throttle(struct sched_core *core, struct sched_entity *entity) {
     entity->state = SCHED_THROTTLED;
     heap_push(&core->throttled, entity, server_next_refill(entity));
+    core->told |= entity->tells;
 }
 
 static __attribute__((noinline)) void make_ready(struct sched_core *core, struct sched_entity *entity) {
@@ -85,6 +86,7 @@ int sched_entity_init_reserved(struct sched_entity *entity, uint64_t budget, uin
         .budget = budget,
         .deadline = deadline,
         .period = period,
+        .elsewhere = SCHED_NEVER,
     };
     server_reset(entity, 0);
     return SCHED_OK;
@@ -125,6 +127,16 @@ uint64_t sched_remove(struct sched_core *core, struct sched_entity *entity, uint
     }
     return free_from;
 }
+
+#if TAKT_SPLIT
+void sched_relocate(struct sched_core *core, struct sched_entity *from, struct sched_entity *to) {
+    for (uint32_t i = 0; i < core->population; i++) {
+        if (core->member[i] == from) { core->member[i] = to; }
+    }
+    *to = *from;
+    from->core = NULL;
+}
+#endif
 
 void sched_wake(struct sched_core *core, struct sched_entity *entity, uint64_t at) {
     if (entity->state != SCHED_BLOCKED) { return; }
@@ -248,11 +260,11 @@ static inline struct sched_decision decide(struct sched_core *core, uint64_t now
         decision.deadline = decision.run->key;
         decision.until = now + decision.run->remaining;
         if (core->throttled.count > 0) {
-            decision.until = next_preemption(&core->throttled, decision.deadline, decision.until);
+            decision.until = core->told ? now : next_preemption(&core->throttled, decision.deadline, decision.until);
         }
         return decision;
     }
-    if (core->throttled.count > 0) { decision.until = core->throttled.slot[0]->key; }
+    if (core->throttled.count > 0) { decision.until = core->told ? now : core->throttled.slot[0]->key; }
     decision.run = share_pick(core, now, &decision.until);
     return decision;
 }

@@ -104,6 +104,10 @@ struct sched_entity {
 
     struct sched_refill refills[SCHED_REFILLS_MAX]; /* ring, by increasing time */
     struct sched_stats stats;
+
+    /* Another server has budget for the same work from then on, elsewhere; SCHED_NEVER: none has. */
+    uint64_t elsewhere;
+    bool tells; /* that it waits for a refill, runnable: sched_core.told */
 };
 
 struct sched_heap {
@@ -129,6 +133,7 @@ struct sched_core {
     struct sched_heap throttled; /* by time of the next refill */
     struct sched_heap sharing;   /* by virtual time */
     struct sched_entity *member[SCHED_ENTITIES_MAX];
+    bool told; /* one that `tells` was throttled; the owner clears it. Until then decisions hold for no time */
 };
 
 struct sched_decision {
@@ -158,6 +163,9 @@ int sched_add(struct sched_core *core, struct sched_entity *entity);
 /* Blocks the entity and takes it off. Returns the time from which its share may be given away: the
  * last refill's time, `now` if it consumed nothing. An entity of this core only. */
 uint64_t sched_remove(struct sched_core *core, struct sched_entity *entity, uint64_t now);
+
+/* A blocked entity of this core lives at `to` from now on: what stood at `from` is no entity any more. O(n). */
+void sched_relocate(struct sched_core *core, struct sched_entity *from, struct sched_entity *to);
 
 /* The entity becomes runnable; does nothing when it is. `at` is the time of the wake-up and the
  * release of the activation that it opens: pass the expiry of the timer that woke it rather than
@@ -197,8 +205,8 @@ static inline uint64_t sched_horizon(const struct sched_core *core) {
 bool sched_remote_preempts(const struct sched_core *core, const struct sched_entity *entity, uint64_t now);
 
 /* Earliest time >= now at which the entity has budget, or would if it were runnable: a timer of a
- * throttled VCPU is postponed to max(expiry, this). `now` for best effort and for the sole owner.
- */
+ * throttled VCPU is postponed to max(expiry, this). `now` for best effort and for the sole owner. Not later than
+ * `elsewhere`. */
 uint64_t sched_eligible_at(const struct sched_entity *entity, uint64_t now);
 
 /* Exactly one entity is on the core: it runs whenever it wants, its budget is accounted but not

@@ -94,6 +94,11 @@ void server_owe(struct sched_entity *entity, uint64_t ticks) {
     entity->stats.forgiven += ticks - owed;
 }
 
+static uint64_t not_before(uint64_t now, uint64_t time, uint64_t elsewhere) {
+    if (!sched_before(now, time)) { return now; }
+    return elsewhere >= time ? time : sched_before(now, elsewhere) ? elsewhere : now;
+}
+
 uint64_t server_eligible_at(const struct sched_entity *entity, uint64_t now) {
     uint64_t sum = 0;
     uint64_t time = now;
@@ -104,10 +109,11 @@ uint64_t server_eligible_at(const struct sched_entity *entity, uint64_t now) {
 
         sum += refill->amount;
         time = refill->time;
-        if (sum > entity->debt) { return sched_before(time, now) ? now : time; }
+        if (sum > entity->debt) { return not_before(now, time, entity->elsewhere); }
     }
     /* Everything is owed: the debt takes the whole list, whose first part is back one period later.
      */
     time = entity->refills[entity->refill_head & (SCHED_REFILLS_MAX - 1)].time;
-    return (sched_before(time, now) ? now : time) + entity->period;
+    time = (sched_before(time, now) ? now : time) + entity->period;
+    return not_before(now, time, entity->elsewhere);
 }

@@ -41,6 +41,9 @@ static inline void tlb_flush_guest(uint64_t vttbr) {
 // synchronises.
 static inline void tlb_flush_sibling(void) { __asm__ volatile("isb; tlbi vmalle1; dsb nsh; isb" ::: "memory"); }
 
+// What a VCPU stored, invalidated and maintained on this core is done, for the core that it goes to (B2, "DSB").
+static inline void guest_complete(void) { __asm__ volatile("dsb ish" ::: "memory"); }
+
 static inline uint64_t cache_line(unsigned shift) { return 4ull << ((read_sysreg(ctr_el0) >> shift) & CTR_LINE_MASK); }
 
 // What was written to [address, address + size) is in memory, for a reader whose caches are off. Clean and invalidate

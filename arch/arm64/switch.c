@@ -87,6 +87,14 @@ void arch_vcpu_load(struct vcpu *vcpu) {
     vgic_load(vcpu);
 }
 
+#if TAKT_SPLIT
+// HCR_EL2.FB and BSU have its maintenance and barriers reach all cores; what is under way must end here.
+void arch_vcpu_leave_core(UNUSED struct vcpu *vcpu) { guest_complete(); }
+
+// vgic_load and `resident` ask what this core had last: there is nothing else.
+void arch_vcpu_enter_core(UNUSED struct vcpu *vcpu) {}
+#endif
+
 void arch_resume_set(struct cpu *cpu, struct vcpu *vcpu) {
     cpu->arch.resume = vcpu != NULL ? &vcpu->arch.regs : &cpu->arch.thread;
 }

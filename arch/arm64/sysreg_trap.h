@@ -10,7 +10,7 @@ struct vcpu;
 
 // HCR_EL2 while a guest runs, WFI untrapped (HCR_TWI is added for VCPUs that share their core). Bits of extensions that
 // a core lacks are RES0 there. Not set, on purpose:
-//   TSW          set/way maintenance runs natively: a VCPU never changes its core, VM makes an invalidate a clean too,
+//   TSW          set/way maintenance runs natively, on the core where the VCPU is; VM makes an invalidate a clean too,
 //                and what an impossible set or way does (maybe UNDEFINED) happens at EL1, not here
 //   API, APK, ATA, EnSCXT, FIEN, NV...  pointer authentication, MTE, SCXTNUM, RAS records: not switched, so they trap
 //   FWB, TGE, E2H, TWE, TVM            not used

@@ -7,8 +7,8 @@
 //   vgic.lock        banks, routes, CTLR, `mine`, `held`, `words`, `sgi_sources`, setting `attention`. Sections are
 //                    short: what a guest can make long is done in steps, and between them whoever waits for the core,
 //                    or for the lock, comes first (vgic_sync.c). No loop over interrupts, only over banks.
-//   own core only    lr, used, slot, hcr, vmcr, apr, loaded. A VCPU never changes its core, so saving, loading and the
-//                    virtual timer's injection take no lock. Other cores read `lr` as a picture of the last sync.
+//   own core only    lr, used, slot, hcr, vmcr, apr, loaded. A VCPU changes its core only while it is not loaded, so saving, loading
+//                    and the virtual timer's injection take no lock. Other cores read `lr` as a picture of the last sync.
 // A change to an interrupt that sits in a list register is left in its bank, marked `resync`, and applied by the VCPU
 // that holds it when it next passes vgic_flush; until then a read by another VCPU of its pending or active bit sees the
 // picture, and asks the holder for a new one.

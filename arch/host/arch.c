@@ -143,6 +143,10 @@ FAKE void arch_vcpu_load(struct vcpu *vcpu) {
     host_record.loads++;
 }
 
+FAKE void arch_vcpu_leave_core(struct vcpu *vcpu) { (void)vcpu; }
+
+FAKE void arch_vcpu_enter_core(struct vcpu *vcpu) { (void)vcpu; }
+
 FAKE void arch_vcpu_pause(struct vcpu *vcpu) {
     (void)vcpu;
     host_record.pauses++;

@@ -59,6 +59,12 @@ void arch_vcpu_load(struct vcpu *vcpu) {
     fpu_restore(vcpu);
 }
 
+#if TAKT_SPLIT
+COLD void arch_vcpu_leave_core(struct vcpu *vcpu) { virt->leave_core(vcpu); }
+
+COLD void arch_vcpu_enter_core(struct vcpu *vcpu) { virt->enter_core(vcpu); }
+#endif
+
 // Apart, as few guests ask for it.
 static COLD __attribute__((noinline)) void tell_stolen(struct vcpu *vcpu, bool preempted) {
     pv_steal(&vcpu->arch.pv, clock_ticks_to_ns_down(&clock_rate, vcpu->stolen), preempted);

@@ -92,6 +92,11 @@ struct virt_ops {
     void (*start)(struct vcpu *vcpu, const struct guest_registers *state); // registers to begin with
     void (*load)(struct vcpu *vcpu); // becomes the one that this core's hardware has
     void (*save)(struct vcpu *vcpu); // ... or is not any more
+    // Part `split`: not loaded, it leaves this core, has come to it: no TLB entry of it here counts any more.
+#if TAKT_SPLIT
+    void (*leave_core)(struct vcpu *vcpu);
+    void (*enter_core)(struct vcpu *vcpu);
+#endif
     // Enters the guest with vcpu->arch's registers until it exits, at `until` (arch_clock) at the latest where the machine
     // can; fills *exit and the registers. Interrupts masked before and after.
     void (*run)(struct vcpu *vcpu, uint64_t until, struct vm_exit *exit);

@@ -100,6 +100,7 @@ static void make_vms(void) {
         vm->id = (uint8_t)i;
         vm->desc = &system_desc.vms[i];
         vm->name = vm->desc->name;
+        vm->home = cpus[vm->desc->vcpus[0].placed];
         vm->memory_count = 1;
         vm->memory[0] = (struct vm_memory){0x40000000, 0x48000000, (i + 1) * (64ull << 20)};
         for (unsigned j = 0; j < vm->desc->vcpu_count; j++, vcpu++) {

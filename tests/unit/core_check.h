@@ -3,6 +3,7 @@
 #ifndef TEST_CORE_CHECK_H
 #define TEST_CORE_CHECK_H
 
+#include "kernel/pieces.h"
 #include "tests/unit/core_world.h"
 
 static inline unsigned check_count(const struct sched_heap *heap, const struct sched_entity *entity) {
@@ -20,6 +21,10 @@ static inline void check_place(const struct vcpu *vcpu) {
     unsigned throttled = check_count(&core->throttled, entity);
     unsigned sharing = check_count(&core->sharing, entity);
 
+    if (vcpu->arriving) { // nobody's for the moment
+        WORLD_ASSERT(ready + throttled + sharing == 0 && vcpu->in_inbox && vcpu->moves);
+        return;
+    }
     WORLD_ASSERT(entity->core == (vcpu->state == VCPU_OFF ? NULL : core));
     WORLD_ASSERT((entity->state != SCHED_BLOCKED) == (vcpu->state == VCPU_READY));
     WORLD_ASSERT(ready == (entity->state == SCHED_READY));
@@ -43,10 +48,36 @@ static inline void check_timers(const struct vcpu *vcpu) {
     const struct guest *guest = guest_of(vcpu);
     bool queued = timer_queue_queued(&vcpu->guest_timer);
 
+    if (vcpu->arriving) {
+        WORLD_ASSERT(!queued && !timer_queue_queued(&vcpu->device_timer) && !timer_queue_queued(&vcpu->call_timer));
+        return;
+    }
+
     WORLD_ASSERT(queued == (vcpu->state == VCPU_BLOCKED && guest->timer != OFF));
     WORLD_ASSERT(!queued || vcpu->guest_timer.when >= guest->timer);
     WORLD_ASSERT(vcpu->state != VCPU_OFF ||
                  (!timer_queue_queued(&vcpu->call_timer) && !timer_queue_queued(&vcpu->device_timer)));
+}
+
+// A piece that the VCPU is not in is a blocked member of its core, from when it first came there until it goes off.
+static inline void check_pieces(const struct vcpu *vcpu) {
+    const struct vcpu_pieces *p = vcpu->pieces;
+    bool off = vcpu->state == VCPU_OFF, second = vcpu->cpu == p->core[1];
+
+    for (unsigned i = 0; i < 2; i++) {
+        const struct sched_core *core = &p->core[i]->sched;
+        unsigned parked = 0, here = 0;
+        for (unsigned n = 0; n < core->population; n++) {
+            parked += core->member[n] == &p->parked[i];
+            here += core->member[n] == &vcpu->entity;
+        }
+        bool home = !off && !vcpu->arriving && p->core[i] == vcpu->cpu;
+        WORLD_ASSERT(here == home && parked <= !off && (parked == 0 || !home));
+        WORLD_ASSERT(parked == 0 || (p->parked[i].state == SCHED_BLOCKED && p->parked[i].core == core));
+        if (parked != 0) { check_budget(&p->parked[i]); }
+    }
+    WORLD_ASSERT(!off || (vcpu->cpu == p->core[0] && !vcpu->arriving));
+    WORLD_ASSERT(timer_queue_queued(&p->back) == (second && !vcpu->arriving) || vcpu->in_inbox);
 }
 
 static inline void check_vcpu(const struct vcpu *vcpu) {
@@ -54,6 +85,7 @@ static inline void check_vcpu(const struct vcpu *vcpu) {
     const struct guest *guest = guest_of(vcpu);
 
     check_place(vcpu);
+    if (vcpu->moves) { check_pieces(vcpu); }
     check_budget(&vcpu->entity);
     check_timers(vcpu);
     WORLD_ASSERT(guest->running == (cpu->current == vcpu));

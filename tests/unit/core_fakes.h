@@ -31,6 +31,7 @@ struct guest {
     bool keeps; // does not stop its timer when it takes the interrupt
     bool deaf;  // takes no interrupts
     bool loaded, running, traps_wfi;
+    unsigned moves;     // times that it left a core for another
     unsigned expired;   // times that an expiry was injected while it did not run
     unsigned taken[32]; // interrupts
     uint64_t taken_at;  // the last one
@@ -51,7 +52,7 @@ static struct {
     struct guest guest[MAX_VMS][MAX_VCPUS];
     unsigned resets, claims; // of the virtual device
     struct {
-        uint64_t inject, attend, save, resume, sync; // ticks that these take
+        uint64_t inject, attend, save, resume, sync, move; // ticks that these take
     } cost;
     uint64_t late;                // the next timer interrupt comes so much later
     void (*check)(unsigned core); // after each handler
@@ -128,13 +129,24 @@ void arch_vcpu_load(struct vcpu *vcpu) {
     guest_of(vcpu)->loaded = true;
 }
 
+void arch_vcpu_leave_core(struct vcpu *vcpu) {
+    WORLD_ASSERT(!guest_of(vcpu)->loaded && !guest_of(vcpu)->running && vcpu->cpu == this_cpu());
+    guest_of(vcpu)->moves++;
+    host_clock += world.cost.move;
+}
+
+void arch_vcpu_enter_core(struct vcpu *vcpu) {
+    WORLD_ASSERT(!guest_of(vcpu)->loaded && !guest_of(vcpu)->running && vcpu->cpu == this_cpu());
+    host_clock += world.cost.move;
+}
+
 void arch_vcpu_pause(struct vcpu *vcpu) {
     WORLD_ASSERT(guest_of(vcpu)->running);
     guest_of(vcpu)->running = false;
 }
 
 void arch_vcpu_resume(struct vcpu *vcpu) {
-    WORLD_ASSERT(guest_of(vcpu)->loaded && !guest_of(vcpu)->running);
+    WORLD_ASSERT(guest_of(vcpu)->loaded && !guest_of(vcpu)->running && vcpu->cpu == this_cpu());
     guest_of(vcpu)->running = true;
 }
 

@@ -216,7 +216,7 @@ static inline struct vm_desc *world_vm(const char *name) {
 }
 
 static inline void world_best_effort(struct vm_desc *vm, unsigned core) {
-    vm->vcpus[vm->vcpu_count++] = (struct vcpu_desc){.weight = 100, .placed = (uint8_t)core};
+    vm->vcpus[vm->vcpu_count++] = (struct vcpu_desc){.weight = 100, .placed = (uint8_t)core, .second = CORE_AUTO};
 }
 
 static inline void world_reserved(struct vm_desc *vm, unsigned core, unsigned budget_us, unsigned deadline_us,
@@ -225,7 +225,18 @@ static inline void world_reserved(struct vm_desc *vm, unsigned core, unsigned bu
                                                      .budget_us = budget_us,
                                                      .deadline_us = deadline_us,
                                                      .period_us = period_us,
-                                                     .placed = (uint8_t)core};
+                                                     .placed = (uint8_t)core,
+                                                     .second = CORE_AUTO};
+}
+
+// In two pieces; of each its budget and deadline.
+static inline void world_split(struct vm_desc *vm, unsigned core, unsigned second, const unsigned us[4],
+                               unsigned period_us) {
+    world_reserved(vm, core, us[0] + us[2], us[1] + us[3], period_us);
+    struct vcpu_desc *desc = &vm->vcpus[vm->vcpu_count - 1];
+    desc->second = (uint8_t)second;
+    desc->pieces[0] = (struct sched_task){US(us[0]), US(us[1]), US(period_us)};
+    desc->pieces[1] = (struct sched_task){US(us[2]), US(us[3]), US(period_us)};
 }
 
 static inline void world_create(void) {

@@ -5,14 +5,24 @@
 
 #include "tests/unit/core_check.h"
 
-enum { SYSTEMS = 48, STEPS = 4000, STEPS_QUIET = 1000, VMS = 6, LONG = 400000000 };
+enum { SYSTEMS = 48, STEPS = 4000, STEPS_QUIET = 1000, VMS = 7, SPLIT = 6, LONG = 400000000 };
 
 static struct random rng;
 static bool quiet; // no handler takes time and no interrupt is late: nobody may miss anything
 
-// Two reservations on each core, feasible whatever they do (sum of Q/D is 0.75), and best effort on all.
+// Two reservations on each core, feasible whatever they do (sum of Q/D is 0.75), and best effort on all. A VM of two VCPUs
+// in two pieces each, with 0.12 of two cores, so that it is 0.99 at most.
+static void split(struct vm_desc *vm, unsigned core) {
+    unsigned deadline = (unsigned)random_in(&rng, 100, 1000);
+    const unsigned us[4] = {deadline * 12 / 100, deadline, deadline * 24 / 100, 2 * deadline};
+
+    if (core < 2) {
+        world_split(vm, core, (core + 1 + (unsigned)random_in(&rng, 0, 1)) % WORLD_CORES, us, 4 * deadline);
+    }
+}
+
 static void build(void) {
-    static const char *const names[VMS] = {"r0", "r1", "r2", "s", "b0", "b1"};
+    static const char *const names[VMS] = {"r0", "r1", "r2", "s", "b0", "b1", "p"};
     static const enum restart_policy policies[] = {RESTART_NEVER, RESTART_ON_FAILURE, RESTART_ALWAYS};
 
     world_reset(WORLD_CORES);
@@ -28,6 +38,8 @@ static void build(void) {
             } else if (i == 3) {
                 unsigned deadline = (unsigned)random_in(&rng, 1000, 5000);
                 world_reserved(vm, core, deadline / 2, deadline, deadline);
+            } else if (i == SPLIT) {
+                split(vm, core);
             } else if (i > 3) {
                 world_best_effort(vm, core);
             }
@@ -115,6 +127,7 @@ static void step(void) {
     if (!quiet) {
         world.cost.inject = random_in(&rng, 0, 3) == 0 ? random_in(&rng, 0, 2000) : 0;
         world.cost.attend = random_in(&rng, 0, 3) == 0 ? random_in(&rng, 0, 500) : 0;
+        world.cost.move = random_in(&rng, 0, 3) == 0 ? random_in(&rng, 0, 2000) : 0;
         world.late = random_in(&rng, 0, 200) == 0 ? US(random_in(&rng, 0, 500)) : 0;
     }
     switch (random_in(&rng, 0, 9)) {
@@ -143,7 +156,7 @@ static void every_vm_gets_where_it_goes(void) {
 }
 
 static void all_can_be_stopped(void) {
-    world.cost.inject = world.cost.attend = world.late = 0;
+    world.cost.inject = world.cost.attend = world.cost.move = world.late = 0;
     for (unsigned i = 0; i < VMS; i++) {
         every_vm_gets_where_it_goes();
         core_enter(0);

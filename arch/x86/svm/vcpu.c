@@ -58,6 +58,13 @@ static void svm_load(struct vcpu *vcpu) {
 
 static void svm_save(UNUSED struct vcpu *vcpu) {} // the VMCB has it all
 
+#if TAKT_SPLIT
+static void svm_leave_core(UNUSED struct vcpu *vcpu) {}
+
+// What it invalidated elsewhere is still in this core's TLB.
+static COLD void svm_enter_core(struct vcpu *vcpu) { vcpu->vm->arch.resident[vcpu->cpu->id] = 0; }
+#endif
+
 static const uint16_t offsets[FIELDS] = {
 #define FIELD(name, msr, in_vmcb, in_vmcs) offsetof(struct vmcb, in_vmcb),
 #include "arch/x86/guest_fields.h"
@@ -157,6 +164,10 @@ const struct virt_ops svm_ops = {
     .start = svm_start,
     .load = svm_load,
     .save = svm_save,
+#if TAKT_SPLIT
+    .leave_core = svm_leave_core,
+    .enter_core = svm_enter_core,
+#endif
     .run = svm_enter,
     .get = svm_get,
     .set = svm_set,

@@ -153,6 +153,24 @@ static void vmx_save(struct vcpu *vcpu) {
     own->dr6 = read_dr6();
 }
 
+#if TAKT_SPLIT
+// A VMCS is active on one core (SDM 25.11.1): VMCLEAR brings all of it to memory.
+static COLD void vmx_leave_core(struct vcpu *vcpu) {
+    paddr_t pa = vcpu->arch.control_pa;
+
+    __asm__ volatile("vmclear %0" ::"m"(pa) : "cc", "memory");
+    vmx_of(vcpu)->launched = false;
+}
+
+// What it invalidated elsewhere is still in this core's TLB.
+static COLD void vmx_enter_core(struct vcpu *vcpu) {
+    select_vmcs(vcpu->arch.control_pa);
+    write_host(vcpu->cpu);
+    flush_vcpu(vcpu);
+    select_loaded(vcpu->cpu);
+}
+#endif
+
 static const uint16_t fields[FIELDS] = {
 #define FIELD(name, msr, in_vmcb, in_vmcs) in_vmcs,
 #include "arch/x86/guest_fields.h"
@@ -257,6 +275,10 @@ const struct virt_ops vmx_ops = {
     .start = vmx_start,
     .load = vmx_load,
     .save = vmx_save,
+#if TAKT_SPLIT
+    .leave_core = vmx_leave_core,
+    .enter_core = vmx_enter_core,
+#endif
     .run = vmx_enter,
     .get = vmx_get,
     .set = vmx_set,

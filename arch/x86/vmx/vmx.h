@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// VMX's part of virt.h, by file: vmx.c (machine, VM), vcpu.c (a VCPU's state and events), exits.c (entry and exits). A VCPU
-// keeps its core, where its VMCS is active from its first reset on; the VCPU that is loaded has the current one.
+// VMX's part of virt.h, by file: vmx.c (machine, VM), vcpu.c (a VCPU's state and events), exits.c (entry and exits). A VCPU's
+// VMCS is active on its core, from its first reset there until it leaves for another one; the VCPU that is loaded has the current one.
 #ifndef X86_VMX_H
 #define X86_VMX_H
 

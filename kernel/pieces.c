@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/pieces.h"
+
+#include "kernel/arch.h"
+#include "kernel/hand_over.h"
+#include "kernel/log.h"
+#include "kernel/memory.h"
+
+enum { FIRST, SECOND };
+
+COLD void pieces_look(struct cpu *cpu) {
+    cpu->sched.told = false;
+    for (unsigned i = 0; i < cpu->sched.population; i++) {
+        struct sched_entity *entity = cpu->sched.member[i];
+        if (entity->tells && entity->state == SCHED_THROTTLED) { vcpu_post(vcpu_of_entity(cpu, entity)); }
+    }
+}
+
+static void first_is_back(struct timer_event *event, UNUSED uint64_t now) {
+    vcpu_post(container_of(event, struct vcpu_pieces, back)->vcpu);
+}
+
+COLD int pieces_init(struct vcpu *vcpu, uint32_t migration_ns) {
+    const struct vcpu_desc *desc = &vcpu->vm->desc->vcpus[vcpu->index];
+    struct vcpu_pieces *p = memory_alloc(sizeof(*p));
+    uint64_t cost =
+        clock_ns_to_ticks_up(&clock_rate, migration_ns); // of coming and going: in what was admitted, not its own
+
+    if (p == NULL) { return ERR_NO_MEMORY; }
+    *p = (struct vcpu_pieces){
+        .vcpu = vcpu,
+        .core = {cpus[desc->placed], cpus[desc->second]},
+        .back.fire = first_is_back, // nobody's: what it takes is in what was admitted
+    };
+    for (unsigned i = FIRST; i <= SECOND; i++) {
+        const struct sched_task *task = &desc->pieces[i];
+        uint64_t budget = task->budget > cost ? task->budget - cost : 0;
+        if (sched_entity_init_reserved(&p->parked[i], budget, task->deadline, task->period) != SCHED_OK) {
+            return ERR_INVALID;
+        }
+    }
+    vcpu->entity = p->parked[FIRST];
+    vcpu->entity.elsewhere = 0;
+    vcpu->entity.tells = true;
+    vcpu->pieces = p;
+    vcpu->inbox_next = vcpu;
+    vcpu->moves = true;
+    return OK;
+}
+
+// The piece is its core's from here on. Its statistics stay with the VCPU.
+static void park(struct vcpu *vcpu) {
+    struct vcpu_pieces *p = vcpu->pieces;
+    struct sched_entity *parked = &p->parked[p->current];
+    const struct sched_entity *other = &p->parked[1 - p->current];
+
+    sched_relocate(&vcpu->cpu->sched, &vcpu->entity, parked);
+    parked->stats = (struct sched_stats){0};
+    parked->elsewhere = SCHED_NEVER;
+    parked->tells = false;
+    vcpu->entity.deadline = other->deadline; // what others ask about is the piece to come
+    __atomic_store_n(&vcpu->entity.wake_hint, __atomic_load_n(&other->wake_hint, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+}
+
+// A guest that cuts its budget into parts has several refills in a period, but one return.
+static void leave_first(struct vcpu_pieces *p, uint64_t now) {
+    const struct sched_entity *first = &p->parked[FIRST];
+    uint64_t eligible = sched_eligible_at(first, now);
+
+    p->back_at = p->returned != 0 ? MAX(eligible, p->returned + first->period) : eligible;
+    p->since = p->vcpu->ready_since;
+}
+
+static void leave_second(struct vcpu_pieces *p) {
+    timer_queue_remove(&p->core[SECOND]->timers, &p->back);
+    p->returned = p->back_at;
+    p->since = MAX(p->back_at, p->vcpu->ready_since);
+}
+
+// To the other core. What runs here does not pay.
+static void go(struct vcpu *vcpu) {
+    struct vcpu_pieces *p = vcpu->pieces;
+    struct cpu *cpu = vcpu->cpu;
+    uint64_t now = arch_clock();
+    bool first = p->current == FIRST;
+
+    if (p->leaving && !first) {
+        sched_remove(&cpu->sched, &vcpu->entity, now);
+    } else {
+        sched_block(&cpu->sched, &vcpu->entity, now);
+    }
+    park(vcpu);
+    if (first) {
+        leave_first(p, now);
+    } else {
+        leave_second(p);
+    }
+    vcpu_hand_over(vcpu, p->core[first ? SECOND : FIRST]);
+    cpu_account_event(cpu, NULL, now);
+}
+
+static void unpark(struct vcpu *vcpu) {
+    struct vcpu_pieces *p = vcpu->pieces;
+    struct cpu *cpu = vcpu->cpu;
+    struct sched_entity *parked = &p->parked[cpu == p->core[SECOND] ? SECOND : FIRST];
+    struct sched_stats stats = vcpu->entity.stats;
+
+    p->current = cpu == p->core[SECOND] ? SECOND : FIRST;
+    stats.charged += parked->stats.charged;
+    stats.forgiven += parked->stats.forgiven;
+    if (parked->core == NULL && sched_add(&cpu->sched, parked) != SCHED_OK) {
+        panic("core %u: more VCPUs than admission let in", cpu->id);
+    }
+    sched_relocate(&cpu->sched, parked, &vcpu->entity);
+    vcpu->entity.stats = stats;
+}
+
+// Who was taken out of the inbox has its link still; here it is bent back.
+COLD bool pieces_not_now(struct vcpu *vcpu) {
+    unsigned long flags = spin_lock(&vcpu->cpu->inbox.lock);
+    bool taken_out = !vcpu->in_inbox && vcpu->inbox_next != vcpu;
+
+    if (taken_out) { vcpu->inbox_next = vcpu; }
+    spin_unlock(&vcpu->cpu->inbox.lock, flags);
+    if (!taken_out) { vcpu_post(vcpu); }
+    return !taken_out;
+}
+
+COLD bool pieces_arrive(struct vcpu *vcpu) {
+    struct vcpu_pieces *p = vcpu->pieces;
+    struct cpu *cpu = vcpu->cpu;
+    uint64_t now = arch_clock();
+
+    if (!vcpu->arriving) { return p->leaving; }
+    unpark(vcpu);
+    if (p->current == FIRST) {
+        vcpu->entity.elsewhere = 0; // a move away
+        vcpu->entity.tells = true;
+    } else {
+        vcpu->entity.elsewhere = p->back_at;
+        if (!p->leaving && timer_queue_add(&cpu->timers, &p->back, p->back_at) != TIMER_QUEUE_OK) {
+            panic("core %u: more timers than its VCPUs can have", cpu->id);
+        }
+    }
+    vcpu_take_over(vcpu);
+    if (vcpu->state == VCPU_READY && !p->leaving) { sched_wake(&cpu->sched, &vcpu->entity, p->since); }
+    cpu_account_event(cpu, NULL, now);
+    return p->leaving;
+}
+
+COLD bool pieces_go(struct vcpu *vcpu) {
+    const struct vcpu_pieces *p = vcpu->pieces;
+    bool goes = p->current == FIRST ? vcpu->entity.state == SCHED_THROTTLED : arch_clock() >= p->back_at;
+
+    if (vcpu->state == VCPU_OFF || !goes) { return false; }
+    go(vcpu);
+    return true;
+}
+
+COLD bool pieces_leave(struct vcpu *vcpu) {
+    struct vcpu_pieces *p = vcpu->pieces;
+
+    p->leaving = p->current == SECOND || p->parked[SECOND].core != NULL;
+    if (p->leaving) { go(vcpu); }
+    return p->leaving;
+}
+
+COLD void pieces_off(struct vcpu *vcpu) {
+    vcpu->pieces->leaving = true;
+    vcpu_post(vcpu);
+}
+
+COLD const struct sched_entity *pieces_on(const struct vcpu *vcpu, const struct cpu *cpu) {
+    const struct vcpu_pieces *p = vcpu->pieces;
+    unsigned piece = p->core[SECOND] == cpu ? SECOND : FIRST;
+
+    if (p->core[piece] != cpu) { return NULL; }
+    return piece == p->current ? &vcpu->entity : &p->parked[piece];
+}
