@@ -3,6 +3,7 @@
 // timers fire, the scheduler decides, the chosen VCPU takes the core, and the one hardware timer is set to the next
 // moment that can change the decision.
 #include "kernel/arch.h"
+#include "kernel/trace.h"
 
 void cpu_notify(struct cpu *cpu, uint32_t bits, bool now) {
     uint32_t wanted = now ? bits | TODO_KICKED : bits;
@@ -24,6 +25,7 @@ void cpu_check_time(struct cpu *cpu, uint64_t now) {
 
     if (unlikely((now > armed && now - armed > cpu->late_limit) ||
                  (now > entered && now - entered > cpu->late_limit))) {
+        trace(cpu, TRACE_DISTORTION, NULL, 0, now);
         sched_distorted(&cpu->sched, now);
     }
 }
@@ -53,6 +55,7 @@ static void take_inbox(struct cpu *cpu) {
         vcpu_attend(vcpu, cpu->entered);
     }
     job_poll(cpu);
+    trace_follow(cpu);
 }
 
 static void take_remote(struct cpu *cpu) {
@@ -149,6 +152,7 @@ static void reschedule(struct cpu *cpu) {
         }
         arch_resume_set(cpu, next);
     }
+    trace_decision(cpu, &decision);
     if (next != NULL) { set_wfi(cpu, next); }
     arm(cpu, MAX(when, cpu->entered)); // what expired while its owner was out of turn is not late
     if (unlikely(arch_clock() >= when)) { cpu->todo |= TODO_DISPATCH; } // sooner than the interrupt would
@@ -156,6 +160,7 @@ static void reschedule(struct cpu *cpu) {
 
 void dispatch(struct cpu *cpu) {
     for (;;) {
+        trace_exits(cpu); // also of an interrupt that was taken below
         if (cpu->todo_remote != 0) { take_remote(cpu); }
         if ((cpu->todo & TODO_DISPATCH) != 0) {
             reschedule(cpu);

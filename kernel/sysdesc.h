@@ -29,6 +29,9 @@ enum {
     BOOTARGS_MAX = 2047,              // Linux' COMMAND_LINE_SIZE on arm64, without the terminator
     SPIS_MAX = 224,
     MAX_IMAGE_SEGMENTS = 8,
+    TRACE_RECORDS_MIN = 64,
+    TRACE_RECORDS_DEFAULT = 4096, // with `trace` alone
+    TRACE_RECORDS_MAX = 32768,    // of 24 bytes: 6 MiB of HYPERVISOR_SHARE with 8 cores
 };
 // Guest memory and assigned devices lie below: what three levels of 4 KiB granule stage-2 tables reach.
 #define GUEST_ADDRESS_MAX (1ull << 39)
@@ -104,6 +107,8 @@ struct system_desc {
     const char *source;               // name of the description's source file, for messages
     bool deterministic;               // seeds are fixed: bench and tests only
     bool smt;                         // every thread of a core is used as a core; no bound holds then
+    bool trace;                       // tracing is on from the start
+    uint32_t trace_records;           // of each core's ring; 0: it has none
     uint32_t overhead_ns;             // added to every budget: measured by `make bench`, from the board's data
     uint32_t irq_cost_ns;             // of one interrupt at EL2 not charged elsewhere, from the board's data
     uint32_t console_core;            // where the board's data says the console's interrupt goes

@@ -9,7 +9,7 @@
 PART_analysis :=
 PART_control  :=
 PART_split    :=
-PART_trace    :=
+PART_trace    := kernel/trace.c kernel/monitor_trace.c
 
 PART_NAMES := analysis control split trace
 PARTS      ?= $(PART_NAMES)

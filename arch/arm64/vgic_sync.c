@@ -2,6 +2,7 @@
 // What a core does with its VCPU's list registers: brings them up to date, loads and saves them.
 #include "arch/arm64/vgic_internal.h"
 #include "kernel/cpu.h"
+#include "kernel/trace.h"
 
 // More than the list registers of any machine need: each is taken back once and filled in two steps.
 enum { UPDATE_STEPS = 4 * VGIC_MAX_LR };
@@ -161,6 +162,7 @@ static bool flush_one(struct vcpu *vcpu) {
     }
     c->words = 0;
     c->attention = false;
+    trace(vcpu->cpu, TRACE_INJECT, vcpu, id, 0);
     return true;
 }
 

@@ -9,6 +9,7 @@
 #include "kernel/arch.h"
 #include "kernel/log.h"
 #include "kernel/string.h"
+#include "kernel/trace.h"
 
 enum { MXCSR_POWER_ON = 0x1f80, FPU_CONTROL_POWER_ON = 0x37f };
 
@@ -133,7 +134,10 @@ void arch_vcpu_sync_interrupts(struct vcpu *vcpu) {
     vcpu->arch.unhalt = false;
     if (unlikely(vlapic_take_events(lapic)) && vcpu->state == VCPU_OFF) { return; }
     int vector = vlapic_requested_vector(lapic);
-    if (virt->interrupt(vcpu, vector)) { vlapic_accept(lapic, (unsigned)vector); }
+    if (virt->interrupt(vcpu, vector)) {
+        vlapic_accept(lapic, (unsigned)vector);
+        trace(vcpu->cpu, TRACE_INJECT, vcpu, (uint32_t)vector, 0);
+    }
     if (unlikely(vlapic_nmi_pending(lapic))) { give_nmi(vcpu); }
 }
 
