@@ -25,7 +25,6 @@ void cpu_check_time(struct cpu *cpu, uint64_t now) {
 
     if (unlikely((now > armed && now - armed > cpu->late_limit) ||
                  (now > entered && now - entered > cpu->late_limit))) {
-        trace(cpu, TRACE_DISTORTION, NULL, 0, now);
         sched_distorted(&cpu->sched, now);
     }
 }
@@ -152,7 +151,6 @@ static void reschedule(struct cpu *cpu) {
         }
         arch_resume_set(cpu, next);
     }
-    trace_decision(cpu, &decision);
     if (next != NULL) { set_wfi(cpu, next); }
     arm(cpu, MAX(when, cpu->entered)); // what expired while its owner was out of turn is not late
     if (unlikely(arch_clock() >= when)) { cpu->todo |= TODO_DISPATCH; } // sooner than the interrupt would
@@ -160,14 +158,16 @@ static void reschedule(struct cpu *cpu) {
 
 void dispatch(struct cpu *cpu) {
     for (;;) {
-        trace_exits(cpu); // also of an interrupt that was taken below
         if (cpu->todo_remote != 0) { take_remote(cpu); }
         if ((cpu->todo & TODO_DISPATCH) != 0) {
             reschedule(cpu);
             arch_barrier_full(); // the decision is published before the words are read again (sched_remote_preempts)
             continue;
         }
-        if ((cpu->todo & TODO_INTERRUPTS) == 0) { return; }
+        if ((cpu->todo & TODO_INTERRUPTS) == 0) {
+            if (trace_is_on(cpu)) { trace_look(cpu); }
+            return;
+        }
         if (unlikely(arch_interrupt_pending())) { // the work yields to it: here, which saves a way out and in
             arch_interrupt_take(cpu);
             continue;

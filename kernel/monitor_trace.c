@@ -13,14 +13,13 @@ static uint64_t head_of(const struct trace_ring *ring) { return __atomic_load_n(
 
 // ---- dump -------------------------------------------------------------------------------------------------
 
-static bool print_vm(unsigned number) {
+static void print_vm(unsigned number) {
     for (unsigned i = 0; i < vms[number]->vcpu_count; i++) {
         const struct vcpu *vcpu = vms[number]->vcpus[i];
-        const struct sched_entity *e = &vcpu->entity;
-        monitor_print("trace-vcpu %u %s %u %u %lu %lu %lu\n", number * MAX_VCPUS + i, vcpu->vm->name, i, vcpu->cpu->id,
-                      e->budget, e->deadline, e->period);
+        const struct vcpu_desc *desc = &vcpu->vm->desc->vcpus[i];
+        monitor_print("trace-vcpu %u %s %u %u %u %u %u\n", number * MAX_VCPUS + i, vcpu->vm->name, i, vcpu->cpu->id,
+                      desc->budget_us, desc->deadline_us, desc->period_us);
     }
-    return number + 1 < vm_count;
 }
 
 static void begin_core(unsigned core) {
@@ -36,12 +35,16 @@ static void print_records(unsigned core) {
     char line[16 + RECORDS_IN_LINE * 49];
     struct trace_record record;
     int at = format_string(line, sizeof(line), "t%u", core);
+    bool gap = false;
 
     for (unsigned n = 0; n < RECORDS_IN_LINE && monitor->dump.next < monitor->dump.end; n++, monitor->dump.next++) {
         if (!trace_read(cpus[core]->trace, monitor->dump.next, &record)) {
             monitor->dump.lost++;
+            if (!gap) { at += format_string(line + at, sizeof(line) - (size_t)at, " -"); }
+            gap = true;
             continue;
         }
+        gap = false;
         at += format_string(line + at, sizeof(line) - (size_t)at, " %016lx%016lx%08x%02x%02x%02x%02x", record.time,
                             record.value, record.detail, record.kind, record.who, record.other, record.unused);
     }
@@ -51,11 +54,10 @@ static void print_records(unsigned core) {
 // Lines of one VM may be eight, each shorter than a quarter of what a row may need.
 static bool row_dump(unsigned row) {
     if (row == 0) {
-        monitor_print("trace-begin %u %lu %u %u\n", (unsigned)TRACE_VERSION, clock_rate.hz, cpu_count,
-                      (unsigned)MAX_VCPUS);
+        monitor_print("trace-begin %u %lu %u\n", (unsigned)TRACE_VERSION, clock_rate.hz, cpu_count);
         begin_core(0);
     } else if (row <= vm_count) {
-        (void)print_vm(row - 1);
+        print_vm(row - 1);
     } else if (monitor->dump.next < monitor->dump.end) {
         print_records(monitor->dump.core);
     } else {

@@ -13,10 +13,6 @@ static uint8_t number_of(const struct vcpu *vcpu) {
     return vcpu == NULL ? (uint8_t)TRACE_NOBODY : (uint8_t)(vcpu->vm->id * MAX_VCPUS + vcpu->index);
 }
 
-static uint8_t number_of_entity(const struct cpu *cpu, struct sched_entity *entity) {
-    return entity == &cpu->thread.entity ? (uint8_t)TRACE_THREAD : number_of(vcpu_of_entity(cpu, entity));
-}
-
 static void put(struct trace_ring *ring, const struct trace_record *record) {
     uint64_t head = ring->head;
     struct trace_record *slot = &ring->records[head & ring->mask];
@@ -42,8 +38,6 @@ bool trace_read(const struct trace_ring *ring, uint64_t index, struct trace_reco
     return __atomic_load_n(&ring->head, __ATOMIC_RELAXED) - index <= ring->mask;
 }
 
-// ---- hooks ------------------------------------------------------------------------------------------------
-
 void trace_write(struct cpu *cpu, enum trace_kind kind, const struct vcpu *who, uint32_t detail, uint64_t value) {
     put(cpu->trace, &(struct trace_record){
                         .time = arch_clock(),
@@ -55,58 +49,91 @@ void trace_write(struct cpu *cpu, enum trace_kind kind, const struct vcpu *who, 
                     });
 }
 
-static void count_exits_of(struct trace_ring *ring, const struct vcpu *vcpu) {
-    ring->counted = vcpu;
-    if (vcpu != NULL) { memcpy(ring->exits, vcpu->stats.exits, sizeof(ring->exits)); }
+// ---- what has changed -------------------------------------------------------------------------------------
+
+static uint64_t misses_of(const struct vcpu *vcpu) {
+    const uint64_t *misses = vcpu->entity.stats.misses;
+
+    return misses[SCHED_MISS_DISPATCH] + misses[SCHED_MISS_PLATFORM] + misses[SCHED_MISS_BACKLOG];
 }
 
-void trace_decision_on(struct cpu *cpu, const struct sched_decision *decision) {
-    struct trace_ring *ring = cpu->trace;
-
-    if (decision->run == ring->running && decision->deadline == ring->deadline) { return; }
-    put(ring, &(struct trace_record){
-                  .time = arch_clock(),
-                  .value = decision->deadline,
-                  .detail = (uint32_t)cpu->stats.irq_ticks,
-                  .kind = TRACE_DISPATCH,
-                  .who = number_of_entity(cpu, decision->run),
-                  .other = number_of_entity(cpu, ring->running),
-              });
-    ring->running = decision->run;
-    ring->deadline = decision->deadline;
-    if (ring->counted != cpu->loaded) { count_exits_of(ring, cpu->loaded); }
+// From here on the trace says this of it.
+static void note(struct vcpu *vcpu) {
+    vcpu->traced.wakeups = vcpu->stats.wakeups;
+    vcpu->traced.activations = vcpu->entity.stats.activations;
+    vcpu->traced.exhaustions = vcpu->entity.stats.exhaustions;
+    vcpu->traced.misses = misses_of(vcpu);
+    vcpu->traced.runnable = vcpu->state == VCPU_READY;
 }
 
-void trace_stopped_on(struct cpu *cpu, enum trace_kind kind, const struct vcpu *who, uint32_t detail) {
-    trace_write(cpu, kind, who, kind == TRACE_BLOCK ? (uint32_t)cpu->stats.irq_ticks : detail, 0);
-    if (cpu->trace->running == &who->entity) { cpu->trace->running = NULL; }
+// Its timer is what the next entry delivers, or the one since it blocked has delivered.
+static enum trace_cause cause_of(const struct vcpu *vcpu) {
+    return vcpu->timer_due != 0 || vcpu->timer_measured ? TRACE_BY_TIMER : TRACE_BY_INTERRUPT;
 }
 
-// Who left the guest is loaded still: nobody is loaded before the decision that follows.
-void trace_exits_on(struct cpu *cpu) {
-    struct trace_ring *ring = cpu->trace;
-    const struct vcpu *vcpu = cpu->loaded;
+static void look_at(struct cpu *cpu, struct vcpu *vcpu) {
+    const struct sched_entity *e = &vcpu->entity;
+    bool woke = vcpu->stats.wakeups != vcpu->traced.wakeups, runs = vcpu->state == VCPU_READY;
 
-    if (vcpu == NULL || vcpu != ring->counted) { return; }
-    for (unsigned i = 0; i < EXIT_REASONS; i++) {
-        if (vcpu->stats.exits[i] == ring->exits[i]) { continue; }
-        ring->exits[i] = vcpu->stats.exits[i];
+    if (misses_of(vcpu) != vcpu->traced.misses) { trace_write(cpu, TRACE_MISS, vcpu, cpu->sched.behind, 0); }
+    if (e->stats.exhaustions != vcpu->traced.exhaustions) {
+        trace_write(cpu, TRACE_EXHAUSTED, vcpu, 0, sched_eligible_at(e, 0));
+    }
+    if (vcpu->traced.runnable && (woke || !runs)) { trace_write(cpu, TRACE_BLOCK, vcpu, 0, cpu->entered); }
+    if (woke && runs) { trace_write(cpu, TRACE_WAKE, vcpu, cause_of(vcpu), vcpu->ready_since); }
+    if (e->stats.activations != vcpu->traced.activations && e->state == SCHED_READY) {
+        trace_write(cpu, TRACE_ACTIVATION, vcpu, (uint32_t)MIN(e->remaining, (uint64_t)UINT32_MAX), e->release);
+    }
+    note(vcpu);
+}
+
+static void look_at_exits(struct cpu *cpu, const struct vcpu *vcpu) {
+    uint64_t *seen = cpu->trace->exits;
+
+    for (unsigned i = 0; vcpu != NULL && i < EXIT_REASONS; i++) {
+        if (vcpu->stats.exits[i] == seen[i]) { continue; }
+        seen[i] = vcpu->stats.exits[i];
         trace_write(cpu, TRACE_EXIT, vcpu, i, cpu->entered);
     }
 }
 
-static void observe(struct sched_core *core, struct sched_entity *entity, enum sched_event event) {
-    struct cpu *cpu = container_of(core, struct cpu, sched);
-    const struct vcpu *vcpu = container_of(entity, struct vcpu, entity);
+static void look_at_core(struct cpu *cpu) {
+    struct trace_ring *ring = cpu->trace;
+    struct vcpu *next = cpu->current;
+    bool thread = next == NULL && cpu->sched.running == &cpu->thread.entity;
+    uint8_t who = thread ? (uint8_t)TRACE_THREAD : number_of(next);
 
-    switch (event) {
-    case SCHED_ACTIVATION:
-        trace_write(cpu, TRACE_ACTIVATION, vcpu, (uint32_t)MIN(entity->remaining, (uint64_t)UINT32_MAX),
-                    entity->release);
-        return;
-    case SCHED_EXHAUSTED: trace_write(cpu, TRACE_EXHAUSTED, vcpu, 0, sched_eligible_at(entity, 0)); return;
-    case SCHED_MISS: trace_write(cpu, TRACE_MISS, vcpu, core->behind, entity->release + entity->deadline); return;
+    if (who == ring->who && cpu->sched.current_deadline == ring->deadline) { return; }
+    put(ring, &(struct trace_record){
+                  .time = arch_clock(),
+                  .value = cpu->sched.current_deadline,
+                  .detail = (uint32_t)cpu->stats.irq_ticks,
+                  .kind = TRACE_DISPATCH,
+                  .who = who,
+                  .other = ring->who,
+              });
+    ring->who = who;
+    ring->deadline = cpu->sched.current_deadline;
+    if (next != NULL && next != ring->running) {
+        memcpy(ring->exits, next->stats.exits, sizeof(ring->exits));
+        if (next->timer_measured) { trace_write(cpu, TRACE_INJECT, next, TRACE_OWN_TIMER, next->timer_late); }
     }
+    ring->running = next;
+}
+
+void trace_look(struct cpu *cpu) {
+    const struct sched_core *core = &cpu->sched;
+
+    if (core->distortions != cpu->trace->distortions) {
+        trace_write(cpu, TRACE_DISTORTION, NULL, 0, core->distorted_at);
+        cpu->trace->distortions = core->distortions;
+    }
+    look_at_exits(cpu, cpu->trace->running);
+    for (unsigned i = 0; i < core->population; i++) {
+        struct vcpu *vcpu = vcpu_of_entity(cpu, core->member[i]);
+        if (vcpu != NULL) { look_at(cpu, vcpu); }
+    }
+    look_at_core(cpu);
 }
 
 // ---- on and off -------------------------------------------------------------------------------------------
@@ -118,15 +145,18 @@ void trace_follow(struct cpu *cpu) {
     if (trace_is_on(cpu)) {
         trace_write(cpu, TRACE_OFF, NULL, 0, 0);
         cpu->todo &= ~(uint32_t)TODO_TRACE;
-        cpu->sched.observe = NULL;
         return;
     }
+    for (unsigned i = 0; i < cpu->sched.population; i++) {
+        struct vcpu *vcpu = vcpu_of_entity(cpu, cpu->sched.member[i]);
+        if (vcpu != NULL) { note(vcpu); }
+    }
     ring->running = NULL;
-    ring->deadline = 0; // of nobody: the next decision is recorded whatever it is
-    ring->counted = NULL;
+    ring->who = TRACE_NOBODY;
+    ring->deadline = 0; // nobody's: the next look records who runs
+    ring->distortions = cpu->sched.distortions;
     trace_write(cpu, TRACE_ON, NULL, 0, 0);
-    cpu->todo |= TODO_TRACE | TODO_DISPATCH;
-    cpu->sched.observe = observe;
+    cpu->todo |= TODO_TRACE;
 }
 
 int trace_init(const struct system_desc *desc) {

@@ -2,9 +2,9 @@
 // The trace: what each core decided and when, in a ring of fixed-size records that only this core writes. docs/tracing.md
 // is the format as scripts read it.
 //
-// Cost. Off: where a hook stands a test of one bit of `cpu->todo`, which lies in the core's first cache line; none stands
-// where a guest waits for an exit alone. On: that same bit sends every exit through dispatch(), which sees what kind it was by
-// what was counted. A record is about 40 instructions.
+// Cost. Off: dispatch() tests one bit of `cpu->todo` when it has done its work, and few other places do, none of them where a
+// guest waits for an exit alone. On: that same bit sends every way out through dispatch(), which then compares what is counted
+// anyway with what the trace says already. So no path that is traced knows of it, and events of one handler have one time.
 //
 // A part (scripts/parts.mk): without it every hook is empty.
 #ifndef KERNEL_TRACE_H
@@ -17,27 +17,28 @@
 
 enum { TRACE_VERSION = 1 };
 
-// Numbers are part of the format: new ones at the end. What `who` did or what happened to it; `detail`, `value`.
+// Numbers are part of the format: new ones at the end. What `who` did or what happened to it; `detail`; `value`.
 enum trace_kind {
-    TRACE_NONE,       // never written
-    TRACE_ON,         // tracing begins on this core
-    TRACE_OFF,        // and ends
-    TRACE_DISPATCH,   // the core runs `who` after `other`; irq; absolute deadline of the activation, or UINT64_MAX
-    TRACE_WAKE,       // becomes runnable; enum trace_cause; when it was due
-    TRACE_BLOCK,      // waits, and does not run any more; irq
-    TRACE_START,      // VCPU on; 0; 0
-    TRACE_STOP,       // VCPU off, and does not run any more; enum vm_end of its VM; 0
-    TRACE_ACTIVATION, // budget is there: after a wake or by replenishment; ticks of it (at most 2^32 - 1); release
+    TRACE_NONE,     // never written
+    TRACE_ON,       // tracing begins on this core
+    TRACE_OFF,      // and ends
+    TRACE_DISPATCH, // runs from now on, after `other`; the lower half of irq_ticks, so that what interrupts of others took
+                    // can be told from supply; absolute deadline, or UINT64_MAX
+    TRACE_WAKE,     // wants to run; enum trace_cause; since when
+    TRACE_BLOCK,    // waits; 0; when it left the guest
+    TRACE_START,    // VCPU on; 0; 0
+    TRACE_STOP,     // VCPU off; enum vm_end of its VM; 0
+    TRACE_ACTIVATION, // budget is there, after a wake or by replenishment; ticks of it (at most 2^32 - 1); its release
     TRACE_EXHAUSTED,  // its budget ended; 0; when there is some again
-    TRACE_MISS,       // budget came too late; 1: after the machine lost time; deadline
-    TRACE_INJECT,     // an interrupt reaches its interrupt interface; number, or TRACE_OWN_TIMER; 0
-    TRACE_EXIT,       // left the guest; enum exit_reason; when. The record's time is when that was handled
-    TRACE_MARK,       // hypercall MARK; 0; the guest's value
+    TRACE_MISS,       // budget came too late; 1: after the machine lost time; 0
+    TRACE_INJECT, // an interrupt becomes pending for it, told by the core that made it so; number; 0. Or it takes the
+                  // core with its timer expired: TRACE_OWN_TIMER; how late, ticks
+    TRACE_EXIT,   // left the guest; enum exit_reason; when. The record's time is when that was handled
+    TRACE_MARK,   // hypercall MARK; 0; the guest's value
     TRACE_DISTORTION, // the machine lost time; 0; the time up to which it did
     TRACE_MIGRATE,    // goes on elsewhere; the other core; 0
     TRACE_KINDS,
 };
-// irq: the lower half of cpu_stats.irq_ticks, so that what interrupts of others took can be told from supply.
 
 enum trace_cause { TRACE_BY_TIMER, TRACE_BY_INTERRUPT };
 enum {
@@ -60,11 +61,10 @@ struct trace_ring {
     uint64_t head; // records ever written; published after the record
     uint32_t mask; // how many it holds, less one; a power of two less one
     bool wanted;   // published: by trace_switch for the core
-    // Own core, while on: what the trace says last.
-    struct sched_entity *running;
-    uint64_t deadline;
-    const struct vcpu *counted; // whose exits
-    uint64_t exits[EXIT_REASONS];
+    // Own core, while on: what the trace says already.
+    struct vcpu *running;
+    uint8_t who; // runs: its number
+    uint64_t deadline, distortions, exits[EXIT_REASONS];
     struct trace_record records[];
 };
 
@@ -82,11 +82,11 @@ int trace_switch(bool on);
 // lock: what was overwritten while it was copied is not shown.
 bool trace_read(const struct trace_ring *ring, uint64_t index, struct trace_record *out);
 
-// ---- hooks: own core, handler context ---------------------------------------------------------------------
+// ---- own core, handler context ----------------------------------------------------------------------------
+// A record, of this core whosever VCPU `who` is; NULL: nobody. Only while it traces.
 void trace_write(struct cpu *cpu, enum trace_kind kind, const struct vcpu *who, uint32_t detail, uint64_t value);
-void trace_decision_on(struct cpu *cpu, const struct sched_decision *decision);
-void trace_stopped_on(struct cpu *cpu, enum trace_kind kind, const struct vcpu *who, uint32_t detail);
-void trace_exits_on(struct cpu *cpu);
+// At the end of a handler, before what it chose runs: records what has changed. Bounded by the core's VCPUs.
+void trace_look(struct cpu *cpu);
 void trace_follow(struct cpu *cpu); // does what trace_switch asked for
 
 static inline bool trace_is_on(const struct cpu *cpu) { return unlikely((cpu->todo & TODO_TRACE) != 0); }
@@ -98,12 +98,7 @@ static inline int trace_init(UNUSED const struct system_desc *desc) { return OK;
 static inline void trace_write(UNUSED struct cpu *cpu, UNUSED enum trace_kind kind, UNUSED const struct vcpu *who,
                                UNUSED uint32_t detail, UNUSED uint64_t value) {}
 
-static inline void trace_decision_on(UNUSED struct cpu *cpu, UNUSED const struct sched_decision *decision) {}
-
-static inline void trace_stopped_on(UNUSED struct cpu *cpu, UNUSED enum trace_kind kind, UNUSED const struct vcpu *who,
-                                    UNUSED uint32_t detail) {}
-
-static inline void trace_exits_on(UNUSED struct cpu *cpu) {}
+static inline void trace_look(UNUSED struct cpu *cpu) {}
 
 static inline void trace_follow(UNUSED struct cpu *cpu) {}
 
@@ -111,25 +106,10 @@ static inline bool trace_is_on(UNUSED const struct cpu *cpu) { return false; }
 
 #endif
 
-// Anything that happens to a VCPU of this core.
+// trace_write, if this core traces.
 static inline void trace(struct cpu *cpu, enum trace_kind kind, const struct vcpu *who, uint32_t detail,
                          uint64_t value) {
     if (trace_is_on(cpu)) { trace_write(cpu, kind, who, detail, value); }
-}
-
-// The core has decided, and does what it decided.
-static inline void trace_decision(struct cpu *cpu, const struct sched_decision *decision) {
-    if (trace_is_on(cpu)) { trace_decision_on(cpu, decision); }
-}
-
-// TRACE_BLOCK, TRACE_STOP: `who` runs no more, without a decision.
-static inline void trace_stopped(struct cpu *cpu, enum trace_kind kind, const struct vcpu *who, uint32_t detail) {
-    if (trace_is_on(cpu)) { trace_stopped_on(cpu, kind, who, detail); }
-}
-
-// On the way out of every handler, before anything else.
-static inline void trace_exits(struct cpu *cpu) {
-    if (trace_is_on(cpu)) { trace_exits_on(cpu); }
 }
 
 #endif

@@ -19,13 +19,12 @@ uint64_t vcpu_timer_slack(const struct vcpu *vcpu) {
 // ---- waiting and waking -----------------------------------------------------------------------------------
 
 // Its own timer is in no queue any more.
-static void wake(struct vcpu *vcpu, uint64_t at, enum trace_cause cause) {
+static void wake(struct vcpu *vcpu, uint64_t at) {
     struct cpu *cpu = vcpu->cpu;
 
     vcpu->state = VCPU_READY;
     vcpu->ready_since = at;
     vcpu->stats.wakeups++;
-    trace(cpu, TRACE_WAKE, vcpu, cause, at);
     sched_wake(&cpu->sched, &vcpu->entity, at);
     cpu->todo |= TODO_DISPATCH;
 }
@@ -34,7 +33,6 @@ static void wake(struct vcpu *vcpu, uint64_t at, enum trace_cause cause) {
 static void deliver_timer(struct vcpu *vcpu, uint64_t expiry) {
     if (arch_vcpu_timer_expire(vcpu)) { // else it reached the guest before, which is not done with it
         vcpu->timer_due = expiry;
-        trace(vcpu->cpu, TRACE_INJECT, vcpu, TRACE_OWN_TIMER, 0);
     }
 }
 
@@ -42,7 +40,7 @@ static void guest_timer_fired(struct timer_event *event, UNUSED uint64_t now) {
     struct vcpu *vcpu = container_of(event, struct vcpu, guest_timer);
 
     deliver_timer(vcpu, arch_vcpu_timer_deadline(vcpu));
-    if (vcpu->state == VCPU_BLOCKED) { wake(vcpu, event->when, TRACE_BY_TIMER); }
+    if (vcpu->state == VCPU_BLOCKED) { wake(vcpu, event->when); }
 }
 
 // A waiting VCPU's timers count from the moment at which it has budget to act on them.
@@ -88,7 +86,6 @@ void vcpu_block(struct vcpu *vcpu) {
     }
     cpu_check_time(cpu, cpu->entered);
     sched_block(&cpu->sched, &vcpu->entity, cpu->entered);
-    trace_stopped(cpu, TRACE_BLOCK, vcpu, 0);
     vcpu_out(vcpu, cpu->entered);
     arch_resume_set(cpu, NULL);
     cpu->todo |= TODO_DISPATCH;
@@ -212,7 +209,7 @@ static COLD void leave(struct vcpu *vcpu, uint64_t now) {
 
     if (vcpu->state != VCPU_OFF) {
         sched_remove(&cpu->sched, &vcpu->entity, now);
-        trace_stopped(cpu, TRACE_STOP, vcpu, vcpu->vm->end);
+        trace(cpu, TRACE_STOP, vcpu, vcpu->vm->end, 0);
         timer_queue_remove(&cpu->timers, &vcpu->guest_timer);
         timer_queue_remove(&cpu->timers, &vcpu->device_timer);
         timer_queue_remove(&cpu->timers, &vcpu->call_timer);
@@ -243,7 +240,7 @@ void vcpu_attend(struct vcpu *vcpu, uint64_t now) {
         if (arch_vcpu_has_interrupt(vcpu)) {
             struct timer_event *own = &vcpu->guest_timer;
             if (timer_queue_queued(own)) { timer_queue_remove(&vcpu->cpu->timers, own); }
-            wake(vcpu, now, TRACE_BY_INTERRUPT);
+            wake(vcpu, now);
         }
     } else if (vcpu == vcpu->cpu->current) {
         vcpu->cpu->todo |= TODO_INTERRUPTS;

@@ -52,6 +52,12 @@ struct vcpu {
     gpa_t start_entry;
     uint64_t start_arg;
     struct vcpu_stats stats;
+#if TAKT_TRACE
+    struct { // what the trace says already; kernel/trace.c
+        uint64_t wakeups, activations, exhaustions, misses;
+        bool runnable;
+    } traced;
+#endif
 };
 
 enum vm_state { VM_STOPPED, VM_LOADING, VM_RUNNING, VM_STOPPING };

@@ -8,17 +8,9 @@
 
 static inline void publish(uint64_t *word, uint64_t value) { __atomic_store_n(word, value, __ATOMIC_RELAXED); }
 
-static inline void tell(struct sched_core *core, struct sched_entity *entity, enum sched_event event) {
-#if TAKT_TRACE
-    if (__builtin_expect(core->observe != NULL, 0)) { core->observe(core, entity, event); }
-#else
-    (void)core, (void)entity, (void)event;
-#endif
-}
-
 /* Counts the activation as missed when its budget came, or has still to come, after its deadline.
  */
-static inline void check_deadline(struct sched_core *core, struct sched_entity *entity, uint64_t supplied_at) {
+static inline void check_deadline(const struct sched_core *core, struct sched_entity *entity, uint64_t supplied_at) {
     if (!sched_before(server_deadline(entity), supplied_at)) { return; }
     if (!core->behind) {
         entity->stats.misses[SCHED_MISS_DISPATCH]++;
@@ -27,7 +19,6 @@ static inline void check_deadline(struct sched_core *core, struct sched_entity *
     } else {
         entity->stats.misses[SCHED_MISS_BACKLOG]++;
     }
-    tell(core, entity, SCHED_MISS);
 }
 
 static __attribute__((noinline)) void throttle(struct sched_core *core, struct sched_entity *entity) {
@@ -38,7 +29,6 @@ static __attribute__((noinline)) void throttle(struct sched_core *core, struct s
 static __attribute__((noinline)) void make_ready(struct sched_core *core, struct sched_entity *entity) {
     entity->state = SCHED_READY;
     heap_push(&core->ready, entity, server_deadline(entity));
-    tell(core, entity, SCHED_ACTIVATION);
 }
 
 /* Takes ticks that ended at `now` from a server's budget. */
@@ -58,7 +48,6 @@ static inline void consume(struct sched_core *core, struct sched_entity *entity,
         server_exhaust(entity);
         heap_remove(&core->ready, entity);
         throttle(core, entity);
-        tell(core, entity, SCHED_EXHAUSTED);
     }
     if (over != 0) { server_owe(entity, over); }
 }

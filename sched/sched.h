@@ -74,13 +74,6 @@ struct sched_stats {
     uint64_t misses[SCHED_MISS_CAUSES];
 };
 
-/* What an observer is told. */
-enum sched_event {
-    SCHED_ACTIVATION, /* one is open: remaining, release */
-    SCHED_EXHAUSTED,  /* its budget ran out */
-    SCHED_MISS,       /* counted just now */
-};
-
 struct sched_core;
 
 /* Owned by the scheduler; embed it in the VCPU. Others read `class` .. `weight`, `state` and
@@ -136,10 +129,6 @@ struct sched_core {
     struct sched_heap throttled; /* by time of the next refill */
     struct sched_heap sharing;   /* by virtual time */
     struct sched_entity *member[SCHED_ENTITIES_MAX];
-#if TAKT_TRACE
-    /* Called in the middle of a change: it may read the entity, and nothing else of the core. NULL: nobody is. */
-    void (*observe)(struct sched_core *core, struct sched_entity *entity, enum sched_event event);
-#endif
 };
 
 struct sched_decision {

@@ -15,12 +15,17 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SUFFIXES = {".c", ".h", ".S", ".ld"}
 # A string, a character, or a comment: whichever begins first.
 TOKEN = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|//[^\n]*|/\*.*?\*/', re.DOTALL)
+# What stands for a part of scripts/parts.mk, which nests nothing.
+OF_PART = re.compile(r"^#if TAKT_\w+\n(?:(?!#).*\n)*?#(?:else|endif)\n", re.MULTILINE)
 # A line of a board.mk, after those that end in a backslash have been joined.
 SETTING = re.compile(r"^(\w+) *(\+?)[:?]?= *([^#\n]*)|^include +(\S+)", re.MULTILINE)
 
 
-def in_text(text):
+def in_text(text, least=False):
+    """`least`: without what stands for a part that can be left out, from its #if to its #else or #endif."""
     bare = TOKEN.sub(lambda match: "\n" * match.group().count("\n") if match.group().startswith("/") else "x", text)
+    if least:
+        bare = OF_PART.sub("", bare)
     return sum(1 for line in bare.splitlines() if line.strip())
 
 
@@ -57,8 +62,8 @@ def files(board):
     return found
 
 
-def lines(paths):
-    return sum(in_text(path.read_text(encoding="utf-8")) for path in paths)
+def lines(paths, least=False):
+    return sum(in_text(path.read_text(encoding="utf-8"), least) for path in paths)
 
 
 def rooms(board):
@@ -85,7 +90,7 @@ def of_parts():
 def of_target(board, least=False):
     """All lines of a board's image; with `least` those of the one that has no part which can be left out."""
     left_out = of_parts() if least else set()
-    return lines(path for path in paths_of(board) if str(path.relative_to(ROOT).with_suffix("")) not in left_out)
+    return lines((path for path in paths_of(board) if str(path.relative_to(ROOT).with_suffix("")) not in left_out), least)
 
 
 def main():

@@ -6,7 +6,6 @@
 // interrupts fill the list registers, the least urgent of them is parked in its bank, since it ends last; its end is then
 // counted by the hardware (EOIcount) and brings a maintenance interrupt.
 #include "arch/arm64/vgic_internal.h"
-#include "kernel/trace.h"
 
 #define LR_PRIORITY(lr) ((unsigned)((lr) >> LR_PRIORITY_SHIFT & 0xff))
 #define LR_SOURCE_MASK  (7ull << LR_SOURCE_SHIFT)
@@ -120,7 +119,6 @@ static bool reuse(struct vcpu *vcpu, unsigned i, unsigned id, bool ended) {
     if ((again & 1u << id % 32) == 0 || vgic_is_v2_sgi(id) || (!ended && !adds_up(bank, id))) { return false; }
     bank->latch &= ~(1u << id % 32);
     vgic_lr_put(c, i, (ended ? c->lr[i] & ~LR_STATE : vgic_lr_get(c, i)) | LR_PENDING);
-    trace(vcpu->cpu, TRACE_INJECT, vcpu, id, 0);
     return true;
 }
 
@@ -205,7 +203,6 @@ bool vgic_lr_offer(struct vcpu *vcpu, uint32_t urgency, uint32_t *who) {
     if (i == VGIC_NO_SLOT) { return false; }
     if (unused == 0) { *who |= vgic_lr_evict(vcpu, i); }
     vgic_lr_place(vcpu, i, id, 0);
-    trace(vcpu->cpu, TRACE_INJECT, vcpu, id, 0);
     if (ready_here(vcpu, word) == 0) { c->words &= ~(1u << word); }
     return c->words != 0;
 }

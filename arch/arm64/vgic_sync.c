@@ -2,7 +2,6 @@
 // What a core does with its VCPU's list registers: brings them up to date, loads and saves them.
 #include "arch/arm64/vgic_internal.h"
 #include "kernel/cpu.h"
-#include "kernel/trace.h"
 
 // More than the list registers of any machine need: each is taken back once and filled in two steps.
 enum { UPDATE_STEPS = 4 * VGIC_MAX_LR };
@@ -162,7 +161,6 @@ static bool flush_one(struct vcpu *vcpu) {
     }
     c->words = 0;
     c->attention = false;
-    trace(vcpu->cpu, TRACE_INJECT, vcpu, id, 0);
     return true;
 }
 

@@ -134,10 +134,7 @@ void arch_vcpu_sync_interrupts(struct vcpu *vcpu) {
     vcpu->arch.unhalt = false;
     if (unlikely(vlapic_take_events(lapic)) && vcpu->state == VCPU_OFF) { return; }
     int vector = vlapic_requested_vector(lapic);
-    if (virt->interrupt(vcpu, vector)) {
-        vlapic_accept(lapic, (unsigned)vector);
-        trace(vcpu->cpu, TRACE_INJECT, vcpu, (uint32_t)vector, 0);
-    }
+    if (virt->interrupt(vcpu, vector)) { vlapic_accept(lapic, (unsigned)vector); }
     if (unlikely(vlapic_nmi_pending(lapic))) { give_nmi(vcpu); }
 }
 
@@ -151,7 +148,19 @@ bool arch_vcpu_interrupt_free(UNUSED const struct vcpu *vcpu, unsigned id) { ret
 
 // ---- its local APIC ---------------------------------------------------------------------------------------
 
-static void lapic_kick(void *context) { vcpu_interrupt(context); }
+// The trace names the most urgent request, which is the new one unless that has to wait.
+static COLD __attribute__((noinline)) void kick_traced(struct vcpu *vcpu) {
+    trace(this_cpu(), TRACE_INJECT, vcpu, (uint32_t)vlapic_requested_vector(&vcpu->arch.vlapic), 0);
+    vcpu_interrupt(vcpu);
+}
+
+static void lapic_kick(void *context) {
+    if (trace_is_on(this_cpu())) {
+        kick_traced(context);
+    } else {
+        vcpu_interrupt(context);
+    }
+}
 
 // A STARTUP starts a VCPU that is off; one that is still on its way there by an INIT starts again when it has arrived.
 static void lapic_send(void *context, const struct vlapic_message *message) {

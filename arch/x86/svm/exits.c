@@ -4,7 +4,6 @@
 #include "arch/x86/hardware.h"
 #include "arch/x86/svm/svm.h"
 #include "kernel/cpu.h"
-#include "kernel/trace.h"
 
 enum { EXIT_BASE = SVM_EXIT_EXCEPTION };
 
@@ -138,7 +137,6 @@ static inline void settle_interrupt(struct vcpu *vcpu, struct vmcb *vmcb) {
         vmcb->exit_event = 0;
     } else {
         vlapic_accept(&vcpu->arch.vlapic, vmcb->interrupt_vector);
-        trace(vcpu->cpu, TRACE_INJECT, vcpu, vmcb->interrupt_vector, 0);
     }
 }
 
