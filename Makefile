@@ -40,7 +40,7 @@ include scripts/fuzz.mk
 include scripts/efi.mk
 -include guests/guests.mk
 
-.PHONY: help setup all hypervisor guests image check run test bench lint format fuzz clean distclean FORCE
+.PHONY: help setup all hypervisor guests image check run trace test bench lint format fuzz clean distclean FORCE
 
 help:
 	@printf '%s\n' \
@@ -50,7 +50,8 @@ help:
 	  'make bench                  the latency and size table, with its bounds' \
 	  'make check SYSTEM=my.dts    say every mistake of a system description, without starting it' \
 	  'make image SYSTEM=my.dts    pack a system into one bootable .itb; BOARD=pc: an image for a USB stick that a PC starts from' \
-	  'make efi-loader             the UEFI loader for both architectures, build/efi/BOOT*.EFI (docs/boot.md)' \
+	  'make trace SYSTEM=my.dts    run it SECONDS=1 of its own time and show who ran when (JSON, SVG, CTF: docs/tracing.md)' \
+  'make efi-loader             the UEFI loader for both architectures, build/efi/BOOT*.EFI (docs/boot.md)' \
 	  'make lint                   format, clang-tidy, cppcheck, and the rules of the house' \
 	  'make format                 write every C file as the format wants it' \
 	  'make fuzz                   long fuzzing (SECONDS=600 for each target)' \
@@ -101,6 +102,12 @@ check: guests $(BUILD)/host/takt-check | setup
 run: $(if $(filter-out 0,$(HEADLESS)),,check) $(ITB) $(if $(filter uefi usb,$(BOOT)),$(EFI_LOADER))
 	$(Q)$(PYTHON) scripts/run.py $(MACHINE_ARGS) $(if $(BOOT),--boot $(BOOT)) $(if $(filter-out 0,$(HEADLESS)),--headless --facts $(SYSTEM:.dts=.facts.toml)) \
 	  $(if $(TIMEOUT),--timeout $(TIMEOUT)) --hypervisor $(HYPERVISOR_IMAGE) $(ITB)
+
+# Emulated, in virtual time: each run of a system gives the same trace. One core, unless CORES says more.
+TRACE_ARGS = $(MACHINE_ARGS) $(if $(CORES),,--cores 1) $(if $(SECONDS),--seconds $(SECONDS)) --hypervisor $(HYPERVISOR_IMAGE)
+trace: hypervisor guests | setup
+	@test -f '$(SYSTEM)' || { echo "make: SYSTEM=$(SYSTEM) does not exist; give the path of a system description (.dts)" >&2; exit 1; }
+	$(Q)$(PYTHON) scripts/trace_system.py $(TRACE_ARGS) --check --out $(OUT)/$(SYSTEM_NAME) $(SYSTEM)
 
 # ---- tests and measurements ------------------------------------------------------------------------------------------
 # Every board, unless one is named.

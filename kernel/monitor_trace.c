@@ -24,11 +24,11 @@ static void print_vm(unsigned number) {
 
 static void begin_core(unsigned core) {
     const struct trace_ring *ring = cpus[core]->trace;
-    uint64_t end = head_of(ring), size = (uint64_t)ring->mask + 1;
+    uint64_t end = head_of(ring);
 
     monitor->dump.core = core;
     monitor->dump.end = end;
-    monitor->dump.next = monitor->dump.lost = end > size ? end - size : 0;
+    monitor->dump.next = monitor->dump.lost = end - MIN(end, (uint64_t)ring->mask);
 }
 
 static void print_records(unsigned core) {
@@ -76,11 +76,11 @@ static bool row_dump(unsigned row) {
 
 static bool row_status(unsigned row) {
     const struct trace_ring *ring = cpus[row]->trace;
-    uint64_t size = (uint64_t)ring->mask + 1, head = head_of(ring);
+    uint64_t head = head_of(ring), kept = MIN(head, (uint64_t)ring->mask); // the one before may be in the making
 
-    if (row == 0) { monitor_print("core trace   records      lost\n"); }
-    monitor_print("%4u %-5s %9lu %9lu\n", row, __atomic_load_n(&ring->wanted, __ATOMIC_RELAXED) ? "on" : "off",
-                  MIN(head, size), head > size ? head - size : 0);
+    if (row == 0) { monitor_print("core trace   records      lost    now-ms\n"); }
+    monitor_print("%4u %-5s %9lu %9lu %9lu\n", row, __atomic_load_n(&ring->wanted, __ATOMIC_RELAXED) ? "on" : "off",
+                  kept, head - kept, clock_ticks_to_ns_up(&clock_rate, arch_clock() - monitor->began) / 1000000);
     return row + 1 < cpu_count;
 }
 

@@ -156,11 +156,14 @@ def parse(text):
             if ended != trace.cores:
                 raise TraceError(f"{ended} of {trace.cores} cores are in the dump; dump again")
             return trace
+        elif word.startswith("trace-"):
+            raise TraceError(f"'{line}': this script knows no such line; take that of the same version")
         else:
             core = int(word[1:])
             if core >= trace.cores:
                 raise TraceError(f"'{line[:60]}': there are {trace.cores} cores; dump again")
-            trace.of_core[core] += [None if record == "-" else read_record(trace, core, record) for record in words]
+            for record in words:
+                trace.of_core[core].append(None if record == "-" else read_record(trace, core, record))
     raise TraceError("the dump has no 'trace-end': it was cut short; dump again, and wait for the prompt")
 
 

@@ -126,26 +126,22 @@ def twice(trace):
 # ---- supply ----------------------------------------------------------------------------------------------------------
 def wanting(trace, vcpu):
     """(begin, end) of the times in which it wanted to run all the while and had whole budgets."""
-    found, since, whole = [], None, False
     budget = trace.ticks(vcpu.budget)
     for core in trace.of_core:
-        for event in core:
-            if event is None or event.kind in ("on", "off", "distortion"):
+        since = last = None
+        for event in (*core, None):  # as if a gap came at the end
+            ends = event is None or event.kind in ("on", "off", "distortion")
+            if since is not None and (ends or (event.who == vcpu.number and event.kind in ("block", "stop"))):
+                yield since, last if ends else event.time
                 since = None
-            elif event.who != vcpu.number:
+            if ends:
                 continue
-            elif event.kind in ("wake", "start"):
-                since, whole = event.time, True
-            elif event.kind == "activation" and event.detail < budget:
-                whole = False
-            elif event.kind in ("block", "stop"):
-                if since is not None and whole:
-                    found.append((since, event.time))
+            last = event.time
+            if event.who == vcpu.number and event.kind in ("wake", "start"):
+                since = event.time
+            elif event.who == vcpu.number and event.kind == "activation" and event.detail < budget and since is not None:
+                yield since, last
                 since = None
-        if since is not None and whole:
-            found.append((since, core[-1].time))
-            since = None
-    return found
 
 
 class Supply:

@@ -38,6 +38,16 @@ def test_what_two_architectures_share_is_added_by_neither(board, others, added):
     assert code_lines.of_architecture(board) == added
 
 
+@pytest.mark.parametrize("text, counted", [
+    ("#if TAKT_MORE\nint a;\nint b;\n#endif\nint c;\n", 1), ("#if TAKT_MORE\nint a;\n#else\nint b;\n#endif\n", 2),
+    ("#if OTHER\nint a;\n#endif\n", 3)])
+def test_what_stands_for_a_part_is_not_in_the_least(text, counted):
+    (code_lines.ROOT / "kernel/k.c").write_text(text, encoding="ascii")
+    without = code_lines.of_target("pc", least=True) - counted
+    assert without == 3 + 1 + 5 + 2
+    assert code_lines.of_target("pc") == without + 9 + len(text.splitlines())
+
+
 def test_an_unknown_board_is_named(monkeypatch, capsys):
     monkeypatch.setattr(code_lines.sys, "argv", ["code_lines.py", "nowhere"])
     assert code_lines.main() == 2
