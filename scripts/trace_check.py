@@ -194,14 +194,27 @@ def check(trace):
     return found
 
 
-def worst_start(trace, vcpu):
-    """Ticks from wanting the core to having it, the longest; None: never seen."""
-    worst, since = None, None
+# ---- what a report tells ---------------------------------------------------------------------------------------------
+def longest_wait(trace, vcpu):
+    """Ticks that it wanted the core and did not have it, the longest such time that is whole in the trace; None: there is none."""
+    longest, wants, since = None, False, None
     for event in trace.of_core[vcpu.core]:
-        if event is None:
-            since = None
+        if event is None or event.kind in ("on", "off"):
+            wants, since = False, None
+        elif event.kind == "dispatch" and event.who == vcpu.number:
+            longest = longest if since is None else max(longest or 0, event.time - since)
+            wants, since = True, None
+        elif event.kind == "dispatch" and wants and since is None:
+            since = event.time
         elif event.who == vcpu.number and event.kind in ("wake", "start"):
-            since = event.value or event.time
-        elif event.who == vcpu.number and event.kind == "dispatch" and since is not None:
-            worst, since = max(worst or 0, event.time - since), None
-    return worst
+            wants, since = True, event.value or event.time
+        elif event.who == vcpu.number and event.kind in ("block", "stop"):
+            wants, since = False, None
+    return longest
+
+
+def cuts_its_budget(trace, vcpu):
+    """It got budget in pieces, since it blocked within its turns: it may wait up to T + D for the next (docs/scheduling.md)."""
+    budget = trace.ticks(vcpu.budget)
+    return any(event and event.kind == "activation" and event.who == vcpu.number and event.detail < budget
+               for event in trace.of_core[vcpu.core])

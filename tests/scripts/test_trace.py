@@ -108,7 +108,16 @@ def test_a_broken_dump_is_told(change, said):
 # ---- the check -------------------------------------------------------------------------------------------------------
 def test_a_good_trace_has_no_breach():
     assert not breaches(good())
-    assert trace_check.worst_start(takt_trace.parse(text(good())), takt_trace.parse(text(good())).vcpus[RT]) == 0
+
+
+def test_the_longest_wait_of_who_wanted_the_core():
+    trace = takt_trace.parse(text(good()))
+    assert trace_check.longest_wait(trace, trace.vcpus[RT]) == 0
+    assert trace_check.longest_wait(trace, trace.vcpus[LOAD]) == 500 * US  # from 1600 to 2100
+    assert trace_check.longest_wait(trace, trace.vcpus[16]) is None
+    assert not trace_check.cuts_its_budget(trace, trace.vcpus[RT])
+    trace = takt_trace.parse(text([record(0, "wake", RT), record(0, "activation", RT, 199 * US)]))
+    assert trace_check.cuts_its_budget(trace, trace.vcpus[RT])
 
 
 def test_the_order_of_deadlines_is_held():
