@@ -22,7 +22,9 @@ static void put(struct trace_ring *ring, const struct trace_record *record) {
     __atomic_store_n(&slot->time, record->time, __ATOMIC_RELAXED);
     __atomic_store_n(&slot->value, record->value, __ATOMIC_RELAXED);
     __atomic_store_n(&slot->detail, record->detail, __ATOMIC_RELAXED);
-    __atomic_store_n((uint32_t *)(void *)&slot->kind, *(const uint32_t *)(const void *)&record->kind, __ATOMIC_RELAXED);
+    __atomic_store_n(&slot->kind, record->kind, __ATOMIC_RELAXED);
+    __atomic_store_n(&slot->who, record->who, __ATOMIC_RELAXED);
+    __atomic_store_n(&slot->other, record->other, __ATOMIC_RELAXED);
     __atomic_store_n(&ring->head, head + 1, __ATOMIC_RELEASE);
 }
 
@@ -33,7 +35,10 @@ bool trace_read(const struct trace_ring *ring, uint64_t index, struct trace_reco
     out->time = __atomic_load_n(&slot->time, __ATOMIC_RELAXED);
     out->value = __atomic_load_n(&slot->value, __ATOMIC_RELAXED);
     out->detail = __atomic_load_n(&slot->detail, __ATOMIC_RELAXED);
-    *(uint32_t *)(void *)&out->kind = __atomic_load_n((const uint32_t *)(const void *)&slot->kind, __ATOMIC_RELAXED);
+    out->kind = __atomic_load_n(&slot->kind, __ATOMIC_RELAXED);
+    out->who = __atomic_load_n(&slot->who, __ATOMIC_RELAXED);
+    out->other = __atomic_load_n(&slot->other, __ATOMIC_RELAXED);
+    out->unused = 0;
     __atomic_thread_fence(__ATOMIC_ACQUIRE); // what was read is not newer than the `head` read now
     return __atomic_load_n(&ring->head, __ATOMIC_RELAXED) - index <= ring->mask;
 }

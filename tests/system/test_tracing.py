@@ -93,3 +93,13 @@ def test_the_monitor_switches_it(takt):
 def test_without_records_it_says_what_to_do(takt):
     with takt.boot(sleepers(takt, ""), 120, cores=1, icount=True) as console:
         assert "give the system `trace-records`" in console.monitor("trace on")
+
+
+def test_a_report_says_what_was_promised_and_seen(takt):
+    result = subprocess.run([sys.executable, "scripts/report_system.py", "--board", takt.board, "--cores", "1", "--hypervisor",
+                             str(takt.hypervisor), "--seconds", "0.2", "--out", str(takt.folder / "report"),
+                             f"boards/{takt.board}/report.dts"], cwd=libtakt.ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    written = (takt.folder / "report.html").read_text(encoding="utf-8")
+    for said in ("Everything that was promised was kept.", "rtprobe/0", "More than asked for, ", "Who ran when", "No breach in "):
+        assert said in written
