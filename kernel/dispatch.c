@@ -42,6 +42,7 @@ void cpu_timer_expired(struct cpu *cpu) {
 // What other cores left: VCPUs to look at, jobs for the thread. Bounded by the VCPUs that can be on one core; what
 // comes in meanwhile beyond that has set the bit again.
 static void take_inbox(struct cpu *cpu) {
+    trace_follow(cpu);
     for (unsigned i = 0; i < SCHED_ENTITIES_MAX; i++) {
         unsigned long flags = spin_lock(&cpu->inbox.lock);
         struct vcpu *vcpu = cpu->inbox.head;
@@ -54,7 +55,6 @@ static void take_inbox(struct cpu *cpu) {
         vcpu_attend(vcpu, cpu->entered);
     }
     job_poll(cpu);
-    trace_follow(cpu);
 }
 
 static void take_remote(struct cpu *cpu) {

@@ -92,6 +92,11 @@ static void look_at(struct cpu *cpu, struct vcpu *vcpu) {
     note(vcpu);
 }
 
+void trace_start(struct cpu *cpu, struct vcpu *vcpu) {
+    note(vcpu);
+    trace_write(cpu, TRACE_START, vcpu, 0, 0);
+}
+
 static void look_at_exits(struct cpu *cpu, const struct vcpu *vcpu) {
     uint64_t *seen = cpu->trace->exits;
 
@@ -173,11 +178,9 @@ int trace_init(const struct system_desc *desc) {
         struct trace_ring *ring = memory_alloc(sizeof(*ring) + records * sizeof(ring->records[0]));
         if (ring == NULL) { return ERR_NO_MEMORY; }
         ring->mask = records - 1;
-        ring->wanted = desc->trace;
         cpus[i]->trace = ring;
-        trace_follow(cpus[i]);
     }
-    return OK;
+    return desc->trace ? trace_switch(true) : OK;
 }
 
 int trace_switch(bool on) {

@@ -70,8 +70,8 @@ struct trace_ring {
 
 #if TAKT_TRACE
 
-// A ring for each core, of desc->trace_records rounded up to a power of two; none with 0. With desc->trace tracing is on from
-// the first decision. Boot, after cpus_create. ERR_NO_MEMORY.
+// A ring for each core, of desc->trace_records rounded up to a power of two; none with 0. With desc->trace tracing is on before
+// anything starts. Boot, after cpus_start. ERR_NO_MEMORY.
 int trace_init(const struct system_desc *desc);
 
 // On or off, on every core: each follows when it next handles anything, at once unless it runs a reservation's VCPU that
@@ -87,7 +87,8 @@ bool trace_read(const struct trace_ring *ring, uint64_t index, struct trace_reco
 void trace_write(struct cpu *cpu, enum trace_kind kind, const struct vcpu *who, uint32_t detail, uint64_t value);
 // At the end of a handler, before what it chose runs: records what has changed. Bounded by the core's VCPUs.
 void trace_look(struct cpu *cpu);
-void trace_follow(struct cpu *cpu); // does what trace_switch asked for
+void trace_start(struct cpu *cpu, struct vcpu *vcpu); // it is on from now on, and about to wake
+void trace_follow(struct cpu *cpu);                   // does what trace_switch asked for
 
 static inline bool trace_is_on(const struct cpu *cpu) { return unlikely((cpu->todo & TODO_TRACE) != 0); }
 
@@ -99,6 +100,8 @@ static inline void trace_write(UNUSED struct cpu *cpu, UNUSED enum trace_kind ki
                                UNUSED uint32_t detail, UNUSED uint64_t value) {}
 
 static inline void trace_look(UNUSED struct cpu *cpu) {}
+
+static inline void trace_start(UNUSED struct cpu *cpu, UNUSED struct vcpu *vcpu) {}
 
 static inline void trace_follow(UNUSED struct cpu *cpu) {}
 

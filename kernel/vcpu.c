@@ -185,7 +185,7 @@ static COLD void begin(struct vcpu *vcpu, uint64_t now) {
         panic("core %u: more VCPUs than admission let in", cpu->id);
     }
     vcpu->state = VCPU_READY;
-    trace(cpu, TRACE_START, vcpu, 0, 0);
+    if (trace_is_on(cpu)) { trace_start(cpu, vcpu); }
     sched_wake(&cpu->sched, &vcpu->entity, now);
     cpu->todo |= TODO_DISPATCH;
 }

@@ -36,6 +36,7 @@ static int make(uint32_t records, bool on) {
     world.system.trace = on;
     world_create();
     int status = trace_init(&world.system);
+    for (unsigned i = 0; i < 2; i++) { core_trap(i); } // as a core enters what it runs
     core_run(US(1000));
     start = host_clock;
     return status;
@@ -253,6 +254,29 @@ static void vcpus_come_and_go(void **state) {
     assert_int_not_equal(record.who, C * MAX_VCPUS);
 }
 
+static void what_happened_before_is_not_told_with_a_start(void **state) {
+    struct vcpu *a;
+
+    (void)state;
+    make(RECORDS, false);
+    world_on(C, 0);
+    a = world_on(A, 0);
+    core_run(start + US(50));
+    guest_sleep(a, start + US(300));
+    core_run(start + US(300)); // it has woken once
+    assert_ptr_equal(cpus[0]->current, a);
+    guest_off(a);
+    host_cpu = cpus[1];
+    trace_switch(true);
+    core_run(start + US(5000));
+    vms[A]->desc = &world.system.vms[A];
+    world_on(A, 0);
+    core_run(start + US(5100));
+    assert_int_equal(count(0, TRACE_START), 1);
+    assert_int_equal(count(0, TRACE_WAKE), 0);
+    assert_int_equal(find(0, TRACE_ACTIVATION, 0).who, A * MAX_VCPUS);
+}
+
 static void exits_are_told_by_reason(void **state) {
     struct vcpu *c;
 
@@ -305,6 +329,7 @@ int main(void) {
         TEST(a_wake_up_is_told_with_its_cause_and_its_budget),
         TEST(budgets_end_and_come_back),
         TEST(vcpus_come_and_go),
+        TEST(what_happened_before_is_not_told_with_a_start),
         TEST(exits_are_told_by_reason),
         TEST(a_mark_is_the_guests_value),
         TEST(time_that_the_machine_lost_is_told),
