@@ -104,8 +104,8 @@ run: $(if $(filter-out 0,$(HEADLESS)),,check) $(ITB) $(if $(filter uefi usb,$(BO
 	$(Q)$(PYTHON) scripts/run.py $(MACHINE_ARGS) $(if $(BOOT),--boot $(BOOT)) $(if $(filter-out 0,$(HEADLESS)),--headless --facts $(SYSTEM:.dts=.facts.toml)) \
 	  $(if $(TIMEOUT),--timeout $(TIMEOUT)) --hypervisor $(HYPERVISOR_IMAGE) $(ITB)
 
-# Emulated, in virtual time: each run of a system gives the same trace. One core, unless CORES says more.
-TRACE_ARGS = $(MACHINE_ARGS) $(if $(CORES),,--cores 1) $(if $(SECONDS),--seconds $(SECONDS)) --hypervisor $(HYPERVISOR_IMAGE)
+# Emulated, in virtual time: each run of a system gives the same trace.
+TRACE_ARGS = $(MACHINE_ARGS) $(if $(SECONDS),--seconds $(SECONDS)) --hypervisor $(HYPERVISOR_IMAGE)
 trace: hypervisor guests | setup
 	@test -f '$(SYSTEM)' || { echo "make: SYSTEM=$(SYSTEM) does not exist; give the path of a system description (.dts)" >&2; exit 1; }
 	$(Q)$(PYTHON) scripts/trace_system.py $(TRACE_ARGS) --check --out $(OUT)/$(SYSTEM_NAME) $(SYSTEM)

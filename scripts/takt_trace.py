@@ -9,6 +9,7 @@ Times are ticks of the counter, trace.hz of them in a second; trace.us(ticks) is
 """
 import collections
 import dataclasses
+import functools
 import re
 
 VERSION = 1
@@ -60,13 +61,13 @@ class Trace:
     def events(self):
         return sorted((event for core in self.of_core for event in core if event), key=lambda event: event.time)
 
-    @property
+    @functools.cached_property
     def start(self):
-        return min((core[0].time for core in self.of_core if core), default=0)
+        return min((event.time for core in self.of_core for event in core if event), default=0)
 
-    @property
+    @functools.cached_property
     def end(self):
-        return max((core[-1].time for core in self.of_core if core), default=0)
+        return max((event.time for core in self.of_core for event in core if event), default=0)
 
     def us(self, time):
         return (time - self.start) * 1e6 / self.hz
@@ -78,17 +79,24 @@ class Trace:
         return {NOBODY: "idle", THREAD: "hypervisor"}.get(number) or self.vcpus[number].name
 
     def runs(self, core):
-        """Who had the core from when to when, from DISPATCH to DISPATCH; what a gap cuts short is left out."""
-        found, begun = [], None
-        for event in self.of_core[core]:
+        """Who had the core from when to when, from DISPATCH to DISPATCH, or to the last that is known: before a gap and at the
+        end, where what interrupts took is not."""
+        found, begun, last = [], None, None
+
+        def close(end, taken):
+            if begun and begun.who != NOBODY and end > begun.time:
+                found.append(Run(core, begun.who, begun.time, end, begun.value, max(end - begun.time - taken, 0)))
+
+        for event in (*self.of_core[core], None):
             if event is None or event.kind in ("on", "off"):
+                if begun:
+                    close(event.time if event else last, 0)
                 begun = None
             elif event.kind == "dispatch":
-                if begun and begun.who != NOBODY:
-                    taken = event.detail - begun.detail & 0xFFFFFFFF
-                    found.append(Run(core, begun.who, begun.time, event.time, begun.value,
-                                     max(event.time - begun.time - taken, 0)))
+                if begun:
+                    close(event.time, event.detail - begun.detail & 0xFFFFFFFF)
                 begun = event
+            last = event.time if event else last
         return found
 
 

@@ -27,6 +27,7 @@ import trace_write
 RECORDS = 32768       # of each core: TRACE_RECORDS_MAX of kernel/sysdesc.h
 BUDGET = 300          # real seconds for all
 POLL = 0.2
+REFUSED = "nothing is started"  # the end of what the hypervisor says then
 STATUS = re.compile(r"^ *(\d+) +(on|off) +(\d+) +(\d+) +(\d+) *$", re.MULTILINE)
 
 
@@ -42,6 +43,8 @@ def pack(system, emulated, hypervisor, itb, records):
 
 def wait_until(console, seconds):
     """Until that much virtual time is in the trace, or a ring is full."""
+    if console.seen(rf"{takt_console.STARTED.pattern}|{REFUSED}", 120, "the system to start").group() == REFUSED:
+        raise takt_trace.TraceError("the hypervisor refused the system:\n" + console.tail())
     while True:
         rows = [tuple(map(int, (row[0], *row[2:]))) for row in STATUS.findall(console.monitor("trace"))]
         if not rows:

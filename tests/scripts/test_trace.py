@@ -84,6 +84,13 @@ def test_nothing_is_known_across_a_gap():
     assert [run.who for run in trace.runs(0)] == [LOAD] and trace.lost == [2]
 
 
+def test_who_runs_when_the_trace_ends_has_run():
+    trace = takt_trace.parse(text([record(0, "start", LOAD), record(0, "activation", LOAD, 500 * US), dispatch(0, LOAD, NOBODY),
+                                   record(5000, "exit", LOAD), record(9000, "off")], [dispatch(0, RT, NOBODY), record(70, "exit", RT), "-"], lost=0))
+    assert [(run.who, run.end) for core in (0, 1) for run in trace.runs(core)] == [(LOAD, 9000 * US), (RT, 70 * US)]
+    assert not trace_check.check(trace)
+
+
 @pytest.mark.parametrize("change, said", [
     (lambda dump: "", "no line 'trace-begin'"),
     (lambda dump: dump.replace("trace-begin 1", "trace-begin 7"), "version 7"),
