@@ -40,7 +40,7 @@ include scripts/fuzz.mk
 include scripts/efi.mk
 -include guests/guests.mk
 
-.PHONY: help setup all hypervisor guests image check plan run test bench sim experiment-placement experiment-sleep experiment-attack lint format fuzz clean distclean FORCE
+.PHONY: help setup all hypervisor guests image check plan run trace report test bench sim experiment-placement experiment-sleep experiment-attack lint format fuzz clean distclean FORCE
 
 help:
 	@printf '%s\n' \
@@ -55,6 +55,8 @@ help:
 	  'make check SYSTEM=my.dts    say every mistake of a system description, without starting it' \
 	  'make plan SYSTEM=my.dts     the same, and a page with what every VCPU is promised and who runs when; also of a table, my.csv' \
 	  'make image SYSTEM=my.dts    pack a system into one bootable .itb; BOARD=pc: an image for a USB stick that a PC starts from' \
+	  'make trace SYSTEM=my.dts    run it SECONDS=1 of its own time and show who ran when (JSON, SVG, CTF: docs/tracing.md)' \
+	  'make report                 run a system and write one page: what was promised, what was seen (build/$(BOARD)/report.html)' \
 	  'make efi-loader             the UEFI loader for both architectures, build/efi/BOOT*.EFI (docs/boot.md)' \
 	  'make lint                   format, clang-tidy, cppcheck, and the rules of the house' \
 	  'make format                 write every C file as the format wants it' \
@@ -117,6 +119,18 @@ endif
 run: $(if $(filter-out 0,$(HEADLESS)),,check) $(ITB) $(if $(filter uefi usb,$(BOOT)),$(EFI_LOADER))
 	$(Q)$(PYTHON) scripts/run.py $(MACHINE_ARGS) $(if $(BOOT),--boot $(BOOT)) $(if $(filter-out 0,$(HEADLESS)),--headless --facts $(SYSTEM:.dts=.facts.toml)) \
 	  $(if $(TIMEOUT),--timeout $(TIMEOUT)) --hypervisor $(HYPERVISOR_IMAGE) $(ITB)
+
+# Emulated, in virtual time: each run of a system gives the same trace.
+TRACE_ARGS = $(MACHINE_ARGS) $(if $(SECONDS),--seconds $(SECONDS)) --hypervisor $(HYPERVISOR_IMAGE)
+trace: hypervisor guests | setup
+	@test -f '$(SYSTEM)' || { echo "make: SYSTEM=$(SYSTEM) does not exist; give the path of a system description (.dts)" >&2; exit 1; }
+	$(Q)$(PYTHON) scripts/trace_system.py $(TRACE_ARGS) --check --out $(OUT)/$(SYSTEM_NAME) $(SYSTEM)
+
+# A small system of its own, unless SYSTEM says another: then NAME.report.html.
+REPORT_SYSTEM = $(if $(filter file,$(origin SYSTEM)),boards/$(BOARD)/report.dts,$(SYSTEM))
+report: hypervisor guests | setup
+	@test -f '$(REPORT_SYSTEM)' || { echo "make: SYSTEM=$(REPORT_SYSTEM) does not exist; give the path of a system description (.dts)" >&2; exit 1; }
+	$(Q)$(PYTHON) scripts/report_system.py $(TRACE_ARGS) --out $(OUT)/$(basename $(notdir $(REPORT_SYSTEM))) $(REPORT_SYSTEM)
 
 # ---- tests and measurements ------------------------------------------------------------------------------------------
 # Every board, unless one is named.

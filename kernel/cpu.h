@@ -19,6 +19,7 @@
 #include "timer/clock.h"
 #include "timer/timer_queue.h"
 
+struct trace_ring;
 struct vcpu;
 
 // Things to do before a guest is resumed; the way out tests both words at once.
@@ -27,6 +28,7 @@ enum cpu_todo {
     TODO_INTERRUPTS = 1u << 1, // virtual interrupts of the current VCPU must be moved to the hardware
     TODO_INBOX = 1u << 2,      // remote word: another core left something in `inbox` or for the thread
     TODO_KICKED = 1u << 3,     // remote word: its IPI is on the way, no second one is needed
+    TODO_TRACE = 1u << 4,      // stays set while this core traces: every way out passes dispatch()
 };
 
 struct cpu {
@@ -55,6 +57,9 @@ struct cpu {
     struct timer_queue timers;
     struct job_thread thread;
     struct cpu_stats stats;
+#if TAKT_TRACE
+    struct trace_ring *trace; // NULL: none. kernel/trace.h
+#endif
 };
 
 extern struct cpu boot_cpu;         // the first; start.S points the core's register at it

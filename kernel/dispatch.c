@@ -4,6 +4,7 @@
 // moment that can change the decision.
 #include "kernel/arch.h"
 #include "kernel/pieces.h"
+#include "kernel/trace.h"
 
 void cpu_notify(struct cpu *cpu, uint32_t bits, bool now) {
     uint32_t wanted = now ? bits | TODO_KICKED : bits;
@@ -42,6 +43,7 @@ void cpu_timer_expired(struct cpu *cpu) {
 // What other cores left: VCPUs to look at, jobs for the thread. Bounded by the VCPUs that can be on one core; what
 // comes in meanwhile beyond that has set the bit again.
 static void take_inbox(struct cpu *cpu) {
+    trace_follow(cpu);
     for (unsigned i = 0; i < SCHED_ENTITIES_MAX; i++) {
         unsigned long flags = spin_lock(&cpu->inbox.lock);
         struct vcpu *vcpu = cpu->inbox.head;
@@ -169,7 +171,10 @@ void dispatch(struct cpu *cpu) {
             arch_barrier_full(); // the decision is published before the words are read again (sched_remote_preempts)
             continue;
         }
-        if ((cpu->todo & TODO_INTERRUPTS) == 0) { return; }
+        if ((cpu->todo & TODO_INTERRUPTS) == 0) {
+            if (trace_is_on(cpu)) { trace_look(cpu); }
+            return;
+        }
         if (unlikely(arch_interrupt_pending())) { // the work yields to it: here, which saves a way out and in
             arch_interrupt_take(cpu);
             continue;

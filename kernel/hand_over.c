@@ -3,6 +3,7 @@
 
 #include "kernel/arch.h"
 #include "kernel/log.h"
+#include "kernel/trace.h"
 
 enum { TIMERS = 3 };
 
@@ -40,6 +41,7 @@ COLD void vcpu_hand_over(struct vcpu *vcpu, struct cpu *to) {
         timer_queue_remove(&cpu->timers, event);
     }
     arch_vcpu_leave_core(vcpu);
+    trace(cpu, TRACE_MIGRATE, vcpu, to->id, 0);
     vcpu->arriving = true;
     cpu->todo |= TODO_DISPATCH;
     unsigned long flags = spin_lock(&cpu->inbox.lock);

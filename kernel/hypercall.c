@@ -2,6 +2,7 @@
 #include "kernel/hypercall.h"
 
 #include "kernel/arch.h"
+#include "kernel/trace.h"
 #include "takt/hypercall.h"
 
 #define CALL(id) ((id) - TAKT_HC_BASE)
@@ -88,6 +89,7 @@ static COLD int64_t call_stats(struct vcpu *vcpu, uint64_t *x) {
 }
 
 static int64_t call_mark(struct vcpu *vcpu, uint64_t *x) {
+    trace(vcpu->cpu, TRACE_MARK, vcpu, 0, x[1]);
     x[1] = arch_clock();
     x[2] = x[1] - arch_vcpu_clock_offset(vcpu);
     return TAKT_HC_OK;

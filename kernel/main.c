@@ -9,6 +9,7 @@
 #include "kernel/memory.h"
 #include "kernel/report.h"
 #include "kernel/space.h"
+#include "kernel/trace.h"
 
 // Nothing runs and nothing will: the machine stays as it is, for somebody to read why.
 static __attribute__((noreturn)) void give_up(const char *what) {
@@ -69,7 +70,7 @@ void kernel_main(paddr_t fdt) {
     cpu_count = sysdesc_cores(board, desc);
     guest_fdt_init(board, desc);
     arch_cpu_init(&boot_cpu);
-    if (cpus_start() != OK || console_init(desc) != OK || vm_create_all(desc) != OK) {
+    if (cpus_start() != OK || console_init(desc) != OK || trace_init(desc) != OK || vm_create_all(desc) != OK) {
         give_up("the system cannot be built");
     }
     report_system(board, desc, &times);

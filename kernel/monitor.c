@@ -46,6 +46,10 @@ static const struct monitor_command commands[] = {
     {"memory", "", "who has the machine's memory", 1, .row = monitor_row_memory,
      .header = "total-KiB hypervisor-KiB guests-KiB  free-KiB"},
     {"log", "", "the hypervisor's last messages", 1, .row = monitor_row_log},
+#if TAKT_TRACE
+    {"trace", "[WHAT]", "on, off, dump: what the cores decided and when; alone: how much there is", 1,
+     .row = monitor_row_trace},
+#endif
     {"stop", "NAME", "end a VM", 2, .row = monitor_row_act, .action = vm_stop, .done = "stopped"},
     {"start", "NAME", "start a VM that is stopped", 2, .row = monitor_row_act, .action = vm_start, .done = "started"},
     {"restart", "NAME", "end a VM and start it again", 2, .row = monitor_row_act, .action = vm_restart,

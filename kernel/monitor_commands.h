@@ -36,6 +36,13 @@ struct monitor {
     uint8_t escape;          // inside a function key's sequence
     bool open;               // the last thing written was not a newline
     uint64_t cursor;         // of `log`
+#if TAKT_TRACE
+    struct {
+        unsigned core;
+        uint64_t next, end,
+            lost; // records: which comes next, which is the first not to be shown, how many were overwritten
+    } dump;       // of `trace dump`
+#endif
     struct monitor_seen core_seen[MAX_CORES], vcpu_seen[MAX_VMS][MAX_VCPUS];
 };
 extern struct monitor *monitor;
@@ -63,5 +70,7 @@ bool monitor_row_memory(unsigned row);
 bool monitor_row_log(unsigned row);
 bool monitor_row_reset(unsigned row);
 bool monitor_row_quit(unsigned row);
+// monitor_trace.c
+bool monitor_row_trace(unsigned row);
 
 #endif

@@ -29,6 +29,9 @@ enum {
     BOOTARGS_MAX = 2047,              // Linux' COMMAND_LINE_SIZE on arm64, without the terminator
     SPIS_MAX = 224,
     MAX_IMAGE_SEGMENTS = 8,
+    TRACE_RECORDS_MIN = 64,
+    TRACE_RECORDS_DEFAULT = 4096, // with `trace` alone
+    TRACE_RECORDS_MAX = 32768,    // of 24 bytes: 6 MiB of HYPERVISOR_SHARE with 8 cores
 };
 // Guest memory and assigned devices lie below: what three levels of 4 KiB granule stage-2 tables reach.
 #define GUEST_ADDRESS_MAX (1ull << 39)
@@ -110,6 +113,8 @@ struct system_desc {
     bool deterministic;               // seeds are fixed: bench and tests only
     bool smt;                         // every thread of a core is used as a core; no bound holds then
     uint32_t by_count;                // 1: `placement = "count"`; 0: by utilisation
+    bool trace;                       // tracing is on from the start
+    uint32_t trace_records;           // of each core's ring; 0: it has none
     uint32_t overhead_ns;             // added to every budget: measured by `make bench`, from the board's data
     uint32_t migration_ns;            // added to each piece of a split VCPU, from the board's data; 0: nobody is split
     uint32_t irq_cost_ns;             // of one interrupt at EL2 not charged elsewhere, from the board's data

@@ -211,11 +211,16 @@ static const struct property system_properties[] = {
     {"placement", CHOICE, false, FIELD(system_desc, by_count), .list = "utilisation\0count\0"},
 #endif
     {"console-focus", TEXT, false, FIELD(system_desc, console_focus), .max = MAX_NAME - 1},
+#if TAKT_TRACE
+    {"trace", FLAG, false, FIELD(system_desc, trace), .max = true},
+    {"trace-records", CELL, false, FIELD(system_desc, trace_records), RANGE(TRACE_RECORDS_MIN, TRACE_RECORDS_MAX)},
+#endif
 };
 
 static void leave_system(struct sysdesc_check *c) {
-    const struct system_desc *sys = c->sys;
+    struct system_desc *sys = c->sys;
 
+    if (sys->trace && sys->trace_records == 0) { sys->trace_records = TRACE_RECORDS_DEFAULT; }
     if (sys->console_focus == NULL) { return; }
     for (unsigned i = 0; i < sys->vm_count; i++) {
         if (strcmp(sys->vms[i].name, sys->console_focus) == 0) { return; }

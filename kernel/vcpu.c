@@ -5,6 +5,7 @@
 #include "kernel/log.h"
 #include "kernel/pieces.h"
 #include "kernel/promise.h"
+#include "kernel/trace.h"
 
 static bool is_reserved(const struct vcpu *vcpu) { return vcpu->entity.class == SCHED_RESERVED; }
 
@@ -213,6 +214,7 @@ static COLD void begin(struct vcpu *vcpu, uint64_t now) {
         panic("core %u: more VCPUs than admission let in", cpu->id);
     }
     vcpu->state = VCPU_READY;
+    if (trace_is_on(cpu)) { trace_start(cpu, vcpu); }
     sched_wake(&cpu->sched, &vcpu->entity, now);
     cpu->todo |= TODO_DISPATCH;
 }
@@ -238,6 +240,7 @@ COLD void vcpu_leave(struct vcpu *vcpu, uint64_t now) {
     if (vcpu->state != VCPU_OFF) {
         if (vcpu_moves(vcpu) && pieces_leave(vcpu)) { return; } // this comes again at the end of its way
         sched_remove(&cpu->sched, &vcpu->entity, now);
+        trace(cpu, TRACE_STOP, vcpu, vcpu->vm->end, 0);
         timer_queue_remove(&cpu->timers, &vcpu->guest_timer);
         timer_queue_remove(&cpu->timers, &vcpu->device_timer);
         timer_queue_remove(&cpu->timers, &vcpu->call_timer);

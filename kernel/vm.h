@@ -78,6 +78,12 @@ struct vcpu {
 #if TAKT_ANALYSIS
     struct vcpu_promise promise;
 #endif
+#if TAKT_TRACE
+    struct { // what the trace says already; kernel/trace.c
+        uint64_t wakeups, activations, exhaustions, misses;
+        bool runnable;
+    } traced;
+#endif
 };
 
 enum vm_state { VM_STOPPED, VM_LOADING, VM_RUNNING, VM_STOPPING };

@@ -149,9 +149,11 @@ def properties_of(dtb):
             return
 
 
-def compile_tree(source):
+def compile_tree(source, more=""):
+    """`more`: what is to stand behind its text."""
     folder = os.path.dirname(source) or "."
-    result = subprocess.run([*DTC, "-i", folder, source], capture_output=True, check=False)
+    given = {"input": f'/include/ "{os.path.abspath(source)}"\n{more}\n'.encode()} if more else {}
+    result = subprocess.run([*DTC, "-i", folder, "-" if more else source], capture_output=True, check=False, **given)
     if result.returncode != 0:
         raise Mistakes((result.stderr.decode(errors="replace").strip() or f"{source}: dtc failed").splitlines())
     sys.stderr.write(result.stderr.decode(errors="replace"))
@@ -192,12 +194,12 @@ def collect_files(source, dtb, arch, partial=False):
 
 # ---- the two images --------------------------------------------------------------------------------------------------
 
-def system_fit(source, board, arch, partial=False):
+def system_fit(source, board, arch, partial=False, more=""):
     """The system part, as bytes, and what is wrong with its files; without `partial` that is an exception."""
     mistakes, trees = [], {}
-    for name, path in (("system", source), ("board", board)):
+    for name, path, text in (("system", source, more), ("board", board, "")):
         try:
-            trees[name] = compile_tree(path)
+            trees[name] = compile_tree(path, text)
         except Mistakes as error:
             mistakes += error.args[0]
     if mistakes:
@@ -255,6 +257,7 @@ def main():
     parser.add_argument("--partial", action="store_true",
                         help="write it whatever is wrong with guest files, for the checker to say all else; those that "
                              "cannot be read are left to it too")
+    parser.add_argument("--append", default="", metavar="TEXT", help="device tree source that stands behind the description")
     parser.add_argument("--out", required=True, help="NAME.itb; NAME.system.itb comes beside it")
     parser.add_argument("system", help="the system description, a .dts")
     args = parser.parse_args()
@@ -263,7 +266,7 @@ def main():
     board = args.board_data or os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "boards", args.board,
                                             "board.dts")
     try:
-        system, mistakes = system_fit(args.system, os.path.relpath(board), args.arch, args.partial)
+        system, mistakes = system_fit(args.system, os.path.relpath(board), args.arch, args.partial, args.append)
         write_file(args.out[:-4] + ".system.itb", [system])
         if args.hypervisor:
             with open(args.hypervisor, "rb") as file:

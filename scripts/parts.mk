@@ -9,7 +9,7 @@
 PART_analysis := sched/latency.c sched/supply.c kernel/promise.c kernel/sysdesc_tasks.c
 PART_control  :=
 PART_split    := kernel/hand_over.c kernel/pieces.c kernel/report_split.c sched/split.c
-PART_trace    :=
+PART_trace    := kernel/trace.c kernel/monitor_trace.c
 
 PART_NAMES := analysis control split trace
 PARTS      ?= $(PART_NAMES)

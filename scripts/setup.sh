@@ -19,8 +19,8 @@ compile='gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross clang lld llv
 qemu='qemu-system-arm qemu-system-x86'
 run="$qemu u-boot-qemu qemu-efi-aarch64 u-boot-tools mtools python3 python3-pytest python3-pytest-xdist python3-pexpect"
 # The PC: its firmware, the emulator with VMX and what that shows a screen on, the boot loader on a CD-ROM, the ACPI compiler,
-# sfdisk for the GPT of a USB stick.
-run="$run ovmf bochs bochs-term bochsbios vgabios grub-common grub-pc-bin xorriso acpica-tools fdisk"
+# sfdisk for the GPT of a USB stick. What reads a trace beside our own scripts.
+run="$run ovmf bochs bochs-term bochsbios vgabios grub-common grub-pc-bin xorriso acpica-tools fdisk babeltrace2"
 # The same version on both releases, so that one format and one set of checks holds.
 lint='clang-format-19 clang-tidy-19 cppcheck'
 

@@ -81,20 +81,27 @@ class Console:
         self.close()
 
     # ---- reading -----------------------------------------------------------------------------------------------------
-    def _read_more(self, seconds):
-        """Reads what there is; False when the emulator has ended."""
+    def read_raw(self, seconds):
+        """What comes next, logged but not kept in `text`: for answers of a megabyte. None when the emulator has ended."""
         try:
             new = self.process.read_nonblocking(65536, timeout=max(seconds, 0))
         except pexpect.TIMEOUT:
-            return True
+            return ""
         except pexpect.EOF:
             if self.status is None:
                 self.process.wait()
                 self.status = self.process.exitstatus if self.process.exitstatus is not None else -1
-            return False
+            return None
         new = new.replace("\r", "")
         self._log.write(new)
         self._log.flush()
+        return new
+
+    def _read_more(self, seconds):
+        """Reads what there is; False when the emulator has ended."""
+        new = self.read_raw(seconds)
+        if not new:
+            return new is not None
         *lines, self._rest = (self._rest + new).split("\n")
         for line in lines:
             self._whole += self._joined(line, True) + "\n"

@@ -7,6 +7,7 @@
 #include "kernel/log.h"
 #include "kernel/memory.h"
 #include "kernel/string.h"
+#include "kernel/trace.h"
 
 #define SGI_BITS 0xffffu
 
@@ -108,6 +109,7 @@ void vgic_set_line(struct vcpu *vcpu, unsigned id, bool level) {
     bool seen = (bank->edge & bit) == 0 && (bank->resident & bit) != 0;
     if (level && (bank->line & bit) == 0) {
         bank->line |= bit;
+        trace(this_cpu(), TRACE_INJECT, vcpu, id, 0);
         bank->latch |= bank->edge & bit;
         who = seen && end_asks(vcpu, id) ? 0 : vgic_changed(vcpu, id / 32, bit);
     } else if (!level && (bank->line & bit) != 0) {
@@ -132,6 +134,7 @@ static uint32_t latch(struct vcpu *vcpu, unsigned id, unsigned hw) {
         bank->linked |= bit;
     }
     bank->latch |= bit;
+    trace(this_cpu(), TRACE_INJECT, vcpu, id, 0);
     uint32_t who = vgic_pended(vcpu, id / 32, bit);
     spin_unlock(&vgic->lock, flags);
     return who;

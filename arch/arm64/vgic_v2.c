@@ -4,6 +4,7 @@
 #include "arch/arm64/gic_regs.h"
 #include "arch/arm64/vgic_internal.h"
 #include "kernel/arch.h"
+#include "kernel/trace.h"
 
 #define IIDR_V2  (2u << 24 | IIDR_ARM)
 #define PIDR2_V2 (2u << PIDR2_ARCH_SHIFT | 0xbu)
@@ -54,6 +55,7 @@ static uint32_t send(struct vcpu *vcpu, uint32_t value) {
         target->arch.vgic.sgi_sources[id] |= (uint8_t)self;
         target->arch.vgic.bank.latch |= 1u << id;
         who |= vgic_private_pended(target, 1u << id);
+        trace(vcpu->cpu, TRACE_INJECT, target, id, 0);
     }
     return who;
 }

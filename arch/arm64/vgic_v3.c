@@ -3,6 +3,7 @@
 // Affinity routing only, one Security state (DS = 1), no LPIs, no 1-of-N: an SPI goes to the affinity it names.
 #include "arch/arm64/gic_regs.h"
 #include "arch/arm64/vgic_internal.h"
+#include "kernel/trace.h"
 
 #define INTID_BITS 10u
 #define PIDR2_V3   (3u << PIDR2_ARCH_SHIFT | 0xbu)
@@ -124,6 +125,7 @@ void vgic_send_sgi(struct vcpu *vcpu, uint64_t value, bool group1) {
         if ((bank->latch & bit) == 0 && (group1 || (bank->group1 & bit) == 0)) { // else it is on its way already
             bank->latch |= bit;
             who |= vgic_private_pended(target, bit);
+            trace(vcpu->cpu, TRACE_INJECT, target, (uint32_t)__builtin_ctz(bit), 0);
         }
     }
     spin_unlock(&vm->arch.vgic.lock, flags);

@@ -9,6 +9,7 @@
 #include "kernel/arch.h"
 #include "kernel/log.h"
 #include "kernel/string.h"
+#include "kernel/trace.h"
 
 enum { MXCSR_POWER_ON = 0x1f80, FPU_CONTROL_POWER_ON = 0x37f };
 
@@ -153,7 +154,19 @@ bool arch_vcpu_interrupt_free(UNUSED const struct vcpu *vcpu, unsigned id) { ret
 
 // ---- its local APIC ---------------------------------------------------------------------------------------
 
-static void lapic_kick(void *context) { vcpu_interrupt(context); }
+// The trace names the most urgent request, which is the new one unless that has to wait.
+static COLD __attribute__((noinline)) void kick_traced(struct vcpu *vcpu) {
+    trace(this_cpu(), TRACE_INJECT, vcpu, (uint32_t)vlapic_requested_vector(&vcpu->arch.vlapic), 0);
+    vcpu_interrupt(vcpu);
+}
+
+static void lapic_kick(void *context) {
+    if (trace_is_on(this_cpu())) {
+        kick_traced(context);
+    } else {
+        vcpu_interrupt(context);
+    }
+}
 
 // A STARTUP starts a VCPU that is off; one that is still on its way there by an INIT starts again when it has arrived.
 static void lapic_send(void *context, const struct vlapic_message *message) {

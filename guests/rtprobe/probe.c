@@ -3,9 +3,11 @@
 #include "rtprobe.h"
 
 #include <string.h>
+#include <takt/hypercall.h>
 
-#define GRID_US        1000 // periodic sleeps end on multiples of this
-#define SLEEP_LEAST_US 20   // shorter ones would measure the programming of the timer
+#define MARK_SLEPT     (1ull << 63) // scripts/report_system.py tells by it the second mark of a sleep
+#define GRID_US        1000         // periodic sleeps end on multiples of this
+#define SLEEP_LEAST_US 20           // shorter ones would measure the programming of the timer
 #define SLEEP_MOST_US  20000
 
 // Lateness in ns, 16 buckets to each power of two: a bucket is at most 1/16 of its value wide.
@@ -88,13 +90,24 @@ static bool obey_key(void) {
     }
 }
 
+// One sleep; with `marks` the trace has how long it was to be and how long it was, ns, both from the same moment.
+static uint64_t sleep_marked(uint64_t due, bool marks) {
+    if (!marks) return sleep_until(due);
+    uint64_t begun = clock_now();
+    hypercall(TAKT_HC_MARK, ticks_to_ns(due - begun), 0, 0);
+    uint64_t woken = sleep_until(due);
+    hypercall(TAKT_HC_MARK, MARK_SLEPT | ticks_to_ns(woken - begun), 0, 0);
+    return woken;
+}
+
 void probe_run(void) {
+    bool marks = arg_number("marks", 0) != 0 && takt_present();
     uint64_t start = clock_now(), next_line = start + clock_hz;
     uint64_t seconds = arg_number("seconds", 0), lines = 0;
     reset();
     for (bool random = true;; random = !random) {
         uint64_t due = next_due(random, start);
-        record(ticks_to_ns(sleep_until(due) - due));
+        record(ticks_to_ns(sleep_marked(due, marks) - due));
         if (clock_now() < next_line) continue;
         next_line += clock_hz;
         print_line();

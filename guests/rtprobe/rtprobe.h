@@ -3,7 +3,8 @@
 //
 // Boot arguments:
 //   mode=probe            (default) sleeps for ever and prints a line each second; keys: h histogram,
-//                         r reset, q quit; seconds=N ends after N seconds with the histogram
+//                         r reset, q quit; seconds=N ends after N seconds with the histogram;
+//                         marks=1 marks each sleep in the trace, asked for and got
 //   mode=boot             the time of the guest's first instruction, and what the boot was spent on
 //   mode=bench-LETTERS    the rows named by the letters, in that order:
 //                           a null hypercall     b device accesses    c timer, VCPU running

@@ -174,7 +174,7 @@ static inline void check_core(const struct cpu *cpu) {
     const struct sched_core *core = &cpu->sched;
     const struct sched_entity *running = core->running;
 
-    WORLD_ASSERT(cpu->todo == 0 && cpu->todo_remote == 0);
+    WORLD_ASSERT((cpu->todo & ~(uint32_t)TODO_TRACE) == 0 && cpu->todo_remote == 0);
     WORLD_ASSERT(cpu->current == NULL || running == &cpu->current->entity);
     WORLD_ASSERT(cpu->current != NULL || running == NULL || running == &cpu->thread.entity);
     for (unsigned i = 0; i < core->ready.count; i++) {

@@ -3,6 +3,7 @@
 
 #include "kernel/memory.h"
 #include "kernel/monitor_commands.h"
+#include "kernel/trace.h"
 
 static int set_up(void **state) {
     (void)state;
@@ -30,7 +31,7 @@ static char *ask(const char *command) {
 
 // The n-th line of an answer, cut out of it.
 static const char *line_of(const char *answer, unsigned n) {
-    static char line[256];
+    static char line[384];
 
     for (; n > 0; n--) {
         answer = strstr(answer, "\r\n");
@@ -123,9 +124,9 @@ static void wrong_commands_are_explained(void **state) {
 // ---- commands ---------------------------------------------------------------------------------------------
 
 static void help_names_every_command(void **state) {
-    static const char *const names[] = {"help ",   "vms ",    "cpus ",    "vcpus ", "exits ",
-                                        "timers ", "misses ", "promises", "memory", "log ",
-                                        "stop ",   "start ",  "restart",  "reset ", "quit "};
+    static const char *const names[] = {"help ",   "vms ",     "cpus ",  "vcpus ", "exits ", "timers ",
+                                        "misses ", "promises", "memory", "log ",   "trace ", "stop ",
+                                        "start ",  "restart",  "reset ", "quit "};
     const char *answer = ask("help");
 
     (void)state;
@@ -251,6 +252,42 @@ static void exits_are_counted_by_reason(void **state) {
     assert_string_equal(line_of(answer, 2), "beta                    wait                13");
     assert_table(ask("exits beta"), 1);
     assert_table(ask("exits gamma"), 0);
+}
+
+static void a_trace_is_switched_and_dumped(void **state) {
+    static struct {
+        struct trace_ring ring;
+        struct trace_record records[8];
+    } memory[2];
+
+    (void)state;
+    assert_non_null(strstr(ask("trace on"), "give the system `trace-records`"));
+    for (unsigned i = 0; i < 2; i++) {
+        memset(&memory[i], 0, sizeof(memory[i]));
+        memory[i].ring.mask = 7;
+        cpus[i]->trace = &memory[i].ring;
+    }
+    assert_table(ask("trace"), 2);
+    assert_string_equal(ask("trace on"), "trace is on\r\n");
+    assert_true(memory[0].ring.wanted && memory[1].ring.wanted);
+    assert_true((cpus[1]->todo_remote & (TODO_INBOX | TODO_KICKED)) == (TODO_INBOX | TODO_KICKED));
+    assert_non_null(strstr(ask("trace dunp"), "does not know 'dunp': it is on, off, dump"));
+    for (unsigned i = 0; i < 10; i++) { trace_write(cpus[0], TRACE_MARK, vms[0]->vcpus[0], i, 0xabc); }
+    // Seven of ten are left, in two lines; nothing of the second core.
+    const char *answer = ask("trace dump");
+    assert_string_equal(line_of(answer, 0), "trace-begin 1 1000000000 2");
+    assert_string_equal(line_of(answer, 1), "trace-vcpu 0 alpha 0 0 200 500 1000");
+    assert_string_equal(line_of(answer, 3), "trace-vcpu 9 beta 1 1 0 0 0");
+    assert_memory_equal(line_of(answer, 4), "t0 ", 3);
+    assert_int_equal(words(line_of(answer, 4)), 7);
+    assert_string_equal(line_of(answer, 4) + 3 + 16, strstr(line_of(answer, 4), "0000000000000abc000000030d00ff00"));
+    assert_int_equal(words(line_of(answer, 5)), 2);
+    assert_string_equal(line_of(answer, 6), "trace-core 0 10 3");
+    assert_string_equal(line_of(answer, 7), "trace-core 1 0 0");
+    assert_string_equal(line_of(answer, 8), "trace-end");
+    assert_int_equal(lines(answer), 9);
+    assert_string_equal(ask("trace off"), "trace is off\r\n");
+    assert_false(memory[0].ring.wanted || memory[1].ring.wanted);
 }
 
 static void memory_and_log_are_shown(void **state) {
@@ -381,6 +418,7 @@ int main(void) {
         cmocka_unit_test_setup(misses_are_summed_by_cause, set_up),
         cmocka_unit_test_setup(promises_stand_beside_what_was_late, set_up),
         cmocka_unit_test_setup(exits_are_counted_by_reason, set_up),
+        cmocka_unit_test_setup(a_trace_is_switched_and_dumped, set_up),
         cmocka_unit_test_setup(memory_and_log_are_shown, set_up),
         cmocka_unit_test_setup(a_vm_can_be_stopped_and_only_when_it_runs, set_up),
         cmocka_unit_test_setup(the_machine_ends_after_the_last_line_is_out, set_up),

@@ -322,6 +322,28 @@ static void unknown_nodes(void **state) {
     only(AT(RT0 "/inner"), "unknown node", "remove it");
 }
 
+static void a_trace_has_memory_when_it_is_asked_for(void **state) {
+    good();
+    assert_int_equal(sys.trace_records, 0);
+    assert_false(sys.trace);
+    fresh(state);
+    flag("/", "trace");
+    good();
+    assert_true(sys.trace);
+    assert_int_equal(sys.trace_records, TRACE_RECORDS_DEFAULT);
+    fresh(state);
+    CELLS("/", "trace-records", 100);
+    good();
+    assert_false(sys.trace);
+    assert_int_equal(sys.trace_records, 100);
+    fresh(state);
+    CELLS("/", "trace-records", TRACE_RECORDS_MAX + 1);
+    only(AT("/:trace-records"), "32769 is too large", "64 to 32768");
+    fresh(state);
+    CELLS("/", "trace-records", 63);
+    only(AT("/:trace-records"), "63 is too small", "64 to 32768");
+}
+
 static void wrong_types_and_sizes(void **state) {
     static const struct {
         const char *path, *name;
@@ -1157,6 +1179,7 @@ int main(void) {
         TEST(the_outer_image_is_descended_into),
         TEST(unknown_properties),
         TEST(unknown_nodes),
+        TEST(a_trace_has_memory_when_it_is_asked_for),
         TEST(wrong_types_and_sizes),
         TEST(values_out_of_range),
         TEST(missing_things),
