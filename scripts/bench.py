@@ -115,7 +115,7 @@ def run_system(system, board, hypervisor, out):
     icount = machine.board_settings(board)["emulator"] != machine.BOCHS  # whose time is instructions anyway
     emulated = machine.Machine(board=board, cores=system["cores"], cpu=system.get("cpu"), icount=icount)
     medium = disk.medium(emulated, itb.with_suffix(".img"), hypervisor, itb)
-    with takt_console.Console(emulated.command(hypervisor, itb, medium), out / f"{system['name']}.log", system["seconds"]) as console:
+    with takt_console.Console(emulated.command(hypervisor, itb, medium), out / f"{system['name']}.log", system["seconds"], emulated.pace) as console:
         console.expect(BENCH_END, system["seconds"], "the probe's BENCH-DONE")
         return console.text
 

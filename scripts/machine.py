@@ -11,6 +11,7 @@ import board_tree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BOCHS = "bochs-bin"
+BOCHS_PACE = 0.1
 
 # One instruction is one nanosecond of virtual time, and idle time is skipped: equal runs give equal numbers.
 ICOUNT = ["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01,clock=vm"]
@@ -85,6 +86,11 @@ class Machine:
     def setting(self, name):
         own = {"cpu": self.cpu, "cores": self.cores, "memory-mib": self.memory_mib, "gic": self.gic}.get(name)
         return own if own is not None else board_settings(self.board)[name]
+
+    @property
+    def pace(self):
+        """Seconds between every few characters that are typed: Bochs hands them over as a serial line does, ready or not."""
+        return BOCHS_PACE if self.setting("emulator") == BOCHS else 0
 
     def _emulator(self):
         emulator = self.setting("emulator")

@@ -115,10 +115,10 @@ class Facts:
             raise takt_console.ConsoleError(f"the emulator ended with status {status}")
 
 
-def headless(command, facts_path, log_path, budget):
+def headless(command, facts_path, log_path, budget, pace):
     with open(facts_path, "rb") as file:
         wanted = tomllib.load(file)
-    with takt_console.Console(command, log_path, budget or wanted.get("seconds", SECONDS)) as console:
+    with takt_console.Console(command, log_path, budget or wanted.get("seconds", SECONDS), pace) as console:
         failed = Facts(console, wanted).run()
     print(f"{'FAILED: ' + str(failed) + ' facts do not hold' if failed else 'all facts hold'}; console: {log_path}")
     return 1 if failed else 0
@@ -149,7 +149,7 @@ def main():
         raise machine.MachineError(
             f"headless needs the facts to assert: write {args.facts or 'NAME.facts.toml'} beside the description "
             "(boards/qemu-arm64/default.facts.toml is an example)")
-    return headless(command, args.facts, itb.with_suffix(".log"), args.timeout)
+    return headless(command, args.facts, itb.with_suffix(".log"), args.timeout, emulated.pace)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ KEY_HELP = "?"
 MONITOR_PROMPT = "takt> "
 ENTER = "\r"
 CLOSE_SECONDS = 10
+PACED_CHARS = 8  # half of a 16550's buffer
 
 STARTED = re.compile(r"(?m)^-- input goes to ")
 PANIC = re.compile(r"(?m)^\[takt\] PANIC on core .*\n")
@@ -58,7 +59,8 @@ class Console:
     in pieces, each with all that came before it: the last is whole. `position` is how far expect() has come in it.
     """
 
-    def __init__(self, command, log_path, budget=120):
+    def __init__(self, command, log_path, budget=120, pace=0):
+        self._pace = pace  # seconds between every few characters of a line, where the machine's UART would lose some
         self.panic_expected = False  # a test of the panic itself says True; anybody else's wait ends with one
         self.text = ""
         self._whole = ""  # text up to its last line end
@@ -192,7 +194,13 @@ class Console:
         self._escape(str(number))
 
     def type_line(self, text):
-        self.process.send(text + ENTER)
+        line = text + ENTER
+        step = PACED_CHARS if self._pace else len(line)
+        for at in range(0, len(line), step):
+            if at:
+                self._read_more(self._pace)
+                time.sleep(self._pace)
+            self.process.send(line[at:at + step])
 
     def open_monitor(self, timeout=30):
         self._escape(KEY_MONITOR)

@@ -60,3 +60,12 @@ def test_budget_rows():
               "rtprobe                    0        1200        0        3\n"
               "linux                      1         900        2        0\nmisses: 2 own, 3 platform\n")
     assert takt_console.budget_rows(answer) == [("rtprobe/0", 1200, 0), ("linux/1", 900, 2)]
+
+
+def test_a_paced_line_comes_whole_and_in_pieces(tmp_path):
+    script = "stty raw -echo; echo go; dd bs=64 count=1 2>/dev/null | wc -c; dd bs=64 count=3 2>/dev/null | tr '\\r' '\\n'"
+    with takt_console.Console(["sh", "-c", script], tmp_path / "log", 20, pace=0.3) as c:
+        c.expect("go\n")
+        c.type_line("abcdefghijklmnopqrstuvwxyz")
+        assert int(c.expect(r"(?m)^ *(\d+)\n").group(1)) == takt_console.PACED_CHARS
+        assert c.expect(r"(?m)^(\w+)\n").group(1) == "ijklmnopqrstuvwxyz"

@@ -115,7 +115,7 @@ class Takt:
         medium = disk.medium(emulated, self.folder / "medium.img", self.hypervisor, itb)
         self._boots += 1
         log = self.folder / f"console-{self._boots}.log"
-        return takt_console.Console(emulated.command(self.hypervisor, itb, medium), log, budget)
+        return takt_console.Console(emulated.command(self.hypervisor, itb, medium), log, budget, emulated.pace)
 
 
 # ---- the text of descriptions ----------------------------------------------------------------------------------------
