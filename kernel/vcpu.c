@@ -209,7 +209,7 @@ static COLD void leave(struct vcpu *vcpu, uint64_t now) {
         sched_remove(&cpu->sched, &vcpu->entity, now);
         timer_queue_remove(&cpu->timers, &vcpu->guest_timer);
         timer_queue_remove(&cpu->timers, &vcpu->device_timer);
-        timer_queue_remove(&cpu->timers, &vcpu->call_timer);
+        call_timer_forget(vcpu);
         vcpu->state = VCPU_OFF;
         cpu->todo |= TODO_DISPATCH;
         vacate(cpu, vcpu);
