@@ -7,9 +7,10 @@
 //   seconds=N   ends after N lines; without it, at the key q
 //   seed=N      of the sleeps
 //
-// A line a second says of each task how often it expired and how late its vector was in ns (mean, max); how many wake-ups came
-// before a sleep's end, and how much of that sleep was left at the last of them, in us; and faults: expiries that came early,
-// twice, not at all or after they were cancelled, and reports that do not say so.
+// A line a second says of each task how often it expired and how late its vector was in ns (mean, max), behind the handlers of
+// others that were due; how late an interrupt was made pending at most, in ns; how many wake-ups came before a sleep's end, and
+// how much of that sleep was left at the last of them, in us; and faults: expiries that came early, twice, not at all or after
+// they were cancelled, and reports that do not say so.
 #include "timer.h"
 
 #define FAST_US        1000
@@ -29,7 +30,7 @@ static struct task {
 
 static volatile uint64_t faults;
 static volatile bool slept;
-static uint64_t early_wakes, left;
+static uint64_t early_wakes, left, pending_max;
 
 static void require(bool holds) {
     if (!holds) faults = faults + 1;
@@ -44,6 +45,7 @@ static void expired(unsigned slot, uint64_t stamp) {
     task->count++;
     task->sum += late;
     if (late > task->max) task->max = late;
+    if (report.late > pending_max) pending_max = report.late;
 }
 
 // Releases lie on a grid: a late one does not move the next one.
@@ -105,11 +107,12 @@ static void print_line(uint64_t origin) {
         max[i] = ticks_to_ns(seen[i].max);
         require(seen[i].period == 0 || origin + (seen[i].count + 1) * seen[i].period == seen[i].due);
     }
-    unsigned long long early = early_wakes, left_us = ticks_to_ns(left) / 1000, wrong = faults;
+    unsigned long long pending = ticks_to_ns(pending_max), early = early_wakes, left_us = ticks_to_ns(left) / 1000,
+                       wrong = faults;
     irq_unmask();
-    say("tickless: late ns fast %llu %llu %llu slow %llu %llu %llu sleep %llu %llu %llu early %llu left us %llu faults %llu\n",
-        n[FAST], mean[FAST], max[FAST], n[SLOW], mean[SLOW], max[SLOW], n[SLEEP], mean[SLEEP], max[SLEEP], early,
-        left_us, wrong);
+    say("tickless: late ns fast %llu %llu %llu slow %llu %llu %llu sleep %llu %llu %llu pending %llu early %llu left us %llu faults %llu\n",
+        n[FAST], mean[FAST], max[FAST], n[SLOW], mean[SLOW], max[SLOW], n[SLEEP], mean[SLEEP], max[SLEEP], pending,
+        early, left_us, wrong);
     irq_mask();
 }
 
