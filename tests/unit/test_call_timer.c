@@ -268,8 +268,11 @@ static void an_end_that_the_expiry_meets(void **state) {
     for (unsigned i = 0; i < TAKT_HC_TIMER_SLOTS; i++) { set(a, i, start + US(100 + 100 * i)); }
     guest_wait(a);
     a->stop = true;
+    uint64_t wakeups = a->stats.wakeups;
     core_run(start + US(1000));
     assert_int_equal(a->state, VCPU_OFF);
+    assert_true(a->stats.wakeups == wakeups);
+    assert_int_equal(a->vm->running_vcpus, 0);
     assert_false(timer_queue_queued(&a->call_timer));
 }
 
