@@ -2,6 +2,7 @@
 #include "kernel/hypercall.h"
 
 #include "kernel/arch.h"
+#include "kernel/call_timer.h"
 #include "kernel/trace.h"
 #include "takt/hypercall.h"
 
@@ -9,41 +10,6 @@
 
 static int64_t call_version(UNUSED struct vcpu *vcpu, UNUSED uint64_t *x) {
     return TAKT_HC_VERSION_MAJOR << 16 | TAKT_HC_VERSION_MINOR;
-}
-
-// ---- the timer --------------------------------------------------------------------------------------------
-
-static void call_timer_fired(struct timer_event *event, UNUSED uint64_t now) {
-    struct vcpu *vcpu = container_of(event, struct vcpu, call_timer);
-
-    arch_vcpu_inject(vcpu, vcpu->call_interrupt);
-}
-
-static int64_t call_timer_set(struct vcpu *vcpu, uint64_t *x) {
-    struct cpu *cpu = vcpu->cpu;
-    uint64_t offset = arch_vcpu_clock_offset(vcpu);
-    uint64_t distance = clock_ns_to_ticks_up(&clock_rate, vcpu->vm->desc->timer_distance_us * 1000ull);
-    uint64_t earliest = clock_add_saturating(arch_clock(), distance);
-    uint64_t interrupt = x[3] == 0 ? TAKT_HC_TIMER_INTID : x[3];
-
-    if (x[1] >= TAKT_HC_TIMER_SLOTS || interrupt > UINT8_MAX || !arch_vcpu_interrupt_free(vcpu, (unsigned)interrupt)) {
-        return TAKT_HC_INVALID;
-    }
-    uint64_t when = MAX(clock_add_saturating(x[2], offset), earliest);
-    vcpu->call_timer.fire = call_timer_fired;
-    vcpu->call_timer.slack = vcpu_running_slack(vcpu);
-    if (timer_queue_add(&cpu->timers, &vcpu->call_timer, when) != TIMER_QUEUE_OK) { return TAKT_HC_DENIED; }
-    vcpu->call_interrupt = (uint8_t)interrupt;
-    cpu->todo |= TODO_DISPATCH; // programs the hardware timer
-    x[1] = when - offset;
-    return TAKT_HC_OK;
-}
-
-static int64_t call_timer_cancel(struct vcpu *vcpu, uint64_t *x) {
-    if (x[1] >= TAKT_HC_TIMER_SLOTS) { return TAKT_HC_INVALID; }
-    x[1] = timer_queue_queued(&vcpu->call_timer);
-    timer_queue_remove(&vcpu->cpu->timers, &vcpu->call_timer);
-    return TAKT_HC_OK;
 }
 
 // ---- figures ----------------------------------------------------------------------------------------------
@@ -99,6 +65,7 @@ const guest_call_t hypercalls[HYPERCALLS] = {
     [CALL(TAKT_HC_VERSION)] = call_version,
     [CALL(TAKT_HC_TIMER_SET)] = call_timer_set,
     [CALL(TAKT_HC_TIMER_CANCEL)] = call_timer_cancel,
+    [CALL(TAKT_HC_TIMER_REPORT)] = call_timer_report,
     [CALL(TAKT_HC_STATS)] = call_stats,
     [CALL(TAKT_HC_MARK)] = call_mark,
 };

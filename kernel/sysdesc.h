@@ -81,7 +81,7 @@ struct vm_desc {
     bool start;                  // started at boot (default yes)
     bool vpl011, virtio_console; // default: both
     bool observer;               // may read figures of its cores and of the boot (TAKT_HC_STATS)
-    uint32_t timer_distance_us;  // least distance between two expiries of a hypercall timer
+    uint32_t timer_distance_us;  // least distance between two expiries of a VCPU's hypercall timers
     gpa_t load, entry;           // raw: as given; else chosen by the checker from the file's header
     gpa_t initrd_gpa;            // where the loader puts the initrd, when there is one
     gpa_t dtb_gpa;               // and what describes the machine to the guest: at most GUEST_FDT_MAX bytes

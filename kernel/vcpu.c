@@ -243,7 +243,7 @@ COLD void vcpu_leave(struct vcpu *vcpu, uint64_t now) {
         trace(cpu, TRACE_STOP, vcpu, vcpu->vm->end, 0);
         timer_queue_remove(&cpu->timers, &vcpu->guest_timer);
         timer_queue_remove(&cpu->timers, &vcpu->device_timer);
-        timer_queue_remove(&cpu->timers, &vcpu->call_timer);
+        call_timer_forget(vcpu);
         vcpu->state = VCPU_OFF;
         vcpu_vacate(vcpu);
     }

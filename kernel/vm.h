@@ -8,6 +8,7 @@
 #define KERNEL_VM_H
 
 #include "arch_types.h"
+#include "kernel/call_timer.h"
 #include "kernel/job.h"
 #include "kernel/lock.h"
 #include "kernel/mmio.h"
@@ -58,8 +59,8 @@ struct vcpu {
     struct sched_entity entity;
     struct timer_event guest_timer;  // its virtual timer's deadline while it waits
     struct timer_event device_timer; // the architecture's emulated timer device (arm64: CNTP)
-    struct timer_event call_timer;   // hypercall timer (include/takt/hypercall.h)
-    uint8_t call_interrupt;          // what it makes pending
+    struct timer_event call_timer;   // the first of its hypercall timers (kernel/call_timer.h)
+    uint64_t call_earliest;          // when they may expire again
     uint64_t ready_since;            // when it last began to want the core without having it
     uint64_t stolen;                 // ticks that it wanted the core and did not have it, since it started
     uint64_t timer_due;              // expiry that its next entry delivers, for the lateness statistic; 0: none
@@ -83,6 +84,9 @@ struct vcpu {
         uint64_t wakeups, activations, exhaustions, misses;
         bool runnable;
     } traced;
+#endif
+#if TAKT_TIMERS
+    struct call_slot call_slots[TAKT_HC_TIMER_SLOTS];
 #endif
 };
 
@@ -186,7 +190,8 @@ void vcpu_out(struct vcpu *vcpu, uint64_t now);
 void vcpu_arm_timers(struct vcpu *vcpu, uint64_t now);
 uint64_t vcpu_in(struct vcpu *vcpu, uint64_t now);
 
-// Does what was asked of it from elsewhere: stop, start, wake for an interrupt. Its own core, handler context.
+// Does what was asked of it from elsewhere: stop, start, wake for an interrupt, as of `now`, which may have passed. Its own
+// core, handler context.
 void vcpu_attend(struct vcpu *vcpu, uint64_t now);
 
 // A VCPU has left its core; with the last one the VM's end goes on as its job. Handler context, vcpu.c only.

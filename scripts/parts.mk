@@ -5,19 +5,21 @@
 #   analysis  the latency that admission promises, guests' task sets inside their reservations
 #   control   changes while it runs, from the monitor and from a VM: each through the same admission
 #   split     VCPUs in two pieces on two cores, more ways to plan a whole set, placement by count
+#   timers    timers for guests, by hypercall
 #   trace     a record of every dispatch, wake-up, injection ...
 PART_analysis := sched/latency.c sched/supply.c kernel/promise.c kernel/sysdesc_tasks.c
 PART_control  :=
 PART_split    := kernel/hand_over.c kernel/pieces.c kernel/report_split.c sched/split.c
+PART_timers   := kernel/call_timer.c
 PART_trace    := kernel/trace.c kernel/monitor_trace.c
 
-PART_NAMES := analysis control split trace
+PART_NAMES := analysis control split timers trace
 PARTS      ?= $(PART_NAMES)
 ifneq ($(filter-out $(PART_NAMES),$(PARTS)),)
 $(error PARTS=$(PARTS): no such part as $(filter-out $(PART_NAMES),$(PARTS)); the parts are: $(PART_NAMES))
 endif
 
-capitals   = $(subst a,A,$(subst c,C,$(subst e,E,$(subst i,I,$(subst l,L,$(subst n,N,$(subst o,O,$(subst p,P,$(subst r,R,$(subst s,S,$(subst t,T,$(subst y,Y,$(1)))))))))))))
+capitals   = $(subst a,A,$(subst c,C,$(subst e,E,$(subst i,I,$(subst l,L,$(subst m,M,$(subst n,N,$(subst o,O,$(subst p,P,$(subst r,R,$(subst s,S,$(subst t,T,$(subst y,Y,$(1))))))))))))))
 ALL_PARTS  := $(if $(filter-out $(PARTS),$(PART_NAMES)),,yes)
 LEFT_OUT   := $(foreach part,$(filter-out $(PARTS),$(PART_NAMES)),$(PART_$(part)))
 PART_FLAGS := $(foreach part,$(PART_NAMES),-DTAKT_$(call capitals,$(part))=$(if $(filter $(part),$(PARTS)),1,0))

@@ -58,31 +58,35 @@ static bool on_takt(void) {
     return false;
 }
 
+static void cancel_timers(void) {
+    for (unsigned slot = 0; slot < TAKT_HC_TIMER_SLOTS; slot++) hypercall(TAKT_HC_TIMER_CANCEL, slot, 0, 0);
+}
+
 // Takt's own calls, their arguments garbage.
 static void takt_calls(void) {
-    static const uint64_t ids[] = {TAKT_HC_VERSION, TAKT_HC_TIMER_SET, TAKT_HC_TIMER_CANCEL, TAKT_HC_STATS,
-                                   TAKT_HC_MARK};
+    static const uint64_t ids[] = {TAKT_HC_VERSION,      TAKT_HC_TIMER_SET, TAKT_HC_TIMER_CANCEL,
+                                   TAKT_HC_TIMER_REPORT, TAKT_HC_STATS,     TAKT_HC_MARK};
     if (!on_takt()) return;
     for (unsigned i = 0; i < CALLS; i++) {
         struct call call = {
             {ids[i % (sizeof(ids) / sizeof(ids[0]))], random_argument(), random_argument(), random_argument()}};
         step(make_call, &call);
     }
-    hypercall(TAKT_HC_TIMER_CANCEL, 0, 0, 0);
+    cancel_timers();
     restore_interrupts();
 }
 
-// The hypercall timer, always due: its least distance has to hold.
+// The hypercall timers, always due: their least distance has to hold.
 static void timer_past(void) {
     if (!on_takt()) return;
     irq_enable(CALL_TIMER_INTERRUPT);
     irq_unmask();
     for (unsigned i = 0; i < CALLS; i++) {
-        hypercall(TAKT_HC_TIMER_SET, 0, i & 1 ? PAST : clock_now(), CALL_TIMER_CHOICE);
+        hypercall(TAKT_HC_TIMER_SET, i / 2 % TAKT_HC_TIMER_SLOTS, i & 1 ? PAST : clock_now(), CALL_TIMER_CHOICE);
         step_passed();
     }
     irq_mask();
-    hypercall(TAKT_HC_TIMER_CANCEL, 0, 0, 0);
+    cancel_timers();
     restore_interrupts();
 }
 

@@ -35,9 +35,10 @@
 #define TAKT_HYPERCALL_H
 
 // Version of this contract. The major number changes when an existing call changes its meaning,
-// the minor one when a call or a statistic is added.
+// the minor one when a call, a slot or a statistic is added.
+// 1.1: TIMER_REPORT, four timer slots.
 #define TAKT_HC_VERSION_MAJOR     1
-#define TAKT_HC_VERSION_MINOR     0
+#define TAKT_HC_VERSION_MINOR     1
 
 // ---- standard queries (SMCCC 1.2, section 6.2; 32-bit ids) -------------------------------------
 
@@ -75,17 +76,20 @@
 #define TAKT_HC_VERSION           (TAKT_HC_BASE + 0x01)
 
 // TIMER_SET (x1: slot, x2: expiry, x3: intid)
-//   Arms the calling VCPU's one-shot timer in `slot`, which must be below TAKT_HC_TIMER_SLOTS. At
-//   `expiry`, an absolute value of the guest's virtual clock, the interrupt `intid` is made
-//   pending for this VCPU, once, edge-triggered, whatever the VCPU is doing, and a VCPU that waits
-//   is woken. On arm64 `intid` 0 stands for TAKT_HC_TIMER_INTID; otherwise it is a PPI, 16..31, that
+//   Arms the calling VCPU's one-shot timer in `slot`, which must be below TAKT_HC_TIMER_SLOTS; its
+//   slots are timers apart. At `expiry`, an absolute value of the guest's virtual clock, the interrupt
+//   `intid` is made pending for this VCPU, once, edge-triggered, whatever the VCPU is doing, and a
+//   VCPU that waits is woken, as of the expiry. On arm64 `intid` 0 stands for TAKT_HC_TIMER_INTID; otherwise it is a PPI, 16..31, that
 //   no device of this VM uses. On x86-64 it is a vector, 32..255, of the VCPU's local APIC: there 0
 //   stands for nothing, and those of exceptions are refused like everything else.
 //   Arming an armed slot replaces its expiry and interrupt; the earlier one will not come any more.
 //   Never early. An expiry in the past, or nearer than the least distance that the system
-//   description sets between two expiries of this timer, is moved later to that distance.
+//   description sets between two expiries, is moved later to that distance. It holds for all slots of
+//   the VCPU together: of two that are due nearer to each other the second waits for it, and its
+//   report tells; two that are due at the same time come together.
 //   x0: 0, TAKT_HC_INVALID (slot or intid). x1: the expiry that was armed.
-//   Powering the VCPU off cancels it.
+//   Powering the VCPU off cancels all of them. A hypervisor built without the part `timers` answers
+//   TAKT_HC_NOT_SUPPORTED to this call and the next two.
 #define TAKT_HC_TIMER_SET         (TAKT_HC_BASE + 0x10)
 
 // TIMER_CANCEL (x1: slot)
@@ -93,7 +97,16 @@
 //   x0: 0, TAKT_HC_INVALID (slot). x1: 1 if the slot was armed, else 0.
 #define TAKT_HC_TIMER_CANCEL      (TAKT_HC_BASE + 0x11)
 
-#define TAKT_HC_TIMER_SLOTS       1
+// TIMER_REPORT (x1: slot)
+//   What has become of the slot's timer: for a guest that wakes, by whatever, and wants to know how
+//   much of its sleep is left, and for one whose slots share an interrupt.
+//   x0: 0, TAKT_HC_INVALID (slot). x1: the expiry that is armed, 0 if none is: the sleep that is left
+//   is x1 - now. x2: the expiry of the slot's last interrupt, 0 if there was none since the VCPU was
+//   started; a slot has no two at the same time. x3: how much later than x2 that interrupt was made
+//   pending, in ticks. Asking changes nothing.
+#define TAKT_HC_TIMER_REPORT      (TAKT_HC_BASE + 0x12)
+
+#define TAKT_HC_TIMER_SLOTS       4
 #define TAKT_HC_TIMER_INTID       20
 
 // STATS (x1: index)

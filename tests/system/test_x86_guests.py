@@ -48,6 +48,10 @@ def test_the_probe_measures_and_ends(mode):
     assert text.endswith("rtprobe: end\n")
 
 
+def test_a_tickless_guest_needs_the_hypervisor():
+    assert run("tickless", "").endswith("tickless: no hypervisor with timers here\n")
+
+
 def test_an_instruction_is_a_nanosecond():
     text = run("rtprobe", "mode=bench-bcdgp samples=10 xapic", *ICOUNT)
     found = rows(text)

@@ -63,17 +63,14 @@ static uint64_t soon(void) {
 
 // ---- what can happen --------------------------------------------------------------------------------------
 
-static void call_timer_fired(struct timer_event *event, uint64_t now) {
-    (void)now;
-    arch_vcpu_inject(container_of(event, struct vcpu, call_timer), OTHER_IRQ);
-}
-
 static void set_call_timer(struct vcpu *vcpu) {
+    uint64_t slot = random_in(&rng, 0, TAKT_HC_TIMER_SLOTS - 1);
+    uint64_t x[4] = {0, slot, soon() - arch_vcpu_clock_offset(vcpu), OTHER_IRQ};
+
     core_enter(vcpu->cpu->id);
-    vcpu->call_timer.fire = call_timer_fired;
-    vcpu->call_timer.slack = 0;
-    timer_queue_add(&vcpu->cpu->timers, &vcpu->call_timer, soon());
-    vcpu->cpu->todo |= TODO_DISPATCH;
+    WORLD_ASSERT(call_timer_set(vcpu, x) == TAKT_HC_OK);
+    x[1] = (slot + 1) % TAKT_HC_TIMER_SLOTS;
+    WORLD_ASSERT(random_in(&rng, 0, 3) != 0 || call_timer_cancel(vcpu, x) == TAKT_HC_OK);
     core_leave();
 }
 
