@@ -2,7 +2,7 @@
 // The machine's UART when it is a 16550A at I/O ports. Source: PC16550D datasheet (National Semiconductor), 8.
 #include <libfdt.h>
 
-#include "drivers/ns16550_regs.h"
+#include "drivers/ns16550.h"
 #include "kernel/arch.h"
 #include "kernel/board.h"
 #include "kernel/console.h"

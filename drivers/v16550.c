@@ -2,7 +2,7 @@
 // The guest's 16550A. See v16550.h.
 #include "drivers/v16550.h"
 
-#include "drivers/ns16550_regs.h"
+#include "drivers/ns16550.h"
 #include "drivers/virtual.h"
 #include "kernel/arch.h"
 #include "kernel/console.h"

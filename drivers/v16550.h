@@ -12,7 +12,7 @@
 #ifndef DRIVERS_V16550_H
 #define DRIVERS_V16550_H
 
-#include "kernel/ports.h"
+#include "kernel/mmio.h"
 #include "kernel/types.h"
 
 enum { V16550_FIFO = 16 };

@@ -19,7 +19,6 @@
 #include "timer/clock.h"
 #include "timer/timer_queue.h"
 
-struct trace_ring;
 struct vcpu;
 
 // Things to do before a guest is resumed; the way out tests both words at once.

@@ -171,10 +171,7 @@ void dispatch(struct cpu *cpu) {
             arch_barrier_full(); // the decision is published before the words are read again (sched_remote_preempts)
             continue;
         }
-        if ((cpu->todo & TODO_INTERRUPTS) == 0) {
-            if (trace_is_on(cpu)) { trace_look(cpu); }
-            return;
-        }
+        if ((cpu->todo & TODO_INTERRUPTS) == 0) { break; }
         if (unlikely(arch_interrupt_pending())) { // the work yields to it: here, which saves a way out and in
             arch_interrupt_take(cpu);
             continue;
@@ -182,4 +179,5 @@ void dispatch(struct cpu *cpu) {
         cpu->todo &= ~(uint32_t)TODO_INTERRUPTS;
         if (cpu->current != NULL) { arch_vcpu_sync_interrupts(cpu->current); }
     }
+    if (trace_is_on(cpu)) { trace_look(cpu); }
 }

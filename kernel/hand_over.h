@@ -26,4 +26,12 @@ void vcpu_hand_over(struct vcpu *vcpu, struct cpu *to);
 // Takes over a VCPU that arrives: its timers are in this core's queue. The new core, from vcpu_attend().
 void vcpu_take_over(struct vcpu *vcpu);
 
+// What kernel/vcpu.c does for a VCPU that moves. Own core, handler context.
+// Leaves it in the inbox of its core, which looks at it when it next decides.
+void vcpu_post(struct vcpu *vcpu);
+// The second half of vcpu_out(), for one that waits: its timers are in the queue of its core.
+void vcpu_arm_timers(struct vcpu *vcpu, uint64_t now);
+// Nothing of it stays in this core's hardware.
+void vcpu_vacate(struct vcpu *vcpu);
+
 #endif

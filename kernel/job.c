@@ -139,9 +139,9 @@ static void wait_for_work(struct cpu *cpu) {
 void job_step(struct cpu *cpu) {
     unsigned long flags = arch_irq_save();
 
-    if ((cpu->todo & ~(uint32_t)TODO_TRACE) != 0 || __atomic_load_n(&cpu->todo_remote, __ATOMIC_RELAXED) != 0) {
-        arch_thread_yield();
-    }
+    uint32_t todo = cpu->todo & ~(uint32_t)TODO_TRACE;
+
+    if ((todo | __atomic_load_n(&cpu->todo_remote, __ATOMIC_RELAXED)) != 0) { arch_thread_yield(); }
     struct job *job = take(cpu);
     if (job == NULL) {
         wait_for_work(cpu);

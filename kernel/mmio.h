@@ -6,6 +6,7 @@
 #include "kernel/types.h"
 
 struct vcpu;
+struct vm;
 
 // One access, decoded. On a read the handler leaves the value in `value`; the caller masks and extends it.
 struct mmio_access {
@@ -38,5 +39,18 @@ COLD int mmio_add(struct mmio_map *map, const struct mmio_region *region);
 
 // The region that holds [gpa, gpa + size), or NULL. Binary search, no lock.
 const struct mmio_region *mmio_find(const struct mmio_map *map, gpa_t gpa, unsigned size);
+
+// ---- the same for devices that sit on I/O ports -----------------------------------------------------------
+// A device of registers of a byte each; larger accesses arrive as their bytes, the lowest port first. `offset` counts from
+// its first port. Handler context of any VCPU of the VM, of several at once: the device locks itself.
+struct port_ops {
+    uint8_t (*read)(void *device, unsigned offset);
+    // OK; ERR_BUSY: there is no room now, nothing was done, and the guest makes the same access again, interrupts first.
+    int (*write)(void *device, unsigned offset, uint8_t value);
+};
+
+// The ports [first, first + count) of `vm` are `device`'s. An architecture without ports defines none. ERR_BUSY: one has
+// an owner; ERR_NO_MEMORY: no more devices; ERR_RANGE: count is 0, or reaches beyond the last port. VM creation only.
+int arch_vm_add_ports(struct vm *vm, uint16_t first, uint16_t count, const struct port_ops *ops, void *device);
 
 #endif

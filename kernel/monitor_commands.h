@@ -63,14 +63,18 @@ bool monitor_row_vcpus(unsigned row);
 bool monitor_row_exits(unsigned row);
 bool monitor_row_timers(unsigned row);
 bool monitor_row_misses(unsigned row);
+#if TAKT_ANALYSIS
 // promise.c
 bool monitor_row_promises(unsigned row);
+#endif
 // monitor_system.c
 bool monitor_row_memory(unsigned row);
 bool monitor_row_log(unsigned row);
 bool monitor_row_reset(unsigned row);
 bool monitor_row_quit(unsigned row);
+#if TAKT_TRACE
 // monitor_trace.c
 bool monitor_row_trace(unsigned row);
+#endif
 
 #endif

@@ -45,8 +45,7 @@ static struct decimal promised(const struct cpu *cpu) {
     uint64_t ppm = 0;
 
     for (unsigned i = 0; (vcpu = monitor_vcpu(i)) != NULL; i++) {
-        const struct sched_entity *share = vcpu->cpu == cpu ? &vcpu->entity : NULL;
-        if (vcpu_moves(vcpu)) { share = pieces_on(vcpu, cpu); }
+        const struct sched_entity *share = pieces_on(vcpu, cpu);
         if (share != NULL && share->class == SCHED_RESERVED) { ppm += share->budget * 1000000 / share->period; }
     }
     return share_of(ppm, 1000000);

@@ -2,7 +2,6 @@
 #include "kernel/pieces.h"
 
 #include "kernel/arch.h"
-#include "kernel/hand_over.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
 
@@ -22,10 +21,12 @@ static void first_is_back(struct timer_event *event, UNUSED uint64_t now) {
 
 COLD int pieces_init(struct vcpu *vcpu, uint32_t migration_ns) {
     const struct vcpu_desc *desc = &vcpu->vm->desc->vcpus[vcpu->index];
-    struct vcpu_pieces *p = memory_alloc(sizeof(*p));
+    struct vcpu_pieces *p;
     uint64_t cost =
         clock_ns_to_ticks_up(&clock_rate, migration_ns); // of coming and going: in what was admitted, not its own
 
+    if (desc->second == CORE_AUTO) { return OK; }
+    p = memory_alloc(sizeof(*p));
     if (p == NULL) { return ERR_NO_MEMORY; }
     *p = (struct vcpu_pieces){
         .vcpu = vcpu,
@@ -165,15 +166,17 @@ COLD bool pieces_leave(struct vcpu *vcpu) {
     return p->leaving;
 }
 
-COLD void pieces_off(struct vcpu *vcpu) {
+COLD bool pieces_off(struct vcpu *vcpu) {
     vcpu->pieces->leaving = true;
     vcpu_post(vcpu);
+    return true;
 }
 
 COLD const struct sched_entity *pieces_on(const struct vcpu *vcpu, const struct cpu *cpu) {
     const struct vcpu_pieces *p = vcpu->pieces;
-    unsigned piece = p->core[SECOND] == cpu ? SECOND : FIRST;
 
+    if (p == NULL) { return vcpu->cpu == cpu ? &vcpu->entity : NULL; }
+    unsigned piece = p->core[SECOND] == cpu ? SECOND : FIRST;
     if (p->core[piece] != cpu) { return NULL; }
     return piece == p->current ? &vcpu->entity : &p->parked[piece];
 }

@@ -9,7 +9,7 @@
 #ifndef KERNEL_PIECES_H
 #define KERNEL_PIECES_H
 
-#include "kernel/vm.h"
+#include "kernel/hand_over.h"
 
 struct vcpu_pieces {
     struct vcpu *vcpu;
@@ -26,7 +26,7 @@ struct vcpu_pieces {
 #if TAKT_SPLIT
 static inline bool vcpu_moves(const struct vcpu *vcpu) { return vcpu->moves; }
 
-// Makes a VCPU that was just set up one in two pieces, as its description says. VM creation. ERR_NO_MEMORY, ERR_INVALID.
+// Makes a VCPU that was just set up one in two pieces, if its description says so. VM creation. ERR_NO_MEMORY, ERR_INVALID.
 int pieces_init(struct vcpu *vcpu, uint32_t migration_ns);
 // A first piece of this core may have run out: its VCPU finds a message. Where a decision of sched_pick() is found to be over.
 void pieces_look(struct cpu *cpu);
@@ -39,21 +39,21 @@ bool pieces_arrive(struct vcpu *vcpu);
 bool pieces_go(struct vcpu *vcpu);
 // It goes off: sends it where one of its pieces is still a member. False: nowhere, it can go off here.
 bool pieces_leave(struct vcpu *vcpu);
-// It asks to go off: it will when this handler ends.
-void pieces_off(struct vcpu *vcpu);
-// The piece on that core; NULL: it has none there. Any core, a picture.
+// It asks to go off: it will when this handler ends. True.
+bool pieces_off(struct vcpu *vcpu);
+// The piece on that core, or of a whole one all; NULL: it has none there. Any core, a picture.
 const struct sched_entity *pieces_on(const struct vcpu *vcpu, const struct cpu *cpu);
 #else
 static inline bool vcpu_moves(UNUSED const struct vcpu *vcpu) { return false; }
-static inline int pieces_init(UNUSED struct vcpu *vcpu, UNUSED uint32_t migration_ns) { return ERR_UNSUPPORTED; }
+static inline int pieces_init(UNUSED struct vcpu *vcpu, UNUSED uint32_t migration_ns) { return OK; }
 static inline void pieces_look(UNUSED struct cpu *cpu) {}
 static inline bool pieces_not_now(UNUSED struct vcpu *vcpu) { return false; }
 static inline bool pieces_arrive(UNUSED struct vcpu *vcpu) { return false; }
 static inline bool pieces_go(UNUSED struct vcpu *vcpu) { return false; }
 static inline bool pieces_leave(UNUSED struct vcpu *vcpu) { return false; }
-static inline void pieces_off(UNUSED struct vcpu *vcpu) {}
-static inline const struct sched_entity *pieces_on(UNUSED const struct vcpu *vcpu, UNUSED const struct cpu *cpu) {
-    return NULL;
+static inline bool pieces_off(UNUSED struct vcpu *vcpu) { return false; }
+static inline const struct sched_entity *pieces_on(const struct vcpu *vcpu, const struct cpu *cpu) {
+    return vcpu->cpu == cpu ? &vcpu->entity : NULL;
 }
 #endif
 

@@ -29,9 +29,11 @@ enum {
     BOOTARGS_MAX = 2047,              // Linux' COMMAND_LINE_SIZE on arm64, without the terminator
     SPIS_MAX = 224,
     MAX_IMAGE_SEGMENTS = 8,
+#if TAKT_TRACE
     TRACE_RECORDS_MIN = 64,
     TRACE_RECORDS_DEFAULT = 4096, // with `trace` alone
     TRACE_RECORDS_MAX = 32768,    // of 24 bytes: 6 MiB of HYPERVISOR_SHARE with 8 cores
+#endif
 };
 // Guest memory and assigned devices lie below: what three levels of 4 KiB granule stage-2 tables reach.
 #define GUEST_ADDRESS_MAX (1ull << 39)
@@ -43,12 +45,14 @@ enum {
 struct vcpu_desc {
     bool reserved; // has a reservation; else best effort with `weight`
     uint32_t budget_us, period_us, deadline_us;
-    uint32_t weight;             // 1..SCHED_WEIGHT_MAX, default 100; 0 when reserved
-    uint8_t core;                // logical core or CORE_AUTO as written
-    uint8_t placed;              // the core that placement chose; split: of its first piece
+    uint32_t weight;        // 1..SCHED_WEIGHT_MAX, default 100; 0 when reserved
+    uint8_t core;           // logical core or CORE_AUTO as written
+    uint8_t placed;         // the core that placement chose; split: of its first piece
+    struct sched_task task; // reserved: what was admitted, in counter ticks, overhead included
+#if TAKT_SPLIT
     uint8_t second;              // the core of its second piece, CORE_AUTO: it is whole
-    struct sched_task task;      // reserved: what was admitted, in counter ticks, overhead included
     struct sched_task pieces[2]; // split: what was admitted in its place, on `placed` and on `second`
+#endif
 #if TAKT_ANALYSIS
     uint64_t latency; // reserved: ticks from a wake-up with budget to the guest's vector at most; 0: not decided
 #endif
@@ -112,9 +116,6 @@ struct system_desc {
     const char *source;               // name of the description's source file, for messages
     bool deterministic;               // seeds are fixed: bench and tests only
     bool smt;                         // every thread of a core is used as a core; no bound holds then
-    uint32_t by_count;                // 1: `placement = "count"`; 0: by utilisation
-    bool trace;                       // tracing is on from the start
-    uint32_t trace_records;           // of each core's ring; 0: it has none
     uint32_t overhead_ns;             // added to every budget: measured by `make bench`, from the board's data
     uint32_t migration_ns;            // added to each piece of a split VCPU, from the board's data; 0: nobody is split
     uint32_t irq_cost_ns;             // of one interrupt at EL2 not charged elsewhere, from the board's data
@@ -123,9 +124,18 @@ struct system_desc {
     uint32_t console_core;            // where the board's data says the console's interrupt goes
     uint32_t console_irq_distance_us; // the least distance that the console keeps
     const char *console_focus;        // name of the VM that has the input first, or NULL
+#if TAKT_SPLIT
+    uint32_t by_count; // 1: `placement = "count"`; 0: by utilisation
+#endif
+#if TAKT_TRACE
+    bool trace;             // tracing is on from the start
+    uint32_t trace_records; // of each core's ring; 0: it has none
+#endif
     unsigned vm_count, part_count;
     uint64_t memory_total; // of the board, in whole blocks, that guests could have
-    uint64_t memory_guests;
+#if TAKT_ANALYSIS
+    uint64_t memory_guests; // of that, what they have; for the planner
+#endif
     struct vm_desc vms[MAX_VMS];
     struct sched_core_load cores[MAX_CORES]; // what admission accepted on each core
     struct sysdesc_part parts[SYSDESC_PARTS];

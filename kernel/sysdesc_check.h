@@ -44,7 +44,9 @@ struct sysdesc_check {
     struct vcpus_node vcpus;
     struct vcpu_node vcpu;
     struct device_node device;
+#if TAKT_ANALYSIS
     struct task_set tasks;
+#endif
     struct clock_rate rate; // from sysdesc_admit() on
     char path[160];         // of the node that is being checked
     char remedy[160];       // written by sysdesc_remedy()

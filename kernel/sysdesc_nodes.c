@@ -220,7 +220,9 @@ static const struct property system_properties[] = {
 static void leave_system(struct sysdesc_check *c) {
     struct system_desc *sys = c->sys;
 
+#if TAKT_TRACE
     if (sys->trace && sys->trace_records == 0) { sys->trace_records = TRACE_RECORDS_DEFAULT; }
+#endif
     if (sys->console_focus == NULL) { return; }
     for (unsigned i = 0; i < sys->vm_count; i++) {
         if (strcmp(sys->vms[i].name, sys->console_focus) == 0) { return; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What holds for the system as a whole: its VMs find room in the board's memory, its reservations on the board's cores.
 #include "kernel/log.h"
-#include "kernel/sysdesc_check.h"
+#include "kernel/sysdesc_split.h"
 
 // ---- memory -----------------------------------------------------------------------------------------------
 
@@ -17,10 +17,7 @@ static void give_vm(struct sysdesc_check *c, struct ranges *room, const struct v
 
     for (unsigned i = 0; i < vm->memory_count; i++) {
         uint64_t size = vm->memory[i].size, left = largest(room) >> 20;
-        if (ranges_take(room, size, GUEST_BLOCK, &base) == OK) {
-            c->sys->memory_guests += size;
-            continue;
-        }
+        if (ranges_take(room, size, GUEST_BLOCK, &base) == OK) { continue; }
         sysdesc_at(c, vm, -1);
         sysdesc_mistake(c, "memory", sysdesc_remedy(c, "at most %lu MiB, or less for another VM", left),
                         "no room for %lu MiB: of the %lu MiB for guests, the largest piece left is %lu MiB", size >> 20,
@@ -70,13 +67,12 @@ static unsigned collect(struct sysdesc_check *c) {
         for (unsigned i = 0; i < c->sys->vms[v].vcpu_count; i++) {
             struct vcpu_desc *vcpu = &c->sys->vms[v].vcpus[i];
             vcpu->placed = vcpu->core;
-            vcpu->second = CORE_AUTO;
             if (!well_formed(vcpu)) { continue; }
             if (vcpu->reserved) { sysdesc_set_task(c, vcpu); }
             c->sys->scratch.vcpus[count] = vcpu;
-            c->sys->scratch.requests[count++] = (struct sched_request){
-                vcpu->task, vcpu->weight, v, vcpu->core == CORE_AUTO ? SCHED_CORE_AUTO : vcpu->core,
-                i == 0 && c->sys->vms[v].irq_count != 0}; // whole: devices interrupt one core
+            int32_t core = vcpu->core == CORE_AUTO ? SCHED_CORE_AUTO : vcpu->core;
+            c->sys->scratch.requests[count++] =
+                (struct sched_request){.task = vcpu->task, .weight = vcpu->weight, .vm = v, .core = core};
         }
     }
     return count;
@@ -153,7 +149,7 @@ static struct decimal to_us(const struct sysdesc_check *c, uint64_t ticks) {
 
 void sysdesc_refused(struct sysdesc_check *c, const struct vcpu_desc *vcpu, const struct sched_placement *p) {
     const struct sched_verdict *verdict = &p->verdict;
-    bool any = vcpu->core == CORE_AUTO && c->sys->by_count == 0; // by count, it would have had to be this one
+    bool any = vcpu->core == CORE_AUTO && !sysdesc_by_count(c->sys);
     char why[112];
 
     if (vcpu->reserved && vcpu->task.budget > vcpu->task.deadline) {
@@ -180,20 +176,15 @@ void sysdesc_refused(struct sysdesc_check *c, const struct vcpu_desc *vcpu, cons
 }
 
 static void place(struct sysdesc_check *c, unsigned count) {
-    struct sched_machine machine = {c->sys->cores, sysdesc_cores(c->board, c->sys), .by_count = c->sys->by_count != 0};
+    struct sched_machine machine = {.cores = c->sys->cores, .core_count = sysdesc_cores(c->board, c->sys)};
 
-    machine.splits = c->sys->migration_ns != 0 && !c->sys->smt; // with smt a core belongs to one VM
-    machine.switch_cost = clock_ns_to_ticks_up(&c->rate, c->sys->overhead_ns);
-    machine.migration_cost = clock_ns_to_ticks_up(&c->rate, c->sys->migration_ns);
+    sysdesc_may_split(c, &machine, count);
     sched_place_all(&machine, c->sys->scratch.requests, c->sys->scratch.placements, count);
     for (unsigned i = 0; i < count; i++) {
         const struct sched_placement *p = &c->sys->scratch.placements[i];
-        struct vcpu_desc *vcpu = c->sys->scratch.vcpus[i];
-        if (p->step == SCHED_STEP_REFUSED) { continue; }
-        vcpu->placed = (uint8_t)p->core;
-        vcpu->second = p->second < 0 ? CORE_AUTO : (uint8_t)p->second;
-        memcpy(vcpu->pieces, p->pieces, sizeof(vcpu->pieces));
+        if (p->step != SCHED_STEP_REFUSED) { c->sys->scratch.vcpus[i]->placed = (uint8_t)p->core; }
     }
+    sysdesc_take_pieces(c, count);
 }
 
 // Where a VM's devices interrupt depends on where its vcpu 0 lives, and that on what interrupts there. So such VCPUs are

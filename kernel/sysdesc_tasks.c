@@ -137,6 +137,10 @@ static uint64_t latency_of(const struct sysdesc_check *c, const struct vcpu_desc
 }
 
 void sysdesc_promise(struct sysdesc_check *c) {
+    for (unsigned v = 0; v < c->sys->vm_count; v++) {
+        const struct vm_desc *vm = &c->sys->vms[v];
+        for (unsigned i = 0; i < vm->memory_count; i++) { c->sys->memory_guests += vm->memory[i].size; }
+    }
     if (c->sink->count != 0 || c->sys->smt) { return; }
     for (unsigned v = 0; v < c->sys->vm_count; v++) {
         for (unsigned i = 0; i < c->sys->vms[v].vcpu_count; i++) {

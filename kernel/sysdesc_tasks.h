@@ -29,12 +29,11 @@ extern const struct schema sysdesc_tasks_schema; // below a vcpu
 // A vcpu's node begins; it is over, and these are its tasks.
 void sysdesc_begin_tasks(struct sysdesc_check *c);
 void sysdesc_check_tasks(struct sysdesc_check *c, const struct vcpu_desc *vcpu);
-// What latency each VCPU is promised, once all are admitted.
+// What latency each VCPU is promised, once all are admitted; and how much memory the guests have, for the planner.
 void sysdesc_promise(struct sysdesc_check *c);
 
 #else
 
-struct task_set {};
 #define VCPU_CHILDREN .children = NULL
 static inline void sysdesc_begin_tasks(UNUSED struct sysdesc_check *c) {}
 static inline void sysdesc_check_tasks(UNUSED struct sysdesc_check *c, UNUSED const struct vcpu_desc *vcpu) {}

@@ -54,20 +54,16 @@ static void park(struct vcpu *vcpu, struct timer_event *event, uint64_t when, ui
 }
 
 static inline __attribute__((always_inline)) void arm_timers(struct vcpu *vcpu, uint64_t now) {
-    struct timer_event *const others[] = {&vcpu->device_timer, &vcpu->call_timer};
     uint64_t eligible = sched_eligible_at(&vcpu->entity, now), deadline = arch_vcpu_timer_deadline(vcpu);
     if (deadline != UINT64_MAX) {
         park(vcpu, &vcpu->guest_timer, deadline, eligible);
         promise_expect(vcpu, deadline, vcpu->guest_timer.when);
     }
-    for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
-        if (timer_queue_queued(others[i])) { park(vcpu, others[i], others[i]->when, eligible); }
-    }
+    if (timer_queue_queued(&vcpu->device_timer)) { park(vcpu, &vcpu->device_timer, vcpu->device_timer.when, eligible); }
+    if (timer_queue_queued(&vcpu->call_timer)) { park(vcpu, &vcpu->call_timer, vcpu->call_timer.when, eligible); }
 }
 
 void vcpu_out(struct vcpu *vcpu, uint64_t now) {
-    struct timer_event *const others[] = {&vcpu->device_timer, &vcpu->call_timer};
-
     arch_vcpu_pause(vcpu);
     if (vcpu->timer_measured) { // now, where nobody waits for it
         vcpu->timer_measured = false;
@@ -76,7 +72,8 @@ void vcpu_out(struct vcpu *vcpu, uint64_t now) {
     }
     if (vcpu->state != VCPU_BLOCKED) {
         vcpu->ready_since = now;
-        for (unsigned i = 0; i < ARRAY_SIZE(others); i++) { others[i]->slack = TIMER_SLACK_BEST_EFFORT; }
+        vcpu->device_timer.slack = TIMER_SLACK_BEST_EFFORT;
+        vcpu->call_timer.slack = TIMER_SLACK_BEST_EFFORT;
         return;
     }
     arm_timers(vcpu, now);
@@ -151,7 +148,7 @@ static inline __attribute__((always_inline)) struct cpu *post(struct vcpu *vcpu)
 #if TAKT_SPLIT
 COLD void vcpu_arm_timers(struct vcpu *vcpu, uint64_t now) { arm_timers(vcpu, now); }
 
-COLD struct cpu *vcpu_post(struct vcpu *vcpu) { return post(vcpu); }
+COLD void vcpu_post(struct vcpu *vcpu) { post(vcpu); }
 #endif
 
 void vcpu_kick(struct vcpu *vcpu) {
@@ -234,7 +231,8 @@ void vcpu_vacate(struct vcpu *vcpu) {
     }
 }
 
-COLD void vcpu_leave(struct vcpu *vcpu, uint64_t now) {
+// Leaves its core for good, until it is started again; the last one of a VM hands over to the VM's job.
+static COLD void leave(struct vcpu *vcpu, uint64_t now) {
     struct cpu *cpu = vcpu->cpu;
 
     if (vcpu->state != VCPU_OFF) {
@@ -252,11 +250,7 @@ COLD void vcpu_leave(struct vcpu *vcpu, uint64_t now) {
 }
 
 void vcpu_off(struct vcpu *vcpu) {
-    if (vcpu_moves(vcpu)) {
-        pieces_off(vcpu);
-    } else {
-        vcpu_leave(vcpu, vcpu->cpu->entered);
-    }
+    if (!vcpu_moves(vcpu) || !pieces_off(vcpu)) { leave(vcpu, vcpu->cpu->entered); }
 }
 
 // False: that was all, or it is not here any more.
@@ -268,14 +262,9 @@ static COLD bool attend_unusual(struct vcpu *vcpu, uint64_t now) {
 
     vcpu->start_pending = false;
     spin_unlock(&vcpu->vm->lock, flags);
-    if (stop) {
-        vcpu_leave(vcpu, now);
-    } else if (start) {
-        begin(vcpu, now);
-    } else {
-        return !vcpu_moves(vcpu) || !pieces_go(vcpu);
-    }
-    return false;
+    if (stop) { leave(vcpu, now); }
+    if (start) { begin(vcpu, now); }
+    return !stop && !start && !(vcpu_moves(vcpu) && pieces_go(vcpu));
 }
 
 void vcpu_attend(struct vcpu *vcpu, uint64_t now) {
@@ -291,22 +280,14 @@ void vcpu_attend(struct vcpu *vcpu, uint64_t now) {
     }
 }
 
-COLD int vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, const struct vcpu_desc *desc, struct cpu *cpu,
-                   uint64_t overhead_ns) {
-    int status;
+COLD int vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, const struct vcpu_desc *desc, struct cpu *cpu) {
+    const struct sched_task *task = &desc->task; // what is enforced is what admission counted
+    int status = desc->reserved ? sched_entity_init_reserved(&vcpu->entity, task->budget, task->deadline, task->period)
+                                : sched_entity_init_best_effort(&vcpu->entity, desc->weight);
 
     vcpu->vm = vm;
     vcpu->cpu = cpu;
     vcpu->index = (uint8_t)index;
-    if (desc->reserved) {
-        // What is enforced is what admission counted: the budget asked for and the cost of getting to it.
-        uint64_t budget_ns = desc->budget_us * 1000ull + overhead_ns;
-        status = sched_entity_init_reserved(&vcpu->entity, clock_ns_to_ticks_up(&clock_rate, budget_ns),
-                                            clock_ns_to_ticks_down(&clock_rate, desc->deadline_us * 1000ull),
-                                            clock_ns_to_ticks_down(&clock_rate, desc->period_us * 1000ull));
-    } else {
-        status = sched_entity_init_best_effort(&vcpu->entity, desc->weight);
-    }
     vcpu->guest_timer = (struct timer_event){.fire = guest_timer_fired, .owner = &vcpu->entity};
     vcpu->device_timer.owner = &vcpu->entity;
     vcpu->call_timer.owner = &vcpu->entity;

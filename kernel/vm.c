@@ -40,8 +40,8 @@ static int create_vcpus(struct vm *vm, const struct system_desc *system) {
         const struct vcpu_desc *desc = &vm->desc->vcpus[i];
         struct vcpu *vcpu = memory_alloc(sizeof(*vcpu));
         if (vcpu == NULL) { return ERR_NO_MEMORY; }
-        int status = vcpu_init(vcpu, vm, i, desc, cpus[desc->placed], system->overhead_ns);
-        if (status == OK && desc->second != CORE_AUTO) { status = pieces_init(vcpu, system->migration_ns); }
+        int status = vcpu_init(vcpu, vm, i, desc, cpus[desc->placed]);
+        if (status == OK) { status = pieces_init(vcpu, system->migration_ns); }
         if (status != OK) { return status; }
         vm->vcpus[i] = vcpu;
         vm->vcpu_count++;

@@ -49,7 +49,9 @@ struct vcpu {
         struct {
             bool start_pending : 1; // somebody asked to start it; under vm->lock
             bool stop : 1;          // published: its VM ends; it must not run guest code any more; under vm->lock
-            bool moves : 1;         // may be handed over to another core (kernel/hand_over.h); constant
+#if TAKT_SPLIT
+            bool moves : 1; // may be handed over to another core (kernel/hand_over.h); constant
+#endif
         };
         uint8_t unusual; // any of these
     };
@@ -164,9 +166,6 @@ struct vm *vm_find(const char *name);
 void vcpu_kick(struct vcpu *vcpu);
 // The same when nothing but an interrupt became pending, which was stored before.
 void vcpu_interrupt(struct vcpu *vcpu);
-// Leaves it in the inbox of its core, which looks at it when it next decides. Returns that core; the caller is in its
-// handler, or goes on as vcpu_kick does.
-struct cpu *vcpu_post(struct vcpu *vcpu);
 
 // The current VCPU waits until vcpu_kick. Handler context, its own core.
 void vcpu_block(struct vcpu *vcpu);
@@ -186,8 +185,6 @@ static inline uint64_t vcpu_running_slack(const struct vcpu *vcpu) {
 // keeps its timers armed, from when it has budget; one that is out of turn needs none: what expired meanwhile is seen
 // when it comes back. vcpu_in returns when the first of its queued timers expires; UINT64_MAX: none.
 void vcpu_out(struct vcpu *vcpu, uint64_t now);
-// The second half of the first, for one that waits: its timers are in the queue of its core.
-void vcpu_arm_timers(struct vcpu *vcpu, uint64_t now);
 uint64_t vcpu_in(struct vcpu *vcpu, uint64_t now);
 
 // Does what was asked of it from elsewhere: stop, start, wake for an interrupt, as of `now`, which may have passed. Its own
@@ -198,13 +195,7 @@ void vcpu_attend(struct vcpu *vcpu, uint64_t now);
 void vm_vcpu_left(struct vcpu *vcpu);
 
 // Prepares a VCPU that belongs to `vm` and will run on `cpu`. VM creation. ERR_INVALID: the scheduler refuses it.
-int vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, const struct vcpu_desc *desc, struct cpu *cpu,
-              uint64_t overhead_ns);
-
-// Nothing of it stays in this core's hardware. Own core, handler context.
-void vcpu_vacate(struct vcpu *vcpu);
-// Leaves its core for good, until it is started again; the last one of a VM hands over to the VM's job. Own core.
-void vcpu_leave(struct vcpu *vcpu, uint64_t now);
+int vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, const struct vcpu_desc *desc, struct cpu *cpu);
 
 // The VCPU behind what the scheduler chose; NULL: the core's thread, or idle.
 struct vcpu *vcpu_of_entity(const struct cpu *cpu, struct sched_entity *entity);

@@ -2,7 +2,6 @@
 #include "sched/admission.h"
 
 #include "sched/fraction.h"
-#include "sched/saturate.h"
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -69,37 +68,26 @@ static bool well_formed(const struct load *load) {
     return true;
 }
 
-static bool utilisation_fits(const struct load *load) {
+/* Is the sum of Q/T, with `dense` of Q/D, at most one? Exact. The second is sufficient: dbf(t) <= t * Q/D for D <= T, and
+ * I(t) <= t * (cost/distance + cost/Dmin) at every deadline, none of which is before Dmin. */
+static bool sum_fits(const struct load *load, bool dense) {
     struct fraction sum;
+    uint64_t least_deadline = INSTANT_MAX, interrupts = 0;
 
     fraction_zero(&sum);
     for (uint32_t i = 0; i < term_count(load); i++) {
         struct sched_task task = term(load, i);
 
-        if (!fraction_add(&sum, task.budget, task.period)) { return false; }
-    }
-    return true;
-}
-
-/* Sufficient: dbf(t) <= t * Q/D for D <= T, and I(t) <= t * (cost/distance + cost/Dmin) at every
- * deadline, none of which is before Dmin. */
-static bool density_fits(const struct load *load) {
-    struct fraction sum;
-    uint64_t least_deadline = INSTANT_MAX;
-    uint64_t interrupts = 0;
-
-    fraction_zero(&sum);
-    for (uint32_t i = 0; i < term_count(load); i++) {
-        struct sched_task task = term(load, i);
-
-        if (!fraction_add(&sum, task.budget, task.deadline != 0 ? task.deadline : task.period)) { return false; }
+        if (!fraction_add(&sum, task.budget, dense && task.deadline != 0 ? task.deadline : task.period)) {
+            return false;
+        }
         if (task.deadline == 0) {
             interrupts = add(interrupts, task.budget);
         } else if (task.deadline < least_deadline) {
             least_deadline = task.deadline;
         }
     }
-    return interrupts <= least_deadline && fraction_add(&sum, interrupts, least_deadline);
+    return !dense || (interrupts <= least_deadline && fraction_add(&sum, interrupts, least_deadline));
 }
 
 /* h(t) <= U*t + sum (T-D)*U, so nothing fails at or after sum (T-D)*U / (1-U). Rounded to the safe side; INSTANT_MAX when U is too close to
@@ -186,11 +174,8 @@ static enum sched_outcome walk_deadlines(const struct load *load, struct sched_v
 
 static enum sched_outcome decide(const struct load *load, struct sched_verdict *verdict) {
     if (!well_formed(load)) { return SCHED_MALFORMED; }
-    if (load->task_count == 0 || !density_fits(load)) {
-        if (!utilisation_fits(load)) { return refuse_overload(load, verdict); }
-        return walk_deadlines(load, verdict);
-    }
-    return SCHED_ADMITTED;
+    if (load->task_count != 0 && sum_fits(load, true)) { return SCHED_ADMITTED; }
+    return sum_fits(load, false) ? walk_deadlines(load, verdict) : refuse_overload(load, verdict);
 }
 
 enum sched_outcome sched_admit(const struct sched_task *tasks, uint32_t task_count, const struct sched_source *sources,

@@ -13,8 +13,10 @@ enum sched_outcome placement_test(struct sched_core_load *load, const struct sch
     }
     load->tasks[load->task_count] = *task;
     sched_admit(load->tasks, load->task_count + 1, load->sources, load->source_count, verdict);
+#if TAKT_SPLIT
     load->tests++;
     load->steps += verdict->steps;
+#endif
     return verdict->outcome;
 }
 

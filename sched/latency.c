@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sched/latency.h"
 
-#include "sched/saturate.h"
+#include "sched/fraction.h"
 
 #define INSTANT_MAX (UINT64_C(1) << 62)
 

@@ -107,7 +107,10 @@ static void place_best_effort(struct sched_machine *machine, const struct sched_
 
 static void place(struct sched_machine *machine, const struct sched_request *request, const struct plan *plan,
                   struct sched_placement *placement) {
-    *placement = (struct sched_placement){SCHED_STEP_REFUSED, -1, -1, .order = placement->order};
+    *placement = (struct sched_placement){SCHED_STEP_REFUSED, -1, .order = placement->order};
+#if TAKT_SPLIT
+    placement->second = -1;
+#endif
     placement->verdict.outcome = SCHED_MALFORMED;
     /* SCHED_CORE_AUTO is -1. */
     if (request->weight > SCHED_WEIGHT_MAX || (uint32_t)request->core + 1 > machine->core_count) { return; }
@@ -167,13 +170,15 @@ static void take_back(struct sched_machine *machine, const struct sched_request 
     for (uint32_t i = 0; i < count; i++) {
         if (placements[i].step == SCHED_STEP_REFUSED) { continue; }
         leave(&machine->cores[placements[i].core], &requests[i]);
+#if TAKT_SPLIT
         if (placements[i].second >= 0) { leave(&machine->cores[placements[i].second], &requests[i]); }
+#endif
     }
 }
 
 uint32_t sched_place_all(struct sched_machine *machine, const struct sched_request *requests,
                          struct sched_placement *placements, uint32_t count) {
-    uint32_t plan = machine->by_count ? PLAN_COUNT : count == 1 ? PLAN_COUNT - 1 : 0;
+    uint32_t plan = plan_first(machine, count);
     uint32_t left_out;
 
     for (;;) {

@@ -31,22 +31,26 @@
 struct sched_core_load {
     uint32_t task_count, source_count, member_count;
     uint32_t weight;                /* sum over its best-effort VCPUs */
-    uint64_t tests, steps;          /* what placement took: exact tests, evaluations of demand; only counted up */
     uint32_t vm[SCHED_MEMBERS_MAX]; /* VM of each VCPU placed here, reserved or not */
     struct sched_task tasks[SCHED_TASKS_MAX];
     struct sched_source sources[SCHED_SOURCES_MAX];
+#if TAKT_SPLIT
+    uint64_t tests, steps; /* what placement took: exact tests, evaluations of demand; only counted up */
+#endif
 };
 
 /* Lengths are ticks. What is not given: by utilisation, and nobody is split. */
 struct sched_machine {
     struct sched_core_load *cores;
     uint32_t core_count; /* 1 .. SCHED_CORES_MAX */
+#if TAKT_SPLIT
     bool by_count; /* a free VCPU goes, in the order given, to the core with the fewest, of these the last, and where
                             that cannot keep it nowhere: Xen 3.4's rule */
     bool splits;   /* a VCPU that fits nowhere whole may be split over two cores */
     uint64_t switch_cost; /* what every budget holds for its own dispatching: the second piece gets it once more, and a
                             piece is at least ten times as long */
     uint64_t migration_cost; /* what each piece's budget is inflated by */
+#endif
 };
 
 /* One VCPU to place. weight 0: reserved by `task` (overheads included); otherwise best effort. */
@@ -55,36 +59,40 @@ struct sched_request {
     uint32_t weight;
     uint32_t vm;  /* VCPUs with the same number are siblings */
     int32_t core; /* index or SCHED_CORE_AUTO */
-    bool whole;   /* must not be split, as one that is interrupted by devices; one with a fixed core never is */
+#if TAKT_SPLIT
+    bool whole; /* must not be split, as one that is interrupted by devices; one with a fixed core never is */
+#endif
 };
 
 enum sched_step {
     SCHED_STEP_FIXED, /* the core was given */
     SCHED_STEP_LEAST_USED,
     SCHED_STEP_BEST_FIT,
+#if TAKT_SPLIT
     SCHED_STEP_SPLIT,    /* over `core` and `second` */
     SCHED_STEP_REPACKED, /* whole, in a plan that needed another order of the set */
     SCHED_STEP_FEWEST,   /* by count */
+#endif
     SCHED_STEP_BEST_EFFORT,
     SCHED_STEP_REFUSED,
 };
 
 struct sched_placement {
     enum sched_step step;
-    int32_t core;   /* where it lives, split: with its first piece; refused: the core that came closest (least
-                     excess), -1 when no core could be tried */
-    int32_t second; /* split: the core of its second piece; -1: whole */
-    struct sched_task
-        pieces[2]; /* split (C=D): as admitted, costs included. The first has to be supplied by its deadline
-                     D1, which leaves it no more slack than interrupts take; the second is released D1 after the
-                     first, its deadline is D - D1. Both have period T */
-    struct sched_verdict
-        verdict;              /* of the exact test with it on that core; split: on `second`; best effort: its outcome
-                     alone */
+    int32_t core;                 /* where it lives, split: with its first piece; refused: the core that came closest
+                     (least excess), -1 when no core could be tried */
+    struct sched_verdict verdict; /* of the exact test with it on that core; split: on `second`; best effort: its
+                     outcome alone */
     uint64_t largest_budget;  /* refused: largest admissible Q for these D and T on any allowed core, whole; 0: none */
     uint64_t smallest_period; /* refused: smallest admissible T for this Q (D = T stays so, a shorter D
                             stays as it is); 0: none up to 2^20 times the requested one */
     uint32_t order;           /* used inside: processing order */
+#if TAKT_SPLIT
+    int32_t second; /* split: the core of its second piece; -1: whole */
+    /* Split (C=D): as admitted, costs included. The first has to be supplied by its deadline D1, which leaves it no more slack
+     * than interrupts take; the second is released D1 after the first, its deadline is D - D1. Both have period T. */
+    struct sched_task pieces[2];
+#endif
 };
 
 /* Places a whole set, placements[i] for requests[i], in whatever order finds room for all. One by one, as VCPUs arrive: call

@@ -24,7 +24,9 @@ static inline void check_deadline(const struct sched_core *core, struct sched_en
 static __attribute__((noinline)) void throttle(struct sched_core *core, struct sched_entity *entity) {
     entity->state = SCHED_THROTTLED;
     heap_push(&core->throttled, entity, server_next_refill(entity));
+#if TAKT_SPLIT
     core->told |= entity->tells;
+#endif
 }
 
 static __attribute__((noinline)) void make_ready(struct sched_core *core, struct sched_entity *entity) {
@@ -86,7 +88,9 @@ int sched_entity_init_reserved(struct sched_entity *entity, uint64_t budget, uin
         .budget = budget,
         .deadline = deadline,
         .period = period,
+#if TAKT_SPLIT
         .elsewhere = SCHED_NEVER,
+#endif
     };
     server_reset(entity, 0);
     return SCHED_OK;

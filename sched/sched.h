@@ -105,9 +105,11 @@ struct sched_entity {
     struct sched_refill refills[SCHED_REFILLS_MAX]; /* ring, by increasing time */
     struct sched_stats stats;
 
+#if TAKT_SPLIT
     /* Another server has budget for the same work from then on, elsewhere; SCHED_NEVER: none has. */
     uint64_t elsewhere;
     bool tells; /* that it waits for a refill, runnable: sched_core.told */
+#endif
 };
 
 struct sched_heap {
@@ -165,7 +167,9 @@ int sched_add(struct sched_core *core, struct sched_entity *entity);
 uint64_t sched_remove(struct sched_core *core, struct sched_entity *entity, uint64_t now);
 
 /* A blocked entity of this core lives at `to` from now on: what stood at `from` is no entity any more. O(n). */
+#if TAKT_SPLIT
 void sched_relocate(struct sched_core *core, struct sched_entity *from, struct sched_entity *to);
+#endif
 
 /* The entity becomes runnable; does nothing when it is. `at` is the time of the wake-up and the
  * release of the activation that it opens: pass the expiry of the timer that woke it rather than

@@ -94,9 +94,14 @@ void server_owe(struct sched_entity *entity, uint64_t ticks) {
     entity->stats.forgiven += ticks - owed;
 }
 
-static uint64_t not_before(uint64_t now, uint64_t time, uint64_t elsewhere) {
-    if (!sched_before(now, time)) { return now; }
-    return elsewhere >= time ? time : sched_before(now, elsewhere) ? elsewhere : now;
+/* What is eligible at `time` here may be so sooner elsewhere, but not before now. */
+static uint64_t soonest(const struct sched_entity *entity, uint64_t time, uint64_t now) {
+#if TAKT_SPLIT
+    time = entity->elsewhere < time ? entity->elsewhere : time;
+#else
+    (void)entity;
+#endif
+    return sched_before(time, now) ? now : time;
 }
 
 uint64_t server_eligible_at(const struct sched_entity *entity, uint64_t now) {
@@ -109,11 +114,10 @@ uint64_t server_eligible_at(const struct sched_entity *entity, uint64_t now) {
 
         sum += refill->amount;
         time = refill->time;
-        if (sum > entity->debt) { return not_before(now, time, entity->elsewhere); }
+        if (sum > entity->debt) { return soonest(entity, time, now); }
     }
     /* Everything is owed: the debt takes the whole list, whose first part is back one period later.
      */
     time = entity->refills[entity->refill_head & (SCHED_REFILLS_MAX - 1)].time;
-    time = (sched_before(time, now) ? now : time) + entity->period;
-    return not_before(now, time, entity->elsewhere);
+    return soonest(entity, (sched_before(time, now) ? now : time) + entity->period, now);
 }

@@ -20,6 +20,11 @@ struct plan {
 #define PLAN_COUNT 8u
 extern const struct plan plans[PLAN_COUNT + 1];
 
+/* Which one a set of `count` is tried by first. */
+static inline uint32_t plan_first(const struct sched_machine *machine, uint32_t count) {
+    return machine->by_count ? PLAN_COUNT : count == 1 ? PLAN_COUNT - 1 : 0;
+}
+
 /* May a VCPU without a fixed core live on this one? By count there is one that may be asked, whether it fits there or not. */
 bool plan_allows(const struct sched_machine *machine, uint32_t core);
 
@@ -36,6 +41,10 @@ static const struct plan plans[PLAN_COUNT] = {
     {sched_utilisation, true, false, SCHED_STEP_BEST_FIT},
     {sched_utilisation, false, false, SCHED_STEP_LEAST_USED},
 };
+static inline uint32_t plan_first(const struct sched_machine *machine, uint32_t count) {
+    (void)machine;
+    return count == 1 ? PLAN_COUNT - 1 : 0;
+}
 static inline bool plan_allows(const struct sched_machine *machine, uint32_t core) {
     (void)machine, (void)core;
     return true;

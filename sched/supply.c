@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sched/supply.h"
 
-#include "sched/saturate.h"
+#include "sched/fraction.h"
 
 #include <stdbool.h>
 

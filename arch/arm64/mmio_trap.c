@@ -16,9 +16,8 @@
 #define ESR_SF          BIT(15) // it is 64 bits wide
 #define ESR_FNV         BIT(10) // FAR_EL2 is not valid
 #define ESR_EA          BIT(9)
-#define ESR_S1PTW       BIT(7) // of a stage 1 table walk
-#define ESR_WNR         BIT(6) // write
-#define ESR_FSC         0x3full
+#define ESR_S1PTW       BIT(7)  // of a stage 1 table walk
+#define ESR_WNR         BIT(6)  // write
 #define FSC_KIND        0x3cull // without the level
 #define FSC_TRANSLATION 0x04ull
 #define FSC_GROUP       0x30ull

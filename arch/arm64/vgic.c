@@ -7,7 +7,6 @@
 #include "kernel/log.h"
 #include "kernel/memory.h"
 #include "kernel/string.h"
-#include "kernel/trace.h"
 
 #define SGI_BITS 0xffffu
 

@@ -6,6 +6,7 @@
 #include "arch/arm64/gic.h"
 #include "arch/arm64/vgic.h"
 #include "kernel/mmio.h"
+#include "kernel/trace.h"
 #include "kernel/vm.h"
 
 #define LR_ID(lr) ((unsigned)((lr) & 0x3ff))

@@ -4,7 +4,6 @@
 #include "arch/arm64/gic_regs.h"
 #include "arch/arm64/vgic_internal.h"
 #include "kernel/arch.h"
-#include "kernel/trace.h"
 
 #define IIDR_V2  (2u << 24 | IIDR_ARM)
 #define PIDR2_V2 (2u << PIDR2_ARCH_SHIFT | 0xbu)

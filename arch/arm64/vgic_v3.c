@@ -3,7 +3,6 @@
 // Affinity routing only, one Security state (DS = 1), no LPIs, no 1-of-N: an SPI goes to the affinity it names.
 #include "arch/arm64/gic_regs.h"
 #include "arch/arm64/vgic_internal.h"
-#include "kernel/trace.h"
 
 #define INTID_BITS 10u
 #define PIDR2_V3   (3u << PIDR2_ARCH_SHIFT | 0xbu)

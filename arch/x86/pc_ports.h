@@ -22,7 +22,7 @@
 
 #include "arch/x86/vpit.h"
 #include "arch/x86/vrtc.h"
-#include "kernel/ports.h"
+#include "kernel/mmio.h"
 
 // For the FADT: SLEEP_CONTROL_REG, SLEEP_STATUS_REG and RESET_REG, bytes in I/O space; RESET_VALUE; and for \_S5.
 enum { PC_SLEEP_CONTROL = 0x600, PC_SLEEP_STATUS = 0x601, PC_SLEEP_TYPE_S5 = 5 };
@@ -66,7 +66,7 @@ struct pc_ports {
 int pc_ports_init(struct pc_ports *ports, uint64_t clock_hz, const struct pc_ports_ops *ops, void *context);
 // Power-on state of the devices above; added ones are reset by whoever made them. The VM does not run.
 void pc_ports_reset(struct pc_ports *ports);
-// arch_vm_add_ports of kernel/ports.h.
+// arch_vm_add_ports of kernel/mmio.h.
 int pc_ports_add(struct pc_ports *ports, uint16_t first, uint16_t count, const struct port_ops *ops, void *device);
 
 // One access: `size` 1, 2 or 4. A string instruction is the caller's loop. Bytes beyond port 0xffff find no device.

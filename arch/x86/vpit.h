@@ -11,7 +11,7 @@
 #ifndef X86_VPIT_H
 #define X86_VPIT_H
 
-#include "kernel/ports.h"
+#include "kernel/mmio.h"
 
 #define VPIT_HZ 1193182ull
 

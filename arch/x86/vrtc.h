@@ -9,7 +9,7 @@
 #ifndef X86_VRTC_H
 #define X86_VRTC_H
 
-#include "kernel/ports.h"
+#include "kernel/mmio.h"
 
 enum { VRTC_CENTURY = 0x32 }; // its register: CENTURY of the FADT, if that says that there is a clock
 

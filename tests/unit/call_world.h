@@ -61,13 +61,14 @@ static inline void world_init(void) {
     world.desc.timer_distance_us = 50;
     world.vm.name = "test";
     world.vm.desc = &world.desc;
+    world.vm.home = host_cpu;
     world.vm.state = VM_RUNNING;
     world.vm.memory_count = 1;
     world.vm.memory[0] = (struct vm_memory){WORLD_RAM_GPA, MODEL_RAM_BASE + (64u << 20), WORLD_RAM_SIZE};
     for (unsigned i = 0; i < WORLD_VCPUS; i++) {
         struct cpu *cpu = i == 0 ? host_cpu : &world.other;
         sched_core_init(&cpu->sched, 1000);
-        if (vcpu_init(&world.vcpu[i], &world.vm, i, &best_effort, cpu, 0) != OK) { __builtin_trap(); }
+        if (vcpu_init(&world.vcpu[i], &world.vm, i, &best_effort, cpu) != OK) { __builtin_trap(); }
         world.vm.vcpus[i] = &world.vcpu[i];
         world.vm.vcpu_count++;
     }

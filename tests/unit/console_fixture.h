@@ -78,6 +78,7 @@ static void describe(void) {
                                          .budget_us = 200,
                                          .period_us = 1000,
                                          .deadline_us = 500,
+                                         .task = {201500, 500000, 1000000},
                                          .second = CORE_AUTO,
                                          .latency = 4300};
     beta->name = "beta";
@@ -105,7 +106,7 @@ static void make_vms(void) {
         vm->memory[0] = (struct vm_memory){0x40000000, 0x48000000, (i + 1) * (64ull << 20)};
         for (unsigned j = 0; j < vm->desc->vcpu_count; j++, vcpu++) {
             const struct vcpu_desc *desc = &vm->desc->vcpus[j];
-            assert_int_equal(vcpu_init(vcpu, vm, j, desc, cpus[desc->placed], 1500), OK);
+            assert_int_equal(vcpu_init(vcpu, vm, j, desc, cpus[desc->placed]), OK);
             vm->vcpus[vm->vcpu_count++] = vcpu;
         }
         vms[i] = vm;

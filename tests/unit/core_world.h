@@ -225,6 +225,7 @@ static inline void world_reserved(struct vm_desc *vm, unsigned core, unsigned bu
                                                      .budget_us = budget_us,
                                                      .deadline_us = deadline_us,
                                                      .period_us = period_us,
+                                                     .task = {US(budget_us), US(deadline_us), US(period_us)},
                                                      .placed = (uint8_t)core,
                                                      .second = CORE_AUTO};
 }

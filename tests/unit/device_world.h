@@ -67,7 +67,7 @@ static inline void device_world_init(const struct virtual_device *kind) {
     world.vm.memory[0] = (struct vm_memory){WORLD_RAM_GPA, MODEL_RAM_BASE + (64u << 20), WORLD_RAM_SIZE};
     world.vm.vcpu_count = 1;
     world.vm.vcpus[0] = &world.vcpu;
-    if (vcpu_init(&world.vcpu, &world.vm, 0, &best_effort, host_cpu, 0) != OK ||
+    if (vcpu_init(&world.vcpu, &world.vm, 0, &best_effort, host_cpu) != OK ||
         kind->create(&world.vm, &world.state) != OK || world.state == NULL) {
         __builtin_trap();
     }

@@ -316,16 +316,16 @@ static void a_waiting_vcpu_leaves_with_its_timers(void **state) {
 
 static void what_admission_counted_is_what_is_enforced(void **state) {
     struct vcpu vcpu = {0};
-    const struct vcpu_desc desc = {.reserved = true, .budget_us = 100, .deadline_us = 300, .period_us = 500};
-    const struct vcpu_desc impossible = {.reserved = true, .budget_us = 400, .deadline_us = 300, .period_us = 500};
+    const struct vcpu_desc desc = {.reserved = true, .task = {US(100) + 1500, US(300), US(500)}};
+    const struct vcpu_desc impossible = {.reserved = true, .task = {US(400), US(300), US(500)}};
 
     (void)state;
-    assert_int_equal(vcpu_init(&vcpu, vms[A], 0, &desc, cpus[0], 1500), OK);
+    assert_int_equal(vcpu_init(&vcpu, vms[A], 0, &desc, cpus[0]), OK);
     assert_true(vcpu.entity.budget == US(100) + 1500);
     assert_true(vcpu.entity.deadline == US(300) && vcpu.entity.period == US(500));
     assert_true(vcpu_timer_slack(&vcpu) == US(300));
     assert_true(vcpu_timer_slack(vms[C]->vcpus[0]) == TIMER_SLACK_BEST_EFFORT);
-    assert_int_equal(vcpu_init(&vcpu, vms[A], 0, &impossible, cpus[0], 0), ERR_INVALID);
+    assert_int_equal(vcpu_init(&vcpu, vms[A], 0, &impossible, cpus[0]), ERR_INVALID);
 }
 
 int main(void) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The registers of a 16550A UART, by the manual's names: National Semiconductor PC16550D datasheet, chapter 8.
-#ifndef DRIVERS_NS16550_REGS_H
-#define DRIVERS_NS16550_REGS_H
+#ifndef DRIVERS_NS16550_H
+#define DRIVERS_NS16550_H
 
 // Offsets from its first port. Received and sent characters share one, as do IIR (read) and FCR (write); with LCR.DLAB set
 // the first two are the divisor.
