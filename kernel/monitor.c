@@ -31,7 +31,7 @@ static const struct monitor_command commands[] = {
      .header = "core promised   used used-boot   idle interrupt-us masked-max-ns  switches      ipis lost owner"},
     {"vcpus", "", "the VCPUs: reservation, time used, exhausted budgets", 1, .row = monitor_row_vcpus,
      .header = "vm                      vcpu core state budget-us period-us deadline-us weight "
-               "  used   used-ms exhausted    own platform"},
+               "  used   used-ms exhausted    own platform    moves"},
     {"exits", "[NAME]", "ways into the hypervisor, by reason", 1, .row = monitor_row_exits,
      .header = "vm                      reason           count"},
     {"timers", "", "how late guests' timer interrupts were delivered", 1, .row = monitor_row_timers,

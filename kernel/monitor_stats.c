@@ -111,10 +111,10 @@ static void print_vcpu(const struct vcpu *vcpu) {
     struct monitor_seen *seen = &monitor->vcpu_seen[vcpu->vm->id][vcpu->index];
     uint64_t now = arch_clock(), used = used_ticks(vcpu, now);
 
-    monitor_print("%-23s %4u %4u %-5s %9u %9u %11u %6u %6s %9lu %9lu %6lu %8lu\n", vcpu->vm->name, vcpu->index,
+    monitor_print("%-23s %4u %4u %-5s %9u %9u %11u %6u %6s %9lu %9lu %6lu %8lu %8lu\n", vcpu->vm->name, vcpu->index,
                   vcpu->cpu->id, state_names[vcpu->state], desc->budget_us, desc->period_us, desc->deadline_us,
                   desc->weight, share_since(seen, now, used).text, to_us(used) / 1000, stats->exhaustions,
-                  stats->misses[SCHED_MISS_DISPATCH], platform_misses(vcpu));
+                  stats->misses[SCHED_MISS_DISPATCH], platform_misses(vcpu), pieces_moves(vcpu));
 }
 
 bool monitor_row_vcpus(unsigned row) {

@@ -63,13 +63,14 @@ static void park(struct vcpu *vcpu) {
     __atomic_store_n(&vcpu->entity.wake_hint, __atomic_load_n(&other->wake_hint, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
 }
 
-// A guest that cuts its budget into parts has several refills in a period, but one return.
+// A guest that cuts its budget into parts has several refills in a period, but one return. What wakes it without budget may have
+// waited behind more urgent work of this core, which the other one knows nothing of: there it comes now.
 static void leave_first(struct vcpu_pieces *p, uint64_t now) {
     const struct sched_entity *first = &p->parked[FIRST];
     uint64_t eligible = sched_eligible_at(first, now);
 
     p->back_at = p->returned != 0 ? MAX(eligible, p->returned + first->period) : eligible;
-    p->since = p->vcpu->ready_since;
+    p->since = MAX(p->vcpu->ready_since, p->vcpu->cpu->entered);
 }
 
 static void leave_second(struct vcpu_pieces *p) {
@@ -96,6 +97,7 @@ static void go(struct vcpu *vcpu) {
     } else {
         leave_second(p);
     }
+    p->moves++;
     vcpu_hand_over(vcpu, p->core[first ? SECOND : FIRST]);
     cpu_account_event(cpu, NULL, now);
 }
@@ -134,6 +136,9 @@ COLD bool pieces_arrive(struct vcpu *vcpu) {
 
     if (!vcpu->arriving) { return p->leaving; }
     unpark(vcpu);
+    if (unlikely(now - p->since > cpu->late_limit)) {
+        sched_distorted(&cpu->sched, now);
+    } // lost here, or on the other core
     if (p->current == FIRST) {
         vcpu->entity.elsewhere = 0; // a move away
         vcpu->entity.tells = true;

@@ -21,6 +21,7 @@ struct vcpu_pieces {
     uint64_t back_at;              // in the second: the first has budget again
     uint64_t returned;             // back_at of the last time; 0: never
     struct timer_event back;       // in the queue of the second core
+    uint64_t moves;                // from either core to the other, ever
 };
 
 #if TAKT_SPLIT
@@ -43,6 +44,8 @@ bool pieces_leave(struct vcpu *vcpu);
 bool pieces_off(struct vcpu *vcpu);
 // The piece on that core, or of a whole one all; NULL: it has none there. Any core, a picture.
 const struct sched_entity *pieces_on(const struct vcpu *vcpu, const struct cpu *cpu);
+// How often it went from one core to the other; 0 of who does not. Any core, a picture.
+static inline uint64_t pieces_moves(const struct vcpu *vcpu) { return vcpu_moves(vcpu) ? vcpu->pieces->moves : 0; }
 #else
 static inline bool vcpu_moves(UNUSED const struct vcpu *vcpu) { return false; }
 static inline int pieces_init(UNUSED struct vcpu *vcpu, UNUSED uint32_t migration_ns) { return OK; }
@@ -55,6 +58,7 @@ static inline bool pieces_off(UNUSED struct vcpu *vcpu) { return false; }
 static inline const struct sched_entity *pieces_on(const struct vcpu *vcpu, const struct cpu *cpu) {
     return vcpu->cpu == cpu ? &vcpu->entity : NULL;
 }
+static inline uint64_t pieces_moves(UNUSED const struct vcpu *vcpu) { return 0; }
 #endif
 
 #endif

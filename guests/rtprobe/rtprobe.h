@@ -15,6 +15,7 @@
 //                         c to g are about time; e, f and p differ from each other and from d
 //                         only by what else runs
 //   mode=period           the same as bench-p
+//   mode=pingpong         IPIs to VCPU 1 and back, and timers, each of which has to come once
 //   mode=idle             waits for ever: a neighbour that exists and does nothing
 //   samples=N             of e and f (1000), p (500) and s (500)
 //   decode                frames of s are 25 ms long and begin with 4 ms of work
@@ -74,5 +75,7 @@ void cost_of_both(void);
 
 // mode=probe.
 void probe_run(void);
+// mode=pingpong.
+void pingpong_run(void);
 
 #endif

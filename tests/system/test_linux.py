@@ -107,3 +107,21 @@ def test_poweroff_and_reboot_of_linux(takt):
         assert console.vm_row(CLOUD)[:2] == ("running", 3)
         assert console.quit() == 0
 
+
+
+@BOTH
+def test_a_vcpu_in_two_pieces_boots_to_a_shell(takt):
+    """Beside two reservations that leave none of the two cores enough for its first VCPU."""
+    large = libtakt.reserved(None, 28000, 40000)
+    system = takt.write("split-linux.dts", libtakt.system(
+        *(takt.vm(f"large{n}", takt.program("rtprobe"), [large], "mode=idle") for n in (0, 1)),
+        linux(takt, CLOUD, CLOUD, [libtakt.reserved(None, 18000, 40000), libtakt.on_core()])))
+    with takt.boot(system, PER_SYSTEM, cores=2) as console:
+        console.seen("cloud .* piece 1 of 2", 60)
+        up(console, CLOUD, CLOUD, KERNELS[takt.arch][1])
+        number = console.vm_numbers()[CLOUD]
+        for _ in range(3):
+            console.challenge(CLOUD, number, 60)
+        row = next(line.split() for line in console.monitor("vcpus").splitlines() if line.startswith("cloud "))
+        assert row[1] == "0" and int(row[-1]) > 50  # moves
+        assert console.quit() == 0

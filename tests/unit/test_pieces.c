@@ -146,6 +146,49 @@ static void woken_without_budget_it_runs_on_the_second_core(void **state) {
     assert_int_equal(guest_of(p)->taken[OTHER_IRQ], 1);
 }
 
+// Its timer waits behind more urgent work of the first core. The second one, on which it is let run, hears of it only then: its
+// work there is due that much later, else it would take from others what they were promised.
+static void what_waited_on_the_first_core_comes_to_the_second_when_it_goes(void **state) {
+    (void)state;
+    struct vcpu *p = world_on(P, 0);
+    world_on(FULL0, 0);
+    world_on(FULL1, 0);
+    const uint64_t out = start + US(PERIOD + FIRST) - 1, expires = out + US(3600), free = out + US(6500);
+
+    core_run(out);
+    core_enter(0);
+    sched_charge(&cpus[0]->sched, &p->entity, 100);
+    cpus[0]->entered = host_clock;
+    guest_of(p)->timer = expires;
+    vcpu_block(p);
+    core_leave();
+    core_run(free - 1);
+    assert_int_equal(p->state, VCPU_BLOCKED);
+    core_run(free);
+    assert_ptr_equal(cpus[1], p->cpu);
+    assert_int_equal(p->state, VCPU_READY);
+    assert_true(p->pieces->since == free);
+}
+
+// The second core hears of the refill late: a miss on the first one, which stood never still, is the machine's fault.
+static void a_late_return_is_the_machines_fault(void **state) {
+    (void)state;
+    const struct vcpu *p = world_on(P, 0);
+    struct vcpu *full0 = world_on(FULL0, 0);
+    world_on(FULL1, 0);
+
+    core_run(start + US(PERIOD + FIRST + 100));
+    guest_sleep(full0, start + US(10 * PERIOD));
+    core_run(start + US(2 * PERIOD) - 1);
+    assert_ptr_equal(p->cpu, cpus[1]);
+    host_clock++;
+    world.late = US(150);
+    core_step(1);
+    core_run(start + US(3 * PERIOD));
+    assert_int_equal(misses(p), 0);
+    assert_int_equal(p->entity.stats.misses[SCHED_MISS_PLATFORM], 1);
+}
+
 static void a_guest_that_cuts_its_budget_moves_once_in_a_period(void **state) {
     (void)state;
     struct vcpu *p = world_on(P, 0);
@@ -318,6 +361,8 @@ int main(void) {
         cmocka_unit_test_setup(it_goes_when_its_first_piece_is_out_and_comes_back_with_its_refill, setup),
         cmocka_unit_test_setup(one_that_waits_goes_back_with_its_timer, setup),
         cmocka_unit_test_setup(woken_without_budget_it_runs_on_the_second_core, setup),
+        cmocka_unit_test_setup(what_waited_on_the_first_core_comes_to_the_second_when_it_goes, setup),
+        cmocka_unit_test_setup(a_late_return_is_the_machines_fault, setup),
         cmocka_unit_test_setup(a_guest_that_cuts_its_budget_moves_once_in_a_period, setup),
         cmocka_unit_test(it_can_be_stopped_in_any_moment_of_its_period),
         cmocka_unit_test(it_can_go_off_on_either_core),
