@@ -79,7 +79,7 @@ $(call remember,$(OUT)/objects,$(HYPERVISOR_OBJS))
 $(HYPERVISOR_ELF): $(HYPERVISOR_OBJS) $(OUT)/objects $(LINKER_SCRIPT) scripts/check_image.py
 	$(call say,LD,$@)
 	+$(Q)$(CC) $(FREESTANDING) -Os $(HYPERVISOR_LDFLAGS) -T $(LINKER_SCRIPT) -Wl,-Map=$(OUT)/takt.map -o $@ $(HYPERVISOR_OBJS)
-	$(Q)$(PYTHON) scripts/check_image.py --arch $(ARCH) --cross $(CROSS) --most $(if $(ALL_PARTS),$(IMAGE_MOST_ALL),$(IMAGE_MOST)) $@
+	$(Q)$(PYTHON) scripts/check_image.py --arch $(ARCH) --cross $(CROSS) --most $(if $(strip $(PARTS)),$(IMAGE_MOST_ALL),$(IMAGE_MOST)) $@
 
 $(HYPERVISOR_IMAGE): $(HYPERVISOR_ELF)
 	$(Q)$(CROSS)objcopy -O binary $< $@
