@@ -59,14 +59,18 @@ static bool measure(struct measurement *m) {
     return false;
 }
 
+// In about a millionth. Of what is uncertain in itself nothing may be too little: an emulator that its host took the processor from
+// can end the count after a hundredth of its time.
+static uint64_t uncertain_ppm(const struct measurement *m) { return (m->uncertain << 10) / ((m->ticks >> 10) + 1); }
+
 // The least uncertain of some.
 static bool measure_well(struct measurement *best) {
     struct measurement m;
 
-    *best = (struct measurement){.uncertain = UINT64_MAX};
-    for (unsigned tries = 0; tries < TRIES && best->uncertain > best->ticks / PPM * DISTURBED_PPM; tries++) {
+    *best = (struct measurement){.uncertain = PPM};
+    for (unsigned tries = 0; tries < TRIES && uncertain_ppm(best) > DISTURBED_PPM; tries++) {
         if (!measure(&m)) { return false; }
-        if (m.uncertain < best->uncertain) { *best = m; }
+        if (uncertain_ppm(&m) < uncertain_ppm(best)) { *best = m; }
     }
     return best->ticks != 0;
 }

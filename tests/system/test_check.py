@@ -65,12 +65,13 @@ def test_a_split_vcpu_is_shown_in_its_pieces(takt, write):
     fixed = "".join(f"vcpu@{i} {{ reg = <{i}>; core = <{i}>; {reserved} }};" for i in range(1, cores))
     result = takt.check(write(vcpu="core = <0>; " + reserved, vcpus=f"{fixed} vcpu@{cores} {{ reg = <{cores}>; {reserved} }};"))
     assert result.returncode == 0, result.stdout
-    rows = [line.split() for line in result.stdout.splitlines() if line.startswith(f"rt {cores:>25} ")]
-    assert [row[0] for row in rows] == ["rt"] * 3, result.stdout
-    whole, first, second = rows
-    assert whole[2:6] == [first[2], "600", "1000", "1000"] and second[2] != first[2]
-    assert "piece 1 of 2" in " ".join(first) and "piece 2 of 2" in " ".join(second)
-    assert 600 < float(first[3]) + float(second[3]) < 700 and float(first[5]) + float(second[5]) == 1000
+    lines = result.stdout.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith(f"rt {cores:>25} "))
+    whole, first, second = (line.split() for line in lines[at:at + 3])
+    assert whole[3:6] == ["600", "1000", "1000"]
+    assert first[:2] == ["first", "core"] and first[2].rstrip(",") == whole[2]
+    assert second[:2] == ["then", "core"] and second[2] != first[2]
+    assert 600 < float(first[3]) + float(second[3]) < 700 and float(first[6]) + float(second[6]) == 1000
 
 
 def test_tasks_are_checked_against_their_reservation(takt, write):

@@ -47,11 +47,11 @@ BOARDS = {"arm64": ARM64, "x86": X86}
 
 
 def symbols(takt):
-    """{name: address}; what link-time optimisation adds to a name is left out."""
+    """{name: address}; what link-time optimisation adds to a name is left out, where nobody has that name without."""
     nm = {"arm64": "aarch64-linux-gnu-nm", "x86": "x86_64-linux-gnu-nm"}[takt.arch]
     listing = subprocess.run([nm, takt.hypervisor.with_suffix(".elf")], capture_output=True, text=True, check=True, timeout=60)
-    rows = re.findall(r"(?m)^([0-9a-f]+) \w ([^.\n]+)", listing.stdout)
-    return {name: int(address, 16) for address, name in rows}
+    rows = re.findall(r"(?m)^([0-9a-f]+) \w ([^.\n]+)(\.?)", listing.stdout)
+    return {name: int(address, 16) for address, name, _more in sorted(rows, key=lambda row: row[2] == "")}
 
 
 def where_they_stand(stub, places):
