@@ -190,7 +190,7 @@ static void vcpus_show_what_they_used(void **state) {
     answer = ask("vcpus");
     assert_table(answer, 3);
     assert_string_equal(line_of(answer, 1), "alpha                      0    0 off         200      1000         500"
-                                            "      0  25.0%        25         7      0        0");
+                                            "      0  25.0%        25         7      0        0        0");
     assert_memory_equal(line_of(answer, 3), "beta                       1    1 off ", 38);
     assert_non_null(strstr(line_of(answer, 3), " 50.0%        50 "));
 }
