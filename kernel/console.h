@@ -22,6 +22,9 @@ extern const struct uart_ops *console_uart; // NULL before the driver registered
 // In drivers/. Boot, after arch_map_fdt, before memory_init.
 void console_uart_find(const void *fdt);
 
+// Of a source that does not end its line, before others may cut in: a line that is not longer is never cut.
+enum { CONSOLE_TURN_CHARS = 256 };
+
 // A channel of a VM: its vPL011 and its virtio console are two.
 enum console_channel { CONSOLE_UART, CONSOLE_VIRTIO, CONSOLE_CHANNELS };
 

@@ -12,7 +12,6 @@
 
 enum {
     SLICE_CHARS = 48, // taken or sent in a slice: about 5,000 instructions
-    TURN_CHARS = 256, // of a source that never ends its line, before others may cut in
     QUIET_MS = 20,    // then a line without end is shown as it is
     FIFO_MS = 1,      // till a full FIFO has room: 16 characters at 115,200 baud take 1.4 ms
 };
@@ -57,7 +56,7 @@ static unsigned choose(uint64_t now, uint64_t *wake_at) {
         unsigned index = (out->turn + i) % console.source_count;
         if (ready(index, now, wake_at)) {
             out->turn = index;
-            out->turn_left = TURN_CHARS;
+            out->turn_left = CONSOLE_TURN_CHARS;
             return index;
         }
     }

@@ -2,12 +2,15 @@
 // The monitor's `trace`. A dump is lines that a script reads (scripts/trace.py; docs/tracing.md has the format), a few records
 // in each: it lasts as long as the console takes, best effort, while the cores go on writing if they trace.
 #include "kernel/arch.h"
+#include "kernel/console.h"
 #include "kernel/log.h"
 #include "kernel/monitor_commands.h"
 #include "kernel/string.h"
 #include "kernel/trace.h"
 
-enum { RECORDS_IN_LINE = 6 };
+enum { RECORDS_IN_LINE = 5 };
+#define LINE_CHARS (4 + RECORDS_IN_LINE * (1 + 2 * sizeof(struct trace_record)))
+_Static_assert(LINE_CHARS <= CONSOLE_TURN_CHARS, "what a guest prints meanwhile would cut a line of records");
 
 static uint64_t head_of(const struct trace_ring *ring) { return __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE); }
 
@@ -32,7 +35,7 @@ static void begin_core(unsigned core) {
 }
 
 static void print_records(unsigned core) {
-    char line[16 + RECORDS_IN_LINE * 49];
+    char line[LINE_CHARS];
     struct trace_record record;
     int at = format_string(line, sizeof(line), "t%u", core);
     bool gap = false;

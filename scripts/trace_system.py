@@ -27,6 +27,7 @@ import trace_write
 RECORDS = 32768       # of each core: TRACE_RECORDS_MAX of kernel/sysdesc.h
 BUDGET = 300          # real seconds for all
 POLL = 0.2
+END = "trace-end"     # a dump's last line
 REFUSED = "nothing is started"  # the end of what the hypervisor says then
 STATUS = re.compile(r"^ *(\d+) +(on|off) +(\d+) +(\d+) +(\d+) *$", re.MULTILINE)
 
@@ -58,12 +59,13 @@ def dump(console, timeout=BUDGET):
     """The dump, as text. Not by Console.monitor, which looks through all of the console again at each piece that comes."""
     console.open_monitor()
     console.type_line("trace dump")
-    pieces, until = [], time.monotonic() + timeout
-    while "trace-end" not in "".join(pieces[-2:]):
+    pieces, last, until = [], "", time.monotonic() + timeout
+    while END not in last:
         piece = console.read_raw(until - time.monotonic())
         if piece is None or time.monotonic() > until:
             raise takt_console.ConsoleError("the dump did not come to its end\n" + console.tail())
         pieces.append(piece)
+        last = last[1 - len(END):] + piece  # which may be a single character
     return "".join(pieces)
 
 

@@ -7,6 +7,7 @@ import subprocess
 import xml.etree.ElementTree
 
 import pytest
+import takt_console
 import takt_trace
 import trace_check
 import trace_system
@@ -214,3 +215,33 @@ def test_a_dump_from_elsewhere_is_converted(tmp_path, monkeypatch, capsys):
     log.write_text(text([record(0, "on"), record(5, "miss", RT)]), encoding="ascii")
     assert trace_system.main() == 1
     assert "BREACH: " in capsys.readouterr().out
+
+
+class SlowConsole:
+    """Gives a dump in pieces of one size, as a terminal does that is read as fast as it writes."""
+
+    def __init__(self, printed, size):
+        self.pieces = [printed[at:at + size] for at in range(0, len(printed), size)]
+
+    def open_monitor(self):
+        pass
+
+    def type_line(self, line):
+        assert line == "trace dump"
+
+    def read_raw(self, _seconds):
+        return self.pieces.pop(0) if self.pieces else None
+
+    def tail(self):
+        return "(nothing)"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 1000])
+def test_a_dump_may_come_in_small_pieces(size):
+    came = takt_trace.parse(trace_system.dump(SlowConsole(text(good()), size)))
+    assert came.events == takt_trace.parse(text(good())).events
+
+
+def test_a_dump_that_ends_early_is_told():
+    with pytest.raises(takt_console.ConsoleError, match="did not come to its end"):
+        trace_system.dump(SlowConsole(text(good()).replace("trace-end", "trace-en"), 4))

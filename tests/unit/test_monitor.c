@@ -279,15 +279,52 @@ static void a_trace_is_switched_and_dumped(void **state) {
     assert_string_equal(line_of(answer, 1), "trace-vcpu 0 alpha 0 0 200 500 1000");
     assert_string_equal(line_of(answer, 3), "trace-vcpu 9 beta 1 1 0 0 0");
     assert_memory_equal(line_of(answer, 4), "t0 ", 3);
-    assert_int_equal(words(line_of(answer, 4)), 7);
+    assert_int_equal(words(line_of(answer, 4)), 6);
     assert_string_equal(line_of(answer, 4) + 3 + 16, strstr(line_of(answer, 4), "0000000000000abc000000030d00ff00"));
-    assert_int_equal(words(line_of(answer, 5)), 2);
+    assert_int_equal(words(line_of(answer, 5)), 3);
     assert_string_equal(line_of(answer, 6), "trace-core 0 10 3");
     assert_string_equal(line_of(answer, 7), "trace-core 1 0 0");
     assert_string_equal(line_of(answer, 8), "trace-end");
     assert_int_equal(lines(answer), 9);
     assert_string_equal(ask("trace off"), "trace is off\r\n");
     assert_false(memory[0].ring.wanted || memory[1].ring.wanted);
+}
+
+// The lines of a dump come whole, whatever a guest prints meanwhile.
+static void a_dump_is_not_cut_by_guests(void **state) {
+    static struct {
+        struct trace_ring ring;
+        struct trace_record records[64];
+    } memory[2];
+    unsigned records = 0, said = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        memset(&memory[i], 0, sizeof(memory[i]));
+        memory[i].ring.mask = 63;
+        cpus[i]->trace = &memory[i].ring;
+    }
+    for (unsigned i = 0; i < 63; i++) { trace_write(cpus[0], TRACE_MARK, vms[0]->vcpus[0], i, 0xabc); }
+    forget_output();
+    uart.limited = true;
+    uart.typed = "trace dump\r";
+    console_uart_interrupt();
+    for (int i = 0; i < 1000; i++) {
+        if (i % 8 == 0) { say(0, CONSOLE_UART, "in between\n"); }
+        uart.room = 16;
+        run_console_for(1);
+    }
+    assert_non_null(strstr(uart.text, "\r\ntrace-end\r\n"));
+    for (const char *line = uart.text; line != NULL; line = strstr(line, "\r\n")) {
+        line += line[0] == '\r' ? 2 : 0;
+        said += strncmp(line, "[alpha] in between", 18) == 0;
+        if (strncmp(line, "t0 ", 3) == 0) {
+            assert_int_equal((strcspn(line, "\r") - 2) % 49, 0);
+            records += (unsigned)(strcspn(line, "\r") - 2) / 49;
+        }
+    }
+    assert_int_equal(records, 63);
+    assert_true(said > 20);
 }
 
 static void memory_and_log_are_shown(void **state) {
@@ -419,6 +456,7 @@ int main(void) {
         cmocka_unit_test_setup(promises_stand_beside_what_was_late, set_up),
         cmocka_unit_test_setup(exits_are_counted_by_reason, set_up),
         cmocka_unit_test_setup(a_trace_is_switched_and_dumped, set_up),
+        cmocka_unit_test_setup(a_dump_is_not_cut_by_guests, set_up),
         cmocka_unit_test_setup(memory_and_log_are_shown, set_up),
         cmocka_unit_test_setup(a_vm_can_be_stopped_and_only_when_it_runs, set_up),
         cmocka_unit_test_setup(the_machine_ends_after_the_last_line_is_out, set_up),
