@@ -28,16 +28,16 @@ SWITCHED_OFF = ("Shutdown port: shutdown requested", "ACPI control: soft power o
 # Its text screen is a pseudo terminal too; when nobody reads what is shown there, it soon stands still.
 SCREEN = re.compile(r'connected to screen "([^"]+)"')
 SCREEN_SECONDS = 10
+HELP_SECONDS = 10
 MOST = 65536
 
 # Every run sees the same date, and time is counted in instructions: `ips` of them are a second of the machine, however
-# long they take. Processors take turns of 5 instructions: at 16, the default, or 32 a Linux on one of two in Bochs 3.0 returns
-# from an early page fault with its stack elsewhere, and halts. What the machine does wrong ends the run (panic) or stands in the log.
+# long they take. What the machine does wrong ends the run (panic) or stands in the log.
 BOCHSRC = """\
 config_interface: textconfig
 display_library: term
 plugin_ctrl: unmapped=true, biosdev=true, speaker=false, extfpuirq=true, parallel=false, serial=true, iodebug=false
-cpu: model={cpu}, count={cores}, quantum=5, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs={ignore_msrs}
+cpu: model={cpu}, count={cores}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs={ignore_msrs}
 memory: guest={memory}, host={memory}
 romimage: file={rom}
 vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
@@ -55,9 +55,22 @@ debug: action=ignore
 """
 
 
+def debugger(program):
+    """What makes Bochs' debugger run the processors. Where several take turns Bochs' own loop forgets, once an exception is
+    delivered, that RIP is the handler's (bx_begin_simulation in main.cc, 2.7 and 3.0, does not set prev_rip): a VM exit
+    before the handler's first instruction saves the RIP at fault beside the handler's RSP. The debugger's loop does not;
+    in 2.7 it runs whenever it is built in, in 3.0 when it is asked for."""
+    options = subprocess.run([program, "--help"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             timeout=HELP_SECONDS, check=False).stdout.decode(errors="replace")
+    if not re.search(r"(?m)^ *-rc\b", options):
+        sys.exit(f"bochs: {program} was built without its debugger, and without that several processors and VMX do not go "
+                 "together; take the one of Debian's package bochs")
+    return ["-debugger"] if re.search(r"(?m)^ *-debugger\b", options) else []
+
+
 def start(args, folder, terminal):
-    """Debian's Bochs has a debugger in it, which is told to go on at once. EDK2 reads registers that Bochs' processors do
-    not have; without it such a read is the fault that it is on a real one."""
+    """The debugger is told to go on at once. EDK2 reads registers that Bochs' processors do not have; without it such a read
+    is the fault that it is on a real one."""
     log, config, commands = (folder / name for name in ("bochs.log", "bochsrc", "debugger"))
     medium = (f'type=cdrom, path="{os.path.abspath(args.cdrom)}", status=inserted' if args.cdrom else
               f'type=disk, path="{os.path.abspath(args.disk)}", mode=flat, cylinders=0')
@@ -65,8 +78,10 @@ def start(args, folder, terminal):
                                      boot="cdrom" if args.cdrom else "disk", terminal=terminal, log=log,
                                      ignore_msrs=int(args.rom != BIOS)), encoding="utf-8")
     commands.write_text("c\n", encoding="ascii")
+    log.touch()  # read in the end, even where Bochs did not get as far as its own
     said = open(folder / "said", "wb")
-    return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", args.bochs, "-q", "-f", str(config), "-rc", str(commands)],
+    return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", args.bochs, *debugger(args.bochs), "-q", "-f", str(config),
+                             "-rc", str(commands)],
                             stdin=subprocess.DEVNULL, stdout=said, stderr=said, env={**os.environ, "TERM": "xterm"})
 
 
@@ -132,8 +147,9 @@ def main():
     args = parser.parse_args()
     if bool(args.cdrom) == bool(args.disk):
         parser.error("give either --cdrom or --disk")
-    if shutil.which("setpriv") is None:
-        parser.error("setpriv is not installed (package util-linux)")
+    for program, package in (("setpriv", "util-linux"), (args.bochs, "bochs")):
+        if shutil.which(program) is None:
+            parser.error(f"{program} is not installed (package {package})")
     for number in (signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: sys.exit(128 + number))  # so that it leaves nothing behind
     before = termios.tcgetattr(sys.stdin) if sys.stdin.isatty() else None
