@@ -40,7 +40,7 @@ include scripts/fuzz.mk
 include scripts/efi.mk
 -include guests/guests.mk
 
-.PHONY: help setup all hypervisor guests image check plan run trace report test bench sim experiment-placement experiment-sleep experiment-attack lint format fuzz clean distclean FORCE
+.PHONY: help setup all hypervisor guests image check plan run trace report test bench sim experiments experiment-placement experiment-sleep experiment-attack lint format fuzz clean distclean FORCE
 
 help:
 	@printf '%s\n' \
@@ -49,6 +49,7 @@ help:
 	  'make test                   every test: units, sanitizers, fuzzers, lint, emulators (ONLY=unit,mutants,fuzz,lint,system; of one board: BOARD=...)' \
 	  'make bench                  the latency and size table, with its bounds' \
 	  'make sim ARGS="..."         play made-up systems on the real scheduler, millions of them on demand (docs/simulation.md)' \
+	  'make experiments            the three below, and one page of what they gave: build/experiments/experiments.html (docs/experiments.md)' \
 	  'make experiment-placement   who goes to which core, and what share of random sets finds room' \
 	  'make experiment-sleep       how late is a sleeping guest, on Takt and on Xen (K=LEG SAMPLES=N; docs/experiments.md)' \
 	  'make experiment-attack      does a reservation hold beside neighbours that do their worst' \
@@ -130,7 +131,7 @@ trace: hypervisor guests | setup
 REPORT_SYSTEM = $(if $(filter file,$(origin SYSTEM)),boards/$(BOARD)/report.dts,$(SYSTEM))
 report: hypervisor guests | setup
 	@test -f '$(REPORT_SYSTEM)' || { echo "make: SYSTEM=$(REPORT_SYSTEM) does not exist; give the path of a system description (.dts)" >&2; exit 1; }
-	$(Q)$(PYTHON) scripts/report_system.py $(TRACE_ARGS) --out $(OUT)/$(basename $(notdir $(REPORT_SYSTEM))) $(REPORT_SYSTEM)
+	$(Q)$(PYTHON) scripts/report_system.py $(TRACE_ARGS) $(if $(filter qemu-arm64,$(BOARD)),--experiments $(EXPERIMENTS)) --out $(OUT)/$(basename $(notdir $(REPORT_SYSTEM))) $(REPORT_SYSTEM)
 
 # ---- tests and measurements ------------------------------------------------------------------------------------------
 # Every board, unless one is named.
@@ -145,14 +146,30 @@ bench: hypervisor guests | setup
 sim: $(BUILD)/host/takt-sim
 	$(Q)$< $(ARGS)
 
-experiment-placement: $(BUILD)/host/takt-sim
-	@mkdir -p $(BUILD)/experiments
-	$(Q)$< placement --board boards/$(BOARD)/board.dts --out $(BUILD)/experiments/placement.json $(ARGS)
+# The page has what any of them gave; SETS: in how many random systems misses are counted.
+SETS ?= 1000000
+EXPERIMENTS      := $(BUILD)/experiments
+experiments_page  = $(PYTHON) scripts/experiments_page.py --out $(EXPERIMENTS) $(if $(wildcard $(HYPERVISOR_IMAGE)),--hypervisor $(HYPERVISOR_IMAGE))
 
-# Their board has no other: Xen's guests and the reservations are written for it.
+experiment-placement: $(BUILD)/host/takt-sim
+	$(Q)status=0; $(PYTHON) scripts/experiment_placement.py --simulator $< --board boards/$(BOARD)/board.dts --campaign $(SETS) --out $(EXPERIMENTS) $(ARGS) || status=$$?; \
+	  test $$status -gt 1 || $(experiments_page) || test $$? -lt 2 || status=2; exit $$status
+
+# Xen's guests and the reservations are written for one board. Said before anything is built for another.
+ifneq ($(filter experiments experiment-sleep experiment-attack,$(MAKECMDGOALS)),)
+ifneq ($(BOARD),qemu-arm64)
+$(error these experiments run on qemu-arm64 alone; leave BOARD=$(BOARD) out)
+endif
+endif
+
 experiment-sleep experiment-attack: experiment-%: hypervisor guests | setup
-	$(if $(filter-out qemu-arm64,$(BOARD)),$(error the experiments run on BOARD=qemu-arm64))
-	$(Q)$(PYTHON) scripts/experiments.py $* --build $(BUILD) --hypervisor $(HYPERVISOR_IMAGE) $(if $(K),-k '$(K)') $(if $(SAMPLES),--samples $(SAMPLES))
+	$(Q)status=0; $(PYTHON) scripts/experiments.py $* --build $(BUILD) --hypervisor $(HYPERVISOR_IMAGE) $(if $(K),-k '$(K)') $(if $(SAMPLES),--samples $(SAMPLES)) \
+	  $(if $(filter-out 0,$(AGAIN)),--again) $(if $(PATIENCE),--patience $(PATIENCE)) $(if $(JOBS),--jobs $(JOBS)) || status=$$?; \
+	  test $$status -gt 1 || $(experiments_page) || test $$? -lt 2 || status=2; exit $$status
+
+# One after the other, also after one that complains; the status is the worst.
+experiments:
+	+$(Q)worst=0; for name in placement sleep attack; do $(MAKE) experiment-$$name || worst=1; done; exit $$worst
 
 lint: setup
 	+@scripts/lint.sh --build $(BUILD)
