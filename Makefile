@@ -17,6 +17,17 @@ ifneq ($(words $(SYSTEM)),1)
 $(error SYSTEM=$(SYSTEM) has blanks in its path, which make cannot handle; give it a path without)
 endif
 
+ifeq ($(suffix $(SYSTEM)),.csv)
+ifneq ($(filter run image trace report,$(MAKECMDGOALS)),)
+$(error SYSTEM=$(SYSTEM) is a table of reservations, which 'make plan' and 'make check' take; give the path of a system description (.dts))
+endif
+endif
+ifneq ($(filter trace report,$(MAKECMDGOALS)),)
+ifeq ($(wildcard boards/$(BOARD)/report.dts),)
+$(error traces and reports are made on $(patsubst boards/%/report.dts,%,$(wildcard boards/*/report.dts)), not on BOARD=$(BOARD); what another machine traced is read from its console, see docs/tracing.md)
+endif
+endif
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -79,6 +90,9 @@ all: hypervisor host-programs units guests efi-loader
 
 guests: $(GUESTS)
 
+# needs_file FILE,WHAT: before anything is done with it.
+needs_file = @test -f '$(1)' || { echo "make: SYSTEM=$(1) is no file; give the path of a $(2)" >&2; exit 1; }
+
 # ---- one system image ------------------------------------------------------------------------------------------------
 SYSTEM_NAME := $(basename $(notdir $(SYSTEM)))
 ITB         := $(OUT)/$(SYSTEM_NAME).itb
@@ -92,7 +106,7 @@ image: $(ITB) $(if $(filter usb,$(BOOT)),$(EFI_LOADER))
 
 # Packed anew each time: what a description names (kernels, initrds) is not known to make.
 $(ITB): $(HYPERVISOR_IMAGE) guests FORCE | setup
-	@test -f '$(SYSTEM)' || { echo "make: SYSTEM=$(SYSTEM) does not exist; give the path of a system description (.dts)" >&2; exit 1; }
+	$(call needs_file,$(SYSTEM),system description (.dts))
 	$(call say,PACK,$@)
 	$(Q)$(PYTHON) scripts/mkimage.py --board $(BOARD) --arch $(ARCH) --hypervisor $(HYPERVISOR_IMAGE) --out $@ $(SYSTEM)
 
@@ -105,11 +119,12 @@ plan_it    = $(BUILD)/host/takt-plan --json $(PLAN_JSON) $(1); status=$$?; \
 
 ifeq ($(suffix $(SYSTEM)),.csv)
 check plan: $(BUILD)/host/takt-plan | setup
+	$(call needs_file,$(SYSTEM),table of reservations (.csv) or a system description (.dts))
 	@mkdir -p $(OUT)
 	$(Q)$(call $@_it,--csv $(SYSTEM) $(if $(CORES),--cores $(CORES)) $(PLAN_OPTIONS))
 else
 check plan: guests $(BUILD)/host/takt-plan | setup
-	@test -f '$(SYSTEM)' || { echo "make: SYSTEM=$(SYSTEM) does not exist; give the path of a system description (.dts)" >&2; exit 1; }
+	$(call needs_file,$(SYSTEM),system description (.dts))
 	@rm -f $(CHECK_ITB:.itb=.system.itb)
 	$(Q)$(PYTHON) scripts/run.py --dump-dtb $(OUT)/board.dtb $(MACHINE_ARGS)
 	$(Q)packed=yes; $(PYTHON) scripts/mkimage.py --board $(BOARD) --arch $(ARCH) --partial --out $(CHECK_ITB) $(SYSTEM) || packed=no; \
@@ -124,13 +139,13 @@ run: $(if $(filter-out 0,$(HEADLESS)),,check) $(ITB) $(if $(filter uefi usb,$(BO
 # Emulated, in virtual time: each run of a system gives the same trace.
 TRACE_ARGS = $(MACHINE_ARGS) $(if $(SECONDS),--seconds $(SECONDS)) --hypervisor $(HYPERVISOR_IMAGE)
 trace: hypervisor guests | setup
-	@test -f '$(SYSTEM)' || { echo "make: SYSTEM=$(SYSTEM) does not exist; give the path of a system description (.dts)" >&2; exit 1; }
+	$(call needs_file,$(SYSTEM),system description (.dts))
 	$(Q)$(PYTHON) scripts/trace_system.py $(TRACE_ARGS) --check --out $(OUT)/$(SYSTEM_NAME) $(SYSTEM)
 
 # A small system of its own, unless SYSTEM says another: then NAME.report.html.
 REPORT_SYSTEM = $(if $(filter file,$(origin SYSTEM)),boards/$(BOARD)/report.dts,$(SYSTEM))
 report: hypervisor guests | setup
-	@test -f '$(REPORT_SYSTEM)' || { echo "make: SYSTEM=$(REPORT_SYSTEM) does not exist; give the path of a system description (.dts)" >&2; exit 1; }
+	$(call needs_file,$(REPORT_SYSTEM),system description (.dts))
 	$(Q)$(PYTHON) scripts/report_system.py $(TRACE_ARGS) $(if $(filter qemu-arm64,$(BOARD)),--experiments $(EXPERIMENTS)) --out $(OUT)/$(basename $(notdir $(REPORT_SYSTEM))) $(REPORT_SYSTEM)
 
 # ---- tests and measurements ------------------------------------------------------------------------------------------

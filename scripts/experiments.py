@@ -295,13 +295,6 @@ def choice(leg, args):
     return ANEW if args.again else WANTED
 
 
-def count(text):
-    """argparse's type of what there is at least one of."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no number from 1 on")
-    return int(text)
-
-
 def run_all(plan, args):
     """The results of all legs in the plan's order; what takes longest begins first."""
     legs = legs_of(plan)
@@ -337,9 +330,9 @@ def main():
     parser.add_argument("--hypervisor", required=True, type=pathlib.Path)
     parser.add_argument("-k", help="only the legs whose name, GUEST on HYPERVISOR, matches (regular expression), and those anew")
     parser.add_argument("--again", action="store_true", help="every leg anew, also what the same files have given before")
-    parser.add_argument("--samples", type=count, help="sleeps of each leg (default: as the descriptions say)")
-    parser.add_argument("--jobs", type=count, default=min(2, os.cpu_count() or 1), help="emulators at a time (default: %(default)s)")
-    parser.add_argument("--patience", type=count, default=1, help="so many times the seconds that the plan gives a leg, for a slow or busy machine")
+    parser.add_argument("--samples", type=machine.count, help="sleeps of each leg (default: as the descriptions say)")
+    parser.add_argument("--jobs", type=machine.count, default=min(2, os.cpu_count() or 1), help="emulators at a time (default: %(default)s)")
+    parser.add_argument("--patience", type=machine.count, default=1, help="so many times the seconds that the plan gives a leg, for a slow or busy machine")
     args = parser.parse_args()
     args.out = args.out or args.build / "experiments"
     if not args.hypervisor.is_file():

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `make` says to wrong input: the place, and what would be right, before it runs anything."""
+import subprocess
+import sys
+
+import pytest
+
+import machine
+
+
+def make(*words):
+    done = subprocess.run(["make", *words], cwd=machine.ROOT, capture_output=True, text=True, timeout=300, check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("goal", ["run", "image", "trace", "report"])
+def test_a_table_is_no_system(goal):
+    status, said = make(goal, "SYSTEM=my.csv")
+    assert status == 2 and "SYSTEM=my.csv is a table of reservations, which 'make plan' and 'make check' take; give" in said
+
+
+@pytest.mark.parametrize("goal", ["trace", "report"])
+@pytest.mark.parametrize("board", ["pc", "bochs-vmx"])
+def test_traces_are_made_on_boards_that_can(goal, board):
+    status, said = make(goal, f"BOARD={board}")
+    assert status == 2 and f"qemu-arm64 qemu-x86, not on BOARD={board}" in said and "docs/tracing.md" in said
+
+
+@pytest.mark.parametrize("goal", ["experiments", "experiment-sleep", "experiment-attack"])
+def test_the_experiments_with_xen_have_one_board(goal):
+    status, said = make(goal, "BOARD=qemu-x86")
+    assert status == 2 and "leave BOARD=qemu-x86 out" in said
+
+
+def test_a_board_that_is_none_is_told_with_those_that_are():
+    status, said = make("plan", "BOARD=fly")
+    assert status == 2 and "BOARD=fly is not a board; the boards are: bochs-vmx pc qemu-arm64 qemu-x86" in said
+
+
+@pytest.mark.parametrize("name, kind", [("boards", "system description (.dts)"), ("nix.dts", "system description (.dts)"),
+                                        ("nix.csv", "table of reservations (.csv)")])
+def test_a_system_that_is_no_file(name, kind):
+    for goal in ("check", "plan"):
+        status, said = make(goal, f"SYSTEM={name}")
+        assert status == 2 and f"SYSTEM={name} is no file; give the path of a {kind}" in said
+
+
+@pytest.mark.parametrize("script", ["trace_system.py", "report_system.py"])
+@pytest.mark.parametrize("options, said", [(["--seconds", "abc"], "SECONDS=1"), (["--seconds", "-1"], "SECONDS=1"), (["--seconds", "0"], "SECONDS=1"),
+                                           (["--seconds", "nan"], "SECONDS=1"), (["--cores", "x"], "say 1 or more"), (["--memory", "0"], "say 1 or more")])
+def test_numbers_that_are_none(tmp_path, script, options, said):
+    done = subprocess.run([sys.executable, f"scripts/{script}", "--hypervisor", "x", "--out", str(tmp_path / "x"), *options, "x.dts"],
+                          cwd=machine.ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2 and said in done.stderr and options[1] in done.stderr and not list(tmp_path.iterdir())
