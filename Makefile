@@ -146,7 +146,7 @@ trace: hypervisor guests | setup
 REPORT_SYSTEM = $(if $(filter file,$(origin SYSTEM)),boards/$(BOARD)/report.dts,$(SYSTEM))
 report: hypervisor guests | setup
 	$(call needs_file,$(REPORT_SYSTEM),system description (.dts))
-	$(Q)$(PYTHON) scripts/report_system.py $(TRACE_ARGS) $(if $(filter qemu-arm64,$(BOARD)),--experiments $(EXPERIMENTS)) --out $(OUT)/$(basename $(notdir $(REPORT_SYSTEM))) $(REPORT_SYSTEM)
+	$(Q)$(PYTHON) scripts/report_system.py $(TRACE_ARGS) $(if $(filter qemu-arm64,$(BOARD)),--experiments $(BUILD)/experiments) --out $(OUT)/$(basename $(notdir $(REPORT_SYSTEM))) $(REPORT_SYSTEM)
 
 # ---- tests and measurements ------------------------------------------------------------------------------------------
 # Every board, unless one is named.
@@ -161,9 +161,9 @@ bench: hypervisor guests | setup
 sim: $(BUILD)/host/takt-sim
 	$(Q)$< $(ARGS)
 
-# The page has what any of them gave; SETS: in how many random systems misses are counted.
+# The page has what any of them gave. SETS: in how many random systems misses are counted; what other SAMPLES give lies apart.
 SETS ?= 1000000
-EXPERIMENTS      := $(BUILD)/experiments
+EXPERIMENTS      := $(BUILD)/experiments$(if $(SAMPLES),/samples-$(SAMPLES))
 experiments_page  = $(PYTHON) scripts/experiments_page.py --out $(EXPERIMENTS) $(if $(wildcard $(HYPERVISOR_IMAGE)),--hypervisor $(HYPERVISOR_IMAGE))
 
 experiment-placement: $(BUILD)/host/takt-sim
@@ -178,7 +178,7 @@ endif
 endif
 
 experiment-sleep experiment-attack: experiment-%: hypervisor guests | setup
-	$(Q)status=0; $(PYTHON) scripts/experiments.py $* --build $(BUILD) --hypervisor $(HYPERVISOR_IMAGE) $(if $(K),-k '$(K)') $(if $(SAMPLES),--samples $(SAMPLES)) \
+	$(Q)status=0; $(PYTHON) scripts/experiments.py $* --build $(BUILD) --out $(EXPERIMENTS) --hypervisor $(HYPERVISOR_IMAGE) $(if $(K),-k '$(K)') $(if $(SAMPLES),--samples $(SAMPLES)) \
 	  $(if $(filter-out 0,$(AGAIN)),--again) $(if $(PATIENCE),--patience $(PATIENCE)) $(if $(JOBS),--jobs $(JOBS)) || status=$$?; \
 	  test $$status -gt 1 || $(experiments_page) || test $$? -lt 2 || status=2; exit $$status
 

@@ -12,12 +12,14 @@ Exit status 1 where Takt is over one of its bounds or a leg failed. What cannot 
 """
 import argparse
 import concurrent.futures
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -124,6 +126,7 @@ class Runner:
         self.out = args.out.resolve() / args.name
         self.out.mkdir(parents=True, exist_ok=True)
         self.emulator = emulator_version()
+        self.running, self.stopped = [], False
         try:
             self.xen = xen.unpack(args.build, args.out)
         except xen.XenMissing as missing:
@@ -202,12 +205,35 @@ class Runner:
         kept.write_text(json.dumps(result) + "\n", encoding="utf-8")
         return result
 
+    @contextlib.contextmanager
+    def console(self, command, log, seconds):
+        """An emulator that stop() ends."""
+        if self.stopped:
+            raise ExperimentError("stopped")
+        with takt_console.Console(command, log, seconds) as console:
+            self.running.append(console)
+            try:
+                yield console
+            finally:
+                self.running.remove(console)
+
+    def stop(self):
+        """Ends the emulators; who waits for them fails at once, and nobody starts another."""
+        self.stopped = True
+        for console in list(self.running):
+            console.process.kill(signal.SIGKILL)
+
     def _measure(self, leg, command, guests):
         seconds, log = leg.guest["seconds"] * self.args.patience, self.out / f"{leg.file_name}.log"
         wait_for = leg.guest.get("wait-for", [self.plan["vm"]])
-        with takt_console.Console(command, log, seconds) as console:
-            for _ in wait_for:
-                console.expect(DONE, seconds, f"BENCH-DONE of {' and '.join(wait_for)}")
+        with self.console(command, log, seconds) as console:
+            try:
+                for _ in wait_for:
+                    console.expect(DONE, seconds, f"BENCH-DONE of {' and '.join(wait_for)}")
+            except takt_console.ConsoleError as error:
+                if console.status is None and not takt_console.PANIC.search(console.text):
+                    raise ExperimentError(f"it was not done in {seconds} s; PATIENCE=4 gives each leg four times the plan's limit\n{error}") from error
+                raise
             text = console.text
         samples, rows = parse_samples(text, guests), parse_rows(text, guests)
         asked, late = (samples.get((self.plan["vm"], row)) for row in self.plan["rows"])
@@ -312,14 +338,19 @@ def run_all(plan, args):
         except (ExperimentError, takt_console.ConsoleError, machine.MachineError, OSError,
                 subprocess.CalledProcessError) as error:
             result = {"leg": leg.name, "guest": leg.guest["name"], "hypervisor": leg.hypervisor["name"], "failed": str(error)}
-        if choice(leg, args) != KEPT:
+        if choice(leg, args) != KEPT and not runner.stopped:
             did = next((word for word in ("failed", "skipped", "kept") if word in result), "ran")
             print(f"{leg.name}: {did}" + (f", {result['seconds']} s" if did == "ran" else ""), flush=True)
         return result
 
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         futures = {leg.name: pool.submit(run, leg) for leg in sorted(legs, key=lambda leg: -leg.guest["seconds"])}
-        return [futures[leg.name].result() for leg in legs]
+        try:
+            return [futures[leg.name].result() for leg in legs]
+        except KeyboardInterrupt as stopped:
+            pool.shutdown(wait=False, cancel_futures=True)
+            runner.stop()
+            raise ExperimentError("stopped; what was measured is kept, and the same command goes on from there") from stopped
 
 
 def main():

@@ -200,3 +200,17 @@ def test_a_wrong_pattern_and_wrong_numbers_are_refused():
         done = subprocess.run([sys.executable, "scripts/experiments.py", "sleep", "--hypervisor", "Makefile", *options], cwd=machine.ROOT,
                               capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr, (options, done.stderr)
+
+
+def test_a_leg_that_is_too_slow_is_told_what_helps(tmp_path):
+    (tmp_path / "build").mkdir()
+    args = argparse.Namespace(name="sleep", out=tmp_path, build=tmp_path / "build", patience=1)
+    runner = experiments.Runner({"vm": "g"}, args)
+    leg = experiments.Leg({"name": "g", "seconds": 1}, {"name": "bare"})
+    with pytest.raises(experiments.ExperimentError, match="not done in 1 s; PATIENCE=4"):
+        runner._measure(leg, ["sleep", "60"], ["g"])
+    with pytest.raises(experiments.takt_console.ConsoleError):
+        runner._measure(leg, ["true"], ["g"])
+    runner.stop()
+    with pytest.raises(experiments.ExperimentError, match="stopped"):
+        runner._measure(leg, ["sleep", "60"], ["g"])
