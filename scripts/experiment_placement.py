@@ -6,9 +6,10 @@ in admitted ones misses a deadline.
     experiment_placement.py --simulator build/host/takt-sim --board board.dts [--campaign N] --out DIR [OPTION of takt-sim placement ...]
 
 Prints what takt-sim prints, and writes DIR/placement.json. The campaign of that many random systems (0: none) goes on where a
-run that was stopped had come to, unless takt-sim is newer. Exit status 1 where a bound is not held.
+run of the same takt-sim that was stopped had come to. Exit status 1 where a bound is not held.
 """
 import argparse
+import hashlib
 import json
 import pathlib
 import subprocess
@@ -35,9 +36,7 @@ def run(command, **options):
 
 def campaign(simulator, sets, out):
     """What takt-sim counted in that many admitted sets."""
-    path = out / f"campaign-{sets}.txt"
-    if path.exists() and path.stat().st_mtime < simulator.stat().st_mtime:
-        path.unlink()
+    path = out / f"campaign-{sets}-{hashlib.sha256(simulator.read_bytes()).hexdigest()[:12]}.txt"
     print(f"{sets:,} random systems (seed {SEED}), on all processors; a run that is stopped goes on later", flush=True)
     return json.loads(run([simulator, "campaign", "--sets", sets, "--seed", SEED, "--out", path, "--json"], stdout=subprocess.PIPE).stdout)
 

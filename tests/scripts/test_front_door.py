@@ -45,6 +45,25 @@ def test_a_system_that_is_no_file(name, kind):
         assert status == 2 and f"SYSTEM={name} is no file; give the path of a {kind}" in said
 
 
+def test_fuzzing_decides_nothing_about_how_long_a_report_is():
+    def told(*words):
+        return subprocess.run(["make", "-n", *words], cwd=machine.ROOT, check=True, capture_output=True, text=True, timeout=300).stdout
+
+    assert "report_system.py" in told("report") and "--seconds" not in told("report", "trace")
+    assert "--seconds 2 " in told("report", "SECONDS=2") and "--seconds 600" in told("fuzz")
+
+
+def test_the_reports_own_system_has_the_one_core_that_it_uses():
+    def told(*words):
+        return subprocess.run(["make", "-n", "report", *words], cwd=machine.ROOT, check=True, capture_output=True, text=True, timeout=300).stdout
+
+    assert "--cores 1 " in told() and "--cores 2 " in told("CORES=2") and "--cores 1 " not in told("CORES=2")
+    assert "--cores" not in told("SYSTEM=boards/qemu-arm64/default.dts")
+    for board in ("qemu-arm64", "qemu-x86"):
+        text = (machine.ROOT / "boards" / board / "report.dts").read_text(encoding="utf-8")
+        assert "core = <0>;" in text and text.count("core = <") == text.count("core = <0>;")
+
+
 @pytest.mark.parametrize("script", ["trace_system.py", "report_system.py"])
 @pytest.mark.parametrize("options, said", [(["--seconds", "abc"], "SECONDS=1"), (["--seconds", "-1"], "SECONDS=1"), (["--seconds", "0"], "SECONDS=1"),
                                            (["--seconds", "nan"], "SECONDS=1"), (["--cores", "x"], "say 1 or more"), (["--memory", "0"], "say 1 or more")])
