@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes what the experiments of docs/experiments.md gave as one HTML page: tables, requested against actual sleeps, bounds.
 
-    experiments_page.py [--out build/experiments] [--hypervisor takt.Image]
+    experiments_page.py [--out build/experiments] [--hypervisor takt.Image] [--document docs/experiments.md]
 
 Reads placement.json, sleep.json and attack.json there, as far as they exist, and writes experiments.html beside them, without
-anything from outside. scripts/report_system.py puts the same sections into its report. Exit status 1 where Takt is over a
-bound, 2 where a file cannot be read.
+anything from outside. scripts/report_system.py puts the same sections into its report. --document also puts the tables of
+sleep and attack between the marks that the document has for them. Exit status 1 where Takt is over a bound, 2 where a file
+cannot be read.
 """
 import argparse
 import hashlib
 import json
 import pathlib
+import re
 import sys
 
 import chart
@@ -19,7 +21,7 @@ import page
 
 NAMES = ("placement", "sleep", "attack")
 FIGURES = ("samples", "mean", "p50", "p99", "max")
-WORDS = {"takt": "Takt", "bare": "the bare machine"}  # of hypervisors; the others are called as in the plan
+WORDS = {"takt": "Takt", "bare": "the bare machine"}  # of hypervisors
 STRATEGIES = ("count", "least utilised", "first-fit decreasing", "full chain")
 CAMPAIGN = ("sets", "split", "moves", "activations", "promises", "misses", "late", "starved", "overruns", "order", "timer", "twice", "books")
 
@@ -42,6 +44,11 @@ def load(folder, name):
         raise PageError(f"{path} holds no results that this version can read; run 'make experiment-{name}' again") from wrong
 
 
+def called(leg):
+    """Its hypervisor's name for readers: xen-credit-tuned is `Xen, credit, tuned`."""
+    return WORDS.get(leg["hypervisor"], leg["hypervisor"].replace("xen-", "Xen, ").replace("-", ", "))
+
+
 # ---- sleep and attack ------------------------------------------------------------------------------------------------
 def verdict_of(leg):
     if leg["hypervisor"] == "bare":
@@ -52,7 +59,7 @@ def verdict_of(leg):
 
 
 def row_of(leg):
-    head = [leg["guest"], WORDS.get(leg["hypervisor"], leg["hypervisor"])]
+    head = [leg["guest"], called(leg)]
     if "mean" not in leg:
         return [*head, *["-"] * len(FIGURES), "-", ("failed: " + leg["failed"] if "failed" in leg else "skipped: " + leg["skipped"]).splitlines()[0]]
     counts = ", ".join(f"{name} {count:,}" for name, count in leg["counts"].items())
@@ -64,7 +71,7 @@ def figures_of(guest, legs):
     measured = [leg for leg in legs if leg["guest"] == guest and "mean" in leg]
     if not measured:
         return []
-    names = [WORDS.get(leg["hypervisor"], leg["hypervisor"]) for leg in measured]
+    names = [called(leg) for leg in measured]
     pairs = [leg["requested-actual-ns"] for leg in measured]
     actual = [(name, [(asked / 1e6, got / 1e6) for asked, got in own]) for name, own in zip(names, pairs)]
     late = [(name, [(asked / 1e6, max(got - asked, 1) / 1e3) for asked, got in own]) for name, own in zip(names, pairs)]
@@ -121,6 +128,44 @@ def placed(told):
     return page.section("Placement: who goes to which core, and what share of random sets finds room", *parts)
 
 
+# ---- the document's tables -------------------------------------------------------------------------------------------
+def misses_of(leg):
+    """Of each VM that counts them; its name only where there are several."""
+    counts = {name.partition(".")[0]: count for name, count in leg["counts"].items() if name.endswith(".periodic_misses")}
+    return ", ".join(f"{count:,}" if len(counts) == 1 else f"{vm} {count:,}" for vm, count in counts.items())
+
+
+def lines_of(told):
+    """Markdown: a line for each leg that was measured."""
+    measured = [leg for leg in told["legs"] if "mean" in leg]
+    if not any(leg["counts"] for leg in measured):
+        rows = [[leg["guest"], called(leg), *(f"{leg[figure]:,}" for figure in FIGURES)] for leg in measured]
+        return [f"| {told['guests-are']} | hypervisor | samples | mean | p50 | p99 | max |", "|---|---|--:|--:|--:|--:|--:|", *markdown(rows)]
+    rows = []
+    for leg in measured:
+        start = [f"{count:,}" for name, count in leg["counts"].items() if name.endswith(".periodic_release")]
+        rows.append([leg["guest"], called(leg), *(f"{leg[figure]:,}" for figure in ("mean", "p99", "max")), *(start or ["-"]), misses_of(leg)])
+    return [f"| {told['guests-are']} | hypervisor | sleeps: mean | p99 | max | periods: latest start | misses |", "|---|---|--:|--:|--:|--:|--:|",
+            *markdown(rows)]
+
+
+def markdown(rows):
+    return ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def write_document(path, folder):
+    text = path.read_text(encoding="utf-8")
+    for name in NAMES[1:]:
+        told = load(folder, name)
+        marks = re.compile(rf"(<!-- figures of {name}: begin[^>]*-->\n).*?(<!-- figures of {name}: end -->)", re.DOTALL)
+        if told and not marks.search(text):
+            raise PageError(f"{path} has no lines '<!-- figures of {name}: begin -->' and '... end -->' for them")
+        if told:
+            text = marks.sub(lambda found, lines=lines_of(told): found[1] + "\n".join(lines) + "\n" + found[2], text)
+    path.write_text(text, encoding="utf-8")
+    print(f"the tables: {path}")
+
+
 # ---- the page --------------------------------------------------------------------------------------------------------
 def sections(folder, hypervisor=None):
     """(whether all that ran held its bounds, names of what has not run, the sections)."""
@@ -144,6 +189,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", default="build/experiments", type=pathlib.Path, help="where the results are (default: %(default)s)")
     parser.add_argument("--hypervisor", type=pathlib.Path, help="takt.Image that is built now: tells results of another one")
+    parser.add_argument("--document", type=pathlib.Path, help="whose tables are written anew, too")
     args = parser.parse_args()
     good, missing, parts = sections(args.out, args.hypervisor)
     if not parts:
@@ -154,6 +200,8 @@ def main():
         page.paragraph("What is asked, how it is measured and what it says of both sides: docs/experiments.md. Without the package of Xen its lines are skipped."),
         *([not_run(missing)] if missing else []), *parts]), encoding="utf-8")
     print(f"the page: {path}")
+    if args.document:
+        write_document(args.document, args.out)
     return 0 if good else 1
 
 

@@ -87,6 +87,24 @@ def test_without_results_it_says_what_makes_them(tmp_path):
     assert "'make experiment-attack'" in words_of(section)
 
 
+def test_a_documents_tables_are_written_between_their_marks(tmp_path):
+    write(tmp_path, results(leg("rtprobe", "takt", 936, counts={}), leg("rtprobe", "xen-credit2-tuned", 5757, counts={})))
+    runaway = {"player.periodic_misses": 1, "worker.periodic_misses": 2}
+    write(tmp_path, results(leg("IPIs", "takt", 953, counts={"player.periodic_misses": 0, "player.periodic_release": 1104}),
+                            leg("runaway", "xen-credit", 7, counts=runaway)) | {"experiment": "attack", "guests-are": "neighbour"})
+    document = tmp_path / "x.md"
+    document.write_text("a\n<!-- figures of sleep: begin, old -->\nold\n<!-- figures of sleep: end -->\nb\n"
+                        "<!-- figures of attack: begin -->\n<!-- figures of attack: end -->\nc\n")
+    assert run(tmp_path, "--document", document).returncode == 0
+    text = document.read_text()
+    assert "old -->\n| guest | hypervisor | samples |" in text and "\nold\n" not in text and text.endswith("end -->\nc\n")
+    assert "| rtprobe | Takt | 2 | 936 | 936 | 936 | 936 |\n| rtprobe | Xen, credit2, tuned | 2 | 5,757 |" in text
+    assert "| IPIs | Takt | 953 | 953 | 953 | 1,104 | 0 |\n| runaway | Xen, credit | 7 | 7 | 7 | - | player 1, worker 2 |\n<!--" in text
+    document.write_text("nothing")
+    done = run(tmp_path, "--document", document)
+    assert done.returncode == 2 and "has no lines '<!-- figures of sleep: begin -->'" in done.stderr and document.read_text() == "nothing"
+
+
 def test_the_report_ends_with_the_experiments(tmp_path):
     write(tmp_path, results(leg("rtprobe", "takt", 936)))
     first, second = report_system.experiments_of(tmp_path, None)
