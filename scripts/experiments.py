@@ -35,6 +35,7 @@ CPU = "cortex-a57"
 TAKT, BARE = "takt", "bare"
 # What to do with a leg: run it; run it unless the same files gave a result; take that result if there is one.
 ANEW, WANTED, KEPT = "anew", "wanted", "kept"
+NOT_CHOSEN = "not chosen, and not run before with these files"
 # Who printed it, as Takt's console and as Xen's write it; a guest alone on the machine has no name.
 SOURCE = r"^(?:\[(?P<vm>[\w.-]+)\] |(?:\(XEN\) )?DOM(?P<dom>\d+): |(?:\(XEN\) )?)"
 SAMPLES = re.compile(SOURCE + r"SAMPLES (?P<row>\S+)(?P<values>(?: \d+)+)\s*$", re.MULTILINE)
@@ -198,7 +199,7 @@ class Runner:
             if earlier.get("fingerprint") == result["fingerprint"]:
                 return earlier | {"kept": True}
             if choice == KEPT:
-                return {**result, "skipped": "not chosen, and not run before with these files"}
+                return {**result, "skipped": NOT_CHOSEN}
         started = time.monotonic()
         result |= self._measure(leg, command, [guest.name for guest in guests])
         result["seconds"] = round(time.monotonic() - started)
@@ -337,7 +338,8 @@ def run_all(plan, args):
             result = runner.run(leg, choice(leg, args))
         except (ExperimentError, takt_console.ConsoleError, machine.MachineError, OSError,
                 subprocess.CalledProcessError) as error:
-            result = {"leg": leg.name, "guest": leg.guest["name"], "hypervisor": leg.hypervisor["name"], "failed": str(error)}
+            result = {"leg": leg.name, "guest": leg.guest["name"], "hypervisor": leg.hypervisor["name"]}
+            result |= {"skipped": NOT_CHOSEN} if choice(leg, args) == KEPT else {"failed": str(error)}
         if choice(leg, args) != KEPT and not runner.stopped:
             did = next((word for word in ("failed", "skipped", "kept") if word in result), "ran")
             print(f"{leg.name}: {did}" + (f", {result['seconds']} s" if did == "ran" else ""), flush=True)
@@ -375,7 +377,8 @@ def main():
     told = {"experiment": args.name, "title": plan["title"], "guests-are": plan.get("guests-are", "guest"), "complaints": complaints,
             "hypervisor-sha256": hashlib.sha256(args.hypervisor.read_bytes()).hexdigest(), "legs": results}
     path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    print(f"\n{plan['title']}; ns\n\n{table(plan, results)}\n")
+    shown = [result for result in results if result.get("skipped") != NOT_CHOSEN]
+    print(f"\n{plan['title']}; ns\n\n{table(plan, shown)}\n")
     for version in sorted({result["version"] for result in results if "options" in result and result["options"]}):
         print(f"Xen is {version} of Debian")
     for complaint in complaints:

@@ -6,8 +6,8 @@
 
 Reads placement.json, sleep.json and attack.json there, as far as they exist, and writes experiments.html beside them, without
 anything from outside. scripts/report_system.py puts the same sections into its report. --document also puts the tables of
-sleep and attack between the marks that the document has for them. Exit status 1 where Takt is over a bound, 2 where a file
-cannot be read.
+sleep and attack between the marks that the document has for them. Exit status 1 where Takt is over a bound or was not
+measured, 2 where a file cannot be read.
 """
 import argparse
 import hashlib
@@ -168,17 +168,28 @@ def write_document(path, folder):
 
 # ---- the page --------------------------------------------------------------------------------------------------------
 def sections(folder, hypervisor=None):
-    """(whether all that ran held its bounds, names of what has not run, the sections)."""
-    good, missing, parts = True, [], []
+    """(what it comes to, as a page's verdict; names of what has not run; the sections)."""
+    tolds, missing, parts = [], [], []
     digest = hashlib.sha256(hypervisor.read_bytes()).hexdigest() if hypervisor else None
     for name in NAMES:
         told = load(folder, name)
         if told is None:
             missing.append(name)
             continue
-        good = good and not told["complaints"]
+        tolds.append(told)
         parts.append(placed(told) if name == "placement" else compared(told, digest))
-    return good, missing, parts
+    return verdict(tolds), missing, parts
+
+
+def verdict(tolds):
+    """(whether no bound was missed, the sentence, which does not say more than was measured)."""
+    legs = [leg for told in tolds for leg in told.get("legs", []) if leg["hypervisor"] == "takt"]
+    measured = sum("mean" in leg for leg in legs)
+    placement = ["placement"] if any(told["experiment"] == "placement" for told in tolds) else []
+    what = " and ".join([*placement, *([f"{measured} of {len(legs)} legs on Takt"] if legs else [])])
+    if any(told["complaints"] for told in tolds):
+        return False, f"Not within all bounds; measured: {what}."
+    return (True, f"Within each bound; measured: {what}.") if measured or placement else (False, "Nothing of Takt was measured.")
 
 
 def not_run(missing):
@@ -191,12 +202,12 @@ def main():
     parser.add_argument("--hypervisor", type=pathlib.Path, help="takt.Image that is built now: tells results of another one")
     parser.add_argument("--document", type=pathlib.Path, help="whose tables are written anew, too")
     args = parser.parse_args()
-    good, missing, parts = sections(args.out, args.hypervisor)
+    (good, said), missing, parts = sections(args.out, args.hypervisor)
     if not parts:
         raise PageError(f"{args.out} has no results; run 'make experiments', or one of its parts: {', '.join('make experiment-' + name for name in missing)}")
     path = args.out / "experiments.html"
     path.write_text(page.document("Takt: experiments", [
-        page.verdict(good, "Takt is within each of its bounds." if good else "Takt is not within all of its bounds."),
+        page.verdict(good, said),
         page.paragraph("What is asked, how it is measured and what it says of both sides: docs/experiments.md. Without the package of Xen its lines are skipped."),
         *([not_run(missing)] if missing else []), *parts]), encoding="utf-8")
     print(f"the page: {path}")

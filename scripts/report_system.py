@@ -137,12 +137,11 @@ def who_ran(trace):
 def experiments_of(folder, hypervisor):
     """Sections of what experiments gave before; this run's verdict is not theirs."""
     try:
-        good, missing, parts = experiments_page.sections(folder, hypervisor)
+        verdict, missing, parts = experiments_page.sections(folder, hypervisor)
     except experiments_page.PageError as unreadable:
         return [page.section("Experiments", page.verdict(False, str(unreadable)))]
     told = "What they ask, and what they say of both sides: docs/experiments.md."
-    verdict = [page.verdict(good, "Takt was within each of its bounds." if good else "Takt was not within all of its bounds.")] if parts else []
-    return [page.section("Experiments", *verdict, page.paragraph(told), *([experiments_page.not_run(missing)] if missing else [])), *parts]
+    return [page.section("Experiments", *([page.verdict(*verdict)] if parts else []), page.paragraph(told), *([experiments_page.not_run(missing)] if missing else [])), *parts]
 
 
 def document(trace, text, answers, system, more=()):

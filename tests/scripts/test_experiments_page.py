@@ -45,7 +45,7 @@ def test_the_page_has_every_leg_its_bound_and_every_sleep(tmp_path):
     assert done.returncode == 0 and "experiments.html" in done.stdout, done.stderr
     written = (tmp_path / "experiments.html").read_text(encoding="utf-8")
     words = words_of(written)
-    assert "sleep <accuracy>" in words and "2 of 3 legs measured." in words and "Takt is within each of its bounds." in words
+    assert "sleep <accuracy>" in words and "2 of 3 legs measured." in words and "Within each bound; measured: 1 of 2 legs on Takt." in words
     assert "rtprobe Takt 2 936 936 936 936 player.periodic_misses 3 within: max 1,300" in words
     assert "over: max 9,030,615 > 1,300" in words and "skipped: no package" in words and "Takt's bound, 1.3 us" in words
     assert "1000000 1000936 20000000 20000936" in words and "1000000 10030615" in words
@@ -58,7 +58,13 @@ def test_takt_over_a_bound_is_what_the_page_says_first(tmp_path):
     write(tmp_path, results(leg("rtprobe", "takt", 1301), complaints=["rtprobe on takt: max 1,301 > 1,300"]))
     assert run(tmp_path).returncode == 1
     words = words_of((tmp_path / "experiments.html").read_text(encoding="utf-8"))
-    assert "Takt is not within all of its bounds." in words and "max 1,301 > 1,300" in words
+    assert "Not within all bounds; measured: 1 of 1 legs on Takt." in words and "max 1,301 > 1,300" in words
+
+
+def test_a_page_without_takt_says_no_more_than_that(tmp_path):
+    write(tmp_path, results(leg("rtprobe", "xen-credit", 5), {"guest": "linux", "hypervisor": "takt", "leg": "linux on takt", "skipped": "x"}))
+    assert run(tmp_path).returncode == 1
+    assert "Nothing of Takt was measured." in words_of((tmp_path / "experiments.html").read_text(encoding="utf-8"))
 
 
 def test_results_of_another_hypervisor_are_told(tmp_path):
@@ -108,7 +114,7 @@ def test_a_documents_tables_are_written_between_their_marks(tmp_path):
 def test_the_report_ends_with_the_experiments(tmp_path):
     write(tmp_path, results(leg("rtprobe", "takt", 936)))
     first, second = report_system.experiments_of(tmp_path, None)
-    assert "Takt was within each of its bounds." in words_of(first) and "rtprobe Takt 2 936" in words_of(second)
+    assert "Within each bound; measured: 1 of 1 legs on Takt." in words_of(first) and "rtprobe Takt 2 936" in words_of(second)
 
 
 # ---- the figure ------------------------------------------------------------------------------------------------------
