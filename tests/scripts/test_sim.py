@@ -60,7 +60,7 @@ def test_what_is_not_admitted_is_seen_to_miss():
 
 
 @pytest.mark.parametrize("arguments, complaint", [
-    (["--cores", "0"], "--cores: 0; give a whole number from 1"),
+    (["--cores", "0"], "--cores: 0; give a whole number from 1 to 1000000"),
     (["--vcpus", "40"], "--vcpus: 40; give a whole number from 1 to 29"),
     (["--utilisation", "much"], "--utilisation: much; give a number"),
     (["--utilisation", "3.5"], "3 VCPUs cannot use 3.5"),
