@@ -17,6 +17,17 @@ ifneq ($(words $(SYSTEM)),1)
 $(error SYSTEM=$(SYSTEM) has blanks in its path, which make cannot handle; give it a path without)
 endif
 
+ifeq ($(suffix $(SYSTEM)),.csv)
+ifneq ($(filter run image trace report,$(MAKECMDGOALS)),)
+$(error SYSTEM=$(SYSTEM) is a table of reservations, which 'make plan' and 'make check' take; give the path of a system description (.dts))
+endif
+endif
+ifneq ($(filter trace report,$(MAKECMDGOALS)),)
+ifeq ($(wildcard boards/$(BOARD)/report.dts),)
+$(error traces and reports are made on $(patsubst boards/%/report.dts,%,$(wildcard boards/*/report.dts)), not on BOARD=$(BOARD); what another machine traced is read from its console, see docs/tracing.md)
+endif
+endif
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -40,7 +51,7 @@ include scripts/fuzz.mk
 include scripts/efi.mk
 -include guests/guests.mk
 
-.PHONY: help setup all hypervisor guests image check plan run trace report test bench sim experiment-placement experiment-sleep experiment-attack lint format fuzz clean distclean FORCE
+.PHONY: help setup all hypervisor guests image check plan run trace report test bench sim experiments experiment-placement experiment-sleep experiment-attack lint format fuzz clean distclean FORCE
 
 help:
 	@printf '%s\n' \
@@ -49,6 +60,7 @@ help:
 	  'make test                   every test: units, sanitizers, fuzzers, lint, emulators (ONLY=unit,mutants,fuzz,lint,system; of one board: BOARD=...)' \
 	  'make bench                  the latency and size table, with its bounds' \
 	  'make sim ARGS="..."         play made-up systems on the real scheduler, millions of them on demand (docs/simulation.md)' \
+	  'make experiments            the three below, and one page of what they gave: build/experiments/experiments.html (docs/experiments.md)' \
 	  'make experiment-placement   who goes to which core, and what share of random sets finds room' \
 	  'make experiment-sleep       how late is a sleeping guest, on Takt and on Xen (K=LEG SAMPLES=N; docs/experiments.md)' \
 	  'make experiment-attack      does a reservation hold beside neighbours that do their worst' \
@@ -78,6 +90,9 @@ all: hypervisor host-programs units guests efi-loader
 
 guests: $(GUESTS)
 
+# needs_file FILE,WHAT: before anything is done with it.
+needs_file = @test -f '$(1)' || { echo "make: SYSTEM=$(1) is no file; give the path of a $(2)" >&2; exit 1; }
+
 # ---- one system image ------------------------------------------------------------------------------------------------
 SYSTEM_NAME := $(basename $(notdir $(SYSTEM)))
 ITB         := $(OUT)/$(SYSTEM_NAME).itb
@@ -91,7 +106,7 @@ image: $(ITB) $(if $(filter usb,$(BOOT)),$(EFI_LOADER))
 
 # Packed anew each time: what a description names (kernels, initrds) is not known to make.
 $(ITB): $(HYPERVISOR_IMAGE) guests FORCE | setup
-	@test -f '$(SYSTEM)' || { echo "make: SYSTEM=$(SYSTEM) does not exist; give the path of a system description (.dts)" >&2; exit 1; }
+	$(call needs_file,$(SYSTEM),system description (.dts))
 	$(call say,PACK,$@)
 	$(Q)$(PYTHON) scripts/mkimage.py --board $(BOARD) --arch $(ARCH) --hypervisor $(HYPERVISOR_IMAGE) --out $@ $(SYSTEM)
 
@@ -104,11 +119,12 @@ plan_it    = $(BUILD)/host/takt-plan --json $(PLAN_JSON) $(1); status=$$?; \
 
 ifeq ($(suffix $(SYSTEM)),.csv)
 check plan: $(BUILD)/host/takt-plan | setup
+	$(call needs_file,$(SYSTEM),table of reservations (.csv) or a system description (.dts))
 	@mkdir -p $(OUT)
 	$(Q)$(call $@_it,--csv $(SYSTEM) $(if $(CORES),--cores $(CORES)) $(PLAN_OPTIONS))
 else
 check plan: guests $(BUILD)/host/takt-plan | setup
-	@test -f '$(SYSTEM)' || { echo "make: SYSTEM=$(SYSTEM) does not exist; give the path of a system description (.dts)" >&2; exit 1; }
+	$(call needs_file,$(SYSTEM),system description (.dts))
 	@rm -f $(CHECK_ITB:.itb=.system.itb)
 	$(Q)$(PYTHON) scripts/run.py --dump-dtb $(OUT)/board.dtb $(MACHINE_ARGS)
 	$(Q)packed=yes; $(PYTHON) scripts/mkimage.py --board $(BOARD) --arch $(ARCH) --partial --out $(CHECK_ITB) $(SYSTEM) || packed=no; \
@@ -123,14 +139,16 @@ run: $(if $(filter-out 0,$(HEADLESS)),,check) $(ITB) $(if $(filter uefi usb,$(BO
 # Emulated, in virtual time: each run of a system gives the same trace.
 TRACE_ARGS = $(MACHINE_ARGS) $(if $(SECONDS),--seconds $(SECONDS)) --hypervisor $(HYPERVISOR_IMAGE)
 trace: hypervisor guests | setup
-	@test -f '$(SYSTEM)' || { echo "make: SYSTEM=$(SYSTEM) does not exist; give the path of a system description (.dts)" >&2; exit 1; }
+	$(call needs_file,$(SYSTEM),system description (.dts))
 	$(Q)$(PYTHON) scripts/trace_system.py $(TRACE_ARGS) --check --out $(OUT)/$(SYSTEM_NAME) $(SYSTEM)
 
-# A small system of its own, unless SYSTEM says another: then NAME.report.html.
+# A small system of its own, unless SYSTEM says another: then NAME.report.html. It lives on one core, and has no other: several
+# emulated cores take turns, and time in which one waits for the others looks like time that the hypervisor lost.
 REPORT_SYSTEM = $(if $(filter file,$(origin SYSTEM)),boards/$(BOARD)/report.dts,$(SYSTEM))
+REPORT_CORES  = $(if $(filter file,$(origin SYSTEM)),$(if $(CORES),,--cores 1))
 report: hypervisor guests | setup
-	@test -f '$(REPORT_SYSTEM)' || { echo "make: SYSTEM=$(REPORT_SYSTEM) does not exist; give the path of a system description (.dts)" >&2; exit 1; }
-	$(Q)$(PYTHON) scripts/report_system.py $(TRACE_ARGS) --out $(OUT)/$(basename $(notdir $(REPORT_SYSTEM))) $(REPORT_SYSTEM)
+	$(call needs_file,$(REPORT_SYSTEM),system description (.dts))
+	$(Q)$(PYTHON) scripts/report_system.py $(TRACE_ARGS) $(REPORT_CORES) $(if $(filter qemu-arm64,$(BOARD)),--experiments $(BUILD)/experiments) --out $(OUT)/$(basename $(notdir $(REPORT_SYSTEM))) $(REPORT_SYSTEM)
 
 # ---- tests and measurements ------------------------------------------------------------------------------------------
 # Every board, unless one is named.
@@ -145,14 +163,30 @@ bench: hypervisor guests | setup
 sim: $(BUILD)/host/takt-sim
 	$(Q)$< $(ARGS)
 
-experiment-placement: $(BUILD)/host/takt-sim
-	@mkdir -p $(BUILD)/experiments
-	$(Q)$< placement --board boards/$(BOARD)/board.dts --out $(BUILD)/experiments/placement.json $(ARGS)
+# The page has what any of them gave. SETS: in how many random systems misses are counted; what other SAMPLES give lies apart.
+SETS ?= 1000000
+EXPERIMENTS      := $(BUILD)/experiments$(if $(SAMPLES),/samples-$(SAMPLES))
+experiments_page  = $(PYTHON) scripts/experiments_page.py --out $(EXPERIMENTS) $(if $(wildcard $(HYPERVISOR_IMAGE)),--hypervisor $(HYPERVISOR_IMAGE))
 
-# Their board has no other: Xen's guests and the reservations are written for it.
+experiment-placement: $(BUILD)/host/takt-sim
+	$(Q)status=0; $(PYTHON) scripts/experiment_placement.py --simulator $< --board boards/$(BOARD)/board.dts --campaign $(SETS) --out $(EXPERIMENTS) $(ARGS) || status=$$?; \
+	  test $$status -gt 1 || $(experiments_page) || test $$? -lt 2 || status=2; exit $$status
+
+# Xen's guests and the reservations are written for one board. Said before anything is built for another.
+ifneq ($(filter experiments experiment-sleep experiment-attack,$(MAKECMDGOALS)),)
+ifneq ($(BOARD),qemu-arm64)
+$(error these experiments run on qemu-arm64 alone; leave BOARD=$(BOARD) out)
+endif
+endif
+
 experiment-sleep experiment-attack: experiment-%: hypervisor guests | setup
-	$(if $(filter-out qemu-arm64,$(BOARD)),$(error the experiments run on BOARD=qemu-arm64))
-	$(Q)$(PYTHON) scripts/experiments.py $* --build $(BUILD) --hypervisor $(HYPERVISOR_IMAGE) $(if $(K),-k '$(K)') $(if $(SAMPLES),--samples $(SAMPLES))
+	$(Q)status=0; $(PYTHON) scripts/experiments.py $* --build $(BUILD) --out $(EXPERIMENTS) --hypervisor $(HYPERVISOR_IMAGE) $(if $(K),-k '$(K)') $(if $(SAMPLES),--samples $(SAMPLES)) \
+	  $(if $(filter-out 0,$(AGAIN)),--again) $(if $(PATIENCE),--patience $(PATIENCE)) $(if $(JOBS),--jobs $(JOBS)) || status=$$?; \
+	  test $$status -gt 1 || $(experiments_page) || test $$? -lt 2 || status=2; exit $$status
+
+# One after the other, also after one that complains; the status is the worst.
+experiments:
+	+$(Q)worst=0; for name in placement sleep attack; do $(MAKE) experiment-$$name || worst=1; done; exit $$worst
 
 lint: setup
 	+@scripts/lint.sh --build $(BUILD)

@@ -3,20 +3,23 @@
 """Runs one of the experiments of docs/experiments.md: the same guests on Takt, on the release's Xen, and where it makes sense
 on the machine without a hypervisor, in the same deterministic emulator.
 
-    experiments.py NAME [--build DIR] [--out DIR] --hypervisor takt.Image [-k LEG] [--samples N] [--jobs 2]
+    experiments.py NAME [--build DIR] [--out DIR] --hypervisor takt.Image [-k LEG] [--again] [--samples N] [--jobs 2] [--patience N]
 
 Reads boards/qemu-arm64/experiments/NAME.toml; prints a table and writes build/experiments/NAME.json with every sample. A leg is
-GUEST on HYPERVISOR; with -k (a regular expression on that) the others keep what an earlier run of the very same files gave.
+GUEST on HYPERVISOR; what an earlier run of the very same files gave is kept, so that a run that was stopped goes on where it was.
+-k (a regular expression on the name) runs those legs anew and no others, --again all.
 Exit status 1 where Takt is over one of its bounds or a leg failed. What cannot run is told as skipped, with the reason.
 """
 import argparse
 import concurrent.futures
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -30,6 +33,9 @@ import xen
 BOARD = "qemu-arm64"
 CPU = "cortex-a57"
 TAKT, BARE = "takt", "bare"
+# What to do with a leg: run it; run it unless the same files gave a result; take that result if there is one.
+ANEW, WANTED, KEPT = "anew", "wanted", "kept"
+NOT_CHOSEN = "not chosen, and not run before with these files"
 # Who printed it, as Takt's console and as Xen's write it; a guest alone on the machine has no name.
 SOURCE = r"^(?:\[(?P<vm>[\w.-]+)\] |(?:\(XEN\) )?DOM(?P<dom>\d+): |(?:\(XEN\) )?)"
 SAMPLES = re.compile(SOURCE + r"SAMPLES (?P<row>\S+)(?P<values>(?: \d+)+)\s*$", re.MULTILINE)
@@ -105,12 +111,23 @@ def figures_of(values):
             "p99": ordered[(99 * n + 99) // 100 - 1], "max": ordered[-1]}
 
 
+def emulator_version():
+    """What gives equal figures with equal files."""
+    command = machine.board_settings(BOARD)["emulator"]
+    try:
+        return subprocess.run([command, "--version"], check=True, capture_output=True, text=True, timeout=60).stdout.splitlines()[0]
+    except FileNotFoundError as missing:
+        raise ExperimentError(f"{command} is not installed; run 'make setup' as root") from missing
+
+
 # ---- running a leg -------------------------------------------------------------------------------------------------------
 class Runner:
     def __init__(self, plan, args):
         self.plan, self.args = plan, args
         self.out = args.out.resolve() / args.name
         self.out.mkdir(parents=True, exist_ok=True)
+        self.emulator = emulator_version()
+        self.running, self.stopped = [], False
         try:
             self.xen = xen.unpack(args.build, args.out)
         except xen.XenMissing as missing:
@@ -151,15 +168,15 @@ class Runner:
 
     def fingerprint(self, command, guests):
         """Of all that decides what a leg gives: the emulator's command line and every file of the system."""
-        digest = hashlib.sha256(json.dumps(command).replace(f"{self.out}/", "").encode())
+        digest = hashlib.sha256(json.dumps([self.emulator, *command]).replace(f"{self.out}/", "").encode())
         files = {path for guest in guests for path in (guest.kernel, guest.initrd) if path}
         files |= {pathlib.Path(word) for word in command if os.path.isfile(word)} - {pathlib.Path(command[0])}
         for path in sorted(files):
             digest.update(path.read_bytes())
         return digest.hexdigest()
 
-    def run(self, leg, chosen):
-        """The leg's result, which is kept beside its log; of one that is not chosen, what was kept if the same files gave it."""
+    def run(self, leg, choice):
+        """The leg's result, which is kept beside its log."""
         emulated = machine.Machine(board=BOARD, cpu=CPU, cores=1, icount=True)
         result = {"leg": leg.name, "guest": leg.guest["name"], "hypervisor": leg.hypervisor["name"]}
         if leg.hypervisor["name"] not in (TAKT, BARE) and "not-on-xen" in leg.guest:
@@ -177,22 +194,47 @@ class Runner:
         result |= {"version": version, "options": leg.hypervisor.get("options", ""),
                    "fingerprint": self.fingerprint(command, guests)}
         kept = self.out / f"{leg.file_name}.json"
-        if not chosen:
+        if choice != ANEW:
             earlier = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
-            same = earlier.get("fingerprint") == result["fingerprint"]
-            return earlier if same else {**result, "skipped": "not chosen, and not run before with these files"}
+            if earlier.get("fingerprint") == result["fingerprint"]:
+                return earlier | {"kept": True}
+            if choice == KEPT:
+                return {**result, "skipped": NOT_CHOSEN}
         started = time.monotonic()
         result |= self._measure(leg, command, [guest.name for guest in guests])
         result["seconds"] = round(time.monotonic() - started)
         kept.write_text(json.dumps(result) + "\n", encoding="utf-8")
         return result
 
-    def _measure(self, leg, command, guests):
-        seconds, log = leg.guest["seconds"], self.out / f"{leg.file_name}.log"
-        wait_for = leg.guest.get("wait-for", [self.plan["vm"]])
+    @contextlib.contextmanager
+    def console(self, command, log, seconds):
+        """An emulator that stop() ends."""
+        if self.stopped:
+            raise ExperimentError("stopped")
         with takt_console.Console(command, log, seconds) as console:
-            for _ in wait_for:
-                console.expect(DONE, seconds, f"BENCH-DONE of {' and '.join(wait_for)}")
+            self.running.append(console)
+            try:
+                yield console
+            finally:
+                self.running.remove(console)
+
+    def stop(self):
+        """Ends the emulators; who waits for them fails at once, and nobody starts another."""
+        self.stopped = True
+        for console in list(self.running):
+            console.process.kill(signal.SIGKILL)
+
+    def _measure(self, leg, command, guests):
+        seconds, log = leg.guest["seconds"] * self.args.patience, self.out / f"{leg.file_name}.log"
+        wait_for = leg.guest.get("wait-for", [self.plan["vm"]])
+        with self.console(command, log, seconds) as console:
+            try:
+                for _ in wait_for:
+                    console.expect(DONE, seconds, f"BENCH-DONE of {' and '.join(wait_for)}")
+            except takt_console.ConsoleError as error:
+                if console.status is None and not takt_console.PANIC.search(console.text):
+                    raise ExperimentError(f"it was not done in {seconds} s; PATIENCE=4 gives each leg four times the plan's limit\n{error}") from error
+                raise
             text = console.text
         samples, rows = parse_samples(text, guests), parse_rows(text, guests)
         asked, late = (samples.get((self.plan["vm"], row)) for row in self.plan["rows"])
@@ -274,27 +316,43 @@ def table(plan, results):
 
 
 # ---- the command ---------------------------------------------------------------------------------------------------------
+def choice(leg, args):
+    if args.k:
+        return ANEW if re.search(args.k, leg.name) else KEPT
+    return ANEW if args.again else WANTED
+
+
 def run_all(plan, args):
     """The results of all legs in the plan's order; what takes longest begins first."""
-    legs, runner = legs_of(plan), Runner(plan, args)
-    if args.k and not any(re.search(args.k, leg.name) for leg in legs):
-        raise ExperimentError(f"no leg matches '{args.k}'; the legs are: {'; '.join(leg.name for leg in legs)}")
+    legs = legs_of(plan)
+    names = "; ".join(leg.name for leg in legs)
+    try:
+        if args.k and not any(re.search(args.k, leg.name) for leg in legs):
+            raise ExperimentError(f"no leg matches '{args.k}'; the legs are: {names}")
+    except re.error as wrong:
+        raise ExperimentError(f"'{args.k}' is no regular expression ({wrong}); the legs are: {names}") from wrong
+    runner = Runner(plan, args)
 
     def run(leg):
-        chosen = not args.k or re.search(args.k, leg.name) is not None
         try:
-            result = runner.run(leg, chosen)
+            result = runner.run(leg, choice(leg, args))
         except (ExperimentError, takt_console.ConsoleError, machine.MachineError, OSError,
                 subprocess.CalledProcessError) as error:
-            result = {"leg": leg.name, "guest": leg.guest["name"], "hypervisor": leg.hypervisor["name"], "failed": str(error)}
-        if chosen:
-            print(f"{leg.name}: {'failed' if 'failed' in result else 'skipped' if 'skipped' in result else 'ran'}, "
-                  f"{result.get('seconds', 0)} s", flush=True)
+            result = {"leg": leg.name, "guest": leg.guest["name"], "hypervisor": leg.hypervisor["name"]}
+            result |= {"skipped": NOT_CHOSEN} if choice(leg, args) == KEPT else {"failed": str(error)}
+        if choice(leg, args) != KEPT and not runner.stopped:
+            did = next((word for word in ("failed", "skipped", "kept") if word in result), "ran")
+            print(f"{leg.name}: {did}" + (f", {result['seconds']} s" if did == "ran" else ""), flush=True)
         return result
 
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         futures = {leg.name: pool.submit(run, leg) for leg in sorted(legs, key=lambda leg: -leg.guest["seconds"])}
-        return [futures[leg.name].result() for leg in legs]
+        try:
+            return [futures[leg.name].result() for leg in legs]
+        except KeyboardInterrupt as stopped:
+            pool.shutdown(wait=False, cancel_futures=True)
+            runner.stop()
+            raise ExperimentError("stopped; what was measured is kept, and the same command goes on from there") from stopped
 
 
 def main():
@@ -303,18 +361,24 @@ def main():
     parser.add_argument("--build", default="build", type=pathlib.Path)
     parser.add_argument("--out", type=pathlib.Path, help="where results and logs go (default: DIR/experiments)")
     parser.add_argument("--hypervisor", required=True, type=pathlib.Path)
-    parser.add_argument("-k", help="only the legs whose name, GUEST on HYPERVISOR, matches (regular expression)")
-    parser.add_argument("--samples", type=int, help="sleeps of each leg (default: as the descriptions say)")
-    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="emulators at a time (default: %(default)s)")
+    parser.add_argument("-k", help="only the legs whose name, GUEST on HYPERVISOR, matches (regular expression), and those anew")
+    parser.add_argument("--again", action="store_true", help="every leg anew, also what the same files have given before")
+    parser.add_argument("--samples", type=machine.count, help="sleeps of each leg (default: as the descriptions say)")
+    parser.add_argument("--jobs", type=machine.count, default=min(2, os.cpu_count() or 1), help="emulators at a time (default: %(default)s)")
+    parser.add_argument("--patience", type=machine.count, default=1, help="so many times the seconds that the plan gives a leg, for a slow or busy machine")
     args = parser.parse_args()
     args.out = args.out or args.build / "experiments"
+    if not args.hypervisor.is_file():
+        raise ExperimentError(f"there is no hypervisor {args.hypervisor}; run 'make hypervisor'")
     plan = load_plan(args.name)
     results = run_all(plan, args)
     path = args.out / f"{args.name}.json"
     complaints = judge(plan, results)
-    path.write_text(json.dumps({"experiment": args.name, "title": plan["title"], "legs": results}, indent=1) + "\n",
-                    encoding="utf-8")
-    print(f"\n{plan['title']}; ns\n\n{table(plan, results)}\n")
+    told = {"experiment": args.name, "title": plan["title"], "guests-are": plan.get("guests-are", "guest"), "complaints": complaints,
+            "hypervisor-sha256": hashlib.sha256(args.hypervisor.read_bytes()).hexdigest(), "legs": results}
+    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    shown = [result for result in results if result.get("skipped") != NOT_CHOSEN]
+    print(f"\n{plan['title']}; ns\n\n{table(plan, shown)}\n")
     for version in sorted({result["version"] for result in results if "options" in result and result["options"]}):
         print(f"Xen is {version} of Debian")
     for complaint in complaints:

@@ -3,7 +3,6 @@
 
 FUZZ_SRCS  := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_NAMES := $(notdir $(FUZZ_SRCS:.c=))
-SECONDS    ?= 600
 
 .PHONY: fuzzers
 fuzzers: $(addprefix $(BUILD)/fuzz/,$(FUZZ_NAMES)) $(addprefix $(BUILD)/cov/,$(FUZZ_NAMES))
@@ -17,4 +16,4 @@ endef
 $(foreach v,fuzz cov,$(eval $(call fuzz_variant,$(v))))
 
 fuzz: fuzzers
-	$(Q)$(PYTHON) scripts/fuzz.py --build $(BUILD) --seconds $(SECONDS)
+	$(Q)$(PYTHON) scripts/fuzz.py --build $(BUILD) --seconds $(or $(SECONDS),600)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The emulated machines: one description of what QEMU or Bochs is started with, used by run, tests and benchmarks."""
+import argparse
 import dataclasses
 import pathlib
 import shutil
@@ -178,13 +179,20 @@ class Machine:
             raw.unlink(missing_ok=True)
 
 
+def count(text):
+    """argparse's type of what there is at least one of."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number; say 1 or more")
+    return int(text)
+
+
 def add_arguments(parser):
     """The machine's options, the same for every program that starts one."""
     parser.add_argument("--board", default="qemu-arm64")
-    parser.add_argument("--cores", type=int, help="how many (default: the board's machine.toml)")
+    parser.add_argument("--cores", type=count, help="how many (default: the board's machine.toml)")
     parser.add_argument("--cpu", help="the emulator's name of the CPU model")
     parser.add_argument("--gic", type=int, choices=(2, 3), help="version of the interrupt controller (arm64)")
-    parser.add_argument("--memory", type=int, metavar="MIB")
+    parser.add_argument("--memory", type=count, metavar="MIB")
     parser.add_argument("--boot", help="who loads the hypervisor (default: the first in the board's machine.toml)")
     parser.add_argument("--icount", action="store_true", help="deterministic: an instruction is a nanosecond (QEMU)")
 

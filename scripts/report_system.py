@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a system once, traced, and writes one HTML page about it: what was promised, and what was seen.
 
-    report_system.py [machine options] --hypervisor takt.Image [--seconds S] [--records N] --out BASE SYSTEM.dts
+    report_system.py [machine options] --hypervisor takt.Image [--seconds S] [--records N] [--experiments DIR] --out BASE SYSTEM.dts
 
 Writes BASE.report.html, without anything from outside, and what trace_system.py writes. Every figure of the page stands on it
-as text, too. Exit status 1 when something was promised and not kept.
+as text, too. The page ends with what the experiments gave whose results are in DIR. Exit status 1 when something was promised
+and not kept in this run.
 """
 import argparse
 import pathlib
@@ -14,6 +15,7 @@ import sys
 
 import bench
 import chart
+import experiments_page
 import machine
 import page
 import takt_console
@@ -132,8 +134,18 @@ def who_ran(trace):
                         page.folded("The same as a table", page.table(["from, us", "to, us", "core", "VCPU"], rows, numbers={0, 1})))
 
 
-def document(trace, text, answers, system):
-    """The page, and whether all that was promised was kept."""
+def experiments_of(folder, hypervisor):
+    """Sections of what experiments gave before; this run's verdict is not theirs."""
+    try:
+        verdict, missing, parts = experiments_page.sections(folder, hypervisor)
+    except experiments_page.PageError as unreadable:
+        return [page.section("Experiments", page.verdict(False, str(unreadable)))]
+    told = "What they ask, and what they say of both sides: docs/experiments.md."
+    return [page.section("Experiments", *([page.verdict(*verdict)] if parts else []), page.paragraph(told), *([experiments_page.not_run(missing)] if missing else [])), *parts]
+
+
+def document(trace, text, answers, system, more=()):
+    """The page, and whether all that was promised was kept. `more`: sections that follow."""
     promises = bench.parse_promises(text)
     breaches = trace_check.check(trace)
     good, table = kept(trace, promises, answers)
@@ -145,12 +157,13 @@ def document(trace, text, answers, system):
         page.verdict(good, "Everything that was promised was kept." if good else "Something that was promised was not kept."),
         admission(promises), table,
         page.section("The trace against the scheduler's rules", found), late_timers(trace), slept(trace), who_ran(trace),
-        page.section("The monitor's tables", *(page.folded(command, page.preformatted(answer)) for command, answer in answers.items()))])
+        page.section("The monitor's tables", *(page.folded(command, page.preformatted(answer)) for command, answer in answers.items())), *more])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     trace_system.add_arguments(parser)
+    parser.add_argument("--experiments", type=pathlib.Path, help="where results of experiments are, for the end of the page")
     args = parser.parse_args()
     if not (args.hypervisor and args.system):
         parser.error("give --hypervisor and the system description")
@@ -158,7 +171,8 @@ def main():
     dumped, answers, console = trace_system.record(args, COMMANDS)
     trace = takt_trace.parse(dumped)
     trace_system.write(trace, args.out, f"Trace of {args.out.name}")
-    good, text = document(trace, console, answers, pathlib.Path(args.system).stem)
+    more = experiments_of(args.experiments, pathlib.Path(args.hypervisor)) if args.experiments else []
+    good, text = document(trace, console, answers, pathlib.Path(args.system).stem, more)
     path = args.out.with_name(args.out.name + ".report.html") if args.out.name != "report" else args.out.with_name("report.html")
     path.write_text(text, encoding="utf-8")
     print(f"{path}: {'everything that was promised was kept' if good else 'something that was promised was not kept'}")

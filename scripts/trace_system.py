@@ -25,6 +25,7 @@ import trace_check
 import trace_write
 
 RECORDS = 32768       # of each core: TRACE_RECORDS_MAX of kernel/sysdesc.h
+SECONDS_MAX = 600     # of the machine's time
 BUDGET = 300          # real seconds for all
 POLL = 0.2
 END = "trace-end"     # a dump's last line
@@ -99,10 +100,21 @@ def judge(trace):
     return 1 if breaches else 0
 
 
+def seconds(text):
+    """argparse's type of a time that can end."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"'{text}' is no time; say SECONDS=1, or any number up to {SECONDS_MAX}")
+    return value
+
+
 def add_arguments(parser):
     machine.add_arguments(parser)
     parser.add_argument("--hypervisor")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of the machine's time (default: %(default)s)")
+    parser.add_argument("--seconds", type=seconds, default=1.0, help="of the machine's time (default: %(default)s)")
     parser.add_argument("--records", type=int, default=RECORDS, help="of each core's ring (default: %(default)s)")
     parser.add_argument("--out", required=True, type=pathlib.Path, help="what the files' names begin with")
     parser.add_argument("system", nargs="?", help="the system description")

@@ -4,6 +4,7 @@ import argparse
 import shutil
 import struct
 import subprocess
+import sys
 
 import experiments
 import machine
@@ -165,18 +166,51 @@ def test_a_result_is_kept_only_for_the_files_that_gave_it(tmp_path):
     assert runner.fingerprint(command, guests) != first
 
 
-def test_a_leg_that_is_not_chosen_keeps_its_result_while_its_files_are_the_same(tmp_path, monkeypatch):
+def test_a_leg_is_run_again_only_for_other_files_or_when_asked(tmp_path, monkeypatch):
     (tmp_path / "build").mkdir()
     args = argparse.Namespace(name="sleep", out=tmp_path, build=tmp_path / "build", samples=None, hypervisor=tmp_path / "takt.Image")
     runner = experiments.Runner({}, args)
     leg = experiments.Leg({"name": "g", "bare": 3}, {"name": "bare"})
     guest = xen.Guest("g", 1, 1, tmp_path / "Image", None, "")
     guest.kernel.write_bytes(b"one")
+    means = iter(range(5, 99))
     monkeypatch.setattr(runner, "description", lambda leg: None)
     monkeypatch.setattr(xen, "guests_of", lambda source: [guest])
-    monkeypatch.setattr(runner, "_measure", lambda *_arguments: {"mean": 5})
-    assert "not run before" in runner.run(leg, False)["skipped"]
-    assert runner.run(leg, True)["mean"] == 5
-    assert runner.run(leg, False)["mean"] == 5
+    monkeypatch.setattr(runner, "_measure", lambda *_arguments: {"mean": next(means)})
+    assert "not run before" in runner.run(leg, experiments.KEPT)["skipped"]
+    assert runner.run(leg, experiments.WANTED)["mean"] == 5
+    assert [runner.run(leg, choice)["mean"] for choice in (experiments.KEPT, experiments.WANTED, experiments.ANEW)] == [5, 5, 6]
     guest.kernel.write_bytes(b"two")
-    assert "not run before" in runner.run(leg, False)["skipped"]
+    assert "not run before" in runner.run(leg, experiments.KEPT)["skipped"]
+    assert runner.run(leg, experiments.WANTED)["mean"] == 7
+    runner.emulator = "another version"
+    assert runner.run(leg, experiments.WANTED)["mean"] == 8
+
+
+def test_who_is_named_runs_anew_and_nobody_else():
+    one, other = (experiments.Leg({"name": name}, {"name": "takt"}) for name in ("one", "other"))
+    for k, again, choices in ((None, False, ["wanted", "wanted"]), (None, True, ["anew", "anew"]), ("^one on", False, ["anew", "kept"])):
+        args = argparse.Namespace(k=k, again=again)
+        assert [experiments.choice(leg, args) for leg in (one, other)] == choices
+
+
+def test_a_wrong_pattern_and_wrong_numbers_are_refused():
+    for options, said in ((["-k", "linux ("], "linux ("), (["--samples", "0"], "--samples"), (["--samples", "many"], "--samples"),
+                          (["--patience", "0"], "--patience"), (["--jobs", "0"], "--jobs"), (["--hypervisor", "nowhere"], "nowhere")):
+        done = subprocess.run([sys.executable, "scripts/experiments.py", "sleep", "--hypervisor", "Makefile", *options], cwd=machine.ROOT,
+                              capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr, (options, done.stderr)
+
+
+def test_a_leg_that_is_too_slow_is_told_what_helps(tmp_path):
+    (tmp_path / "build").mkdir()
+    args = argparse.Namespace(name="sleep", out=tmp_path, build=tmp_path / "build", patience=1)
+    runner = experiments.Runner({"vm": "g"}, args)
+    leg = experiments.Leg({"name": "g", "seconds": 1}, {"name": "bare"})
+    with pytest.raises(experiments.ExperimentError, match="not done in 1 s; PATIENCE=4"):
+        runner._measure(leg, ["sleep", "60"], ["g"])
+    with pytest.raises(experiments.takt_console.ConsoleError):
+        runner._measure(leg, ["true"], ["g"])
+    runner.stop()
+    with pytest.raises(experiments.ExperimentError, match="stopped"):
+        runner._measure(leg, ["sleep", "60"], ["g"])

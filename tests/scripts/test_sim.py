@@ -60,18 +60,20 @@ def test_what_is_not_admitted_is_seen_to_miss():
 
 
 @pytest.mark.parametrize("arguments, complaint", [
-    (["--cores", "0"], "--cores: 0; give a whole number from 1"),
+    (["--cores", "0"], "--cores: 0; give a whole number from 1 to 1000000"),
     (["--vcpus", "40"], "--vcpus: 40; give a whole number from 1 to 29"),
     (["--utilisation", "much"], "--utilisation: much; give a number"),
     (["--utilisation", "3.5"], "3 VCPUs cannot use 3.5"),
     (["--utilisation", "1.1"], "give a smaller --utilisation"),
     (["--guests", "kind"], "running, periodic"),
     (["--seed"], "--seed: has no value"),
-    (["more"], "more is no option here; there are --cores"),
+    (["more"], "more is no command; there are campaign and placement"),
+    (["--more"], "--more is no option here; there are --cores"),
     (["--board", "/nowhere"], "--board: /nowhere: No such file"),
     (["--board", "Makefile"], "it has no overhead-ns"),
     (["campaign", "--vcpus", "3"], "--vcpus: give from 1 to 16 for each core"),
-    (["campaign", "--out", "/nowhere/file"], "/nowhere/file: No such file"),
+    (["campaign", "--out", "/nowhere/file"], "--out: /nowhere/file: No such file or directory; give a file in a folder"),
+    (["placement", "--sets", "1", "--out", "/nowhere/file"], "--out: /nowhere/file: No such file or directory; give a file in a folder"),
     (["placement", "--vcpus", "100"], "--vcpus: give from 1 to 16 for each core"),
 ])
 def test_a_mistake_is_named_with_its_remedy(arguments, complaint):

@@ -2,8 +2,10 @@
 """One short leg of each experiment of docs/experiments.md on Takt, with the experiment's own bounds; and that the release's Xen
 runs the very same guest."""
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import libtakt
 import pytest
@@ -48,3 +50,19 @@ def test_xen_runs_the_same_guest(takt):
     assert done.returncode == 0, done.stdout + done.stderr
     assert result["samples"] == 5 and result["mean"] > 1000
     assert "sched_ratelimit_us=0" in result["options"]
+
+
+def test_a_run_that_is_stopped_ends_at_once_and_leaves_no_emulator(takt):
+    command = [sys.executable, "scripts/experiments.py", "sleep", "--build", str(takt.build), "--out", str(takt.folder),
+               "--hypervisor", str(takt.hypervisor), "--jobs", "1"]
+    with subprocess.Popen(command, cwd=libtakt.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        log, until = takt.folder / "sleep/rtprobe-decoding-on-takt.log", time.monotonic() + SECONDS
+        while not (log.exists() and "mode bench-s" in log.read_text(encoding="utf-8", errors="replace")):
+            assert running.poll() is None and time.monotonic() < until
+            time.sleep(0.2)
+        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(running.pid)], check=True, capture_output=True, text=True).stdout.split()
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+    assert children and not subprocess.run(["ps", "-o", "pid=", "-p", ",".join(children)], check=False, capture_output=True).stdout
+    assert running.returncode == 2 and "stopped; what was measured is kept" in said and "Traceback" not in said, said
+    assert not list((takt.folder / "sleep").glob("*.json"))

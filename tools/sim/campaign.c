@@ -95,7 +95,10 @@ static bool open_file(struct work *work) {
 
     if (work->out == NULL) { return true; }
     work->file = fopen(work->out, "a+");
-    if (work->file == NULL || fseek(work->file, 0, SEEK_SET) != 0) { return trouble(work->out, strerror(errno)); }
+    if (work->file == NULL || fseek(work->file, 0, SEEK_SET) != 0) {
+        fprintf(stderr, "takt-sim: --out: %s: %s; give a file in a folder that there is\n", work->out, strerror(errno));
+        return false;
+    }
     write_heading(work, heading);
     return read_file(work, heading);
 }

@@ -27,8 +27,8 @@ static bool parse_number(const struct option *option, const char *text) {
     value = real ? strtod(text, &end) : (double)strtoull(text, &end, 0);
     if (end == text || *end != '\0' || errno != 0 || text[0] == '-' || !(value >= option->least) ||
         !(value <= option->most)) {
-        snprintf(remedy, sizeof(remedy), "give %s from %g to %g", real ? "a number" : "a whole number", option->least,
-                 option->most);
+        snprintf(remedy, sizeof(remedy), real ? "give a number from %g to %g" : "give a whole number from %.0f to %.0f",
+                 option->least, option->most);
         return complain(option->name, text, remedy);
     }
     if (real) {

@@ -280,7 +280,7 @@ static bool write_json(const struct experiment *e) {
     FILE *out = fopen(e->out, "w");
 
     if (out == NULL) {
-        fprintf(stderr, "takt-sim: %s: %s\n", e->out, strerror(errno));
+        fprintf(stderr, "takt-sim: --out: %s: %s; give a file in a folder that there is\n", e->out, strerror(errno));
         return false;
     }
     fprintf(out,
