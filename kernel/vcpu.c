@@ -255,6 +255,7 @@ void vcpu_off(struct vcpu *vcpu) {
 
 // False: that was all, or it is not here any more.
 static COLD bool attend_unusual(struct vcpu *vcpu, uint64_t now) {
+    if (VCPU_COMES(vcpu)) { control_arrive(vcpu); }
     if (vcpu_moves(vcpu) && pieces_not_now(vcpu)) { return false; }
     bool leaves = vcpu_moves(vcpu) && pieces_arrive(vcpu);
     unsigned long flags = spin_lock(&vcpu->vm->lock);
