@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may ask, one request after the other, and how each ends.
+#include "kernel/console_state.h"
 #include "kernel/control_plan.h"
 
 #include "kernel/log.h"
@@ -18,12 +19,23 @@ static void take_reason(UNUSED struct sysdesc_sink *sink, UNUSED const char *pla
     format_string(control->text, sizeof(control->text), "%s; %s", wrong, remedy);
 }
 
+// It is woken by what it waits for, mostly: then the hardware need not come at the time by which it would have given up.
+static void forget_alarm(struct control *c) {
+    unsigned long flags = arch_irq_save();
+
+    if (c->slept) { this_cpu()->todo |= TODO_DISPATCH; }
+    c->slept = false;
+    arch_irq_restore(flags);
+}
+
 static enum job_result control_job(struct job *job) {
     struct control *c = container_of(job, struct control, job);
     uint64_t start = arch_clock();
     enum job_result result;
 
+    forget_alarm(c);
     do { result = c->stage(c); } while (result == JOB_AGAIN && arch_clock() - start < c->slice);
+    c->slept = result == JOB_SLEEP;
     return result;
 }
 
@@ -98,7 +110,7 @@ int control_init(const struct board *board, struct system_desc *desc) {
     if (c == NULL) { return ERR_NO_MEMORY; }
     control = c;
     c->job.run = control_job;
-    c->cpu = this_cpu();
+    c->cpu = console.cpu != NULL ? console.cpu : this_cpu();
     c->slice = clock_ns_to_ticks_up(&clock_rate, SLICE_NS);
     c->patience = clock_ns_to_ticks_up(&clock_rate, PATIENCE_MS * 1000000ull);
     c->system = desc;

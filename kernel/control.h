@@ -2,7 +2,7 @@
 // Part `control`: changes while the system runs. Each is asked of the same admission as at boot, and keeps its promises.
 //
 // One request at a time; a second one is refused as busy, but for the operator's, of whom one may wait. A request goes
-// through stages, as a job on the core of who asked, best effort, in slices of at most 10 us:
+// through stages, as a job on the console's core, best effort, in slices of at most 10 us:
 //   what it means, what each core has, the exact test, what would have fitted, latencies;
 //   then reserve: each core that it concerns promises its VCPUs the longer of the old and the new latency;
 //   then change: on each core, in an instant at which no reservation there has anything to do (sched/change.h), a job of

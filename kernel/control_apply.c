@@ -90,24 +90,23 @@ static void apply(struct control *c, struct control_change *change, uint64_t now
     cpu->todo |= TODO_DISPATCH;
 }
 
-// False: not in this moment. Called on `cpu`, whose thread runs.
-static bool apply_all(struct control *c, struct cpu *cpu) {
+// Unless this is not the moment. Called on `cpu`, whose thread runs.
+static void apply_all(struct control *c, struct cpu *cpu) {
     unsigned long flags = spin_lock(&c->lock);
     uint64_t now = arch_clock();
-    bool wanted = c->cores[cpu->id].wanted == PHASE_CHANGE, quiet = wanted && is_quiet(cpu, now);
+    bool wanted = c->cores[cpu->id].wanted == PHASE_CHANGE;
 
-    if (quiet) {
+    if (wanted && is_quiet(cpu, now)) {
         cpu->entered = now;
         for (unsigned i = 0; i < c->change_count; i++) {
             struct control_change *change = &c->changes[i];
             if (!change->applied && change->vcpu->cpu == cpu) { apply(c, change, now); }
         }
-        c->cores[cpu->id].wanted = PHASE_NONE;
+        c->cores[cpu->id].wanted = PHASE_RESTORE; // of promises: shorter ones count now, too
         cpu_note_masked(cpu, arch_clock());
         c->stats.commit_max = MAX(c->stats.commit_max, arch_clock() - now);
     }
     spin_unlock(&c->lock, flags);
-    return quiet || !wanted;
 }
 
 static enum job_result core_job(struct job *job) {
@@ -121,10 +120,9 @@ static enum job_result core_job(struct job *job) {
         set_promises(c, true);
         __atomic_store_n(&core->wanted, (uint8_t)PHASE_NONE, __ATOMIC_RELEASE);
         break;
-    case PHASE_CHANGE:
-        if (!apply_all(c, cpu)) { return JOB_AGAIN; }
-        set_promises(c, false);
-        break;
+    case PHASE_CHANGE: // either way it goes on once the core has decided anew
+        apply_all(c, cpu);
+        return JOB_AGAIN;
     case PHASE_RESTORE:
         set_promises(c, false);
         __atomic_store_n(&core->wanted, (uint8_t)PHASE_NONE, __ATOMIC_RELEASE);
@@ -155,7 +153,7 @@ static void restore(struct control *c) {
 // The core has not come to it. One that has no time to take its promises back has not come to give them, either.
 static enum job_result out_of_patience(struct control *c) {
     unsigned long flags = spin_lock(&c->lock);
-    bool late = c->cores[c->core].wanted != PHASE_NONE;
+    bool late = c->cores[c->core].wanted == c->phase;
 
     if (late) { c->cores[c->core].wanted = PHASE_NONE; }
     spin_unlock(&c->lock, flags);
@@ -171,9 +169,11 @@ static enum job_result out_of_patience(struct control *c) {
 }
 
 static enum job_result wait_for_core(struct control *c) {
-    if (__atomic_load_n(&c->cores[c->core].wanted, __ATOMIC_ACQUIRE) != PHASE_NONE) {
-        // What gave something up has to wait until it is over.
-        bool for_good = c->request.operation == CONTROL_DESTROY;
+    unsigned wanted = __atomic_load_n(&c->cores[c->core].wanted, __ATOMIC_ACQUIRE);
+
+    if (wanted != PHASE_NONE) {
+        // What gives something up waits until that is over; and once the core has changed only its promises are left.
+        bool for_good = c->request.operation == CONTROL_DESTROY || wanted != c->phase;
         if (arch_clock() >= c->give_up && !for_good) { return out_of_patience(c); }
         c->job.wake_at = for_good ? UINT64_MAX : c->give_up;
         return JOB_SLEEP;

@@ -33,7 +33,8 @@ typedef enum job_result (*control_stage_t)(struct control *c);
 struct control {
     struct spinlock lock;
     struct job job;                       // of the request that is being worked off, on `cpu`
-    struct cpu *cpu;                      // of who asked
+    struct cpu *cpu;                      // constant: the console's
+    bool slept;                           // in its last slice it went to sleep
     control_stage_t stage;                // NULL: nothing is asked
     uint64_t slice;                       // ticks after which the job gives way
     uint64_t patience;                    // ticks that a core has to find an instant
