@@ -10,8 +10,9 @@ enum { SLICE_NS = 5000, PATIENCE_MS = 20000 };
 
 struct control *control;
 
-static const char *const verbs[] = {
-    [CONTROL_RESERVE] = "reserve", [CONTROL_MOVE] = "move", [CONTROL_CREATE] = "create", [CONTROL_DESTROY] = "destroy"};
+static const char *const verbs[CONTROL_OPERATIONS] = {
+    [CONTROL_RESERVE] = "reserve", [CONTROL_MOVE] = "move", [CONTROL_CREATE] = "create",  [CONTROL_DESTROY] = "destroy",
+    [CONTROL_START] = "start",     [CONTROL_STOP] = "stop", [CONTROL_RESTART] = "restart"};
 
 // The words of the checker become the reason; where the mistake is, the log says itself.
 static void take_reason(UNUSED struct sysdesc_sink *sink, UNUSED const char *place, const char *wrong,
@@ -44,6 +45,9 @@ static void begin(struct control *c, const struct control_request *request) {
     c->request = *request;
     c->stage = control_prepare;
     c->stats.asked++;
+    c->judged = false;
+    c->change_count = 0;
+    control_note_begin(c, request);
     c->sink.count = 0;
     c->text[0] = '\0';
 }
@@ -71,12 +75,14 @@ enum job_result control_refuse(struct control *c, const char *format, ...) {
     }
     c->stats.refused++;
     log_line("%s: %s refused: %s; nothing has changed", vm->name, verbs[c->request.operation], c->text);
+    control_note_end(c, false);
     return end(c);
 }
 
 enum job_result control_finish(struct control *c) {
     c->stats.done++;
     log_line("%s: %s done", vms[c->request.vm]->name, verbs[c->request.operation]);
+    control_note_end(c, true);
     return end(c);
 }
 
@@ -93,7 +99,7 @@ int control_ask(const struct control_request *request) {
     bool idle = c->stage == NULL;
     if (idle) {
         begin(c, request);
-    } else if (!c->queued) {
+    } else if (!c->queued && request->asker == NULL) {
         c->queued = true;
         c->next = *request;
     } else {

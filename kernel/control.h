@@ -25,6 +25,10 @@ enum control_operation {
     CONTROL_MOVE,    // a VCPU to another core
     CONTROL_CREATE,  // the VM's VCPUs are admitted and placed, and it starts
     CONTROL_DESTROY, // it ends, and what its VCPUs had is free
+    CONTROL_START,   // these three as vm_start(), vm_stop(), vm_restart()
+    CONTROL_STOP,
+    CONTROL_RESTART,
+    CONTROL_OPERATIONS
 };
 
 struct control_request {
@@ -33,6 +37,9 @@ struct control_request {
     uint8_t vcpu; // RESERVE, MOVE
     uint8_t core; // MOVE
     uint32_t budget_us, deadline_us, period_us;
+    struct vcpu *asker; // of a controller, NULL: the operator. This and what follows for kernel/control_call.c
+    uint64_t life;      // how often its VM had been started
+    uint8_t interrupt;  // to tell it by, 0: none
 };
 
 #if TAKT_CONTROL
@@ -40,9 +47,14 @@ struct control_request {
 // Boot, after vm_create_all. ERR_NO_MEMORY. `desc` is what reports and the monitor read; it follows the changes.
 int control_init(const struct board *board, struct system_desc *desc);
 
-// The operator asks. Thread context. OK: it is being decided, or waits for that; the log tells how it ends. ERR_BUSY: one
-// waits already. ERR_RANGE: no such VM, VCPU or core.
+// Somebody asks. Any context. OK: it is being decided, or, of the operator, waits for that; the log tells how it ends.
+// ERR_BUSY: not now. ERR_RANGE: no such VM, VCPU or core.
 int control_ask(const struct control_request *request);
+
+// The hypercalls. Handler context.
+int64_t call_control(struct vcpu *vcpu, uint64_t *x);
+int64_t call_control_result(struct vcpu *vcpu, uint64_t *x);
+int64_t call_control_list(struct vcpu *vcpu, uint64_t *x);
 
 // A VCPU that control handed over has come to this core. From vcpu_attend().
 void control_arrive(struct vcpu *vcpu);

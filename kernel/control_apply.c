@@ -109,27 +109,40 @@ static void apply_all(struct control *c, struct cpu *cpu) {
     spin_unlock(&c->lock, flags);
 }
 
+// Ticks that this core's thread has had, without what interrupted it.
+static uint64_t thread_time(const struct cpu *cpu) {
+    const struct sched_entity *thread = &cpu->thread.entity;
+    unsigned long flags = arch_irq_save();
+    uint64_t used = thread->stats.supplied, now = arch_clock();
+
+    if (cpu->sched.running == thread && now > cpu->sched.run_start) { used += now - cpu->sched.run_start; }
+    arch_irq_restore(flags);
+    return used;
+}
+
+// A phase of this core, or one try at it. JOB_AGAIN: it goes on once the core has decided anew.
+static enum job_result do_part(struct control *c, struct cpu *cpu, struct control_core *core) {
+    switch (__atomic_load_n(&core->wanted, __ATOMIC_ACQUIRE)) {
+    case PHASE_CHANGE: apply_all(c, cpu); return JOB_AGAIN;
+    case PHASE_RESERVE: set_promises(c, true); return JOB_DONE;
+    default: set_promises(c, false); return JOB_DONE;
+    }
+}
+
 static enum job_result core_job(struct job *job) {
     struct control *c = control;
     struct cpu *cpu = this_cpu();
     struct control_core *core = container_of(job, struct control_core, job);
-    uint64_t start = arch_clock();
+    uint64_t start = thread_time(cpu);
 
-    switch (__atomic_load_n(&core->wanted, __ATOMIC_ACQUIRE)) {
-    case PHASE_RESERVE:
-        set_promises(c, true);
-        __atomic_store_n(&core->wanted, (uint8_t)PHASE_NONE, __ATOMIC_RELEASE);
-        break;
-    case PHASE_CHANGE: // either way it goes on once the core has decided anew
-        apply_all(c, cpu);
-        return JOB_AGAIN;
-    case PHASE_RESTORE:
-        set_promises(c, false);
-        __atomic_store_n(&core->wanted, (uint8_t)PHASE_NONE, __ATOMIC_RELEASE);
-        break;
-    default: return JOB_DONE; // it took too long, and nobody waits any more
+    if (__atomic_load_n(&core->wanted, __ATOMIC_ACQUIRE) == PHASE_NONE) {
+        return JOB_DONE; // it took too long, and nobody waits any more
     }
-    c->stats.core_max = MAX(c->stats.core_max, arch_clock() - start);
+    enum job_result result = do_part(c, cpu, core);
+    core->spent += thread_time(cpu) - start;
+    if (result == JOB_AGAIN) { return JOB_AGAIN; }
+    c->stats.core_max = MAX(c->stats.core_max, core->spent);
+    __atomic_store_n(&core->wanted, (uint8_t)PHASE_NONE, __ATOMIC_RELEASE);
     job_submit(c->cpu, &c->job);
     return JOB_DONE;
 }
@@ -208,6 +221,7 @@ static enum job_result next_core(struct control *c) {
     }
     struct control_core *core = &c->cores[c->core];
     core->job.run = core_job;
+    if (c->phase == PHASE_RESERVE) { core->spent = 0; }
     c->give_up = arch_clock() + c->patience;
     __atomic_store_n(&core->wanted, c->phase, __ATOMIC_RELEASE);
     c->stage = wait_for_core;

@@ -132,7 +132,16 @@ static enum job_result stop_vm(struct control *c) {
     return JOB_SLEEP;
 }
 
+// The VM's own job does it.
+static enum job_result live(struct control *c, int (*act)(struct vm *vm)) {
+    return act(vms[c->request.vm]) == OK ? control_finish(c) : control_refuse(c, "not in the state that the VM is in");
+}
+
 enum job_result control_prepare(struct control *c) {
+    static int (*const acts[CONTROL_OPERATIONS])(struct vm *) = {
+        [CONTROL_START] = vm_start, [CONTROL_STOP] = vm_stop, [CONTROL_RESTART] = vm_restart};
+
+    if (acts[c->request.operation] != NULL) { return live(c, acts[c->request.operation]); }
     const char *why = prepare(c);
 
     if (why != NULL) { return control_refuse(c, "%s", why); }
@@ -293,6 +302,7 @@ static enum job_result begin_advice(struct control *c) {
 
     for (c->core = 0; c->core < cpu_count && (c->tried & BIT(c->core)) == 0;) { c->core++; }
     if (c->core == cpu_count || c->placement.core < 0 || task->budget > task->deadline) {
+        c->judged = true;
         sysdesc_refused(&c->check, &change->desc, &c->placement);
         return control_refuse(c, NULL);
     }
@@ -325,6 +335,8 @@ static enum job_result search(struct control *c) {
     if (c->search.decided) {
         c->latency[c->vm][vcpu] = c->search.result.longest + c->injection;
     } else if (!VM_ABSENT(vm) && vm->desc->vcpus[vcpu].latency != 0) {
+        c->judged = true;
+        c->placement = (struct sched_placement){.core = -1, .verdict.outcome = SCHED_UNDECIDED};
         return control_refuse(c, "then the latency of vcpu %u of %s would not be decided within %u steps", vcpu,
                               vm->name, SCHED_LATENCY_STEPS_MAX);
     }

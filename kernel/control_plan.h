@@ -24,6 +24,15 @@ enum control_phase { PHASE_NONE, PHASE_RESERVE, PHASE_CHANGE, PHASE_RESTORE };
 struct control_core {
     struct job job;
     uint8_t wanted; // enum control_phase; under control->lock
+    uint64_t spent; // ticks that its thread had for this request
+};
+
+// What a controller is told of its last request; lengths in ticks.
+struct control_result {
+    bool decided;
+    uint8_t outcome, core;
+    uint32_t ticket; // 0: it has asked nothing
+    uint64_t latency, at, demand, excess, largest_budget, smallest_period;
 };
 
 struct control;
@@ -48,6 +57,7 @@ struct control {
     struct sched_core_load work[MAX_CORES]; // what each core would have
     struct control_change changes[MAX_VCPUS];
     unsigned change_count, at; // and which is looked at
+    bool judged;               // by admission, which `placement` tells of
     uint32_t tried;            // cores for that one
     struct sched_placement placement;
     struct sched_test test;
@@ -62,6 +72,7 @@ struct control {
     uint8_t phase;                        // enum control_phase
     uint64_t give_up;
     struct control_core cores[MAX_CORES];
+    struct control_result results[MAX_VMS];
     struct {
         uint64_t asked, done, refused;
         uint64_t commit_max; // ticks with interrupts masked, on one core for one request
@@ -74,6 +85,10 @@ extern struct control *control;
 enum job_result control_refuse(struct control *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // It ends, and has been done.
 enum job_result control_finish(struct control *c);
+
+// control_call.c. Its asker's results are of this request; it has ended.
+void control_note_begin(struct control *c, const struct control_request *request);
+void control_note_end(struct control *c, bool done);
 
 // control_plan.c: the first stage. The last is control_commit.
 enum job_result control_prepare(struct control *c);
