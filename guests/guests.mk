@@ -5,7 +5,7 @@
 #
 # What differs is in guests/lib/$(ARCH)/guest.mk, and in folders of that name beside the files that all share.
 
-GUEST_NAMES := rtprobe matmul hostile tickless
+GUEST_NAMES := rtprobe matmul hostile tickless controller
 
 include guests/lib/$(ARCH)/guest.mk
 

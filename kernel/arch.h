@@ -61,9 +61,9 @@ void arch_resume_set(struct cpu *cpu, struct vcpu *vcpu);
 // The guest's registers leave / enter the hardware of this core. Handler context.
 void arch_vcpu_save(struct vcpu *vcpu);
 void arch_vcpu_load(struct vcpu *vcpu);
-// Part `split`. A VCPU that is not loaded leaves this core for another: nothing of it stays in the hardware here, and what it
+// Parts `split` and `control`. A VCPU that is not loaded leaves this core for another: nothing of it stays in the hardware here, and what it
 // stored or invalidated is seen there. It has come to this core from another: it may be loaded here. Own core.
-#if TAKT_SPLIT
+#if TAKT_MOVES
 void arch_vcpu_leave_core(struct vcpu *vcpu);
 void arch_vcpu_enter_core(struct vcpu *vcpu);
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Handing a VCPU over from core to core: the two halves of a move, whatever it is for. Part `split`.
+// Handing a VCPU over from core to core: the two halves of a move, whatever it is for. Parts `split` and `control`.
 //
 // vcpu_hand_over() is the old core's half. It takes the VCPU out of the hardware, its timers out of the queue, its message
 // out of the inbox, and then, in one store, makes it the new core's; a message in the new core's inbox follows. That core's
@@ -18,9 +18,9 @@
 
 #include "kernel/vm.h"
 
-// Gives `vcpu` to core `to`, another one. Out of vcpu_attend() from the inbox only: no handler may be at work for the VCPU,
-// since nothing of it may be touched afterwards. Its own core, interrupts masked, vcpu->moves, not VCPU_OFF, vcpu->entity
-// blocked. Constant time: one save of its registers at most, and the length of this core's inbox.
+// Gives `vcpu` to core `to`, another one. Out of vcpu_attend() from the inbox, or from the core's thread: no handler may be at
+// work for the VCPU, since nothing of it may be touched afterwards. Its own core, interrupts masked, vcpu->moves or ->comes,
+// vcpu->entity blocked. Constant time: one save of its registers at most, and the length of this core's inbox.
 void vcpu_hand_over(struct vcpu *vcpu, struct cpu *to);
 
 // Takes over a VCPU that arrives: its timers are in this core's queue. The new core, from vcpu_attend().

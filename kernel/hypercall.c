@@ -3,6 +3,7 @@
 
 #include "kernel/arch.h"
 #include "kernel/call_timer.h"
+#include "kernel/control.h"
 #include "kernel/trace.h"
 #include "takt/hypercall.h"
 
@@ -68,6 +69,11 @@ const guest_call_t hypercalls[HYPERCALLS] = {
     [CALL(TAKT_HC_TIMER_REPORT)] = call_timer_report,
     [CALL(TAKT_HC_STATS)] = call_stats,
     [CALL(TAKT_HC_MARK)] = call_mark,
+#if TAKT_CONTROL
+    [CALL(TAKT_HC_CONTROL)] = call_control,
+    [CALL(TAKT_HC_CONTROL_RESULT)] = call_control_result,
+    [CALL(TAKT_HC_CONTROL_LIST)] = call_control_list,
+#endif
 };
 
 // ---- who this is --------------------------------------------------------------------------------------------

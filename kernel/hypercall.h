@@ -12,7 +12,7 @@ struct vcpu;
 typedef int64_t (*guest_call_t)(struct vcpu *vcpu, uint64_t *x);
 
 // By number, counted from TAKT_HC_BASE; NULL: no such call.
-enum { HYPERCALLS = 0x22, HYPERCALLS_DEFINED = 3 + 3 * TAKT_TIMERS };
+enum { HYPERCALLS = 0x22 + 3 * TAKT_CONTROL, HYPERCALLS_DEFINED = 3 + 3 * TAKT_TIMERS + 3 * TAKT_CONTROL };
 extern const guest_call_t hypercalls[HYPERCALLS];
 // The standard queries, counted from SMCCC_VENDOR_HYP_COUNT.
 enum { VENDOR_CALLS = 4 };

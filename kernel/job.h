@@ -42,6 +42,11 @@ void job_submit(struct cpu *cpu, struct job *job);
 // Makes the thread runnable when jobs wait (TODO_INBOX). Own core, interrupts masked; follow with a dispatch.
 void job_poll(struct cpu *cpu);
 
+#if TAKT_CONTROL
+// It is not queued and nobody is at it: it may be submitted to another core. Of a job that its asker knows not to be submitted now.
+static inline bool job_idle(const struct job *job) { return __atomic_load_n(&job->state, __ATOMIC_ACQUIRE) == 0; }
+#endif
+
 // The thread's endless loop; arch code enters it once per core. Never returns.
 void job_loop(void) __attribute__((noreturn));
 // One turn of it: a slice of one job, or a wait. Thread context, interrupts open.

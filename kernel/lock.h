@@ -3,7 +3,7 @@
 // for the code that it interrupted. Critical sections are short and bounded by a constant.
 //
 // Order, outermost first; a lock is only taken with those to its left held:
-//   vm->lock  ->  vgic (SPIs, then one VCPU's)  ->  cpu->inbox  ->  log / console rings
+//   control->lock  ->  vm->lock  ->  vgic (SPIs, then one VCPU's)  ->  cpu->inbox  ->  log / console rings
 #ifndef KERNEL_LOCK_H
 #define KERNEL_LOCK_H
 

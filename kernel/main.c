@@ -4,6 +4,7 @@
 #include "kernel/arch.h"
 #include "kernel/boot.h"
 #include "kernel/console.h"
+#include "kernel/control.h"
 #include "kernel/guest_fdt.h"
 #include "kernel/log.h"
 #include "kernel/memory.h"
@@ -33,7 +34,7 @@ static struct board *boot_board(paddr_t fdt) {
     return &board;
 }
 
-static const struct system_desc *boot_description(const struct board *board, struct boot_times *times) {
+static struct system_desc *boot_description(const struct board *board, struct boot_times *times) {
     struct sysdesc_sink sink = {.mistake = log_mistake};
     struct system_desc *desc = memory_alloc(sizeof(*desc));
     const void *image;
@@ -66,11 +67,12 @@ void kernel_main(paddr_t fdt) {
     if (clock_rate_init(&clock_rate, arch_clock_hz()) != CLOCK_OK) { arch_park(); }
     struct board *board = boot_board(fdt);
     if (arch_init(board) != OK || cpus_create(board) != OK) { give_up("the machine cannot be used"); }
-    const struct system_desc *desc = boot_description(board, &times);
+    struct system_desc *desc = boot_description(board, &times);
     cpu_count = sysdesc_cores(board, desc);
     guest_fdt_init(board, desc);
     arch_cpu_init(&boot_cpu);
-    if (cpus_start() != OK || console_init(desc) != OK || trace_init(desc) != OK || vm_create_all(desc) != OK) {
+    if (cpus_start() != OK || console_init(desc) != OK || trace_init(desc) != OK || vm_create_all(desc) != OK ||
+        control_init(board, desc) != OK) {
         give_up("the system cannot be built");
     }
     report_system(board, desc, &times);

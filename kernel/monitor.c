@@ -54,6 +54,15 @@ static const struct monitor_command commands[] = {
     {"start", "NAME", "start a VM that is stopped", 2, .row = monitor_row_act, .action = vm_start, .done = "started"},
     {"restart", "NAME", "end a VM and start it again", 2, .row = monitor_row_act, .action = vm_restart,
      .done = "restarted"},
+#if TAKT_CONTROL
+    {"create", "NAME", "admit, place and start a VM that has no place", 2, .row = monitor_row_create},
+    {"destroy", "NAME", "end a VM, and free what was reserved for it", 2, .row = monitor_row_destroy},
+    {"reserve", "NAME VCPU BUDGET DEADLINE PERIOD", "another reservation for a VCPU, in us", 6,
+     .row = monitor_row_reserve},
+    {"move", "NAME VCPU CORE", "a VCPU to another core", 4, .row = monitor_row_move},
+    {"changes", "", "changes that were asked for; the longest time that one took a core", 1, .row = monitor_row_changes,
+     .header = "asked  done refused commit-max-ns core-max-ns"},
+#endif
     {"reset", "", "reset the machine", 1, .row = monitor_row_reset},
     {"quit", "", "switch the machine off", 1, .row = monitor_row_quit},
 };

@@ -8,7 +8,7 @@
 struct vcpu;
 struct vm;
 
-enum { MONITOR_LINE = 80, MONITOR_WORDS = 3 };
+enum { MONITOR_LINE = 80, MONITOR_WORDS = 6 };
 
 struct monitor_command {
     const char *name, *arguments, *help;
@@ -72,6 +72,14 @@ bool monitor_row_memory(unsigned row);
 bool monitor_row_log(unsigned row);
 bool monitor_row_reset(unsigned row);
 bool monitor_row_quit(unsigned row);
+#if TAKT_CONTROL
+// monitor_control.c
+bool monitor_row_reserve(unsigned row);
+bool monitor_row_move(unsigned row);
+bool monitor_row_create(unsigned row);
+bool monitor_row_destroy(unsigned row);
+bool monitor_row_changes(unsigned row);
+#endif
 #if TAKT_TRACE
 // monitor_trace.c
 bool monitor_row_trace(unsigned row);

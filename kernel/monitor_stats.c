@@ -46,7 +46,9 @@ static struct decimal promised(const struct cpu *cpu) {
 
     for (unsigned i = 0; (vcpu = monitor_vcpu(i)) != NULL; i++) {
         const struct sched_entity *share = pieces_on(vcpu, cpu);
-        if (share != NULL && share->class == SCHED_RESERVED) { ppm += share->budget * 1000000 / share->period; }
+        if (share != NULL && share->class == SCHED_RESERVED && !VM_ABSENT(vcpu->vm)) {
+            ppm += share->budget * 1000000 / share->period;
+        }
     }
     return share_of(ppm, 1000000);
 }

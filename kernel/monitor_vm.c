@@ -9,6 +9,7 @@ static const char *state_name(const struct vm *vm) {
     static const char *const names[] = {
         [VM_STOPPED] = "stopped", [VM_LOADING] = "loading", [VM_RUNNING] = "running", [VM_STOPPING] = "stopping"};
 
+    if (VM_ABSENT(vm)) { return "absent"; }
     if (vm->state == VM_STOPPED && vm->end == VM_END_FAULT) { return "failed"; }
     if (vm->state == VM_STOPPED && vm->end == VM_END_OFF) { return "off"; }
     return names[vm->state];

@@ -7,6 +7,7 @@
 #include "kernel/memory.h"
 #include "kernel/promise.h"
 #include "kernel/report_split.h"
+#include "kernel/sysdesc_control.h"
 #include "kernel/vm.h"
 
 static struct decimal ticks_to_us(uint64_t ticks) {
@@ -65,7 +66,7 @@ static void report_core(const struct system_desc *desc, unsigned core) {
     uint64_t used = sched_core_utilisation(&desc->cores[core]);
 
     for (unsigned i = 0; i < desc->vm_count; i++) {
-        for (unsigned j = 0; j < desc->vms[i].vcpu_count; j++) {
+        for (unsigned j = 0; j < desc->vms[i].vcpu_count && !sysdesc_on_demand(&desc->vms[i]); j++) {
             if (desc->vms[i].vcpus[j].placed == core) { report_vcpu(desc, &desc->vms[i], j); }
             report_piece(&desc->vms[i], j, core);
         }

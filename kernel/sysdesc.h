@@ -55,6 +55,7 @@ struct vcpu_desc {
 #endif
 #if TAKT_ANALYSIS
     uint64_t latency; // reserved: ticks from a wake-up with budget to the guest's vector at most; 0: not decided
+    bool has_tasks;   // tasks of its guest were checked against the reservation
 #endif
 };
 
@@ -84,12 +85,16 @@ struct vm_desc {
     enum image_type type;
     bool start;                  // started at boot (default yes)
     bool vpl011, virtio_console; // default: both
-    bool observer;               // may read figures of its cores and of the boot (TAKT_HC_STATS)
-    uint32_t timer_distance_us;  // least distance between two expiries of a VCPU's hypercall timers
-    gpa_t load, entry;           // raw: as given; else chosen by the checker from the file's header
-    gpa_t initrd_gpa;            // where the loader puts the initrd, when there is one
-    gpa_t dtb_gpa;               // and what describes the machine to the guest: at most GUEST_FDT_MAX bytes
-    const char *bootargs;        // "" when none
+#if TAKT_CONTROL
+    bool on_demand;  // has no place until it is created
+    bool controller; // may ask for changes (TAKT_HC_CONTROL)
+#endif
+    bool observer;              // may read figures of its cores and of the boot (TAKT_HC_STATS)
+    uint32_t timer_distance_us; // least distance between two expiries of a VCPU's hypercall timers
+    gpa_t load, entry;          // raw: as given; else chosen by the checker from the file's header
+    gpa_t initrd_gpa;           // where the loader puts the initrd, when there is one
+    gpa_t dtb_gpa;              // and what describes the machine to the guest: at most GUEST_FDT_MAX bytes
+    const char *bootargs;       // "" when none
     struct blob kernel, initrd, dtb, overlay;
     enum restart_policy restart;
     uint32_t restart_limit; // restarts by policy before the VM stays stopped

@@ -138,6 +138,10 @@ static const struct property vm_properties[] = {
     {"no-vpl011", FLAG, false, FIELD(vm_desc, vpl011)},
     {"no-virtio-console", FLAG, false, FIELD(vm_desc, virtio_console)},
     {"spis", CELL, false, FIELD(vm_desc, spi_count), RANGE(32, SPIS_MAX)},
+#if TAKT_CONTROL
+    {"on-demand", FLAG, false, FIELD(vm_desc, on_demand), .max = true},
+    {"controller", FLAG, false, FIELD(vm_desc, controller), .max = true},
+#endif
     {"observer", FLAG, false, FIELD(vm_desc, observer), .max = true},
     {"timer-distance-us", CELL, false, FIELD(vm_desc, timer_distance_us), RANGE(1, PERIOD_US_MAX)},
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What holds for the system as a whole: its VMs find room in the board's memory, its reservations on the board's cores.
 #include "kernel/log.h"
+#include "kernel/sysdesc_control.h"
 #include "kernel/sysdesc_split.h"
 
 // ---- memory -----------------------------------------------------------------------------------------------
@@ -64,6 +65,7 @@ static unsigned collect(struct sysdesc_check *c) {
     unsigned count = 0;
 
     for (unsigned v = 0; v < c->sys->vm_count; v++) {
+        if (sysdesc_left_out(c, &c->sys->vms[v])) { continue; }
         for (unsigned i = 0; i < c->sys->vms[v].vcpu_count; i++) {
             struct vcpu_desc *vcpu = &c->sys->vms[v].vcpus[i];
             vcpu->placed = vcpu->core;

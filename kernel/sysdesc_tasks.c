@@ -95,11 +95,12 @@ static void refuse_tasks(struct sysdesc_check *c, const struct sched_task *reser
                     verdict->at, verdict->demand, verdict->demand - verdict->excess);
 }
 
-void sysdesc_check_tasks(struct sysdesc_check *c, const struct vcpu_desc *vcpu) {
+void sysdesc_check_tasks(struct sysdesc_check *c, struct vcpu_desc *vcpu) {
     size_t outside = c->path_length;
     struct sched_task reservation = {vcpu->budget_us, vcpu->deadline_us, vcpu->period_us};
     struct sched_verdict verdict;
 
+    vcpu->has_tasks = c->tasks.given;
     if (!c->tasks.given || c->tasks.bad) { return; }
     sysdesc_enter(c, "tasks");
     if (c->tasks.count == 0) {

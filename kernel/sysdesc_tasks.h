@@ -28,7 +28,7 @@ extern const struct schema sysdesc_tasks_schema; // below a vcpu
 
 // A vcpu's node begins; it is over, and these are its tasks.
 void sysdesc_begin_tasks(struct sysdesc_check *c);
-void sysdesc_check_tasks(struct sysdesc_check *c, const struct vcpu_desc *vcpu);
+void sysdesc_check_tasks(struct sysdesc_check *c, struct vcpu_desc *vcpu);
 // What latency each VCPU is promised, once all are admitted; and how much memory the guests have, for the planner.
 void sysdesc_promise(struct sysdesc_check *c);
 

@@ -127,7 +127,7 @@ static inline __attribute__((always_inline)) struct cpu *post(struct vcpu *vcpu)
     struct cpu *cpu = __atomic_load_n(&vcpu->cpu, __ATOMIC_RELAXED);
     unsigned long flags = spin_lock(&cpu->inbox.lock);
 
-#if TAKT_SPLIT
+#if TAKT_MOVES
     while (unlikely(__atomic_load_n(&vcpu->cpu, __ATOMIC_RELAXED) != cpu)) {
         spin_unlock(&cpu->inbox.lock, flags);
         cpu = __atomic_load_n(&vcpu->cpu, __ATOMIC_RELAXED);
@@ -145,7 +145,7 @@ static inline __attribute__((always_inline)) struct cpu *post(struct vcpu *vcpu)
     return cpu;
 }
 
-#if TAKT_SPLIT
+#if TAKT_MOVES
 COLD void vcpu_arm_timers(struct vcpu *vcpu, uint64_t now) { arm_timers(vcpu, now); }
 
 COLD void vcpu_post(struct vcpu *vcpu) { post(vcpu); }
@@ -255,6 +255,7 @@ void vcpu_off(struct vcpu *vcpu) {
 
 // False: that was all, or it is not here any more.
 static COLD bool attend_unusual(struct vcpu *vcpu, uint64_t now) {
+    if (VCPU_COMES(vcpu)) { control_arrive(vcpu); }
     if (vcpu_moves(vcpu) && pieces_not_now(vcpu)) { return false; }
     bool leaves = vcpu_moves(vcpu) && pieces_arrive(vcpu);
     unsigned long flags = spin_lock(&vcpu->vm->lock);

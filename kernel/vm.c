@@ -238,7 +238,7 @@ static enum job_result vm_job(struct job *job) {
 
 int vm_start(struct vm *vm) {
     unsigned long flags = spin_lock(&vm->lock);
-    bool stopped = vm->state == VM_STOPPED;
+    bool stopped = vm->state == VM_STOPPED && !VM_ABSENT(vm);
 
     if (stopped) {
         vm->restarts = 0;

@@ -9,6 +9,7 @@
 
 #include "arch_types.h"
 #include "kernel/call_timer.h"
+#include "kernel/control.h"
 #include "kernel/job.h"
 #include "kernel/lock.h"
 #include "kernel/mmio.h"
@@ -52,6 +53,9 @@ struct vcpu {
 #if TAKT_SPLIT
             bool moves : 1; // may be handed over to another core (kernel/hand_over.h); constant
 #endif
+#if TAKT_CONTROL
+            bool comes : 1; // was moved by request, and has not arrived yet; under vm->lock
+#endif
         };
         uint8_t unusual; // any of these
     };
@@ -70,9 +74,11 @@ struct vcpu {
     bool timer_measured;
     struct vcpu *inbox_next; // this and the next under the lock of its core's inbox
     bool in_inbox;
+#if TAKT_MOVES
+    bool arriving;   // handed over to its core, which has not taken it over yet
+    uint8_t carried; // which of its timers come with it
+#endif
 #if TAKT_SPLIT
-    bool arriving;              // handed over to its core, which has not taken it over yet
-    uint8_t carried;            // which of its timers come with it
     struct vcpu_pieces *pieces; // NULL: it is whole
 #endif
     gpa_t start_entry;
@@ -118,6 +124,9 @@ struct vm {
     uint8_t running_vcpus; // that still are on a core; under lock
     bool stop_asked;       // by the operator, while it was between two runs; under lock
     uint8_t memory_count;
+#if TAKT_CONTROL
+    bool absent; // it has no place: kernel/control.h; under lock
+#endif
     unsigned restarts; // by policy, since the operator last started it
     struct spinlock lock;
     const struct vm_desc *desc;

@@ -19,6 +19,7 @@
 #ifndef SCHED_ADMISSION_H
 #define SCHED_ADMISSION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SCHED_TASKS_MAX       32u
@@ -44,6 +45,14 @@ enum sched_outcome {
     SCHED_MALFORMED = -1 /* a value or count out of its range */
 };
 
+/* An exact sum; sched/fraction.h. */
+#define FRACTION_TERMS_MAX (SCHED_TASKS_MAX + SCHED_SOURCES_MAX + 1)
+struct fraction {
+    uint32_t limbs;
+    uint64_t numerator[FRACTION_TERMS_MAX + 2];
+    uint64_t denominator[FRACTION_TERMS_MAX + 2];
+};
+
 struct sched_verdict {
     enum sched_outcome outcome;
     uint64_t at;     /* refused: an instant whose demand exceeds it; 0 when utilisation exceeds 1 by so
@@ -53,7 +62,25 @@ struct sched_verdict {
     uint32_t steps;  /* evaluations of h */
 };
 
-/* Decides; fills *verdict and returns its outcome. No task at all: only utilisation counts. */
+/* A test in steps, for one who may not be away for long: begin, then step until it is decided; the verdict is in
+ * `verdict`. Tasks and sources must stay as they are until then. A step is at most two divisions for each task and one for
+ * each source, or a sum of FRACTION_TERMS_MAX limbs; there are at most 3 * SCHED_QPA_STEPS_MAX. */
+struct sched_test {
+    struct sched_verdict verdict;
+    const struct sched_task *tasks; /* the rest is private to admission.c */
+    const struct sched_source *sources;
+    uint32_t task_count, source_count;
+    uint32_t phase, next;
+    uint64_t at, limit;
+    uint64_t interrupts, least_deadline;
+    struct fraction sum;
+};
+void sched_test_begin(struct sched_test *test, const struct sched_task *tasks, uint32_t task_count,
+                      const struct sched_source *sources, uint32_t source_count);
+/* True: decided. */
+bool sched_test_step(struct sched_test *test);
+
+/* Decides in one go; fills *verdict and returns its outcome. No task at all: only utilisation counts. */
 enum sched_outcome sched_admit(const struct sched_task *tasks, uint32_t task_count, const struct sched_source *sources,
                                uint32_t source_count, struct sched_verdict *verdict);
 

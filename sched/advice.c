@@ -5,79 +5,68 @@
 
 #define PERIOD_DOUBLINGS 20u
 
-enum sched_outcome placement_test(struct sched_core_load *load, const struct sched_task *task,
-                                  struct sched_verdict *verdict) {
-    if (load->task_count == SCHED_TASKS_MAX || load->member_count == SCHED_MEMBERS_MAX) {
-        *verdict = (struct sched_verdict){.outcome = SCHED_REFUSED};
-        return SCHED_REFUSED;
-    }
-    load->tasks[load->task_count] = *task;
-    sched_admit(load->tasks, load->task_count + 1, load->sources, load->source_count, verdict);
-#if TAKT_SPLIT
-    load->tests++;
-    load->steps += verdict->steps;
-#endif
-    return verdict->outcome;
+void advice_begin(struct sched_advice *advice, const struct sched_task *refused, uint64_t budget, uint64_t period) {
+    *advice = (struct sched_advice){.refused = *refused, .largest_budget = budget, .smallest_period = period};
+    advice->value = budget + 1;
 }
 
-/* Does it pass with another budget, or with another period (D = T stays so)? */
-static bool passes_with(struct sched_core_load *load, struct sched_task task, bool period, uint64_t value) {
-    struct sched_verdict verdict;
+struct sched_task advice_trial(const struct sched_advice *advice) {
+    struct sched_task task = advice->refused;
 
-    if (!period) {
-        task.budget = value;
+    if (!advice->of_period) {
+        task.budget = advice->value;
     } else {
-        task.deadline = task.deadline == task.period ? value : task.deadline;
-        task.period = value;
+        task.deadline = task.deadline == task.period ? advice->value : task.deadline;
+        task.period = advice->value;
     }
-    return placement_test(load, &task, &verdict) == SCHED_ADMITTED;
+    return task;
 }
 
-/* The last value that passes on the way to one that fails. A smaller budget or a longer period (and
- * with it a later deadline) never harms, so bisection holds. */
-static uint64_t bisect(struct sched_core_load *load, const struct sched_task *task, bool period, uint64_t passes,
-                       uint64_t fails) {
-    for (;;) {
-        int64_t step = (int64_t)(fails - passes) / 2;
+/* The budget is known, or that there is none; now the period. What is known of another core has to be beaten. */
+static bool ask_for_period(struct sched_advice *advice) {
+    if (advice->of_period) { return false; }
+    advice->of_period = true;
+    advice->bisecting = false;
+    advice->doublings = advice->smallest_period == 0 ? PERIOD_DOUBLINGS : 1;
+    advice->value = advice->smallest_period == 0 ? advice->refused.period * 2 : advice->smallest_period - 1;
+    return advice->value < SCHED_TICKS_MAX;
+}
 
-        if (step == 0) { return passes; }
-        if (passes_with(load, *task, period, passes + (uint64_t)step)) {
-            passes += (uint64_t)step;
-        } else {
-            fails = passes + (uint64_t)step;
+/* A smaller budget or a longer period (and with it a later deadline) never harms, so bisection holds. */
+bool advice_learn(struct sched_advice *advice, bool passed) {
+    if (!advice->bisecting && !passed) {
+        if (!advice->of_period || --advice->doublings == 0 || advice->value * 2 >= SCHED_TICKS_MAX) {
+            return ask_for_period(advice);
         }
+        advice->value *= 2;
+        return true;
     }
-}
+    if (!advice->bisecting) { advice->fails = advice->of_period ? advice->refused.period : advice->refused.budget; }
+    advice->bisecting = true;
+    *(passed ? &advice->passes : &advice->fails) = advice->value;
 
-/* A period above the refused one that passes; 0 when none is found. */
-static uint64_t longer_period(struct sched_core_load *load, const struct sched_task *task) {
-    uint64_t period = task->period;
+    int64_t step = (int64_t)(advice->fails - advice->passes) / 2;
 
-    for (uint32_t i = 0; i < PERIOD_DOUBLINGS && period * 2 < SCHED_TICKS_MAX; i++) {
-        period *= 2;
-        if (passes_with(load, *task, true, period)) { return period; }
-    }
-    return 0;
+    advice->value = advice->passes + (uint64_t)step;
+    if (step != 0) { return true; }
+    *(advice->of_period ? &advice->smallest_period : &advice->largest_budget) = advice->passes;
+    return ask_for_period(advice);
 }
 
 /* A core is searched only when it passes with better than the best so far: most cost two tests. */
 void placement_advise(struct sched_machine *machine, const struct sched_request *request,
                       struct sched_placement *placement) {
-    const struct sched_task *task = &request->task;
-
     for (uint32_t i = 0; i < machine->core_count; i++) {
-        struct sched_core_load *core = &machine->cores[i];
-        uint64_t budget = placement->largest_budget + 1, period = placement->smallest_period - 1;
+        struct sched_advice advice;
+        struct sched_verdict verdict;
+        struct sched_task trial;
 
         if (!placement_allows(machine, request, i)) { continue; }
-        if (passes_with(core, *task, false, budget)) {
-            placement->largest_budget = bisect(core, task, false, budget, task->budget);
-        }
-        if (placement->smallest_period == 0) {
-            period = longer_period(core, task);
-        } else if (!passes_with(core, *task, true, period)) {
-            continue;
-        }
-        if (period != 0) { placement->smallest_period = bisect(core, task, true, period, task->period); }
+        advice_begin(&advice, &request->task, placement->largest_budget, placement->smallest_period);
+        do {
+            trial = advice_trial(&advice);
+        } while (advice_learn(&advice, placement_test(&machine->cores[i], &trial, &verdict) == SCHED_ADMITTED));
+        placement->largest_budget = advice.largest_budget;
+        placement->smallest_period = advice.smallest_period;
     }
 }

@@ -14,14 +14,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FRACTION_TERMS_MAX (SCHED_TASKS_MAX + SCHED_SOURCES_MAX + 1)
-
-struct fraction {
-    uint32_t limbs;
-    uint64_t numerator[FRACTION_TERMS_MAX + 2];
-    uint64_t denominator[FRACTION_TERMS_MAX + 2];
-};
-
 void fraction_zero(struct fraction *sum);
 
 /* sum += numerator / denominator, both below 2^63, denominator > 0. Returns whether the sum is

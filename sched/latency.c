@@ -5,27 +5,18 @@
 
 #define INSTANT_MAX (UINT64_C(1) << 62)
 
-struct load {
-    const struct sched_task *tasks;
-    uint32_t task_count;
-    const struct sched_source *sources;
-    uint32_t source_count;
-    uint64_t blocking;
-    uint32_t index; /* of the server that is asked about */
-    uint64_t end;   /* of the longest busy period */
-    uint32_t steps;
-};
-
 /* What is looked for, and what is known of the server's own part in the period before it. */
 enum question {
-    WHOLE,    /* until its whole budget is supplied: released with the period */
-    AFTER,    /* until it starts, in a period in which it ran before: all of the period counts */
-    SINCE_RAN /* the same: only what is left since it last ran counts */
+    BUSY_PERIOD, /* how long the core can be busy without a pause */
+    WHOLE,       /* until its whole budget is supplied: released with the period */
+    AFTER,       /* until it starts, in a period in which it ran before: all of the period counts */
+    SINCE_RAN,   /* the same: only what is left since it last ran counts */
+    ANSWERED
 };
 
 static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
-static uint64_t interrupts(const struct load *load, uint64_t last) {
+static uint64_t interrupts(const struct sched_latency_search *load, uint64_t last) {
     uint64_t sum = load->blocking;
 
     for (uint32_t i = 0; i < load->source_count; i++) {
@@ -38,7 +29,7 @@ static uint64_t interrupts(const struct load *load, uint64_t last) {
 
 /* What the server itself has done before, by the wake-up at `offset` or with it. A period brings its whole budget. Before it
  * starts again a unit is left of it, and it cannot have used more than there was time for. */
-static uint64_t own_work(const struct load *load, enum question question, uint64_t offset) {
+static uint64_t own_work(const struct sched_latency_search *load, uint32_t question, uint64_t offset) {
     const struct sched_task *own = &load->tasks[load->index];
     uint64_t begun = question == WHOLE ? own->budget : least(offset % own->period, own->budget - 1);
 
@@ -48,14 +39,14 @@ static uint64_t own_work(const struct load *load, enum question question, uint64
 /* How long before the period's start releases of this server count. After a tick of its own only that is left which is due
  * no earlier than the activation that had the tick, so that was released D - D_j after it or later; it lasts `response` at
  * most. Nor was it released before the whole busy period. */
-static uint64_t carried(const struct load *load, const struct sched_task *task, uint64_t response) {
+static uint64_t carried(const struct sched_latency_search *load, const struct sched_task *task, uint64_t response) {
     uint64_t own = load->tasks[load->index].deadline, reach = response + task->deadline;
 
     return reach > own ? least(reach - own, load->end) : 0;
 }
 
 /* All that is released until `now` after the start, due by `due`, and not of the server itself. */
-static uint64_t others_before(const struct load *load, uint64_t now, uint64_t due, uint64_t response) {
+static uint64_t others_before(const struct sched_latency_search *load, uint64_t now, uint64_t due, uint64_t response) {
     uint64_t sum = interrupts(load, now);
 
     for (uint32_t i = 0; i < load->task_count; i++) {
@@ -71,25 +62,6 @@ static uint64_t others_before(const struct load *load, uint64_t now, uint64_t du
     return sum;
 }
 
-/* How long the core can be busy without a pause; 0: not found. */
-static uint64_t busy_period(struct load *load) {
-    uint64_t length = 1;
-
-    while (length < INSTANT_MAX && load->steps < SCHED_LATENCY_STEPS_MAX) {
-        uint64_t work = interrupts(load, length - 1);
-
-        for (uint32_t i = 0; i < load->task_count; i++) {
-            const struct sched_task *task = &load->tasks[i];
-
-            work = add(work, multiply((length - 1) / task->period + 1, task->budget));
-        }
-        load->steps++;
-        if (work == length) { return length; }
-        length = work;
-    }
-    return 0;
-}
-
 /* The first of first, first + period ... that is not before `from`. */
 static uint64_t not_before(uint64_t from, uint64_t first, uint64_t period) {
     return from <= first ? first : first + (from - first + period - 1) / period * period;
@@ -97,7 +69,8 @@ static uint64_t not_before(uint64_t from, uint64_t first, uint64_t period) {
 
 /* The next offset, from `from` on, at which the wait can be longer than around it: where another server's deadline
  * coincides, and where the server's own work stops to grow as fast as the offset does. */
-static uint64_t next_offset(const struct load *load, enum question question, uint64_t from, uint64_t response) {
+static uint64_t next_offset(const struct sched_latency_search *load, uint32_t question, uint64_t from,
+                            uint64_t response) {
     const struct sched_task *own = &load->tasks[load->index];
     uint64_t next = not_before(from, question == AFTER ? own->budget - 1 : 0, own->period);
 
@@ -113,30 +86,7 @@ static uint64_t next_offset(const struct load *load, enum question question, uin
     return next;
 }
 
-/* The longest wait over all offsets, into *result; false: not decided. Each begins where the last one ended, from below. */
-static bool look(struct load *load, enum question question, uint64_t response, struct sched_latency *result) {
-    uint64_t start = 0;
-
-    for (uint64_t offset = 0; offset < load->end; offset = next_offset(load, question, offset + 1, response)) {
-        uint64_t due = offset + load->tasks[load->index].deadline;
-        uint64_t own = own_work(load, question, offset);
-
-        for (;;) {
-            uint64_t done = add(own, others_before(load, start, due, response));
-
-            if (load->steps++ >= SCHED_LATENCY_STEPS_MAX || done >= INSTANT_MAX) { return false; }
-            if (done <= start) { break; }
-            start = done;
-        }
-        if (start > offset && start - offset > result->longest) {
-            result->longest = start - offset;
-            result->offset = offset;
-        }
-    }
-    return true;
-}
-
-static bool well_formed(const struct load *load) {
+static bool well_formed(const struct sched_latency_search *load) {
     if (load->task_count > SCHED_TASKS_MAX || load->source_count > SCHED_SOURCES_MAX ||
         load->index >= load->task_count || load->blocking >= INSTANT_MAX) {
         return false;
@@ -155,19 +105,98 @@ static bool well_formed(const struct load *load) {
     return true;
 }
 
+static bool answer(struct sched_latency_search *load, bool decided) {
+    load->question = ANSWERED;
+    load->decided = decided;
+    return true;
+}
+
+static void ask(struct sched_latency_search *load, uint32_t question) {
+    load->question = question;
+    load->offset = 0;
+    load->start = 0;
+    load->longest = 0;
+}
+
+/* A round of the fixpoint. */
+static bool step_busy_period(struct sched_latency_search *load) {
+    uint64_t work = interrupts(load, load->end - 1);
+
+    for (uint32_t i = 0; i < load->task_count; i++) {
+        const struct sched_task *task = &load->tasks[i];
+
+        work = add(work, multiply((load->end - 1) / task->period + 1, task->budget));
+    }
+    if (load->result.steps++ >= SCHED_LATENCY_STEPS_MAX || work >= INSTANT_MAX) { return answer(load, false); }
+    if (work == load->end) { ask(load, WHOLE); }
+    load->end = work;
+    return false;
+}
+
+/* All offsets have been looked at for a question. */
+static bool next_question(struct sched_latency_search *load) {
+    uint64_t longest = load->longest;
+
+    if (load->question == WHOLE) {
+        load->whole = longest;
+        ask(load, AFTER);
+        return false;
+    }
+    if (load->question == AFTER || longest < load->result.longest) {
+        load->result.longest = longest;
+        load->result.offset = load->longest_at;
+    }
+    if (load->question == SINCE_RAN) { return answer(load, true); }
+    ask(load, SINCE_RAN);
+    return false;
+}
+
+/* A round of the fixpoint for one offset. Each offset begins where the last one ended, from below. */
+static bool step_offset(struct sched_latency_search *load) {
+    uint64_t response = load->question == SINCE_RAN ? load->whole : 0;
+    uint64_t due = load->offset + load->tasks[load->index].deadline;
+    uint64_t own = own_work(load, load->question, load->offset);
+    uint64_t done = add(own, others_before(load, load->start, due, response));
+
+    if (load->result.steps++ >= SCHED_LATENCY_STEPS_MAX || done >= INSTANT_MAX) { return answer(load, false); }
+    if (done > load->start) {
+        load->start = done;
+        return false;
+    }
+    if (load->start > load->offset && load->start - load->offset > load->longest) {
+        load->longest = load->start - load->offset;
+        load->longest_at = load->offset;
+    }
+    load->offset = next_offset(load, load->question, load->offset + 1, response);
+    return load->offset >= load->end && next_question(load);
+}
+
+void sched_latency_begin(struct sched_latency_search *search, const struct sched_task *tasks, uint32_t task_count,
+                         const struct sched_source *sources, uint32_t source_count, uint64_t blocking, uint32_t index) {
+    *search = (struct sched_latency_search){
+        .tasks = tasks,
+        .task_count = task_count,
+        .sources = sources,
+        .source_count = source_count,
+        .blocking = blocking,
+        .index = index,
+        .end = 1,
+        .question = BUSY_PERIOD,
+    };
+    if (!well_formed(search)) { answer(search, false); }
+}
+
+bool sched_latency_step(struct sched_latency_search *search) {
+    if (search->question == ANSWERED) { return true; }
+    return search->question == BUSY_PERIOD ? step_busy_period(search) : step_offset(search);
+}
+
 bool sched_start_latency(const struct sched_task *tasks, uint32_t task_count, const struct sched_source *sources,
                          uint32_t source_count, uint64_t blocking, uint32_t index, struct sched_latency *result) {
-    struct load load = {tasks, task_count, sources, source_count, blocking, index, .end = 0};
-    struct sched_latency whole = {0}, since = {0};
+    struct sched_latency_search search;
 
-    *result = (struct sched_latency){0};
-    if (!well_formed(&load)) { return false; }
-    load.end = busy_period(&load);
-
-    bool decided = load.end != 0 && look(&load, WHOLE, 0, &whole) && look(&load, AFTER, 0, result) &&
-                   look(&load, SINCE_RAN, whole.longest, &since);
-
-    if (since.longest < result->longest) { *result = since; }
-    result->steps = load.steps;
-    return decided;
+    sched_latency_begin(&search, tasks, task_count, sources, source_count, blocking, index);
+    while (!sched_latency_step(&search)) {}
+    *result = search.result;
+    return search.decided;
 }

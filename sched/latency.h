@@ -43,6 +43,28 @@ struct sched_latency {
     uint32_t steps;   /* evaluations of what comes before */
 };
 
+/* The search in steps, for one who may not be away for long: begin, then step until it is done; then `decided` is what
+ * sched_start_latency() returns, and `result` what it fills. Tasks and sources must stay as they are until then. A step is at
+ * most five divisions for each task and one for each source. */
+struct sched_latency_search {
+    struct sched_latency result;
+    bool decided;
+    const struct sched_task *tasks; /* the rest is private to latency.c */
+    const struct sched_source *sources;
+    uint32_t task_count, source_count;
+    uint64_t blocking;
+    uint32_t index; /* of the server that is asked about */
+    uint32_t question;
+    uint64_t end;                 /* of the longest busy period */
+    uint64_t offset, start;       /* looked at now; how long it waits at least */
+    uint64_t longest, longest_at; /* so far, for this question */
+    uint64_t whole;               /* the longest for the first question */
+};
+void sched_latency_begin(struct sched_latency_search *search, const struct sched_task *tasks, uint32_t task_count,
+                         const struct sched_source *sources, uint32_t source_count, uint64_t blocking, uint32_t index);
+/* True: it is done. */
+bool sched_latency_step(struct sched_latency_search *search);
+
 /* Fills *result for tasks[index]. The tasks and sources are those that sched_admit() has admitted; blocking < 2^62. False:
  * not decided, within SCHED_LATENCY_STEPS_MAX steps or because the busy period is beyond 2^62 or not found; nothing is
  * known then but that an admitted server has its whole budget by its deadline. */

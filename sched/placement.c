@@ -28,6 +28,21 @@ void placement_enter(struct sched_core_load *load, const struct sched_request *r
     load->vm[load->member_count++] = request->vm;
 }
 
+enum sched_outcome placement_test(struct sched_core_load *load, const struct sched_task *task,
+                                  struct sched_verdict *verdict) {
+    if (load->task_count == SCHED_TASKS_MAX || load->member_count == SCHED_MEMBERS_MAX) {
+        *verdict = (struct sched_verdict){.outcome = SCHED_REFUSED};
+        return SCHED_REFUSED;
+    }
+    load->tasks[load->task_count] = *task;
+    sched_admit(load->tasks, load->task_count + 1, load->sources, load->source_count, verdict);
+#if TAKT_SPLIT
+    load->tests++;
+    load->steps += verdict->steps;
+#endif
+    return verdict->outcome;
+}
+
 /* Keeps the refusal that says most: an admission error beats none, a small excess a large one. */
 static bool closer(const struct sched_verdict *verdict, const struct sched_placement *placement) {
     if (verdict->outcome == SCHED_MALFORMED) { return false; }

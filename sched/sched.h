@@ -162,8 +162,9 @@ int sched_entity_init_best_effort(struct sched_entity *entity, uint32_t weight);
  * was alone is under its budget again, full from that pick on. */
 int sched_add(struct sched_core *core, struct sched_entity *entity);
 
-/* Blocks the entity and takes it off. Returns the time from which its share may be given away: the
- * last refill's time, `now` if it consumed nothing. An entity of this core only. */
+/* Blocks the entity and takes it off. Returns the time by which all its budget is back: the last refill's time, `now` if it
+ * consumed nothing. Where every D = T and nothing interrupts its share may be given away from then on, else only in a quiet instant after it left
+ * (sched/change.h). An entity of this core only. */
 uint64_t sched_remove(struct sched_core *core, struct sched_entity *entity, uint64_t now);
 
 /* A blocked entity of this core lives at `to` from now on: what stood at `from` is no entity any more. O(n). */

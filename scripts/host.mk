@@ -14,7 +14,7 @@ UNIT_HELPERS  := $(wildcard tests/unit/helpers/*.c)
 TOOL_SRCS     := $(wildcard tools/*.c)
 
 HOST_INCLUDE := -Iarch/host -I. -Iinclude $(LIBFDT_INCLUDE)
-HOST_CFLAGS  := -std=c17 -g $(foreach part,$(PART_NAMES),-DTAKT_$(call capitals,$(part))=1) -fno-common -fno-omit-frame-pointer $(REPRODUCIBLE) $(HOST_INCLUDE)
+HOST_CFLAGS  := -std=c17 -g $(foreach part,$(PART_NAMES),-DTAKT_$(call capitals,$(part))=1) -DTAKT_ADVICE=1 -DTAKT_MOVES=1 -fno-common -fno-omit-frame-pointer $(REPRODUCIBLE) $(HOST_INCLUDE)
 SANITIZE     := -fsanitize=address,undefined -fno-sanitize-recover=all
 
 HOST_CC_host := $(HOST_COMPILER)

@@ -87,7 +87,7 @@ void arch_vcpu_load(struct vcpu *vcpu) {
     vgic_load(vcpu);
 }
 
-#if TAKT_SPLIT
+#if TAKT_MOVES
 // HCR_EL2.FB and BSU have its maintenance and barriers reach all cores; what is under way must end here.
 void arch_vcpu_leave_core(UNUSED struct vcpu *vcpu) { guest_complete(); }
 

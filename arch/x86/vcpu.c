@@ -60,7 +60,7 @@ void arch_vcpu_load(struct vcpu *vcpu) {
     fpu_restore(vcpu);
 }
 
-#if TAKT_SPLIT
+#if TAKT_MOVES
 COLD void arch_vcpu_leave_core(struct vcpu *vcpu) { virt->leave_core(vcpu); }
 
 COLD void arch_vcpu_enter_core(struct vcpu *vcpu) { virt->enter_core(vcpu); }

@@ -92,8 +92,8 @@ struct virt_ops {
     void (*start)(struct vcpu *vcpu, const struct guest_registers *state); // registers to begin with
     void (*load)(struct vcpu *vcpu); // becomes the one that this core's hardware has
     void (*save)(struct vcpu *vcpu); // ... or is not any more
-    // Part `split`: not loaded, it leaves this core, has come to it: no TLB entry of it here counts any more.
-#if TAKT_SPLIT
+    // Parts `split` and `control`: not loaded, it leaves this core, has come to it: no TLB entry of it here counts any more.
+#if TAKT_MOVES
     void (*leave_core)(struct vcpu *vcpu);
     void (*enter_core)(struct vcpu *vcpu);
 #endif

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// covers: arch/arm64/psci.c arch/arm64/guest_calls.c arch/arm64/guest_time.c kernel/hypercall.c kernel/call_timer.c
+// covers: arch/arm64/psci.c arch/arm64/guest_calls.c arch/arm64/guest_time.c kernel/hypercall.c kernel/call_timer.c kernel/control_call.c
 // A guest that calls whatever comes to its mind: ids that exist, ids beside them, any arguments. The registers that a
 // call must leave alone are compared, and nothing that happens may be more than the end of its VM.
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/control_plan.h"
 #include "tests/unit/call_world.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -13,17 +14,58 @@ static struct {
     bool made;
     __typeof__(world) world;
     struct cpu core;
+    struct control control;
+    struct system_desc system;
 } start;
+static struct system_desc system_desc;
+
+// Its VCPU 1 has a reservation, so that there is something to change.
+static void describe(void) {
+    static struct board board;
+    static const struct sched_task task = {200000, 900000, 1000000};
+
+    for (unsigned i = 0; i < WORLD_VCPUS; i++) {
+        struct vcpu_desc *desc = &world.desc.vcpus[i];
+        struct sched_core_load *load = &system_desc.cores[i == 0 ? 0 : 1];
+        *desc = (struct vcpu_desc){.weight = 100, .placed = i == 0 ? 0 : 1, .core = CORE_AUTO, .second = CORE_AUTO};
+        if (i == 1) {
+            *desc = (struct vcpu_desc){.reserved = true,
+                                       .budget_us = 200,
+                                       .deadline_us = 900,
+                                       .period_us = 1000,
+                                       .task = task,
+                                       .placed = 1,
+                                       .core = CORE_AUTO,
+                                       .second = CORE_AUTO};
+            load->tasks[load->task_count++] = task;
+            if (vcpu_init(&world.vcpu[i], &world.vm, i, desc, &world.other) != OK) { abort(); }
+        }
+        load->weight += desc->weight;
+        load->member_count++;
+    }
+    world.desc.vcpu_count = WORLD_VCPUS;
+    system_desc.vms[0] = world.desc;
+    system_desc.vm_count = 1;
+    vms[0] = &world.vm;
+    vm_count = 1;
+    cpu_count = 2;
+    if (control_init(&board, &system_desc) != OK) { abort(); }
+}
 
 static void restart(void) {
     if (!start.made) {
         world_init();
+        describe();
+        start.control = *control;
+        start.system = system_desc;
         memcpy(&start.world, &world, sizeof(world));
         start.core = *host_cpu;
         start.made = true;
     }
     memcpy(&world, &start.world, sizeof(world));
     *host_cpu = start.core;
+    *control = start.control;
+    system_desc = start.system;
     host_clock = 1000000;
 }
 
@@ -108,8 +150,27 @@ static bool any_timer(const struct call_slot *slots) {
     return any;
 }
 
+// As many slices of what was asked as come; the cores' parts in between.
+static void change_things(uint64_t slices) {
+    struct cpu *own = host_cpu;
+
+    host_irqs_masked = host_in_handler = false;
+    for (uint64_t i = 0; i < slices && control->stage != NULL; i++) {
+        (void)control->job.run(&control->job);
+        for (unsigned k = 0; k < cpu_count; k++) {
+            struct job *job = &control->cores[k].job;
+            host_cpu = cpus[k];
+            host_cpu->todo = 0;
+            if (control->cores[k].wanted != PHASE_NONE && cpus[k]->current == NULL) { (void)job->run(job); }
+        }
+        host_cpu = own;
+    }
+    host_irqs_masked = host_in_handler = true;
+}
+
 static void pass_time(struct input *in) {
     host_clock += take(in, 4);
+    change_things(take(in, 1));
     struct timer_event *event = timer_queue_pop(&host_cpu->timers, host_clock, UINT64_MAX);
     if (event != NULL) { event->fire(event, host_clock); }
     stolen_time_update(&world.vcpu[0], host_clock);
@@ -120,6 +181,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
     restart();
     world.desc.observer = take(&in, 1) & 1;
+    world.desc.controller = take(&in, 1) & 1;
     while (in.at < in.end && world.vm.state == VM_RUNNING && world.vcpu[0].state == VCPU_READY) {
         if (take(&in, 1) % 4 == 0) {
             pass_time(&in);

@@ -22,7 +22,7 @@ static inline void check_place(const struct vcpu *vcpu) {
     unsigned sharing = check_count(&core->sharing, entity);
 
     if (vcpu->arriving) { // nobody's for the moment
-        WORLD_ASSERT(ready + throttled + sharing == 0 && vcpu->in_inbox && vcpu->moves);
+        WORLD_ASSERT(ready + throttled + sharing == 0 && vcpu->in_inbox && (vcpu->moves || vcpu->comes));
         return;
     }
     WORLD_ASSERT(entity->core == (vcpu->state == VCPU_OFF ? NULL : core));

@@ -97,6 +97,7 @@ static inline bool core_step(unsigned core) {
     } else if (core_thread_works(core) && c->slice_at <= host_clock) {
         core_trap(core);
         if (core_thread_works(core)) { job_step(cpus[core]); }
+        if (host_cpu->todo != 0) { core_trap(core); } // a slice took no time here, and before the next one it yields
         c->slice_at = host_clock + JOB_SLICE;
     } else {
         return false;

@@ -124,9 +124,9 @@ static void wrong_commands_are_explained(void **state) {
 // ---- commands ---------------------------------------------------------------------------------------------
 
 static void help_names_every_command(void **state) {
-    static const char *const names[] = {"help ",   "vms ",     "cpus ",  "vcpus ", "exits ", "timers ",
-                                        "misses ", "promises", "memory", "log ",   "trace ", "stop ",
-                                        "start ",  "restart",  "reset ", "quit "};
+    static const char *const names[] = {"help ",    "vms ",    "cpus ",   "vcpus ", "exits ",  "timers ", "misses ",
+                                        "promises", "memory",  "log ",    "trace ", "stop ",   "start ",  "restart",
+                                        "create",   "destroy", "reserve", "move ",  "changes", "reset ",  "quit "};
     const char *answer = ask("help");
 
     (void)state;

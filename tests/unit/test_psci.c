@@ -56,7 +56,7 @@ static void psci_features_names_what_is_there(void **state) {
 
 static void an_unknown_call_is_not_supported(void **state) {
     static const uint32_t ids[] = {0,          1,          0x84000005, 0x84000013, 0xc4000000, 0x80000002,
-                                   0x8600ff02, 0xc6000000, 0xc6000022, 0xc5000022, 0x84000054, 0xffffffff};
+                                   0x8600ff02, 0xc6000000, 0xc6000025, 0xc5000022, 0x84000054, 0xffffffff};
     (void)state;
     for (unsigned i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
         assert_call(SMCCC_NOT_SUPPORTED, ids[i], 1, 2, 3);
@@ -220,8 +220,8 @@ static void takt_says_who_it_is(void **state) {
     assert_int_equal(world_result(3), TAKT_HC_UID_3);
     assert_call(TAKT_HC_VERSION_MAJOR, SMCCC_VENDOR_HYP_REVISION, 0, 0, 0);
     assert_int_equal(world_result(1), TAKT_HC_VERSION_MINOR);
-    assert_call(9, SMCCC_VENDOR_HYP_COUNT, 0, 0, 0);
-    assert_call(1 << 16 | 1, TAKT_HC_VERSION, 0, 0, 0);
+    assert_call(12, SMCCC_VENDOR_HYP_COUNT, 0, 0, 0);
+    assert_call(1 << 16 | 2, TAKT_HC_VERSION, 0, 0, 0);
 }
 
 static void a_hypercall_timer_fires_once_and_never_early(void **state) {
@@ -295,6 +295,13 @@ static void figures_of_the_core_are_for_observers(void **state) {
     assert_call(TAKT_HC_INVALID, TAKT_HC_STATS, UINT64_MAX, 0, 0);
 }
 
+static void only_a_controller_may_ask_for_changes(void **state) {
+    (void)state;
+    assert_call(TAKT_HC_DENIED, TAKT_HC_CONTROL, 0, 0, 0);
+    assert_call(TAKT_HC_DENIED, TAKT_HC_CONTROL_RESULT, 1, 0, 0);
+    assert_call(TAKT_HC_DENIED, TAKT_HC_CONTROL_LIST, 0, 0, 0);
+}
+
 static void mark_gives_both_clocks(void **state) {
     (void)state;
     assert_call(0, TAKT_HC_MARK, 99, 0, 0);
@@ -323,6 +330,7 @@ int main(void) {
         TEST(a_hypercall_timer_fires_once_and_never_early),
         TEST(a_hypercall_timer_keeps_its_distance),
         TEST(figures_of_the_core_are_for_observers),
+        TEST(only_a_controller_may_ask_for_changes),
         TEST(mark_gives_both_clocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

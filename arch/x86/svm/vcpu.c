@@ -58,7 +58,7 @@ static void svm_load(struct vcpu *vcpu) {
 
 static void svm_save(UNUSED struct vcpu *vcpu) {} // the VMCB has it all
 
-#if TAKT_SPLIT
+#if TAKT_MOVES
 static void svm_leave_core(UNUSED struct vcpu *vcpu) {}
 
 // What it invalidated elsewhere is still in this core's TLB.
@@ -164,7 +164,7 @@ const struct virt_ops svm_ops = {
     .start = svm_start,
     .load = svm_load,
     .save = svm_save,
-#if TAKT_SPLIT
+#if TAKT_MOVES
     .leave_core = svm_leave_core,
     .enter_core = svm_enter_core,
 #endif

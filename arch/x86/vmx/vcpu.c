@@ -153,7 +153,7 @@ static void vmx_save(struct vcpu *vcpu) {
     own->dr6 = read_dr6();
 }
 
-#if TAKT_SPLIT
+#if TAKT_MOVES
 // A VMCS is active on one core (SDM 25.11.1): VMCLEAR brings all of it to memory.
 static COLD void vmx_leave_core(struct vcpu *vcpu) {
     paddr_t pa = vcpu->arch.control_pa;
@@ -275,7 +275,7 @@ const struct virt_ops vmx_ops = {
     .start = vmx_start,
     .load = vmx_load,
     .save = vmx_save,
-#if TAKT_SPLIT
+#if TAKT_MOVES
     .leave_core = vmx_leave_core,
     .enter_core = vmx_enter_core,
 #endif
