@@ -16,8 +16,11 @@ static void put(struct output *out, char c) {
     if (out->at < out->end) { *out->at++ = c; }
 }
 
-static void put_text(struct output *out, const char *text) {
-    while (*text != '\0') { put(out, *text++); }
+// Most of a line is put here. What a VM ends with is formatted with interrupts masked.
+static void put_text(struct output *out, const char *text, size_t length) {
+    length = MIN(length, (size_t)(out->end - out->at));
+    memcpy(out->at, text, length);
+    out->at += length;
 }
 
 // What the field's content leaves of its width.
@@ -25,28 +28,27 @@ static void pad(struct output *out, char c, size_t length) {
     while (length++ < out->width) { put(out, c); }
 }
 
-static void put_field(struct output *out, const char *sign, const char *text) {
-    size_t length = strlen(sign) + strlen(text);
+static void put_field(struct output *out, bool negative, const char *text, size_t size) {
+    size_t length = size + negative;
 
     if (!out->left && !out->zero) { pad(out, ' ', length); }
-    put_text(out, sign);
+    if (negative) { put(out, '-'); }
     if (!out->left && out->zero) { pad(out, '0', length); }
-    put_text(out, text);
+    put_text(out, text, size);
     if (out->left) { pad(out, ' ', length); }
 }
 
 static void put_number(struct output *out, char letter, uint64_t value) {
-    char digits[24], *first = digits + sizeof(digits) - 1;
+    char digits[24], *end = digits + sizeof(digits), *first = end;
     unsigned base = letter == 'x' ? 16 : 10;
     bool negative = letter == 'd' && (int64_t)value < 0;
 
     if (negative) { value = 0 - value; }
-    *first = '\0';
     do {
         *--first = "0123456789abcdef"[value % base];
         value /= base;
     } while (value != 0);
-    put_field(out, negative ? "-" : "", first);
+    put_field(out, negative, first, (size_t)(end - first));
 }
 
 // Reads what stands between '%' and the letter; returns where the letter is.
@@ -68,16 +70,16 @@ int format_string_v(char *out, size_t size, const char *format, va_list args) {
     struct output output = {.at = out, .end = out + size - 1};
 
     if (size == 0) { return 0; }
-    while (*format != '\0') {
+    for (;;) {
         const char *start = format, *text;
         uint64_t value;
         char letter;
 
-        if (*format++ != '%') {
-            put(&output, *start);
-            continue;
-        }
-        format = read_spec(&output, format);
+        while (*format != '\0' && *format != '%') { format++; }
+        put_text(&output, start, (size_t)(format - start));
+        if (*format == '\0') { break; }
+        start = format;
+        format = read_spec(&output, format + 1);
         switch (letter = *format++) {
         case 'd':
         case 'u':
@@ -88,7 +90,8 @@ int format_string_v(char *out, size_t size, const char *format, va_list args) {
             break;
         case 's':
             text = va_arg(args, const char *);
-            put_field(&output, "", text != NULL ? text : "(null)");
+            if (text == NULL) { text = "(null)"; }
+            put_field(&output, false, text, strlen(text));
             break;
         case '%': put(&output, '%'); break;
         default: // not one of ours

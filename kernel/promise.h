@@ -35,9 +35,13 @@ static inline void promise_init(struct vcpu *vcpu, const struct vcpu_desc *desc)
     vcpu->promise.allowed = UINT64_MAX;
 }
 
-// The VCPU waits, its timer expires at `expiry` and is looked at from `when` on, when there is budget. Own core.
+// The VCPU waits, its timer expires at `expiry` and is looked at from `when` on, when there is budget; said again by who
+// puts it off further, with the former `when` for its expiry. Own core.
 static inline void promise_expect(struct vcpu *vcpu, uint64_t expiry, uint64_t when) {
-    vcpu->promise.allowed = clock_add_saturating(vcpu->promise.latency, when - expiry);
+    uint64_t allowed = expiry == vcpu->promise.from ? vcpu->promise.allowed : vcpu->promise.latency;
+
+    vcpu->promise.from = when;
+    vcpu->promise.allowed = clock_add_saturating(allowed, when - expiry);
     vcpu->promise.late_sum = vcpu->cpu->stats.timer.late_sum;
     vcpu->promise.expiries = vcpu->cpu->stats.timer.expiries;
 }
@@ -45,7 +49,7 @@ static inline void promise_expect(struct vcpu *vcpu, uint64_t expiry, uint64_t w
 // It leaves the core, and vcpu->timer_late says how late its timer brought it there. Only a wake-up counts: it began to want
 // the core when the timer of its queue expired.
 static inline void promise_check(struct vcpu *vcpu) {
-    if (vcpu->ready_since != vcpu->guest_timer.when) { return; }
+    if (vcpu->ready_since != vcpu->promise.from) { return; }
     vcpu->promise.checked++;
     if (unlikely(vcpu->timer_late > vcpu->promise.allowed)) { promise_late(vcpu); }
 }

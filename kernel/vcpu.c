@@ -55,11 +55,15 @@ static void park(struct vcpu *vcpu, struct timer_event *event, uint64_t when, ui
 
 static inline __attribute__((always_inline)) void arm_timers(struct vcpu *vcpu, uint64_t now) {
     uint64_t eligible = sched_eligible_at(&vcpu->entity, now), deadline = arch_vcpu_timer_deadline(vcpu);
+    if (timer_queue_queued(&vcpu->device_timer)) {
+        uint64_t expiry = vcpu->device_timer.when;
+        park(vcpu, &vcpu->device_timer, expiry, eligible);
+        promise_expect(vcpu, expiry, vcpu->device_timer.when);
+    }
     if (deadline != UINT64_MAX) {
         park(vcpu, &vcpu->guest_timer, deadline, eligible);
         promise_expect(vcpu, deadline, vcpu->guest_timer.when);
     }
-    if (timer_queue_queued(&vcpu->device_timer)) { park(vcpu, &vcpu->device_timer, vcpu->device_timer.when, eligible); }
     if (timer_queue_queued(&vcpu->call_timer)) { park(vcpu, &vcpu->call_timer, vcpu->call_timer.when, eligible); }
 }
 
@@ -279,6 +283,19 @@ void vcpu_attend(struct vcpu *vcpu, uint64_t now) {
     } else if (vcpu == vcpu->cpu->current) {
         vcpu->cpu->todo |= TODO_INTERRUPTS;
     }
+}
+
+void vcpu_timer_pending(struct vcpu *vcpu, uint64_t expiry) {
+    struct cpu *cpu = vcpu->cpu;
+
+    if (vcpu == cpu->current) {
+        cpu->todo |= TODO_INTERRUPTS;
+        return;
+    }
+    if (vcpu->state == VCPU_BLOCKED) { vcpu_attend(vcpu, vcpu->device_timer.when); }
+    if (vcpu->state == VCPU_READY) {
+        vcpu->timer_due = expiry;
+    } // else it does not let the interrupt in, or its VM ends
 }
 
 COLD int vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, const struct vcpu_desc *desc, struct cpu *cpu) {

@@ -31,6 +31,7 @@ enum vcpu_state {
 #if TAKT_ANALYSIS
 struct vcpu_promise {  // kernel/promise.h
     uint64_t latency;  // in ticks; UINT64_MAX: none was computed
+    uint64_t from;     // from when on the timer that it waits for is looked at
     uint64_t allowed;  // how late the timer that it waits for may bring it to its core
     uint64_t late_sum; // of its core's timer interrupts, and how many, when it began to wait
     uint64_t expiries;
@@ -202,6 +203,11 @@ void vcpu_attend(struct vcpu *vcpu, uint64_t now);
 
 // A VCPU has left its core; with the last one the VM's end goes on as its job. Handler context, vcpu.c only.
 void vm_vcpu_left(struct vcpu *vcpu);
+
+// An emulated timer of its own, whose event is device_timer, has made an interrupt pending, for its expiry at `expiry`. If
+// it waits it is woken as of when that event stood: its expiry, or when it had budget to act on it. Its own core, handler
+// context.
+void vcpu_timer_pending(struct vcpu *vcpu, uint64_t expiry);
 
 // Prepares a VCPU that belongs to `vm` and will run on `cpu`. VM creation. ERR_INVALID: the scheduler refuses it.
 int vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, const struct vcpu_desc *desc, struct cpu *cpu);

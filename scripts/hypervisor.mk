@@ -45,7 +45,7 @@ FREESTANDING := -std=c17 -g -ffreestanding -fno-common -fno-stack-protector -fno
 # of it.
 # Small where it runs at boot, for the monitor or on an error; fast where a guest waits for it.
 OPTIMISE := -Oz $(SMALL) $(SMALL_$(ARCH))
-HOT      := sched/sched sched/server timer/% $(addprefix kernel/,dispatch hypercall mmio sha256 stats vcpu) \
+HOT      := sched/sched sched/server timer/% $(addprefix kernel/,dispatch format hypercall mmio sha256 stats vcpu) \
             $(addprefix arch/$(ARCH)/,gicv3 guest_calls irq mmio_trap switch trap vgic%) \
             $(addprefix arch/x86/,run exits vcpu interrupts host_apic svm/exits vmx/exits vlapic vlapic_timer)
 $(addprefix $(OUT)/obj/,$(addsuffix .o,$(HOT))): OPTIMISE := -O2 $(INLINE) $(QUICK_$(ARCH))

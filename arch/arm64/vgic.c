@@ -292,15 +292,18 @@ void vgic_vcpu_reset(struct vcpu *vcpu) {
     vgic_kick(vcpu->vm, who & ~(1u << vcpu->index));
 }
 
+static unsigned long reopen(struct vgic *vgic, unsigned long flags) {
+    spin_unlock(&vgic->lock, flags);
+    return spin_lock(&vgic->lock);
+}
+
+// The lock is open after each step, and interrupts with it. Nobody but a device, whose line changes, can come in between: it
+// finds a bank before or after its step, in a distributor that is off.
 void vgic_vm_reset(struct vm *vm) {
     struct vgic *vgic = &vm->arch.vgic;
     unsigned long flags = spin_lock(&vgic->lock);
 
     (void)vgic_set_ctlr(vm, 0); // nobody has to look: all begin anew
-    for (unsigned i = 0; i + 1 < vgic->words; i++) {
-        vgic_unlink(&vgic->spi[i], vgic->spi[i].linked);
-        vgic->spi[i] = (struct vgic_bank){0};
-    }
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         struct vgic_cpu *c = &vm->vcpus[i]->arch.vgic;
         ASSERT(!c->loaded);
@@ -309,8 +312,14 @@ void vgic_vm_reset(struct vm *vm) {
             c->mine[word] = i == 0 ? ~0u : 0; // affinity 0, or the first target
             c->held[word] = 0;
         }
+        flags = reopen(vgic, flags);
     }
-    for (unsigned i = 0; i < 32 * (vgic->words - 1); i++) { vgic->route[i] = gic->version == 2 ? 1 : 0; }
+    for (unsigned i = 0; i + 1 < vgic->words; i++) {
+        vgic_unlink(&vgic->spi[i], vgic->spi[i].linked);
+        vgic->spi[i] = (struct vgic_bank){0};
+        for (unsigned spi = 32 * i; spi < 32 * (i + 1); spi++) { vgic->route[spi] = gic->version == 2 ? 1 : 0; }
+        flags = reopen(vgic, flags);
+    }
     spin_unlock(&vgic->lock, flags);
 }
 

@@ -32,11 +32,9 @@ static APART bool refuse_instruction(struct vcpu *vcpu, unsigned vector) {
     return false;
 }
 
-static APART void end_vm(struct vcpu *vcpu, const char *what) {
-    if (vm_end(vcpu->vm, VM_END_FAULT, "VCPU %u: %s at RIP 0x%lx (%s exit 0x%lx)", vcpu->index, what, vcpu->arch.rip,
-               virt->name, virt->get(vcpu, FIELD_EXIT))) {
-        vcpu_dump(vcpu);
-    }
+static APART bool end_vm(struct vcpu *vcpu, const char *what) {
+    return vm_end(vcpu->vm, VM_END_FAULT, "VCPU %u: %s at RIP 0x%lx (%s exit 0x%lx)", vcpu->index, what, vcpu->arch.rip,
+                  virt->name, virt->get(vcpu, FIELD_EXIT));
 }
 
 // What a failed emulation means for the guest. An exception in real mode has no error code.
@@ -408,10 +406,13 @@ static COLD bool exit_refused(struct vcpu *vcpu, UNUSED struct vm_exit *exit) {
 }
 
 static COLD bool exit_end(struct vcpu *vcpu, struct vm_exit *exit) {
+    bool shutdown = exit->kind == VM_EXIT_SHUTDOWN, invalid = exit->kind == VM_EXIT_INVALID;
+
     vcpu->stats.exits[EXIT_OTHER]++;
-    end_vm(vcpu, exit->kind == VM_EXIT_SHUTDOWN  ? "triple fault"
-                 : exit->kind == VM_EXIT_INVALID ? "a processor state that does not exist"
-                                                 : "an exit that no table has");
+    bool ended = end_vm(vcpu, shutdown  ? "triple fault"
+                              : invalid ? "a processor state that does not exist"
+                                        : "an exit that no table has");
+    if (ended && !shutdown) { vcpu_dump(vcpu); } // it takes longer than what guests do at will may
     return false;
 }
 

@@ -155,17 +155,20 @@ bool arch_vcpu_interrupt_free(UNUSED const struct vcpu *vcpu, unsigned id) { ret
 // ---- its local APIC ---------------------------------------------------------------------------------------
 
 // The trace names the most urgent request, which is the new one unless that has to wait.
-static COLD __attribute__((noinline)) void kick_traced(struct vcpu *vcpu) {
+static COLD __attribute__((noinline)) void trace_request(struct vcpu *vcpu) {
     trace(this_cpu(), TRACE_INJECT, vcpu, (uint32_t)vlapic_requested_vector(&vcpu->arch.vlapic), 0);
+}
+
+static COLD __attribute__((noinline)) void kick_traced(struct vcpu *vcpu) {
+    trace_request(vcpu);
     vcpu_interrupt(vcpu);
 }
 
-static void lapic_kick(void *context) {
-    if (trace_is_on(this_cpu())) {
-        kick_traced(context);
-    } else {
-        vcpu_interrupt(context);
-    }
+static void lapic_kick(void *context) { trace_is_on(this_cpu()) ? kick_traced(context) : vcpu_interrupt(context); }
+
+static void lapic_timer_kick(void *context, uint64_t expiry) {
+    if (trace_is_on(this_cpu())) { trace_request(context); }
+    vcpu_timer_pending(context, expiry);
 }
 
 // A STARTUP starts a VCPU that is off; one that is still on its way there by an INIT starts again when it has arrived.
@@ -192,10 +195,7 @@ static void lapic_level_eoi(void *context, uint8_t vector) {
 }
 
 static void timer_fired(struct timer_event *event, UNUSED uint64_t now) {
-    struct vcpu *vcpu = container_of(event, struct vcpu, device_timer);
-
-    if (vcpu != vcpu->cpu->current) { vcpu->timer_due = event->when; }
-    vlapic_timer_fired(&vcpu->arch.vlapic);
+    vlapic_timer_fired(&container_of(event, struct vcpu, device_timer)->arch.vlapic);
 }
 
 static void lapic_timer_arm(void *context, uint64_t when) {
@@ -236,6 +236,7 @@ const struct vlapic_ops vcpu_lapic_ops = {
     .send = lapic_send,
     .level_eoi = lapic_level_eoi,
     .timer_arm = lapic_timer_arm,
+    .timer_kick = lapic_timer_kick,
     .now = lapic_now,
     .init = lapic_init,
     .startup = lapic_startup,

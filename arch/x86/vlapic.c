@@ -85,8 +85,9 @@ static void raise_event(struct vlapic *vlapic, uint32_t event) {
     }
 }
 
-// TMR says how the request that is in IRR came (SDM 11.8.4). It is in place before the request can be taken.
-static void request(struct vlapic *vlapic, unsigned vector, bool level) {
+// False: it was requested before. TMR says how the request that is in IRR came (SDM 11.8.4). It is in place before the
+// request can be taken.
+static inline __attribute__((always_inline)) bool requested_anew(struct vlapic *vlapic, unsigned vector, bool level) {
     if (level != bitmap_has(&vlapic->registers[APIC_TMR], vector)) {
         if (level) {
             bitmap_set(&vlapic->registers[APIC_TMR], vector);
@@ -94,7 +95,11 @@ static void request(struct vlapic *vlapic, unsigned vector, bool level) {
             bitmap_clear(&vlapic->registers[APIC_TMR], vector);
         }
     }
-    if (bitmap_set(&vlapic->registers[APIC_IRR], vector)) { vlapic->ops->kick(vlapic->context); }
+    return bitmap_set(&vlapic->registers[APIC_IRR], vector);
+}
+
+static void request(struct vlapic *vlapic, unsigned vector, bool level) {
+    if (requested_anew(vlapic, vector, level)) { vlapic->ops->kick(vlapic->context); }
 }
 
 // One interrupt until ESR is written: that rearms it (SDM 11.5.3). If its own vector is illegal, that is an error too.
@@ -109,17 +114,14 @@ COLD void vlapic_error(struct vlapic *vlapic, uint32_t error) {
     }
 }
 
-static void request_checked(struct vlapic *vlapic, unsigned vector, bool level) {
-    if (!vlapic_software_enabled(vlapic)) { return; }
-    if (vector >= APIC_FIRST_VECTOR) {
-        request(vlapic, vector, level);
-    } else {
-        vlapic_error(vlapic, APIC_ESR_RECEIVE_ILLEGAL_VECTOR);
-    }
+static inline __attribute__((always_inline)) bool takes(struct vlapic *vlapic, unsigned vector) {
+    if (!vlapic_software_enabled(vlapic)) { return false; }
+    if (vector < APIC_FIRST_VECTOR) { vlapic_error(vlapic, APIC_ESR_RECEIVE_ILLEGAL_VECTOR); }
+    return vector >= APIC_FIRST_VECTOR;
 }
 
-void vlapic_request(struct vlapic *vlapic, unsigned vector) {
-    if (vlapic_enabled(vlapic)) { request_checked(vlapic, vector, false); }
+bool vlapic_request(struct vlapic *vlapic, unsigned vector) {
+    return vlapic_enabled(vlapic) && takes(vlapic, vector) && requested_anew(vlapic, vector, false);
 }
 
 // Disabled by its base it hears nothing; by software no more than what is not an interrupt by vector (SDM 11.4.7.2).
@@ -127,7 +129,9 @@ void vlapic_receive(struct vlapic *vlapic, const struct vlapic_message *message)
     if (!vlapic_enabled(vlapic)) { return; }
     switch (message->mode) {
     case APIC_MODE_FIXED:
-    case APIC_MODE_LOWEST: request_checked(vlapic, message->vector, message->level); break;
+    case APIC_MODE_LOWEST:
+        if (takes(vlapic, message->vector)) { request(vlapic, message->vector, message->level); }
+        break;
     case APIC_MODE_NMI: raise_event(vlapic, VLAPIC_EVENT_NMI); break;
     case APIC_MODE_INIT: // a later one undoes a STARTUP that has not been seen
         __atomic_fetch_and(&vlapic->events, ~VLAPIC_EVENT_STARTUP, __ATOMIC_RELAXED);

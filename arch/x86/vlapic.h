@@ -68,6 +68,8 @@ struct vlapic_ops {
     // vlapic_timer_fired is wanted at `when`, ticks of now(), or later; VLAPIC_NEVER: not any more. `when` may be past
     // only by the time that the call takes. Replaces what was wanted before. Own core.
     void (*timer_arm)(void *context, uint64_t when);
+    // `kick` for the timer's interrupt: the first expiry that it is for was at `expiry`. Own core.
+    void (*timer_kick)(void *context, uint64_t expiry);
     uint64_t (*now)(void *context);
     // Both from vlapic_take_events only. INIT: the local APIC is reset; the owner resets the VCPU, which waits for a
     // STARTUP (a BSP starts at the reset vector at once). STARTUP: it begins in real mode at page `vector`.

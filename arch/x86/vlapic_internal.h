@@ -34,7 +34,7 @@ static inline bool vlapic_software_enabled(const struct vlapic *vlapic) {
 // vlapic.c
 uint32_t vlapic_ppr(const struct vlapic *vlapic);
 void vlapic_error(struct vlapic *vlapic, uint32_t error);    // any core: a bit of ESR
-void vlapic_request(struct vlapic *vlapic, unsigned vector); // any core: an edge, if it is enabled
+bool vlapic_request(struct vlapic *vlapic, unsigned vector); // any core: an edge, if it is enabled; true: kick
 void vlapic_reset_state(struct vlapic *vlapic);              // own core: after power-on and INIT; not base, not `waits`
 
 // vlapic_ipi.c; own core

@@ -63,14 +63,17 @@ static void next_period(struct vlapic *vlapic, uint64_t now) {
 
 static void catch_up(struct vlapic *vlapic, uint64_t now) {
     struct vlapic_timer *timer = &vlapic->timer;
+    uint64_t expiry = timer->deadline;
 
-    if (timer->deadline == VLAPIC_NEVER || now < timer->deadline) { return; }
+    if (expiry == VLAPIC_NEVER || now < expiry) { return; }
     if (mode(vlapic) == APIC_LVT_TIMER_PERIODIC) {
         next_period(vlapic, now);
     } else {
         stop(timer);
     }
-    if (!is_masked(vlapic)) { vlapic_request(vlapic, lvt(vlapic) & APIC_VECTOR_MASK); }
+    if (!is_masked(vlapic) && vlapic_request(vlapic, lvt(vlapic) & APIC_VECTOR_MASK)) {
+        vlapic->ops->timer_kick(vlapic->context, expiry);
+    }
 }
 
 static void program(struct vlapic *vlapic) {

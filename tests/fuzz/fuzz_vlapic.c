@@ -56,6 +56,11 @@ static void timer_arm(void *context, uint64_t when) {
     owner->armed = when;
 }
 
+static void timer_kick(void *context, uint64_t expiry) {
+    require(expiry <= world.now);
+    kick(context);
+}
+
 static uint64_t now(void *context) {
     (void)context;
     return world.now;
@@ -73,7 +78,7 @@ static void startup(void *context, uint8_t vector) {
     require(!world.all[((struct owner *)context)->index]->waits);
 }
 
-static const struct vlapic_ops ops = {kick, send, level_eoi, timer_arm, now, init, startup};
+static const struct vlapic_ops ops = {kick, send, level_eoi, timer_arm, timer_kick, now, init, startup};
 
 // ---- what must always hold --------------------------------------------------------------------------------
 

@@ -74,18 +74,19 @@ class Takt:
         path = pathlib.Path(system)
         return path if path.is_absolute() else ROOT / path
 
-    def pack(self, system, hypervisor=None):
+    def pack(self, system, hypervisor=None, board_data=None):
         """The .itb of a description; raises AssertionError with mkimage.py's words when it refuses."""
         source = self.source(system)
         itb = self.folder / (source.stem + ".itb")
-        result = self.pack_result(source, itb, hypervisor)
+        result = self.pack_result(source, itb, hypervisor, board_data=board_data)
         assert result.returncode == 0, f"mkimage.py refused {source}:\n{result.stderr}{result.stdout}"
         return itb
 
-    def pack_result(self, source, itb, hypervisor=None, partial=False):
-        """As `make image` does; `partial`: as `make check` does."""
+    def pack_result(self, source, itb, hypervisor=None, partial=False, board_data=None):
+        """As `make image` does; `partial`: as `make check` does; `board_data`: a file in place of the board's."""
         command = [sys.executable, "scripts/mkimage.py", "--board", self.board, "--arch", self.arch, "--hypervisor",
-                   str(hypervisor or self.hypervisor), "--out", str(itb), *(["--partial"] if partial else []), str(source)]
+                   str(hypervisor or self.hypervisor), "--out", str(itb), *(["--partial"] if partial else []),
+                   *(["--board-data", str(board_data)] if board_data else []), str(source)]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
     def machine(self, **options):

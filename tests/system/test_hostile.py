@@ -6,6 +6,7 @@ One core, virtual time: an instruction is a nanosecond, so lateness is exact, an
 import collections
 import re
 
+import bench
 import libtakt
 import pytest
 import takt_console
@@ -125,6 +126,19 @@ def test_what_only_harms_itself(takt):
             if console.vm_row(vm).state == "running":
                 console.stop_vm(vm)
         assert all(row.own == 0 for row in takt_console.budget_rows(console.monitor("misses")))
+
+
+def test_a_neighbour_that_crashes_for_ever_masks_interrupts_no_longer_than_admission_counts(takt):
+    loop = takt.write("for-ever.dts", libtakt.system(probe(takt), hostile(
+        takt, "h", "crash", 'restart = "always"; restart-limit = <4294967295>;')))
+    with takt.boot(loop, 200, icount=True, cores=1) as console:
+        console.expect_vm("rt", LATENESS, 100)
+        console.expect_vm("rt", LATENESS, 100)
+        assert console.vm_row("h").starts > 50
+        longest = int(re.search(r"(?m)^ +0 .*", console.monitor("cpus"))[0].split()[6])
+        assert 500 < longest <= bench.board_constant(takt.board, "masked-ns"), longest
+        promise = console.monitor("promises").splitlines()[1].split()
+        assert promise[0] == "rt" and int(promise[3]) > 100 and promise[4:] == ["0", "0", "0"], promise
 
 
 def test_a_neighbour_of_linux_size_that_crashes_in_a_loop(takt):

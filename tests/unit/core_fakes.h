@@ -35,6 +35,7 @@ struct guest {
     unsigned expired;   // times that an expiry was injected while it did not run
     unsigned taken[32]; // interrupts
     uint64_t taken_at;  // the last one
+    uint64_t mark;      // compare value of an emulated timer, for tests that have one
 };
 
 struct core {

@@ -24,7 +24,7 @@ static struct {
         unsigned kicks; // atomic
         unsigned inits, startups, level_eois, arms;
         uint8_t page, ended;
-        uint64_t armed;
+        uint64_t armed, expired;
     } owner[COUNT];
 } world;
 
@@ -47,6 +47,11 @@ static void timer_arm(void *context, uint64_t when) {
     ((struct owner *)context)->armed = when;
 }
 
+static void timer_kick(void *context, uint64_t expiry) {
+    ((struct owner *)context)->expired = expiry;
+    kick(context);
+}
+
 static uint64_t now(void *context) {
     (void)context;
     return world.now;
@@ -59,7 +64,7 @@ static void startup(void *context, uint8_t vector) {
     ((struct owner *)context)->page = vector;
 }
 
-static const struct vlapic_ops ops = {kick, send, level_eoi, timer_arm, now, init, startup};
+static const struct vlapic_ops ops = {kick, send, level_eoi, timer_arm, timer_kick, now, init, startup};
 
 // A count has 32 ticks.
 static int setup(void **state) {
@@ -744,6 +749,7 @@ static void one_shot(void **state) {
     timer(0, BY_2, 10);
     assert_true(world.owner[0].armed == 1000 + 10 * 2 * 32);
     assert_true(bsp->timer.wanted == world.owner[0].armed);
+    assert_true(world.owner[0].expired == 0);
     assert_int_equal(get(bsp, APIC_CURRENT_COUNT), 10);
     world.now += 63;
     assert_int_equal(get(bsp, APIC_CURRENT_COUNT), 10);
@@ -755,6 +761,7 @@ static void one_shot(void **state) {
     assert_false(took());
     assert_true(world.owner[0].armed == 1640);
     expire();
+    assert_true(world.owner[0].expired == 1640 && world.owner[0].kicks == 1);
     assert_true(took());
     assert_int_equal(get(bsp, APIC_CURRENT_COUNT), 0);
     assert_int_equal(get(bsp, APIC_INITIAL_COUNT), 10);
@@ -835,6 +842,7 @@ static void late_periods_are_one_interrupt(void **state) {
     timer(APIC_LVT_TIMER_PERIODIC, BY_1, 100); // 3200 ticks
     world.now = 1000 + 5 * 3200 + 64;
     assert_int_equal(get(bsp, APIC_CURRENT_COUNT), 98);
+    assert_true(world.owner[0].expired == 1000 + 3200); // the first
     assert_true(took());
     assert_false(took());
     assert_true(world.owner[0].armed == 1000 + 6 * 3200);
