@@ -41,10 +41,8 @@ void system_draw(struct system *system, const struct system_plan *plan, struct r
             .task = draw_task(plan, random, shares[i]), .vm = i, .core = SCHED_CORE_AUTO, .whole = plan->whole};
     }
     for (uint32_t i = 0; i < plan->cores; i++) {
-        struct sched_core_load *load = &system->loads[i];
-
-        load->source_count = plan->sources && random_in(random, 0, 2) == 0 ? 1 : 0;
-        if (load->source_count != 0) { load->sources[0] = draw_source(random); }
+        system->sources[i] = (struct sched_source){0};
+        if (plan->sources && random_in(random, 0, 2) == 0) { system->sources[i] = draw_source(random); }
     }
     system_clear(system);
 }
@@ -54,6 +52,8 @@ void system_clear(struct system *system) {
         struct sched_core_load *load = &system->loads[i];
 
         load->task_count = 0;
+        load->sources[0] = system->sources[i];
+        load->source_count = system->sources[i].cost != 0 ? 1 : 0;
         load->member_count = 0;
         load->weight = 0;
     }
@@ -173,9 +173,7 @@ static bool play_group(const struct system *system, const struct system_plan *pl
     for (uint32_t i = 0; i < system->machine.core_count; i++) {
         if (group[i] != first) { continue; }
         add_best_effort(machine, local[i], &random);
-        if (system->loads[i].source_count != 0) {
-            add_source(machine, local[i], &system->loads[i].sources[0], &random);
-        }
+        if (system->sources[i].cost != 0) { add_source(machine, local[i], &system->sources[i], &random); }
     }
     sim_run(machine, plan->windows * longest, cast.apart);
     for (uint32_t i = 0; i < cores; i++) { sim_counts_add(counts, &machine->cores[i].counts); }

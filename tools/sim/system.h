@@ -29,6 +29,7 @@ struct system {
     struct sched_machine machine;
     uint32_t vcpu_count;
     struct sched_core_load loads[SYSTEM_CORES_MAX];
+    struct sched_source sources[SYSTEM_CORES_MAX]; /* of each core's device; cost 0: it has none */
     struct sched_request requests[SYSTEM_VCPUS_MAX];
     struct sched_placement placements[SYSTEM_VCPUS_MAX];
 };
