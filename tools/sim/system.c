@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/sim/system.h"
 
+#include "sched/latency_split.h"
+
 #include <string.h>
 
 // ---- drawing ---------------------------------------------------------------------------------------------------------
@@ -145,6 +147,33 @@ static void join_cores(const struct system *system, uint32_t *group) {
     }
 }
 
+// Equal ones wait equally long.
+static uint32_t index_of(const struct sched_core_load *load, const struct sched_task *task) {
+    uint32_t i = 0;
+
+    while (i < load->task_count && memcmp(&load->tasks[i], task, sizeof(*task)) != 0) { i++; }
+    return i;
+}
+
+/* SCHED_NEVER: not decided. */
+static uint64_t latency_of(const struct system *system, uint32_t index) {
+    const struct sched_placement *place = &system->placements[index];
+    const struct sched_core_load *load = &system->loads[place->core];
+    struct sched_latency latency;
+
+    if (place->second < 0) {
+        uint32_t i = index_of(load, &system->requests[index].task);
+
+        return sched_start_latency(load->tasks, load->task_count, load->sources, load->source_count, 0, i, &latency)
+                   ? latency.longest
+                   : SCHED_NEVER;
+    }
+    struct sched_split split = {.load = {load, &system->loads[place->second]}};
+
+    for (uint32_t i = 0; i < 2; i++) { split.index[i] = index_of(split.load[i], &place->pieces[i]); }
+    return sched_split_latency(&split, 0);
+}
+
 static bool play_group(const struct system *system, const struct system_plan *plan, struct sim_machine *machine,
                        const uint32_t *group, uint32_t first, struct random random, struct sim_counts *counts) {
     uint32_t local[SYSTEM_CORES_MAX], cores = 0;
@@ -167,6 +196,7 @@ static bool play_group(const struct system *system, const struct system_plan *pl
             (place->second >= 0 && !sim_split(machine, vcpu, local[place->second], &place->pieces[1], task))) {
             return false;
         }
+        if (plan->latency) { vcpu->latency = latency_of(system, i); }
         longest = longest_of(task, longest);
     }
     if (longest == 0) { return true; }
