@@ -29,9 +29,14 @@ void promise_text(char *text, size_t size, const struct system_desc *desc, const
 // core, handler context.
 void promise_late(struct vcpu *vcpu);
 
-// A VCPU gets its promise. VM creation.
+// A VCPU gets its promise. One in two pieces is not watched: where it waits no core knows when it has budget. VM creation.
 static inline void promise_init(struct vcpu *vcpu, const struct vcpu_desc *desc) {
-    vcpu->promise.latency = desc->reserved && desc->latency != 0 ? desc->latency : UINT64_MAX;
+    bool watched = desc->reserved && desc->latency != 0;
+
+#if TAKT_SPLIT
+    watched = watched && desc->second == CORE_AUTO;
+#endif
+    vcpu->promise.latency = watched ? desc->latency : UINT64_MAX;
     vcpu->promise.allowed = UINT64_MAX;
 }
 

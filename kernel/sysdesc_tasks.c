@@ -3,6 +3,7 @@
 // system as admitted promises to each reserved VCPU.
 #include "kernel/sysdesc_schema.h"
 #include "sched/latency.h"
+#include "sched/latency_split.h"
 #include "sched/supply.h"
 
 #define FIELD(type, member) .offset = offsetof(struct type, member)
@@ -120,21 +121,42 @@ void sysdesc_check_tasks(struct sysdesc_check *c, struct vcpu_desc *vcpu) {
 
 // ---- latency ----------------------------------------------------------------------------------------------
 
-static uint64_t latency_of(const struct sysdesc_check *c, const struct vcpu_desc *vcpu) {
-    const struct sched_core_load *load = &c->sys->cores[vcpu->placed];
-    uint64_t masked = clock_ns_to_ticks_up(&c->rate, c->sys->masked_ns);
-    uint64_t injection =
-        clock_ns_to_ticks_up(&c->rate, (uint64_t)c->sys->injection_ns + MIN(c->board->overhead_ns, OVERHEAD_NS_MAX));
-    struct sched_latency latency;
+// Equal ones wait equally long. The core's count of them: it is none of them.
+static uint32_t index_of(const struct sched_core_load *load, const struct sched_task *task) {
     uint32_t i = 0;
 
-    // Equal ones wait equally long.
-    while (i < load->task_count && memcmp(&load->tasks[i], &vcpu->task, sizeof(vcpu->task)) != 0) { i++; }
-    if (i == load->task_count ||
-        !sched_start_latency(load->tasks, load->task_count, load->sources, load->source_count, masked, i, &latency)) {
-        return 0;
+    while (i < load->task_count && memcmp(&load->tasks[i], task, sizeof(*task)) != 0) { i++; }
+    return i;
+}
+
+static bool start_latency(const struct sysdesc_check *c, const struct vcpu_desc *vcpu, uint64_t masked,
+                          uint64_t *longest) {
+    const struct sched_core_load *load = &c->sys->cores[vcpu->placed];
+    uint32_t index = index_of(load, &vcpu->task);
+    struct sched_latency latency;
+
+    if (index == load->task_count || !sched_start_latency(load->tasks, load->task_count, load->sources,
+                                                          load->source_count, masked, index, &latency)) {
+        return false;
     }
-    return latency.longest + injection;
+    *longest = latency.longest;
+    return true;
+}
+
+static uint64_t latency_of(const struct sysdesc_check *c, const struct vcpu_desc *vcpu) {
+    uint64_t masked = clock_ns_to_ticks_up(&c->rate, c->sys->masked_ns), longest;
+    uint64_t injection =
+        clock_ns_to_ticks_up(&c->rate, (uint64_t)c->sys->injection_ns + MIN(c->board->overhead_ns, OVERHEAD_NS_MAX));
+
+#if TAKT_SPLIT
+    if (vcpu->second != CORE_AUTO) {
+        struct sched_split split = {.load = {&c->sys->cores[vcpu->placed], &c->sys->cores[vcpu->second]},
+                                    .migration = clock_ns_to_ticks_up(&c->rate, c->sys->migration_ns)};
+        for (unsigned i = 0; i < 2; i++) { split.index[i] = index_of(split.load[i], &vcpu->pieces[i]); }
+        return sched_split_latency(&split, masked) + injection;
+    }
+#endif
+    return start_latency(c, vcpu, masked, &longest) ? longest + injection : 0;
 }
 
 void sysdesc_promise(struct sysdesc_check *c) {

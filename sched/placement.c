@@ -186,7 +186,10 @@ static void take_back(struct sched_machine *machine, const struct sched_request 
         if (placements[i].step == SCHED_STEP_REFUSED) { continue; }
         leave(&machine->cores[placements[i].core], &requests[i]);
 #if TAKT_SPLIT
-        if (placements[i].second >= 0) { leave(&machine->cores[placements[i].second], &requests[i]); }
+        if (placements[i].second >= 0) {
+            leave(&machine->cores[placements[i].second], &requests[i]);
+            split_forget_return(machine, &machine->cores[placements[i].second]);
+        }
 #endif
     }
 }

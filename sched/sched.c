@@ -34,8 +34,8 @@ static __attribute__((noinline)) void make_ready(struct sched_core *core, struct
     heap_push(&core->ready, entity, server_deadline(entity));
 }
 
-/* Takes ticks that ended at `now` from a server's budget. */
-static inline void consume(struct sched_core *core, struct sched_entity *entity, uint64_t ticks, uint64_t now) {
+/* Takes ticks from a server's budget, the first of them not before `from`. */
+static inline void consume(struct sched_core *core, struct sched_entity *entity, uint64_t ticks, uint64_t from) {
     if (ticks < entity->remaining) {
         entity->remaining -= ticks;
         entity->consumed += ticks;
@@ -45,7 +45,7 @@ static inline void consume(struct sched_core *core, struct sched_entity *entity,
     uint64_t over = ticks - entity->remaining;
 
     if (entity->state == SCHED_READY) {
-        check_deadline(core, entity, now - over);
+        check_deadline(core, entity, from + entity->remaining);
         entity->consumed += entity->remaining;
         entity->remaining = 0;
         server_exhaust(entity);
@@ -61,13 +61,16 @@ static inline void account(struct sched_core *core, uint64_t now) {
 
     /* Negative where ticks were exempted that are still to come, or for a wake-up dated back. */
     if (entity == NULL || (int64_t)ran <= 0) { return; }
+    uint64_t from = core->clock;
+
     core->run_start = now;
     core->clock = now;
     entity->stats.supplied += ran;
     if (entity->class == SCHED_BEST_EFFORT) {
         share_consume(core, entity, ran);
     } else if (core->enforced) {
-        consume(core, entity, ran, now);
+        /* Whether what was exempted meanwhile came before the end of the budget or behind it is not known: behind it. */
+        consume(core, entity, ran, from);
     }
 }
 
@@ -176,7 +179,7 @@ void sched_charge(struct sched_core *core, struct sched_entity *owner, uint64_t 
     if (owner->class == SCHED_BEST_EFFORT) {
         share_consume(core, owner, ticks);
     } else if (core->enforced) {
-        consume(core, owner, ticks, core->clock);
+        consume(core, owner, ticks, core->clock - ticks);
     }
 }
 
@@ -303,6 +306,7 @@ __attribute__((cold, noinline)) void sched_distorted(struct sched_core *core, ui
         if ((int64_t)ran > 0 && ran > entity->remaining) {
             entity->stats.forgiven += ran - entity->remaining;
             core->run_start += ran - entity->remaining;
+            core->clock += ran - entity->remaining; /* no interrupt's: what the machine lost can make it late */
         }
     }
     account(core, now);

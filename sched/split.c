@@ -115,6 +115,26 @@ static uint64_t largest_budget(struct sched_core_load *load, struct sched_task *
     return budget;
 }
 
+/* Once in a period the VCPU goes back, and that interrupts whatever runs on its second core: a source of that core. */
+static bool add_return(const struct sched_machine *machine, struct sched_core_load *load, uint64_t period) {
+    if (machine->migration_cost == 0) { return true; }
+    if (load->source_count == SCHED_SOURCES_MAX) { return false; }
+    load->sources[load->source_count++] = (struct sched_source){machine->migration_cost, period};
+    return true;
+}
+
+void split_forget_return(const struct sched_machine *machine, struct sched_core_load *load) {
+    load->source_count -= machine->migration_cost != 0 ? 1 : 0;
+}
+
+static bool rest_passes(const struct sched_machine *machine, struct sched_core_load *load,
+                        const struct sched_task *rest, struct sched_verdict *verdict) {
+    if (rest->budget > room(load, rest->period) || !add_return(machine, load, rest->period)) { return false; }
+    placement_test(load, rest, verdict);
+    split_forget_return(machine, load);
+    return verdict->outcome == SCHED_ADMITTED;
+}
+
 /* The least used core but one that passes with the second piece; -1: none. */
 static int32_t core_for_rest(struct sched_machine *machine, uint32_t not, const struct sched_task *rest,
                              struct sched_verdict *best_verdict) {
@@ -125,10 +145,7 @@ static int32_t core_for_rest(struct sched_machine *machine, uint32_t not, const 
         uint64_t used = sched_core_utilisation(&machine->cores[i]);
         struct sched_verdict verdict;
 
-        if (i == not|| used >= least || rest->budget > room(&machine->cores[i], rest->period) ||
-            placement_test(&machine->cores[i], rest, &verdict) != SCHED_ADMITTED) {
-            continue;
-        }
+        if (i == not|| used >= least || !rest_passes(machine, &machine->cores[i], rest, &verdict)) { continue; }
         best = (int32_t)i;
         least = used;
         *best_verdict = verdict;
@@ -182,6 +199,7 @@ void split_place(struct sched_machine *machine, const struct sched_request *requ
             placement->pieces[1] = rest;
             placement_enter(&machine->cores[core], request, &firsts[core]);
             placement_enter(&machine->cores[second], request, &rest);
+            (void)add_return(machine, &machine->cores[second], rest.period);
             return;
         }
         firsts[core].budget = 0;

@@ -30,10 +30,13 @@ bool plan_allows(const struct sched_machine *machine, uint32_t core);
 
 /* Looks for two cores on which a reservation that passes on none does so in two pieces, C=D (Burns, Davis, Wang & Zhang 2012).
  * The first piece has the largest budget that passes on its core, and as deadline D1 the time by which that core supplies it
- * when nothing but interrupts comes before it; the rest, released D1 later, goes to the least used core on which it passes.
+ * when nothing but interrupts comes before it; the rest, released D1 later, goes to the least used core on which it passes,
+ * with the return of the VCPU to its first core as another source of interrupts: once in a period, as long as a migration.
  * Of several cores for the first, the one that takes most. When there are
  * no two such cores, nothing changes. Some ten exact tests for each core, 64 at most, then one for each pair that has the room. */
 void split_place(struct sched_machine *machine, const struct sched_request *request, struct sched_placement *placement);
+/* A second piece leaves this core, the last that came: takes its return out of the sources. */
+void split_forget_return(const struct sched_machine *machine, struct sched_core_load *load);
 #else
 #define PLAN_COUNT 3u
 static const struct plan plans[PLAN_COUNT] = {

@@ -7,8 +7,8 @@
 #   split     VCPUs in two pieces on two cores, more ways to plan a whole set, placement by count
 #   timers    timers for guests, by hypercall
 #   trace     a record of every dispatch, wake-up, injection ...
-# A file of several parts is left out where all of them are; TAKT_ADVICE and TAKT_MOVES say that one of them is there.
-PART_analysis := sched/advice.c sched/latency.c sched/supply.c kernel/promise.c kernel/sysdesc_tasks.c
+# A file of several parts is left out where all of them are; TAKT_ADVICE and TAKT_MOVES say that one of them is there; one needs both.
+PART_analysis := sched/advice.c sched/latency.c sched/latency_split.c sched/supply.c kernel/promise.c kernel/sysdesc_tasks.c
 PART_control  := kernel/hand_over.c sched/advice.c sched/change.c kernel/control.c kernel/control_apply.c kernel/control_call.c kernel/control_plan.c kernel/monitor_control.c kernel/sysdesc_control.c
 PART_split    := kernel/hand_over.c kernel/pieces.c kernel/report_split.c kernel/sysdesc_split.c sched/split.c
 PART_timers   := kernel/call_timer.c
@@ -23,5 +23,6 @@ endif
 capitals   = $(subst a,A,$(subst c,C,$(subst e,E,$(subst i,I,$(subst l,L,$(subst m,M,$(subst n,N,$(subst o,O,$(subst p,P,$(subst r,R,$(subst s,S,$(subst t,T,$(subst y,Y,$(1))))))))))))))
 ALL_PARTS  := $(if $(filter-out $(PARTS),$(PART_NAMES)),,yes)
 LEFT_OUT   := $(filter-out $(foreach part,$(PARTS),$(PART_$(part))),$(foreach part,$(PART_NAMES),$(PART_$(part))))
+LEFT_OUT   += $(if $(filter-out $(PARTS),analysis split),sched/latency_split.c)
 PART_FLAGS := $(foreach part,$(PART_NAMES),-DTAKT_$(call capitals,$(part))=$(if $(filter $(part),$(PARTS)),1,0)) \
               -DTAKT_ADVICE=$(if $(filter analysis control,$(PARTS)),1,0) -DTAKT_MOVES=$(if $(filter control split,$(PARTS)),1,0)

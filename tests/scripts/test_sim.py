@@ -11,7 +11,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("TAKT_BUILD", ROOT / "build")).resolve()
-FAULTS = ("misses", "late", "starved", "overruns", "order", "timer", "twice", "books")
+FAULTS = ("misses", "slow", "late", "starved", "overruns", "order", "timer", "twice", "books")
 SANITIZED, PLAIN = BUILD / "asan/takt-sim", BUILD / "host/takt-sim"
 
 
@@ -57,6 +57,13 @@ def test_what_is_not_admitted_is_seen_to_miss():
                   status=1)["total"]
     assert told["misses"] > 0 and told["late"] > 0 and told["lateness_ns"] > 0
     assert [told[name] for name in ("overruns", "order", "timer", "twice", "books")] == [0] * 5
+
+
+def test_no_wake_up_waits_longer_than_its_latency():
+    told = totals("campaign", "--latency", "--sets", 3000, "--seed", 5)
+    assert [told[name] for name in FAULTS] == [0] * len(FAULTS)
+    assert told["wakes"] > 200_000 and told["split"] > 200
+    assert totals("campaign", "--sets", 100, "--seed", 5)["wakes"] == 0
 
 
 @pytest.mark.parametrize("arguments, complaint", [

@@ -108,14 +108,49 @@ static void a_piece_pays_for_its_migration_and_is_worth_it(void **state) {
         machine.switch_cost = cost;
         assert_int_equal(place(500, 1000, 1000), cost == 12);
     }
-    /* And both together cost more than is left. */
+    /* And both together, with a return, cost more than is left. */
     empty(2);
     run(0, 600, 1000, 1000);
     run(1, 700, 1000, 1000);
-    machine.migration_cost = 101;
+    machine.migration_cost = 67;
     assert_false(place(500, 1000, 1000));
-    machine.migration_cost = 100;
+    machine.migration_cost = 66;
     assert_true(place(500, 1000, 1000));
+}
+
+/* 10 ticks of 100 on core 1 are a short one's by 12: a return of 2 leaves it those, one of 3 does not, wherever its own piece
+ * pays for it. Where that does not pass, nothing has changed. */
+static void a_return_interrupts_who_is_more_urgent_on_the_second_core(void **state) {
+    (void)state;
+    for (uint64_t cost = 2; cost <= 3; cost++) {
+        empty(2);
+        run(0, 60, 100, 100);
+        run(1, 10, 12, 100);
+        run(1, 35, 100, 100);
+        machine.migration_cost = cost;
+        requests[0] = reserved(60, 100, 100, SCHED_CORE_AUTO);
+        assert_int_equal(place_one(&machine, &requests[0], &placements[0]) == SCHED_ADMITTED, cost == 2);
+        assert_int_equal(loads[1].source_count, cost == 2 ? 1 : 0);
+        assert_int_equal(loads[0].source_count, 0);
+        if (cost != 2) { continue; }
+        assert_int_equal(placements[0].second, 1);
+        assert_int_equal(loads[1].sources[0].cost, 2);
+        assert_int_equal(loads[1].sources[0].distance, 100);
+    }
+    /* A core that has no place for another source takes no second piece; without costs there is no source. */
+    for (uint64_t cost = 0; cost <= 1; cost++) {
+        empty(2);
+        run(0, 60, 100, 100);
+        run(1, 70, 100, 100);
+        machine.migration_cost = cost;
+        for (uint32_t i = 0; i < SCHED_SOURCES_MAX; i++) {
+            loads[1].sources[loads[1].source_count++] = (struct sched_source){1, 1000000};
+        }
+        requests[0] = reserved(45, 100, 100, SCHED_CORE_AUTO);
+        (void)place_one(&machine, &requests[0], &placements[0]);
+        assert_int_equal(loads[1].source_count, SCHED_SOURCES_MAX);
+        assert_int_equal(placements[0].step == SCHED_STEP_SPLIT && placements[0].second == 1, false);
+    }
 }
 
 static void who_must_stay_whole_is_not_split(void **state) {
@@ -188,12 +223,27 @@ static uint64_t largest_by_trying(const struct sched_core_load *load, const stru
     return largest;
 }
 
+/* Going back interrupts the second core once in a period. */
+static void expect_return(uint32_t core, uint64_t period) {
+    struct sched_core_load *load = &loads[core];
+
+    if (machine.migration_cost != 0) {
+        load->sources[load->source_count++] = (struct sched_source){machine.migration_cost, period};
+    }
+}
+
 static bool rest_passes(const struct sched_task *request, uint64_t c, uint32_t first, uint32_t second) {
     uint64_t delay = supplied_by(&loads[first], c + machine.migration_cost, request->deadline);
     struct sched_task rest = {request->budget - c + machine.migration_cost + machine.switch_cost,
                               request->deadline - delay, request->period};
 
-    return rest.budget <= rest.deadline && admit(&loads[second], &rest) == SCHED_ADMITTED;
+    bool passes;
+
+    if (rest.budget > rest.deadline) { return false; }
+    expect_return(second, request->period);
+    passes = admit(&loads[second], &rest) == SCHED_ADMITTED;
+    loads[second].source_count -= machine.migration_cost != 0 ? 1 : 0;
+    return passes;
 }
 
 static void pieces_are_what_trying_all_finds(void **state) {
@@ -272,8 +322,11 @@ static void random_set(struct random *random, uint32_t cores, uint32_t count, do
 static void plan_holds(uint32_t count, uint32_t left_out) {
     uint32_t refused = 0, tasks = 0, entered = 0;
 
+    uint32_t returns = 0;
+
     for (uint32_t i = 0; i < machine.core_count; i++) {
         assert_true(loads[i].task_count == 0 || admit(&loads[i], NULL) == SCHED_ADMITTED);
+        returns += loads[i].source_count;
         tasks += loads[i].task_count;
         assert_int_equal(loads[i].task_count, loads[i].member_count);
     }
@@ -291,16 +344,20 @@ static void plan_holds(uint32_t count, uint32_t left_out) {
         assert_int_equal(p->step == SCHED_STEP_SPLIT, p->second >= 0);
         entered += p->second >= 0 ? 2 : 1;
         if (p->second < 0) { continue; }
+        returns -= machine.migration_cost != 0 ? 1 : 0;
         assert_int_not_equal(p->core, p->second);
         assert_int_equal(p->pieces[0].budget + p->pieces[1].budget,
                          task->budget + machine.switch_cost + 2 * machine.migration_cost);
-        assert_int_equal(p->pieces[0].budget, p->pieces[0].deadline);
+        /* Nothing but returns of others comes before the first piece. */
+        assert_true(p->pieces[0].deadline == p->pieces[0].budget ||
+                    (loads[p->core].source_count != 0 && p->pieces[0].deadline > p->pieces[0].budget));
         assert_int_equal(p->pieces[0].deadline + p->pieces[1].deadline, task->deadline);
         assert_true(p->pieces[0].budget >= 10 * machine.switch_cost + machine.migration_cost);
         assert_true(p->pieces[1].budget >= 11 * machine.switch_cost + machine.migration_cost);
     }
     assert_int_equal(refused, left_out);
     assert_int_equal(tasks, entered);
+    assert_int_equal(returns, 0);
 }
 
 struct figures {
@@ -475,6 +532,7 @@ int main(void) {
         cmocka_unit_test(two_halves_of_cores_take_a_third_vcpu),
         cmocka_unit_test(interrupts_of_the_first_core_delay_the_second_piece),
         cmocka_unit_test(a_piece_pays_for_its_migration_and_is_worth_it),
+        cmocka_unit_test(a_return_interrupts_who_is_more_urgent_on_the_second_core),
         cmocka_unit_test(who_must_stay_whole_is_not_split),
         cmocka_unit_test(a_core_without_a_place_takes_no_piece),
         cmocka_unit_test(pieces_are_what_trying_all_finds),

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "kernel/promise.h"
 #include "sched/latency.h"
 #include "tests/unit/core_check.h"
 
@@ -244,6 +245,18 @@ static void an_expiry_out_of_turn_is_not_checked(void **state) {
     assert_promise(b, 0, 0, 0);
 }
 
+static void who_is_in_two_pieces_is_not_watched(void **state) {
+    struct vcpu_desc desc = {.reserved = true, .latency = 5, .second = CORE_AUTO};
+    struct vcpu vcpu = {0};
+
+    (void)state;
+    promise_init(&vcpu, &desc);
+    assert_true(vcpu.promise.latency == 5);
+    desc.second = 1;
+    promise_init(&vcpu, &desc);
+    assert_true(vcpu.promise.latency == UINT64_MAX);
+}
+
 static void best_effort_is_promised_nothing(void **state) {
     struct vcpu *c;
 
@@ -307,6 +320,7 @@ static void who_does_not_take_its_timer_was_not_late(void **state) {
         cmocka_unit_test_setup(what_the_machine_lost_is_counted_apart, setup),                         \
         cmocka_unit_test_setup(a_wait_for_budget_is_no_breach, setup),                                 \
         cmocka_unit_test_setup(an_expiry_out_of_turn_is_not_checked, setup),                           \
+        cmocka_unit_test_setup(who_is_in_two_pieces_is_not_watched, setup),                            \
         cmocka_unit_test_setup(best_effort_is_promised_nothing, setup),                                \
         cmocka_unit_test_setup(who_is_looked_at_late_is_woken_as_of_the_expiry, setup)
 

@@ -15,6 +15,7 @@
 #include "helpers/system_image.h"
 #include "kernel/guest_fdt.h"
 #include "kernel/sysdesc.h"
+#include "sched/latency_split.h"
 
 enum { HZ = 62500000, TOLD = 16384 };
 
@@ -725,6 +726,9 @@ static void who_fits_on_no_core_is_split_over_two(void **state) {
     assert_int_equal(v->pieces[0].budget, v->pieces[0].deadline);
     assert_int_equal(v->pieces[0].deadline + v->pieces[1].deadline, 62500);
     assert_int_equal(v->pieces[1].period, 62500);
+    // Its pieces came last to their cores. 2500 ns masked on each, 2000 ns for a move, 1500 ns for the way in.
+    struct sched_split split = {{&sys.cores[v->placed], &sys.cores[v->second]}, {1, 1}, 125};
+    assert_int_equal(v->latency, sched_split_latency(&split, 157) + 94);
     assert_int_equal(sys.cores[v->placed].task_count, 2);
     assert_int_equal(sys.cores[v->second].task_count, 2);
     assert_int_equal(sys.vms[1].vcpus[0].second, CORE_AUTO);

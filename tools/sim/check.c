@@ -5,9 +5,9 @@
 #include <stddef.h>
 
 static const char *const fault_names[SIM_FAULTS] = {
-    [SIM_FAULT_MISS] = "misses",      [SIM_FAULT_LATE] = "late",   [SIM_FAULT_STARVED] = "starved",
-    [SIM_FAULT_OVERRUN] = "overruns", [SIM_FAULT_ORDER] = "order", [SIM_FAULT_TIMER] = "timer",
-    [SIM_FAULT_TWICE] = "twice",      [SIM_FAULT_BOOKS] = "books",
+    [SIM_FAULT_MISS] = "misses",     [SIM_FAULT_SLOW] = "slow",        [SIM_FAULT_LATE] = "late",
+    [SIM_FAULT_STARVED] = "starved", [SIM_FAULT_OVERRUN] = "overruns", [SIM_FAULT_ORDER] = "order",
+    [SIM_FAULT_TIMER] = "timer",     [SIM_FAULT_TWICE] = "twice",      [SIM_FAULT_BOOKS] = "books",
 };
 
 const char *sim_fault_name(enum sim_fault fault) { return fault_names[fault]; }
@@ -21,6 +21,7 @@ void sim_counts_add(struct sim_counts *sum, const struct sim_counts *counts) {
     sum->interrupts += counts->interrupts;
     sum->activations += counts->activations;
     sum->promises += counts->promises;
+    sum->wakes += counts->wakes;
     sum->moves += counts->moves;
     sum->idle += counts->idle;
     sum->reserved += counts->reserved;
@@ -113,12 +114,28 @@ static void check_chain(struct sim_piece *piece, uint64_t from, uint64_t ticks) 
     if (piece->chain_sum > entity->budget) { fault(piece->core, SIM_FAULT_OVERRUN); }
 }
 
+void sim_check_wake(struct sim_vcpu *vcpu, uint64_t at) {
+    bool budget = false;
+
+    for (uint32_t i = 0; i < vcpu->piece_count; i++) { budget |= sched_eligible_at(&vcpu->pieces[i].entity, at) <= at; }
+    if (vcpu->latency != SCHED_NEVER && budget && !vcpu->charged) { vcpu->start_by = at + vcpu->latency; }
+}
+
+/* It starts, or does not wait any longer, at `now`. */
+static void check_start(struct sim_vcpu *vcpu, uint64_t now) {
+    if (vcpu->start_by == SCHED_NEVER) { return; }
+    core_of(vcpu)->counts.wakes++;
+    if (now > vcpu->start_by) { fault(core_of(vcpu), SIM_FAULT_SLOW); }
+    vcpu->start_by = SCHED_NEVER;
+}
+
 void sim_check_supply(struct sim_piece *piece, uint64_t from, uint64_t to) {
     struct sim_vcpu *vcpu = piece->vcpu;
     uint64_t ticks = to - from;
 
     if (vcpu->active != piece || from < vcpu->last_supply) { fault(piece->core, SIM_FAULT_TWICE); }
     if (sim_is_reserved(vcpu)) {
+        check_start(vcpu, from);
         check_gap(vcpu, from);
         if (piece->core->sched.enforced) { check_chain(piece, from, ticks); }
         keep_promises(vcpu, from, ticks);
@@ -143,6 +160,7 @@ static void check_rate(const struct sim_vcpu *vcpu, uint64_t now) {
 
 void sim_check_wait(struct sim_vcpu *vcpu, uint64_t now) {
     if (!sim_is_reserved(vcpu)) { return; }
+    check_start(vcpu, now);
     check_gap(vcpu, now);
     check_rate(vcpu, now);
     if (now > vcpu->due) { fault(core_of(vcpu), SIM_FAULT_LATE); }

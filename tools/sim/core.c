@@ -229,8 +229,13 @@ static struct sim_vcpu *new_vcpu(struct sim_machine *machine, enum sim_behaviour
     if (machine->vcpu_count == machine->vcpus_max) { return NULL; }
     struct sim_vcpu *vcpu = &machine->vcpus[machine->vcpu_count];
 
-    *vcpu = (struct sim_vcpu){
-        .behaviour = behaviour, .due = SCHED_NEVER, .act_at = SCHED_NEVER, .woken = SCHED_NEVER, .work = SCHED_NEVER};
+    *vcpu = (struct sim_vcpu){.behaviour = behaviour,
+                              .due = SCHED_NEVER,
+                              .act_at = SCHED_NEVER,
+                              .woken = SCHED_NEVER,
+                              .work = SCHED_NEVER,
+                              .latency = SCHED_NEVER,
+                              .start_by = SCHED_NEVER};
     return vcpu;
 }
 

@@ -91,6 +91,7 @@ static void wake(struct sim_vcpu *vcpu, uint64_t at) {
 
     if (vcpu->woken == SCHED_NEVER) { vcpu->woken = at; }
     vcpu->last_supply = at;
+    sim_check_wake(vcpu, at);
     if (vcpu->piece_count > 1 && sched_eligible_at(&vcpu->pieces[0].entity, at) > at) {
         enter_second(vcpu, at);
     } else {

@@ -22,6 +22,7 @@ static const struct {
     {"interrupts", offsetof(struct record, counts.interrupts)},
     {"activations", offsetof(struct record, counts.activations)},
     {"promises", offsetof(struct record, counts.promises)},
+    {"wakes", offsetof(struct record, counts.wakes)},
     {"moves", offsetof(struct record, counts.moves)},
     {"idle_ns", offsetof(struct record, counts.idle)},
     {"reserved_ns", offsetof(struct record, counts.reserved)},

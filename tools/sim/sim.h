@@ -37,6 +37,7 @@ enum sim_behaviour {
 /* What may not happen. Each is counted apart and none is ever right on admitted systems. */
 enum sim_fault {
     SIM_FAULT_MISS, /* by the scheduler's own count */
+    SIM_FAULT_SLOW, /* a wake-up with budget waited longer than its latency */
     SIM_FAULT_LATE, /* by the supply that the simulator saw: a job, or the budget of a period, came after its deadline */
     SIM_FAULT_STARVED, /* runnable for longer than a server's longest gap without supply */
     SIM_FAULT_OVERRUN, /* a server supplied more than its budget between a release and a period later */
@@ -54,6 +55,7 @@ struct sim_counts {
     uint64_t interrupts;
     uint64_t activations;
     uint64_t promises; /* jobs and periods' budgets whose end was compared with a deadline */
+    uint64_t wakes;    /* whose start was compared with a latency */
     uint64_t moves;    /* of split VCPUs from core to core */
     uint64_t idle;     /* ticks, as the next two */
     uint64_t reserved;
@@ -96,6 +98,8 @@ struct sim_vcpu {
     uint64_t last_supply;
     uint64_t due;             /* by here, if it stays runnable, ... */
     uint64_t due_supplied;    /* ... this much must have been supplied */
+    uint64_t latency;         /* of a wake-up with budget, at most; SCHED_NEVER: nothing is promised */
+    uint64_t start_by;        /* that it may wait for */
     uint64_t woken;           /* for the first time; SCHED_NEVER: not yet */
     struct timer_event alarm; /* its own timer, while it waits */
     struct timer_event home;  /* split: its first piece has budget again */
@@ -162,6 +166,7 @@ const char *sim_fault_name(enum sim_fault fault);
 
 /* Between the files of the simulator: what is checked, in O(1) per event but for the last, which is O(n) per decision. */
 void sim_check_supply(struct sim_piece *piece, uint64_t from, uint64_t to);
+void sim_check_wake(struct sim_vcpu *vcpu, uint64_t at);
 void sim_check_wait(struct sim_vcpu *vcpu, uint64_t now);
 void sim_check_decision(struct sim_core *core, const struct sched_decision *decision);
 void sim_check_end(struct sim_machine *machine);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/sim/system.h"
 
+#include "sched/latency_split.h"
+
 #include <string.h>
 
 // ---- drawing ---------------------------------------------------------------------------------------------------------
@@ -41,10 +43,8 @@ void system_draw(struct system *system, const struct system_plan *plan, struct r
             .task = draw_task(plan, random, shares[i]), .vm = i, .core = SCHED_CORE_AUTO, .whole = plan->whole};
     }
     for (uint32_t i = 0; i < plan->cores; i++) {
-        struct sched_core_load *load = &system->loads[i];
-
-        load->source_count = plan->sources && random_in(random, 0, 2) == 0 ? 1 : 0;
-        if (load->source_count != 0) { load->sources[0] = draw_source(random); }
+        system->sources[i] = (struct sched_source){0};
+        if (plan->sources && random_in(random, 0, 2) == 0) { system->sources[i] = draw_source(random); }
     }
     system_clear(system);
 }
@@ -54,6 +54,8 @@ void system_clear(struct system *system) {
         struct sched_core_load *load = &system->loads[i];
 
         load->task_count = 0;
+        load->sources[0] = system->sources[i];
+        load->source_count = system->sources[i].cost != 0 ? 1 : 0;
         load->member_count = 0;
         load->weight = 0;
     }
@@ -145,6 +147,33 @@ static void join_cores(const struct system *system, uint32_t *group) {
     }
 }
 
+// Equal ones wait equally long.
+static uint32_t index_of(const struct sched_core_load *load, const struct sched_task *task) {
+    uint32_t i = 0;
+
+    while (i < load->task_count && memcmp(&load->tasks[i], task, sizeof(*task)) != 0) { i++; }
+    return i;
+}
+
+/* SCHED_NEVER: not decided. */
+static uint64_t latency_of(const struct system *system, uint32_t index) {
+    const struct sched_placement *place = &system->placements[index];
+    const struct sched_core_load *load = &system->loads[place->core];
+    struct sched_latency latency;
+
+    if (place->second < 0) {
+        uint32_t i = index_of(load, &system->requests[index].task);
+
+        return sched_start_latency(load->tasks, load->task_count, load->sources, load->source_count, 0, i, &latency)
+                   ? latency.longest
+                   : SCHED_NEVER;
+    }
+    struct sched_split split = {.load = {load, &system->loads[place->second]}};
+
+    for (uint32_t i = 0; i < 2; i++) { split.index[i] = index_of(split.load[i], &place->pieces[i]); }
+    return sched_split_latency(&split, 0);
+}
+
 static bool play_group(const struct system *system, const struct system_plan *plan, struct sim_machine *machine,
                        const uint32_t *group, uint32_t first, struct random random, struct sim_counts *counts) {
     uint32_t local[SYSTEM_CORES_MAX], cores = 0;
@@ -167,15 +196,14 @@ static bool play_group(const struct system *system, const struct system_plan *pl
             (place->second >= 0 && !sim_split(machine, vcpu, local[place->second], &place->pieces[1], task))) {
             return false;
         }
+        if (plan->latency) { vcpu->latency = latency_of(system, i); }
         longest = longest_of(task, longest);
     }
     if (longest == 0) { return true; }
     for (uint32_t i = 0; i < system->machine.core_count; i++) {
         if (group[i] != first) { continue; }
         add_best_effort(machine, local[i], &random);
-        if (system->loads[i].source_count != 0) {
-            add_source(machine, local[i], &system->loads[i].sources[0], &random);
-        }
+        if (system->sources[i].cost != 0) { add_source(machine, local[i], &system->sources[i], &random); }
     }
     sim_run(machine, plan->windows * longest, cast.apart);
     for (uint32_t i = 0; i < cores; i++) { sim_counts_add(counts, &machine->cores[i].counts); }

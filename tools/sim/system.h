@@ -20,6 +20,7 @@ struct system_plan {
     bool sources;       /* some cores have an interrupt source */
     bool overload;      /* VCPUs are dealt out to the cores in turn, admitted or not */
     bool whole;         /* nobody is split */
+    bool latency;       /* wake-ups are compared with the latency that is computed for them */
     uint32_t windows;   /* a core is played for so many times its longest period */
     uint64_t overhead, migration;
     int guests;
@@ -29,6 +30,7 @@ struct system {
     struct sched_machine machine;
     uint32_t vcpu_count;
     struct sched_core_load loads[SYSTEM_CORES_MAX];
+    struct sched_source sources[SYSTEM_CORES_MAX]; /* of each core's device; cost 0: it has none */
     struct sched_request requests[SYSTEM_VCPUS_MAX];
     struct sched_placement placements[SYSTEM_VCPUS_MAX];
 };
