@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const guest_names[] = {
+static const char *const guest_names[SYSTEM_MIXED + 1] = {
     [SIM_RUNS] = "running",    [SIM_PERIODIC] = "periodic", [SIM_SPORADIC] = "sporadic",
     [SIM_HOSTILE] = "hostile", [SYSTEM_MIXED] = "mixed",
 };
