@@ -131,8 +131,7 @@ static void step_sum(struct sched_test *test) {
         begin_sum(test, UTILISATION);
     } else {
         test->phase = fits ? BUSY_PERIOD : OVERLOAD;
-        test->limit = fits ? bound_by_utilisation(test) : 0;
-        test->next = 0;
+        test->limit = bound_by_utilisation(test);
         test->at = 1;
     }
 }
@@ -145,7 +144,7 @@ static void begin_walk(struct sched_test *test, uint64_t limit) {
 
 /* Length of the synchronous busy period, if it is below `limit` and found in time; else `limit`. At
  * its end all that was released is done, so nothing of it can be late behind it, and what comes
- * later finds the core no fuller than at 0. */
+ * later finds the core no fuller than at 0. Its rounds are counted on from the terms. */
 static void step_busy_period(struct sched_test *test) {
     uint64_t work = 0;
 

@@ -101,7 +101,9 @@ static void the_shortcut_needs_no_step(void **state) {
     tasks[0] = (struct sched_task){.budget = 5, .deadline = 5, .period = 10};
     assert_int_equal(admit(1, 0), SCHED_ADMITTED);
     assert_int_equal(verdict.steps, 0);
-    tasks[0] = tasks[2];
+    tasks[0] = tasks[2]; /* and nothing is left of a shorter deadline */
+    assert_int_equal(admit(2, 1), SCHED_ADMITTED);
+    assert_int_equal(verdict.steps, 0);
     sources[0].cost = 9; /* more than its part of the density */
     assert_int_equal(admit(2, 1), SCHED_ADMITTED);
     assert_true(verdict.steps > 0);

@@ -250,6 +250,49 @@ static void what_was_consumed_comes_back_no_sooner(void **state) {
     assert_true(one.remaining == 60 && one.release == 1110);
 }
 
+static void more_is_eligible_at_once_where_the_list_has_room(void **state) {
+    (void)state;
+    struct sched_entity one = server(60, 100, 100);
+
+    assert_int_equal(sched_change(&one, 80, 100, 100, 500), SCHED_OK); /* beside what is: the later time */
+    assert_int_equal(one.refill_count, 1);
+    assert_true(one.refills[one.refill_head & 7].time == 500 && one.refills[one.refill_head & 7].amount == 80);
+    assert_int_equal(sched_change(&one, 80, 100, 100, 600), SCHED_OK); /* the same again */
+    assert_true(one.refills[one.refill_head & 7].time == 500);
+
+    for (one.refill_count = 0; one.refill_count < SCHED_REFILLS_MAX; one.refill_count++) {
+        one.refills[(one.refill_head + one.refill_count) & 7] = (struct sched_refill){2000 + 10 * one.refill_count, 10};
+    }
+    assert_int_equal(sched_change(&one, 100, 100, 100, 1000), SCHED_OK); /* full: with the first that comes */
+    assert_int_equal(one.refill_count, SCHED_REFILLS_MAX);
+    assert_true(one.refills[one.refill_head & 7].time == 2000 && one.refills[one.refill_head & 7].amount == 30);
+    one.debt = 70;
+    assert_int_equal(sched_change(&one, 45, 100, 250, 2020),
+                     SCHED_OK); /* three are eligible, and one; the rest later */
+    assert_int_equal(one.refill_count, 1);
+    assert_true(one.refills[one.refill_head & 7].time == 2020 && one.refills[one.refill_head & 7].amount == 45);
+    assert_true(one.debt == 45 && one.wake_hint == sched_eligible_at(&one, 0));
+}
+
+static void a_longer_period_postpones_what_is_still_to_come(void **state) {
+    (void)state;
+    struct sched_entity one = server(60, 100, 100);
+
+    one.refill_count = 3;
+    one.refills[one.refill_head & 7] = (struct sched_refill){900, 10};
+    one.refills[(one.refill_head + 1) & 7] = (struct sched_refill){1000, 20};
+    one.refills[(one.refill_head + 2) & 7] = (struct sched_refill){1050, 30};
+    assert_int_equal(sched_change(&one, 60, 100, 130, 1000), SCHED_OK);
+    assert_int_equal(one.refill_count, 2);
+    assert_true(one.refills[one.refill_head & 7].time == 1000 && one.refills[one.refill_head & 7].amount == 30);
+    assert_true(one.refills[(one.refill_head + 1) & 7].time == 1080);
+    assert_int_equal(sched_change(&one, 60, 100, 110, 1000), SCHED_OK); /* a shorter one brings nothing sooner */
+    assert_true(one.refills[(one.refill_head + 1) & 7].time == 1080);
+    assert_int_equal(sched_change(&one, 35, 100, 110, 1000), SCHED_OK); /* less: of what comes last */
+    assert_int_equal(one.refill_count, 2);
+    assert_true(one.refills[(one.refill_head + 1) & 7].amount == 5);
+}
+
 static void senseless_values_change_nothing(void **state) {
     (void)state;
     struct sched_entity one = server(10, 20, 30), before = one, best;
@@ -268,6 +311,8 @@ int main(void) {
         cmocka_unit_test(nobody_misses_while_reservations_change),
         cmocka_unit_test(without_the_instant_somebody_would_miss),
         cmocka_unit_test(what_was_consumed_comes_back_no_sooner),
+        cmocka_unit_test(more_is_eligible_at_once_where_the_list_has_room),
+        cmocka_unit_test(a_longer_period_postpones_what_is_still_to_come),
         cmocka_unit_test(senseless_values_change_nothing),
     };
 
