@@ -7,7 +7,7 @@
 #   split     VCPUs in two pieces on two cores, more ways to plan a whole set, placement by count
 #   timers    timers for guests, by hypercall
 #   trace     a record of every dispatch, wake-up, injection ...
-PART_analysis := sched/latency.c sched/supply.c kernel/promise.c kernel/sysdesc_tasks.c
+PART_analysis := sched/latency.c sched/supply.c kernel/promise.c kernel/report_test.c kernel/sysdesc_tasks.c
 PART_control  :=
 PART_split    := kernel/hand_over.c kernel/pieces.c kernel/report_split.c kernel/sysdesc_split.c sched/split.c
 PART_timers   := kernel/call_timer.c
