@@ -7,6 +7,7 @@
 #include "kernel/memory.h"
 #include "kernel/promise.h"
 #include "kernel/report_split.h"
+#include "kernel/report_test.h"
 #include "kernel/sysdesc_control.h"
 #include "kernel/vm.h"
 
@@ -82,6 +83,7 @@ static void report_admission(const struct board *board, const struct system_desc
     for (unsigned i = 0; i < sysdesc_cores(board, desc); i++) { report_core(desc, i); }
     log_line("overhead: %s us added to each budget, %s us for each console or device interrupt",
              format_thousandths(desc->overhead_ns).text, format_thousandths(desc->irq_cost_ns).text);
+    report_test(desc, sysdesc_cores(board, desc));
 }
 
 // ---- warnings ---------------------------------------------------------------------------------------------

@@ -89,6 +89,19 @@ static const struct blob *trusted_tree(struct sysdesc_check *c, const char *name
     return part != NULL ? &part->data : NULL;
 }
 
+#if TAKT_TRACE
+// A system that is traced from the start is admitted with what that takes.
+static void add_trace(struct system_desc *sys) {
+    uint32_t more = sys->trace ? sys->trace_ns : 0;
+
+    sys->overhead_ns += more;
+    sys->irq_cost_ns += more;
+    sys->injection_ns += more;
+    sys->masked_ns += more;
+    sys->migration_ns += sys->migration_ns != 0 ? more : 0;
+}
+#endif
+
 int sysdesc_parse(const void *image, uint64_t size, const struct board *board, uint64_t hz, struct system_desc *out,
                   struct sysdesc_sink *sink) {
     struct sysdesc_check c = {.board = board, .hz = hz, .image_size = size, .sys = out, .sink = sink, .file = "image"};
@@ -111,6 +124,9 @@ int sysdesc_parse(const void *image, uint64_t size, const struct board *board, u
     // Without good board data there is nothing to compute with.
     if (system != NULL && data != NULL && out->overhead_ns != 0) {
         out->overhead_ns += MIN(board->overhead_ns, OVERHEAD_NS_MAX);
+#if TAKT_TRACE
+        add_trace(out);
+#endif
         sysdesc_admit(&c);
     }
     return sink->count == before ? OK : ERR_INVALID;

@@ -116,7 +116,11 @@ def run_system(system, board, hypervisor, out):
     emulated = machine.Machine(board=board, cores=system["cores"], cpu=system.get("cpu"), icount=icount)
     medium = disk.medium(emulated, itb.with_suffix(".img"), hypervisor, itb)
     with takt_console.Console(emulated.command(hypervisor, itb, medium), out / f"{system['name']}.log", system["seconds"], emulated.pace) as console:
-        console.expect(BENCH_END, system["seconds"], "the probe's BENCH-DONE")
+        if "types" in system:
+            console.expect("mode bench", system["seconds"], "the probe to begin")
+            console.type_until(system["types"], BENCH_END, system["seconds"], "the probe's BENCH-DONE")
+        else:
+            console.expect(BENCH_END, system["seconds"], "the probe's BENCH-DONE")
         return console.text
 
 

@@ -202,6 +202,15 @@ class Console:
                 time.sleep(self._pace)
             self.process.send(line[at:at + step])
 
+    def type_until(self, key, pattern, timeout, what=None):
+        """Types the key again and again, some ten milliseconds apart, until the pattern is printed; returns its match."""
+        until = min(time.monotonic() + timeout, self._end)
+        while not re.compile(pattern).search(self.text, self.position) and time.monotonic() < until:
+            self.process.send(key)
+            if not self._read_more(0.01):
+                break
+        return self.expect(pattern, 1, what)
+
     def open_monitor(self, timeout=30):
         self._escape(KEY_MONITOR)
         self.expect(re.escape(MONITOR_PROMPT), timeout, "the monitor's prompt")

@@ -6,14 +6,17 @@
 #include "interrupts.h"
 #include "rtprobe.h"
 
-#define ROUNDS   500
-#define RESERVED 1
-#define WAKE_IPI 1
-#define PAUSE_US 2000 // between two rounds: a whole new budget
-#define WATCH_US 50   // after an interrupt: more than its least distance, after which it is unmasked
-#define GAP_NS   30   // a turn of the watching loop takes less, anything of the hypervisor more
+#define ROUNDS    500
+#define RESERVED  1
+#define WAKE_IPI  1
+#define PAUSE_US  2000 // between two rounds: a whole new budget
+#define WATCH_US  50   // after an interrupt: more than its least distance, after which it is unmasked
+#define PERIOD_US 1000
+#define TYPED_US  30000000 // after which too little was typed
+#define KEYS      200
+#define GAP_NS    30 // a turn of the watching loop takes less, anything of the hypervisor more
 
-static struct row *activation_row, *interrupt_row;
+static struct row *activation_row, *dispatch_row, *interrupt_row;
 static volatile bool activations_over, interrupts_over;
 
 // When a VCPU's vector was last reached, and when it last went to sleep.
@@ -56,7 +59,10 @@ static void watch_activations(void) {
     while (!activations_over) {
         uint64_t now = clock_now();
         if (now - last > gap) {
-            if (visits[RESERVED].came > last) row_add(activation_row, outside_of(RESERVED, last, now));
+            if (visits[RESERVED].came > last) {
+                row_add(activation_row, outside_of(RESERVED, last, now));
+                row_add(dispatch_row, now - visits[RESERVED].left);
+            }
             now = clock_now();
         }
         last = now;
@@ -108,5 +114,26 @@ void cost_of_interrupt(void) { measure(); }
 
 void cost_of_both(void) {
     activation_row = row_begin("cost_activation", "ns");
+    dispatch_row = row_begin("cost_dispatch", "ns");
     measure();
+}
+
+// ---- an interrupt of the console, watched by VCPU 0, whose budget is most of its period ----------
+
+void cost_of_console(void) {
+    struct row *row = row_begin("cost_console", "ns");
+    uint64_t gap = us_to_ticks(GAP_NS) / 1000, release = clock_now(), end = release + us_to_ticks(TYPED_US);
+    while (row->count < KEYS && release < end) {
+        release += us_to_ticks(PERIOD_US);
+        sleep_until(release);
+        while (console_read() >= 0) continue;
+        for (uint64_t last = clock_now(), until = release + us_to_ticks(PERIOD_US / 2); last < until;) {
+            uint64_t now = clock_now();
+            if (now - last > gap && row->count < KEYS) {
+                row_add(row, now - last);
+                now = clock_now();
+            }
+            last = now;
+        }
+    }
 }

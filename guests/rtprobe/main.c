@@ -10,8 +10,8 @@ static void wait_for_ever(void) {
 }
 
 void guest_main(void) {
+    sleeper_init(); // which asks for an argument, too
     const char *mode = arg_text("mode", "probe");
-    sleeper_init();
     say("rtprobe: %u VCPU, counter %llu Hz, %s, mode %s\n", vcpu_count(), (unsigned long long)clock_hz,
         takt_present() ? "on Takt" : "not on Takt", mode);
     if (strncmp(mode, BENCH_PREFIX, strlen(BENCH_PREFIX)) == 0)

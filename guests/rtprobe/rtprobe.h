@@ -12,6 +12,9 @@
 //                           p periodic work      g IPI to another VCPU
 //                           i what an interrupt costs the others   o and a reservation's activation
 //                           s sleeps between a film's frames
+//                           r the end of a budget and its return
+//                           m the moves of a VCPU in two pieces, VCPU 0; VCPUs 1 and 2 on the cores of its pieces
+//                           u an interrupt of the console, at which somebody has to type
 //                         c to g are about time; e, f and p differ from each other and from d
 //                         only by what else runs
 //   mode=period           the same as bench-p
@@ -72,6 +75,9 @@ void machine_rows(void);
 // The rows of the hypervisor's own costs, which admission is told as constants.
 void cost_of_interrupt(void);
 void cost_of_both(void);
+void cost_of_budget(void);
+void cost_of_moves(void);
+void cost_of_console(void);
 
 // mode=probe.
 void probe_run(void);

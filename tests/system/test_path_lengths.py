@@ -9,8 +9,8 @@ import subprocess
 import libtakt
 import pytest
 
-SYSTEMS = "^(alone|idle|remote)$"  # Bochs has the first alone
-EXACT = {"qemu-arm64": 9, "qemu-x86": 9, "bochs-vmx": 6}
+SYSTEMS = "^(alone|idle|remote|budget|migrate)$"  # Bochs has the first alone
+EXACT = {"qemu-arm64": 12, "qemu-x86": 12, "bochs-vmx": 6}
 
 
 @pytest.mark.boards("qemu-arm64", "qemu-x86", "bochs-vmx")

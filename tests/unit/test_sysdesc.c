@@ -796,6 +796,29 @@ static void a_latency_is_promised_to_each_reservation(void **state) {
     assert_int_equal(sys.vms[0].vcpus[0].latency, 0);
 }
 
+// What tracing adds is added to each of the board's costs, where the description asks for a trace.
+static void a_traced_system_is_admitted_with_what_tracing_takes(void **state) {
+    (void)state;
+    assert_int_equal(fdt_setprop_u32(data, 0, "trace-ns", 1600), 0);
+    good();
+    assert_int_equal(sys.overhead_ns, 1000);
+    flag("/", "trace");
+    good();
+    assert_int_equal(sys.overhead_ns, 1000 + 1600);
+    assert_int_equal(sys.irq_cost_ns, 1000 + 1600);
+    assert_int_equal(sys.migration_ns, 0); // nobody is split, as before
+    assert_int_equal(sys.vms[0].vcpus[0].latency, 157 + 94 + 2 * 100);
+    assert_int_equal(sys.cores[1].tasks[0].budget, 12500 + 163);
+    assert_int_equal(fdt_setprop_u32(data, 0, "migration-ns", 2000), 0);
+    good();
+    assert_int_equal(sys.migration_ns, 2000 + 1600);
+    reserve(RT0, 996, 1000);
+    CELLS(RT0, "deadline-us", 998);
+    only(AT(RT0) ":budget-us", "with 2600 ns of overhead, 996 is more than the deadline, 998", "a longer deadline-us");
+    without("/", "trace");
+    good();
+}
+
 #define TASKS RT0 "/tasks"
 
 static void task(const char *name, uint32_t wcet, uint32_t deadline, uint32_t period) {
@@ -1203,6 +1226,7 @@ int main(void) {
         TEST(who_fits_on_no_core_is_split_over_two),
         TEST(load_that_no_core_can_keep),
         TEST(a_latency_is_promised_to_each_reservation),
+        TEST(a_traced_system_is_admitted_with_what_tracing_takes),
         TEST(tasks_have_to_fit_into_their_reservation),
         TEST(tasks_that_make_no_sense),
         TEST(more_vcpus_than_a_core_takes),
