@@ -103,6 +103,13 @@ static const uint64_t values[] = {
     UINT32_MAX,
     1ull << 32,
     UINT64_MAX,
+    // of CONTROL: another reservation for VCPU 1, too large a one; 1000 us, it moves
+    1 << 16,
+    100 | 900ull << 32,
+    990 | 1000ull << 32,
+    1000,
+    1 << 16 | 1,
+    1 << 16 | 20 << 24,
 };
 
 struct input {
