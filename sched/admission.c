@@ -186,3 +186,15 @@ enum sched_outcome sched_admit(const struct sched_task *tasks, uint32_t task_cou
     verdict->outcome = decide(&load, verdict);
     return verdict->outcome;
 }
+
+#if TAKT_RECLAIM
+bool sched_may_reclaim(const struct sched_task *tasks, uint32_t task_count, const struct sched_source *sources,
+                       uint32_t source_count) {
+    struct load load = {tasks, task_count, sources, source_count};
+
+    for (uint32_t i = 0; i < task_count; i++) {
+        if (tasks[i].deadline != tasks[i].period) { return false; }
+    }
+    return well_formed(&load) && sum_fits(&load, true);
+}
+#endif

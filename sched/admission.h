@@ -19,6 +19,7 @@
 #ifndef SCHED_ADMISSION_H
 #define SCHED_ADMISSION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SCHED_TASKS_MAX       32u
@@ -56,5 +57,12 @@ struct sched_verdict {
 /* Decides; fills *verdict and returns its outcome. No task at all: only utilisation counts. */
 enum sched_outcome sched_admit(const struct sched_task *tasks, uint32_t task_count, const struct sched_source *sources,
                                uint32_t source_count, struct sched_verdict *verdict);
+
+#if TAKT_RECLAIM
+/* May servers of this core reclaim (sched_reclaim) without making anybody late? Each has D = T, and the density shortcut holds:
+ * sum Q/T + sum cost/distance + sum cost / the shortest T <= 1. Exact. False, too, of what is malformed. */
+bool sched_may_reclaim(const struct sched_task *tasks, uint32_t task_count, const struct sched_source *sources,
+                       uint32_t source_count);
+#endif
 
 #endif

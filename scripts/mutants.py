@@ -39,6 +39,7 @@ TESTS = {
     "sched/entity_heap.h": CORE,
     "sched/query.c": CORE,
     "sched/sched.c": CORE,
+    "sched/reclaim.c": ("reclaim",),
     "sched/server.c": CORE,
     "sched/share.h": CORE,
     "timer/clock.c": ("timer_clock",),
@@ -47,6 +48,9 @@ TESTS = {
 # Not mutated unless named.
 MORE_TESTS = {
     "sched/placement.c": ("placement_choice", "placement"),
+    "sched/latency_reclaim.c": ("reclaim",),
+    "sched/latency_split.c": ("latency_split",),
+    "sched/split.c": ("placement_split",),
     "sched/advice.c": ("placement_choice", "placement"),
     "kernel/vm.c": ("vm_life", "vm_policy", "vcpu", "dispatch_random"),
     "kernel/*.c": ("dispatch", "vcpu", "vm_life", "vm_policy", "dispatch_random"),

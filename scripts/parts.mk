@@ -4,16 +4,18 @@
 # `#if TAKT_PART`, in capitals, as in TAKT_TRACE. On the host, and unless somebody asks, all are built.
 #   analysis  the latency that admission promises, guests' task sets inside their reservations
 #   control   changes while it runs, from the monitor and from a VM: each through the same admission
+#   reclaim   reservations that run longer while others sleep
 #   split     VCPUs in two pieces on two cores, more ways to plan a whole set, placement by count
 #   timers    timers for guests, by hypercall
 #   trace     a record of every dispatch, wake-up, injection ...
-PART_analysis := sched/latency.c sched/latency_split.c sched/supply.c kernel/promise.c kernel/sysdesc_tasks.c
+PART_analysis := sched/latency.c sched/latency_reclaim.c sched/latency_split.c sched/supply.c kernel/promise.c kernel/sysdesc_tasks.c
 PART_control  :=
+PART_reclaim  := kernel/sysdesc_reclaim.c sched/latency_reclaim.c sched/reclaim.c
 PART_split    := kernel/hand_over.c kernel/pieces.c kernel/report_split.c kernel/sysdesc_split.c sched/latency_split.c sched/split.c
 PART_timers   := kernel/call_timer.c
 PART_trace    := kernel/trace.c kernel/monitor_trace.c
 
-PART_NAMES := analysis control split timers trace
+PART_NAMES := analysis control reclaim split timers trace
 PARTS      ?= $(PART_NAMES)
 ifneq ($(filter-out $(PART_NAMES),$(PARTS)),)
 $(error PARTS=$(PARTS): no such part as $(filter-out $(PART_NAMES),$(PARTS)); the parts are: $(PART_NAMES))
