@@ -39,7 +39,6 @@ TESTS = {
     "sched/entity_heap.h": CORE,
     "sched/query.c": CORE,
     "sched/sched.c": CORE,
-    "sched/reclaim.c": ("reclaim",),
     "sched/server.c": CORE,
     "sched/share.h": CORE,
     "timer/clock.c": ("timer_clock",),
@@ -48,6 +47,7 @@ TESTS = {
 # Not mutated unless named.
 MORE_TESTS = {
     "sched/placement.c": ("placement_choice", "placement"),
+    "sched/reclaim.c": ("reclaim",),
     "sched/latency_reclaim.c": ("reclaim",),
     "sched/latency_split.c": ("latency_split",),
     "sched/split.c": ("placement_split",),
