@@ -4,6 +4,8 @@
 #include "kernel/arch.h"
 #include "kernel/pieces.h"
 #include "kernel/string.h"
+#include "kernel/sysdesc_reclaim.h"
+#include "kernel/sysdesc_split.h"
 #include "sched/sched.h"
 
 enum { STOP_POLL_NS = 1000000 };
@@ -169,6 +171,17 @@ static void take_out(struct sched_core_load *load, const struct vcpu_desc *desc,
 
 static enum job_result place(struct control *c);
 
+// What a core promises holds for those alone that it had at boot.
+static bool is_fixed(const struct control *c, unsigned core) {
+    return sysdesc_reclaims(c->system, core) || sysdesc_has_piece(c->system, core);
+}
+
+static enum job_result refuse_fixed(struct control *c, unsigned core) {
+    return control_refuse(c, "core %u stays as it was at boot, since %s", core,
+                          sysdesc_reclaims(c->system, core) ? "somebody reclaims there"
+                                                            : "it has a piece of a VCPU in two");
+}
+
 static enum job_result take_picture(struct control *c) {
     c->work[c->core] = c->system->cores[c->core];
     if (++c->core < cpu_count) { return JOB_AGAIN; }
@@ -176,6 +189,7 @@ static enum job_result take_picture(struct control *c) {
         const struct control_change *change = &c->changes[i];
         const struct vm *vm = change->vcpu->vm;
         if (change->from == CORE_AUTO) { continue; }
+        if (is_fixed(c, change->from)) { return refuse_fixed(c, change->from); }
         take_out(&c->work[change->from], &vm->desc->vcpus[change->vcpu->index], vm->id);
         c->concerned |= (uint32_t)BIT(change->from);
     }
@@ -200,6 +214,7 @@ static struct sched_request request_of(const struct control_change *change) {
 static enum job_result placed(struct control *c, unsigned core) {
     struct control_change *change = &c->changes[c->at++];
 
+    if (is_fixed(c, core)) { return refuse_fixed(c, core); }
     change->to = change->desc.placed = (uint8_t)core;
     c->concerned |= (uint32_t)BIT(core);
     return go_on(c, place);
@@ -231,21 +246,26 @@ static bool next_core(struct control *c, const struct control_change *change) {
     uint64_t least = UINT64_MAX;
 
     for (unsigned i = 0; i < cpu_count; i++) {
-        bool may = (change->desc.core == CORE_AUTO || change->desc.core == i) && (c->tried & BIT(i)) == 0;
+        bool may =
+            (change->desc.core == CORE_AUTO ? !is_fixed(c, i) : change->desc.core == i) && (c->tried & BIT(i)) == 0;
         uint64_t used = may && has_room(&c->work[i]) ? sched_core_utilisation(&c->work[i]) : UINT64_MAX;
         if (used < least) {
             least = used;
             c->core = i;
         }
     }
+    if (least == UINT64_MAX) { return false; }
     c->tried |= (uint32_t)BIT(c->core);
-    return least != UINT64_MAX;
+    return true;
 }
 
 static enum job_result try_core(struct control *c) {
     const struct control_change *change = &c->changes[c->at];
 
-    if (!next_core(c, change)) { return go_on(c, begin_advice); }
+    if (!next_core(c, change)) {
+        bool none = c->tried == 0 && is_fixed(c, 0);
+        return none ? refuse_fixed(c, 0) : go_on(c, begin_advice);
+    }
     begin_test(c, &change->desc.task);
     return go_on(c, test);
 }

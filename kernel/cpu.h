@@ -56,6 +56,9 @@ struct cpu {
     struct timer_queue timers;
     struct job_thread thread;
     struct cpu_stats stats;
+#if TAKT_RECLAIM
+    struct sched_spare spare; // of sched
+#endif
 #if TAKT_TRACE
     struct trace_ring *trace; // NULL: none. kernel/trace.h
 #endif

@@ -9,6 +9,7 @@
 #include "kernel/report_split.h"
 #include "kernel/report_test.h"
 #include "kernel/sysdesc_control.h"
+#include "kernel/sysdesc_reclaim.h"
 #include "kernel/vm.h"
 
 static struct decimal ticks_to_us(uint64_t ticks) {
@@ -58,9 +59,9 @@ static void report_vcpu(const struct system_desc *desc, const struct vm_desc *vm
     }
     if (!desc->smt) { format_string(blackout, sizeof(blackout), "%lu", sysdesc_blackout_us(vcpu)); }
     promise_text(latency, sizeof(latency), desc, vcpu);
-    log_line("%4u %-23s %4u %11s %9u %9u %11u %11s%s%s", vcpu->placed, vm->name, index,
+    log_line("%4u %-23s %4u %11s %9u %9u %11u %11s%s%s%s", vcpu->placed, vm->name, index,
              format_percent(vcpu->budget_us * 1000ull / vcpu->period_us).text, vcpu->budget_us, vcpu->period_us,
-             vcpu->deadline_us, blackout, latency, owns);
+             vcpu->deadline_us, blackout, latency, owns, REPORT_RECLAIMS(vcpu));
 }
 
 static void report_core(const struct system_desc *desc, unsigned core) {

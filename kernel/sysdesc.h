@@ -53,6 +53,9 @@ struct vcpu_desc {
     uint8_t second;              // the core of its second piece, CORE_AUTO: it is whole
     struct sched_task pieces[2]; // split: what was admitted in its place, on `placed` and on `second`
 #endif
+#if TAKT_RECLAIM
+    bool reclaim; // runs longer on its budget while others on its core sleep
+#endif
 #if TAKT_ANALYSIS
     uint64_t latency; // reserved: ticks from a wake-up with budget to the guest's vector at most; 0: not decided
     bool has_tasks;   // tasks of its guest were checked against the reservation

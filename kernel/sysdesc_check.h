@@ -78,7 +78,7 @@ void sysdesc_schema(struct sysdesc_check *c, const struct blob *tree, const stru
 // sysdesc_nodes.c
 extern const struct schema sysdesc_system_schema, sysdesc_board_schema;
 // What holds within one VCPU, of which c->seen says what was given: something of a reservation. The planner's CSV, too.
-enum { VCPU_REG, VCPU_BUDGET, VCPU_PERIOD, VCPU_DEADLINE, VCPU_WEIGHT, VCPU_CORE };
+enum { VCPU_REG, VCPU_BUDGET, VCPU_PERIOD, VCPU_DEADLINE, VCPU_WEIGHT, VCPU_CORE, VCPU_RECLAIM };
 void sysdesc_reservation(struct sysdesc_check *c, struct vcpu_desc *vcpu);
 
 // sysdesc_guest.c. Called when a VM's node is complete, and looks for these among c->seen.

@@ -19,6 +19,9 @@ static const struct property vcpu_properties[] = {
                        RANGE(BUDGET_US_MIN, PERIOD_US_MAX)},
     [VCPU_WEIGHT] = {"weight", CELL, false, FIELD(vcpu_node, desc.weight), RANGE(1, SCHED_WEIGHT_MAX)},
     [VCPU_CORE] = {"core", CORE, false, FIELD(vcpu_node, desc.core)},
+#if TAKT_RECLAIM
+    [VCPU_RECLAIM] = {"reclaim", FLAG, false, FIELD(vcpu_node, desc.reclaim), .max = true},
+#endif
 };
 
 static void *enter_vcpu(struct sysdesc_check *c) {

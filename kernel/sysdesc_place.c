@@ -2,6 +2,7 @@
 // What holds for the system as a whole: its VMs find room in the board's memory, its reservations on the board's cores.
 #include "kernel/log.h"
 #include "kernel/sysdesc_control.h"
+#include "kernel/sysdesc_reclaim.h"
 #include "kernel/sysdesc_split.h"
 
 // ---- memory -----------------------------------------------------------------------------------------------
@@ -249,5 +250,6 @@ void sysdesc_admit(struct sysdesc_check *c) {
     }
     for (unsigned i = 0; i < c->sys->vm_count; i++) { check_rates(c, &c->sys->vms[i]); }
     check_threads(c, count);
+    sysdesc_check_reclaim(c);
     sysdesc_promise(c);
 }

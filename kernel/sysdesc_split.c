@@ -23,3 +23,13 @@ void sysdesc_take_pieces(struct sysdesc_check *c, unsigned count) {
         memcpy(vcpu->pieces, p->pieces, sizeof(vcpu->pieces));
     }
 }
+
+bool sysdesc_has_piece(const struct system_desc *sys, unsigned core) {
+    for (unsigned v = 0; v < sys->vm_count; v++) {
+        for (unsigned i = 0; i < sys->vms[v].vcpu_count; i++) {
+            const struct vcpu_desc *vcpu = &sys->vms[v].vcpus[i];
+            if (vcpu->second != CORE_AUTO && (vcpu->placed == core || vcpu->second == core)) { return true; }
+        }
+    }
+    return false;
+}

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part `analysis` of the checker: whether the tasks that a guest says it has fit into its reservation, and what latency the
 // system as admitted promises to each reserved VCPU.
+#include "kernel/sysdesc_reclaim.h"
 #include "kernel/sysdesc_schema.h"
 #include "sched/latency.h"
+#include "sched/latency_reclaim.h"
 #include "sched/latency_split.h"
 #include "sched/supply.h"
 
@@ -135,6 +137,13 @@ static bool start_latency(const struct sysdesc_check *c, const struct vcpu_desc 
     uint32_t index = index_of(load, &vcpu->task);
     struct sched_latency latency;
 
+#if TAKT_RECLAIM
+    if (index < load->task_count && sysdesc_reclaims(c->sys, vcpu->placed)) {
+        *longest =
+            sched_reclaim_latency(load->tasks, load->task_count, load->sources, load->source_count, masked, index);
+        return true;
+    }
+#endif
     if (index == load->task_count || !sched_start_latency(load->tasks, load->task_count, load->sources,
                                                           load->source_count, masked, index, &latency)) {
         return false;

@@ -202,6 +202,20 @@ COLD int vcpu_start(struct vcpu *vcpu, gpa_t entry, uint64_t arg) {
     return status;
 }
 
+#if TAKT_RECLAIM
+// The first of its own timers that expires while it waits: handling that may wait as well.
+static uint64_t first_timer(struct sched_entity *entity) {
+    const struct vcpu *vcpu = container_of(entity, struct vcpu, entity);
+    const struct timer_event *const timers[] = {&vcpu->guest_timer, &vcpu->device_timer, &vcpu->call_timer};
+    uint64_t first = SCHED_NEVER;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(timers); i++) {
+        if (timer_queue_queued(timers[i])) { first = MIN(first, timers[i]->when); }
+    }
+    return first;
+}
+#endif
+
 static COLD void begin(struct vcpu *vcpu, uint64_t now) {
     struct cpu *cpu = vcpu->cpu;
 
@@ -214,6 +228,9 @@ static COLD void begin(struct vcpu *vcpu, uint64_t now) {
     if (sched_add(&cpu->sched, &vcpu->entity) != SCHED_OK) {
         panic("core %u: more VCPUs than admission let in", cpu->id);
     }
+#if TAKT_RECLAIM
+    if (vcpu->entity.reclaims) { sched_reclaim(&cpu->sched, &cpu->spare, first_timer); }
+#endif
     vcpu->state = VCPU_READY;
     if (trace_is_on(cpu)) { trace_start(cpu, vcpu); }
     sched_wake(&cpu->sched, &vcpu->entity, now);
@@ -309,6 +326,9 @@ COLD int vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, const struc
     vcpu->guest_timer = (struct timer_event){.fire = guest_timer_fired, .owner = &vcpu->entity};
     vcpu->device_timer.owner = &vcpu->entity;
     vcpu->call_timer.owner = &vcpu->entity;
+#if TAKT_RECLAIM
+    vcpu->entity.reclaims = desc->reclaim;
+#endif
     promise_init(vcpu, desc);
     return status == SCHED_OK ? OK : ERR_INVALID;
 }

@@ -230,3 +230,17 @@ enum sched_outcome sched_admit(const struct sched_task *tasks, uint32_t task_cou
     *verdict = test.verdict;
     return verdict->outcome;
 }
+
+#if TAKT_RECLAIM
+bool sched_may_reclaim(const struct sched_task *tasks, uint32_t task_count, const struct sched_source *sources,
+                       uint32_t source_count) {
+    struct sched_test test;
+
+    for (uint32_t i = 0; i < task_count; i++) {
+        if (tasks[i].deadline != tasks[i].period) { return false; }
+    }
+    sched_test_begin(&test, tasks, task_count, sources, source_count);
+    while (test.phase == DENSITY) { sched_test_step(&test); }
+    return test.phase == DECIDED && test.verdict.outcome == SCHED_ADMITTED;
+}
+#endif

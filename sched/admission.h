@@ -84,4 +84,11 @@ bool sched_test_step(struct sched_test *test);
 enum sched_outcome sched_admit(const struct sched_task *tasks, uint32_t task_count, const struct sched_source *sources,
                                uint32_t source_count, struct sched_verdict *verdict);
 
+#if TAKT_RECLAIM
+/* May servers of this core reclaim (sched_reclaim) without making anybody late? Each has D = T, and the density shortcut holds:
+ * sum Q/T + sum cost/distance + sum cost / the shortest T <= 1. Exact. False, too, of what is malformed. */
+bool sched_may_reclaim(const struct sched_task *tasks, uint32_t task_count, const struct sched_source *sources,
+                       uint32_t source_count);
+#endif
+
 #endif

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sched/sched.h"
 
+#include "sched/fraction.h"
+#include "sched/reclaim.h"
 #include "sched/server.h"
 #include "sched/share.h"
 
 #include <stddef.h>
+
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define APART         __attribute__((cold, noinline))
 
 static inline void publish(uint64_t *word, uint64_t value) { __atomic_store_n(word, value, __ATOMIC_RELAXED); }
 
@@ -55,7 +60,15 @@ static inline void consume(struct sched_core *core, struct sched_entity *entity,
     if (over != 0) { server_owe(entity, over); }
 }
 
-static inline void account(struct sched_core *core, uint64_t now) {
+#if TAKT_RECLAIM
+/* Apart and at the end of account(): who does not reclaim is not to pay for it. */
+static APART void consume_all(struct sched_core *core, struct sched_entity *entity, uint64_t ran, uint64_t from) {
+    reclaim_credit(core, from, core->clock, core->clock - ran - from);
+    consume(core, entity, ran, from);
+}
+#endif
+
+static ALWAYS_INLINE void account(struct sched_core *core, uint64_t now) {
     struct sched_entity *entity = core->running;
     uint64_t ran = now - core->run_start;
 
@@ -70,6 +83,12 @@ static inline void account(struct sched_core *core, uint64_t now) {
         share_consume(core, entity, ran);
     } else if (core->enforced) {
         /* Whether what was exempted meanwhile came before the end of the budget or behind it is not known: behind it. */
+#if TAKT_RECLAIM
+        if (core->enforced == SCHED_RECLAIMING) {
+            consume_all(core, entity, ran, from);
+            return;
+        }
+#endif
         consume(core, entity, ran, from);
     }
 }
@@ -94,6 +113,9 @@ int sched_entity_init_reserved(struct sched_entity *entity, uint64_t budget, uin
 #if TAKT_SPLIT
         .elsewhere = SCHED_NEVER,
 #endif
+#if TAKT_RECLAIM
+        .share = fraction_ratio_up(budget, period) - 1,
+#endif
     };
     server_reset(entity, 0);
     return SCHED_OK;
@@ -117,6 +139,9 @@ int sched_add(struct sched_core *core, struct sched_entity *entity) {
 uint64_t sched_remove(struct sched_core *core, struct sched_entity *entity, uint64_t now) {
     uint64_t free_from = now;
 
+#if TAKT_RECLAIM
+    reclaim_return(core, entity);
+#endif
     sched_block(core, entity, now);
     for (uint32_t i = 0; i < core->population; i++) {
         if (core->member[i] == entity) {
@@ -126,6 +151,9 @@ uint64_t sched_remove(struct sched_core *core, struct sched_entity *entity, uint
         }
     }
     if (core->population <= 1) { core->enforced = false; }
+#if TAKT_RECLAIM
+    if (!core->enforced && core->spare != NULL) { reclaim_end_all(core); }
+#endif
     if (entity->class == SCHED_RESERVED) {
         uint64_t last = server_refill(entity, entity->refill_count - 1)->time;
 
@@ -145,8 +173,26 @@ void sched_relocate(struct sched_core *core, struct sched_entity *from, struct s
 }
 #endif
 
+#if TAKT_RECLAIM
+/* What was spare until `at` is counted first. What was given away behind it, because nobody had told of the wake-up, is
+ * given: then it is one of that moment. */
+static APART uint64_t come_back(struct sched_core *core, struct sched_entity *entity, uint64_t at) {
+    if (sched_before(at, core->clock) && reclaim_counts(entity, at)) { at = core->clock; }
+    if (core->running != NULL && sched_before(core->clock, at)) {
+        reclaim_credit(core, core->clock, at, core->run_start - core->clock);
+    }
+    reclaim_return(core, entity);
+    return at;
+}
+#endif
+
 void sched_wake(struct sched_core *core, struct sched_entity *entity, uint64_t at) {
-    if (entity->state != SCHED_BLOCKED) { return; }
+    if (entity->state != SCHED_BLOCKED) {
+#if TAKT_RECLAIM
+        if (entity->state == SCHED_AWAY) { at = come_back(core, entity, at); }
+#endif
+        if (entity->state != SCHED_BLOCKED) { return; }
+    }
     if (entity->class == SCHED_BEST_EFFORT) {
         account(core, at); /* the virtual time at which it starts must be that of now */
         share_enter(core, entity);
@@ -158,7 +204,7 @@ void sched_wake(struct sched_core *core, struct sched_entity *entity, uint64_t a
 }
 
 void sched_block(struct sched_core *core, struct sched_entity *entity, uint64_t now) {
-    if (entity->state == SCHED_BLOCKED) { return; }
+    if (entity->state <= SCHED_AWAY) { return; }
     account(core, now);
     if (core->running == entity) { core->running = NULL; }
     switch (entity->state) {
@@ -189,6 +235,9 @@ void sched_exempt(struct sched_core *core, uint64_t ticks) { core->run_start += 
  * afresh: the demand test covers servers that begin full and together. */
 static __attribute__((cold, noinline)) void begin_enforcing(struct sched_core *core, uint64_t now) {
     core->enforced = true;
+#if TAKT_RECLAIM
+    if (core->spare != NULL) { core->enforced = SCHED_RECLAIMING; }
+#endif
     for (uint32_t i = 0; i < core->population; i++) {
         struct sched_entity *entity = core->member[i];
 
@@ -237,7 +286,7 @@ _Static_assert(SCHED_ENTITIES_MAX < (1u << (PENDING_MAX - 1)), "the search stack
 
 /* Earliest refill before `until` whose activation would preempt one with this deadline. Subtrees
  * that start later than the best found are skipped. */
-static uint64_t next_preemption(const struct sched_heap *throttled, uint64_t deadline, uint64_t until) {
+static ALWAYS_INLINE uint64_t next_preemption(const struct sched_heap *throttled, uint64_t deadline, uint64_t until) {
     uint32_t pending[PENDING_MAX];
     uint32_t depth = 0;
     uint32_t index = 0;
@@ -258,6 +307,15 @@ static uint64_t next_preemption(const struct sched_heap *throttled, uint64_t dea
         index = pending[--depth];
     }
 }
+
+#if TAKT_RECLAIM
+/* Until when a decision holds that was made without what others spare. */
+static APART uint64_t stretched(struct sched_core *core, struct sched_entity *run, uint64_t until, uint64_t now) {
+    reclaim_chosen(core, run, now);
+    if (run == NULL || !run->reclaims || until != now + run->remaining) { return until; }
+    return next_preemption(&core->throttled, run->key, reclaim_end(core, now, run->remaining));
+}
+#endif
 
 static inline struct sched_decision decide(struct sched_core *core, uint64_t now) {
     struct sched_decision decision = {.until = SCHED_NEVER, .deadline = SCHED_NEVER};
@@ -284,6 +342,9 @@ struct sched_decision sched_pick(struct sched_core *core, uint64_t now) {
     if (core->enforced) {
         if (core->throttled.count > 0 && !sched_before(now, core->throttled.slot[0]->key)) { replenish(core, now); }
         decision = decide(core, now);
+#if TAKT_RECLAIM
+        if (core->enforced == SCHED_RECLAIMING) { decision.until = stretched(core, decision.run, decision.until, now); }
+#endif
     } else {
         decision = decide_sole(core);
     }

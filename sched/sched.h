@@ -40,6 +40,7 @@
 #define SCHED_TICKS_MAX    (UINT64_C(1) << 62)
 #define SCHED_WEIGHT_MAX   1024u /* weights are 1 .. SCHED_WEIGHT_MAX */
 #define SCHED_NEVER        UINT64_MAX
+#define SCHED_RECLAIMING   2u /* of sched_core.enforced */
 
 enum sched_error { SCHED_OK = 0, SCHED_EINVAL = -1, SCHED_EFULL = -2 };
 
@@ -47,6 +48,7 @@ enum sched_class { SCHED_RESERVED, SCHED_BEST_EFFORT };
 
 enum sched_state {
     SCHED_BLOCKED,   /* not runnable */
+    SCHED_AWAY,      /* the same, and its share is or will be spare (sched_reclaim) */
     SCHED_READY,     /* reserved, runnable, an activation with budget is open */
     SCHED_THROTTLED, /* reserved, runnable, waits for a refill */
     SCHED_SHARING,   /* best effort, runnable */
@@ -110,6 +112,11 @@ struct sched_entity {
     uint64_t elsewhere;
     bool tells; /* that it waits for a refill, runnable: sched_core.told */
 #endif
+#if TAKT_RECLAIM
+    bool reclaims;  /* pays less while others do not want their shares. Set by the owner before sched_add() */
+    bool spares;    /* SCHED_AWAY, and its share counts */
+    uint32_t share; /* Q/T, rounded down, of 2^32 */
+#endif
 };
 
 struct sched_heap {
@@ -117,13 +124,26 @@ struct sched_heap {
     struct sched_entity *slot[SCHED_ENTITIES_MAX];
 };
 
+#if TAKT_RECLAIM
+/* What the servers of a core do not want. */
+struct sched_spare {
+    uint64_t sum;                                    /* of the shares that are spare now */
+    uint64_t counted;                                /* what runs has been credited until then */
+    uint32_t fraction;                               /* of a tick, of 2^32, that it was not */
+    struct sched_entity *chosen;                     /* by the last pick, if it was a reservation */
+    uint64_t (*awaits)(struct sched_entity *entity); /* see sched_reclaim() */
+    struct sched_heap leaving;                       /* by when their last refill is back */
+    struct sched_heap spares;                        /* by when what they can spare ends */
+};
+#endif
+
 struct sched_core {
     uint64_t current_deadline; /* published: sched_decision.deadline of the last pick */
     struct sched_entity *running;
     uint64_t run_start; /* what runs is accounted up to here */
     uint64_t clock;     /* latest time seen */
     uint32_t population;
-    bool enforced;                /* budgets count: two or more entities have been here since the last pick */
+    uint8_t enforced;             /* not 0: budgets count: two or more entities have been here since the last pick */
     bool behind;                  /* the machine lost time and reserved work has not been through since */
     struct sched_entity *turn_of; /* best effort that has the turn */
     uint64_t turn;                /* length of a turn */
@@ -136,6 +156,9 @@ struct sched_core {
     struct sched_heap sharing;   /* by virtual time */
     struct sched_entity *member[SCHED_ENTITIES_MAX];
     bool told; /* one that `tells` was throttled; the owner clears it. Until then decisions hold for no time */
+#if TAKT_RECLAIM
+    struct sched_spare *spare; /* see sched_reclaim(); NULL: nobody reclaims */
+#endif
 };
 
 struct sched_decision {
@@ -217,6 +240,14 @@ uint64_t sched_eligible_at(const struct sched_entity *entity, uint64_t now);
 /* Exactly one entity is on the core: it runs whenever it wants, its budget is accounted but not
  * enforced. */
 static inline bool sched_sole(const struct sched_core *core) { return core->population == 1; }
+
+#if TAKT_RECLAIM
+/* From now on who `reclaims` on this core runs longer on its budget while others sleep (sched/reclaim.h). Only where
+ * sched_may_reclaim() holds for all reservations that are ever on it. `awaits` says of an entity that is blocked when the first
+ * of its own timers expires that may be handled later than that; SCHED_NEVER: it has none. Called by sched_pick(), and not
+ * before what blocked it has set them. `spare` is the core's, for ever; called again, this changes nothing. */
+void sched_reclaim(struct sched_core *core, struct sched_spare *spare, uint64_t (*awaits)(struct sched_entity *entity));
+#endif
 
 /* The machine itself lost time up to `now` (the timer interrupt came far too late, as under an
  * emulator that its host descheduled). What runs does not pay beyond its budget, and misses that

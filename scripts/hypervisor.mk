@@ -49,6 +49,8 @@ HOT      := sched/sched sched/server timer/% $(addprefix kernel/,dispatch format
             $(addprefix arch/$(ARCH)/,gicv3 guest_calls irq mmio_trap switch trap vgic%) \
             $(addprefix arch/x86/,run exits vcpu interrupts host_apic svm/exits vmx/exits vlapic vlapic_timer)
 $(addprefix $(OUT)/obj/,$(addsuffix .o,$(HOT))): OPTIMISE := -O2 $(INLINE) $(QUICK_$(ARCH))
+# Apart, so that what it shares with the dispatcher is inlined there as if it were not.
+$(OUT)/obj/sched/reclaim.o: OPTIMISE += -fno-lto
 
 HYPERVISOR_CFLAGS := $(FREESTANDING) $(WARNINGS) $(PART_FLAGS) -I. -Iarch/$(ARCH) -Iinclude $(LIBFDT_INCLUDE)
 HYPERVISOR_LDFLAGS := $(LINK) -nostdlib -static -Wl,--gc-sections,--build-id=none,-z,noexecstack,--fatal-warnings \

@@ -48,6 +48,10 @@ TESTS = {
 # Not mutated unless named.
 MORE_TESTS = {
     "sched/placement.c": ("placement_choice", "placement"),
+    "sched/reclaim.c": ("reclaim",),
+    "sched/latency_reclaim.c": ("reclaim",),
+    "sched/latency_split.c": ("latency_split",),
+    "sched/split.c": ("placement_split",),
     "sched/advice.c": ("placement_choice", "placement"),
     "kernel/vm.c": ("vm_life", "vm_policy", "vcpu", "dispatch_random"),
     "kernel/*.c": ("dispatch", "vcpu", "vm_life", "vm_policy", "dispatch_random"),

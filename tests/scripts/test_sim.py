@@ -66,6 +66,14 @@ def test_no_wake_up_waits_longer_than_its_latency():
     assert totals("campaign", "--sets", 100, "--seed", 5)["wakes"] == 0
 
 
+def test_who_reclaims_gets_more_and_nobody_is_late():
+    told = totals("campaign", "--reclaim", "--latency", "--sets", 3000, "--seed", 5, "--utilisation", 0.97)
+    assert [told[name] for name in FAULTS] == [0] * len(FAULTS)
+    assert told["reclaimed_ns"] > told["reserved_ns"] / 100 and told["wakes"] > 200_000
+    cores = totals("--cores", 20, "--vcpus", 6, "--time", 150, "--guests", "hostile", "--interrupts", "--reclaim", program=SANITIZED)
+    assert [cores["total"][name] for name in FAULTS] == [0] * len(FAULTS) and cores["total"]["reclaimed_ns"] > 0
+
+
 @pytest.mark.parametrize("arguments, complaint", [
     (["--cores", "0"], "--cores: 0; give a whole number from 1 to 1000000"),
     (["--vcpus", "40"], "--vcpus: 40; give a whole number from 1 to 29"),

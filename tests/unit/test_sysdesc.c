@@ -15,6 +15,8 @@
 #include "helpers/system_image.h"
 #include "kernel/guest_fdt.h"
 #include "kernel/sysdesc.h"
+#include "kernel/sysdesc_reclaim.h"
+#include "sched/latency_reclaim.h"
 #include "sched/latency_split.h"
 
 enum { HZ = 62500000, TOLD = 16384 };
@@ -819,6 +821,33 @@ static void a_traced_system_is_admitted_with_what_tracing_takes(void **state) {
     good();
 }
 
+// Only beside reservations that have their whole periods, and where interrupts leave the time for it.
+static void who_reclaims_makes_nobody_late(void **state) {
+    (void)state;
+    CELLS(RT0, "core", 0);
+    CELLS(LX0, "core", 0);
+    reserve(LX0, 400, 1000);
+    flag(LX0, "reclaim");
+    only(AT(LX0) ":reclaim", "core 0, or a piece of one, has a deadline before its period ends",
+         "remove that deadline-us");
+    without(RT0, "deadline-us");
+    good();
+    assert_true(sys.vms[1].vcpus[0].reclaim && !sys.vms[0].vcpus[0].reclaim);
+    assert_true(sysdesc_reclaims(&sys, 0) && !sysdesc_reclaims(&sys, 1));
+    assert_int_equal(sys.vms[0].vcpus[0].latency,
+                     sched_reclaim_latency(sys.cores[0].tasks, 2, sys.cores[0].sources, 1, 157,
+                                           sys.cores[0].tasks[0].budget == sys.vms[0].vcpus[0].task.budget ? 0 : 1) +
+                         94);
+    reserve(LX0, 796, 1000); // with 2 us of overhead 998; the console interrupts for 1 us in 1 ms, and for one at once
+    only(AT(LX0) ":reclaim", "with its interrupts core 0 has too little time left", "ask less of that core");
+    without(LX0, "reclaim");
+    good();
+    without(LX0, "budget-us");
+    without(LX0, "period-us");
+    flag(LX0, "reclaim");
+    only(AT(LX0) ":reclaim", "has no meaning for best effort", "give budget-us");
+}
+
 #define TASKS RT0 "/tasks"
 
 static void task(const char *name, uint32_t wcet, uint32_t deadline, uint32_t period) {
@@ -1227,6 +1256,7 @@ int main(void) {
         TEST(load_that_no_core_can_keep),
         TEST(a_latency_is_promised_to_each_reservation),
         TEST(a_traced_system_is_admitted_with_what_tracing_takes),
+        TEST(who_reclaims_makes_nobody_late),
         TEST(tasks_have_to_fit_into_their_reservation),
         TEST(tasks_that_make_no_sense),
         TEST(more_vcpus_than_a_core_takes),

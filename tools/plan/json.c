@@ -67,6 +67,7 @@ static void put_reservation(FILE *out, const struct plan *plan, const struct pla
 
     fprintf(out, ", \"budget_us\": %u, \"period_us\": %u, \"deadline_us\": %u, \"utilisation\": %.9f", v->budget_us,
             v->period_us, v->deadline_us, share(sched_utilisation(&v->task)));
+    fprintf(out, ", \"reclaims\": %s", v->reclaim ? "true" : "false");
     fputs(", \"admitted_as\": {", out);
     put_task(out, plan, &v->task);
     fputc('}', out);
@@ -159,8 +160,11 @@ static void put_core(FILE *out, const struct plan *plan, unsigned core) {
     struct sched_core_load interrupts = {.source_count = load->source_count};
 
     memcpy(interrupts.sources, load->sources, sizeof(interrupts.sources));
-    fprintf(out, "{\"core\": %u, \"utilisation\": %.9f, \"interrupts\": %.9f, \"vcpus\": %u, \"sources\": [", core,
-            share(sched_core_utilisation(load)), share(sched_core_utilisation(&interrupts)), load->member_count);
+    fprintf(
+        out,
+        "{\"core\": %u, \"utilisation\": %.9f, \"interrupts\": %.9f, \"vcpus\": %u, \"may_reclaim\": %s, \"sources\": [",
+        core, share(sched_core_utilisation(load)), share(sched_core_utilisation(&interrupts)), load->member_count,
+        sched_may_reclaim(load->tasks, load->task_count, load->sources, load->source_count) ? "true" : "false");
     for (unsigned i = 0; i < load->source_count; i++) {
         fprintf(out, "%s{\"cost_ns\": %" PRIu64 ", \"distance_ns\": %" PRIu64 "}", i == 0 ? "" : ", ",
                 ns(plan, load->sources[i].cost), ns(plan, load->sources[i].distance));

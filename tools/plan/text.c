@@ -3,6 +3,7 @@
 #include "tools/plan/plan.h"
 
 #include "kernel/promise.h"
+#include "kernel/sysdesc_reclaim.h"
 
 static double percent(uint64_t utilisation) { return 100.0 * (double)utilisation / (double)SCHED_UTILISATION_ONE; }
 
@@ -39,7 +40,7 @@ static void print_vcpu(const struct plan *plan, const struct plan_vcpu *vcpu) {
         printf(" %10u %10u %10u %6.2f %% %10s", v->budget_us, v->period_us, v->deadline_us,
                percent(sched_utilisation(&v->task)), blackout);
         if (plan->sys != NULL && vcpu->placement->step != SCHED_STEP_REFUSED) { print_latency(plan, v); }
-        putchar('\n');
+        printf("%s\n", v->reclaim ? "  reclaims" : "");
     } else {
         printf(" best effort, weight %u\n", v->weight);
     }
@@ -52,8 +53,9 @@ static void print_admission(const struct plan *plan) {
            "period us", "deadline", "uses", "blackout", plan->sys != NULL ? "    latency     always" : "");
     for (unsigned i = 0; i < plan->vcpu_count; i++) { print_vcpu(plan, &plan->vcpus[i]); }
     for (unsigned i = 0; i < plan->core_count; i++) {
-        printf("core %u: %.2f %% %s, overhead and interrupts included\n", i,
-               percent(sched_core_utilisation(&plan->cores[i])), plan->smt ? "asked for" : "promised");
+        printf("core %u: %.2f %% %s, overhead and interrupts included%s\n", i,
+               percent(sched_core_utilisation(&plan->cores[i])), plan->smt ? "asked for" : "promised",
+               plan->sys != NULL && sysdesc_reclaims(plan->sys, i) ? "; its sleepers' shares are reclaimed" : "");
     }
 }
 

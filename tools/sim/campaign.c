@@ -57,9 +57,10 @@ static void write_heading(const struct work *work, char line[RECORD_LINE_MAX]) {
     snprintf(line, RECORD_LINE_MAX,
              "takt-sim campaign 2: seed=%" PRIu64 " first=%" PRIu64 " sets=%" PRIu64 " chunk=%" PRIu64
              " cores=%u vcpus=%u utilisation=%g windows=%u guests=%d overhead=%" PRIu64 " migration=%" PRIu64
-             " whole=%d overload=%d latency=%d\n",
+             " whole=%d overload=%d latency=%d reclaim=%d\n",
              c->seed, c->first, c->sets, c->chunk, c->plan.cores, c->plan.vcpus, c->plan.utilisation, c->plan.windows,
-             c->plan.guests, c->plan.overhead, c->plan.migration, c->plan.whole, c->plan.overload, c->plan.latency);
+             c->plan.guests, c->plan.overhead, c->plan.migration, c->plan.whole, c->plan.overload, c->plan.latency,
+             c->plan.reclaim);
 }
 
 /* Takes over what an earlier run finished; a line that it could not finish is dropped. */
@@ -262,6 +263,7 @@ int campaign_command(int argc, char **argv) {
         {"windows", OPTION_NUMBER, &windows, 1, 1e6},
         {"guests", OPTION_GUESTS, &campaign->plan.guests, 0, 0},
         {"board", OPTION_BOARD, &board, 0, 0},
+        {"reclaim", OPTION_FLAG, &campaign->plan.reclaim, 0, 0},
         {"latency", OPTION_FLAG, &campaign->plan.latency, 0, 0},
         {"whole", OPTION_FLAG, &campaign->plan.whole, 0, 0},
         {"overload", OPTION_FLAG, &campaign->plan.overload, 0, 0},

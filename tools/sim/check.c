@@ -22,6 +22,7 @@ void sim_counts_add(struct sim_counts *sum, const struct sim_counts *counts) {
     sum->activations += counts->activations;
     sum->promises += counts->promises;
     sum->wakes += counts->wakes;
+    sum->reclaimed += counts->reclaimed;
     sum->moves += counts->moves;
     sum->idle += counts->idle;
     sum->reserved += counts->reserved;
@@ -111,7 +112,14 @@ static void check_chain(struct sim_piece *piece, uint64_t from, uint64_t ticks) 
         piece->chain[(piece->chain_first + piece->chain_count++) % SIM_CHAIN_MAX] =
             (struct sim_supply){.release = release, .amount = ticks};
     }
-    if (piece->chain_sum > entity->budget) { fault(piece->core, SIM_FAULT_OVERRUN); }
+    if (piece->chain_sum <= entity->budget) { return; }
+    if (entity->reclaims) {
+        uint64_t beyond = piece->chain_sum - entity->budget;
+
+        piece->core->counts.reclaimed += beyond < ticks ? beyond : ticks;
+    } else {
+        fault(piece->core, SIM_FAULT_OVERRUN);
+    }
 }
 
 void sim_check_wake(struct sim_vcpu *vcpu, uint64_t at) {
@@ -152,7 +160,8 @@ static void check_rate(const struct sim_vcpu *vcpu, uint64_t now) {
     for (uint32_t i = 0; i < vcpu->piece_count; i++) {
         const struct sim_piece *piece = &vcpu->pieces[i];
 
-        if (piece->core->sched.enforced && piece->supplied > periods * piece->entity.budget) {
+        if (piece->core->sched.enforced && !piece->entity.reclaims &&
+            piece->supplied > periods * piece->entity.budget) {
             fault(piece->core, SIM_FAULT_OVERRUN);
         }
     }

@@ -276,6 +276,21 @@ struct sim_vcpu *sim_add_best_effort(struct sim_machine *machine, uint32_t core,
     return vcpu;
 }
 
+static uint64_t awaits(struct sched_entity *entity) {
+    const struct timer_event *alarm = &sim_piece_of(entity)->vcpu->alarm;
+
+    return timer_queue_queued(alarm) ? alarm->when : SCHED_NEVER;
+}
+
+void sim_reclaim(struct sim_machine *machine, uint32_t core) {
+    struct sim_core *at = &machine->cores[core];
+
+    for (uint32_t i = 0; i < at->piece_count; i++) {
+        at->pieces[i]->entity.reclaims = sim_is_reserved(at->pieces[i]->vcpu);
+    }
+    sched_reclaim(&at->sched, &at->spare, awaits);
+}
+
 void sim_add_source(struct sim_machine *machine, uint32_t core, const struct sched_source *source,
                     struct sim_vcpu *owner) {
     struct sim_core *at = &machine->cores[core];

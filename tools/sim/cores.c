@@ -128,6 +128,7 @@ int cores_command(int argc, char **argv) {
         {"board", OPTION_BOARD, &cores.board, 0, 0},
         {"short-deadlines", OPTION_FLAG, &plan->constrained, 0, 0},
         {"interrupts", OPTION_FLAG, &plan->sources, 0, 0},
+        {"reclaim", OPTION_FLAG, &plan->reclaim, 0, 0},
         {"overload", OPTION_FLAG, &plan->overload, 0, 0},
         {"json", OPTION_FLAG, &cores.json, 0, 0},
         {NULL, OPTION_FLAG, NULL, 0, 0},

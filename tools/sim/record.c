@@ -23,6 +23,7 @@ static const struct {
     {"activations", offsetof(struct record, counts.activations)},
     {"promises", offsetof(struct record, counts.promises)},
     {"wakes", offsetof(struct record, counts.wakes)},
+    {"reclaimed_ns", offsetof(struct record, counts.reclaimed)},
     {"moves", offsetof(struct record, counts.moves)},
     {"idle_ns", offsetof(struct record, counts.idle)},
     {"reserved_ns", offsetof(struct record, counts.reserved)},

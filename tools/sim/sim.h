@@ -54,10 +54,11 @@ struct sim_counts {
     uint64_t switches;
     uint64_t interrupts;
     uint64_t activations;
-    uint64_t promises; /* jobs and periods' budgets whose end was compared with a deadline */
-    uint64_t wakes;    /* whose start was compared with a latency */
-    uint64_t moves;    /* of split VCPUs from core to core */
-    uint64_t idle;     /* ticks, as the next two */
+    uint64_t promises;  /* jobs and periods' budgets whose end was compared with a deadline */
+    uint64_t wakes;     /* whose start was compared with a latency */
+    uint64_t reclaimed; /* ticks beyond the budget of a period */
+    uint64_t moves;     /* of split VCPUs from core to core */
+    uint64_t idle;      /* ticks, as the next two */
     uint64_t reserved;
     uint64_t in_interrupts;
     int64_t lateness; /* of the promise that came closest to its deadline, or furthest behind it */
@@ -108,6 +109,7 @@ struct sim_vcpu {
 
 struct sim_core {
     struct sched_core sched;
+    struct sched_spare spare;
     struct timer_queue timers;
     struct sim_machine *machine;
     struct sim_piece *run;
@@ -149,6 +151,9 @@ bool sim_split(struct sim_machine *machine, struct sim_vcpu *vcpu, uint32_t core
                const struct sched_task *whole);
 struct sim_vcpu *sim_add_best_effort(struct sim_machine *machine, uint32_t core, uint32_t weight,
                                      enum sim_behaviour behaviour);
+
+/* Its VCPUs, with all their deadlines at the end of their periods, reclaim what others spare. */
+void sim_reclaim(struct sim_machine *machine, uint32_t core);
 
 /* One interrupt source per core. `owner`, who pays for its interrupts, may be NULL. */
 void sim_add_source(struct sim_machine *machine, uint32_t core, const struct sched_source *source,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/sim/system.h"
 
+#include "sched/latency_reclaim.h"
 #include "sched/latency_split.h"
 
 #include <string.h>
@@ -155,8 +156,12 @@ static uint32_t index_of(const struct sched_core_load *load, const struct sched_
     return i;
 }
 
+static bool may_reclaim(const struct sched_core_load *load) {
+    return sched_may_reclaim(load->tasks, load->task_count, load->sources, load->source_count);
+}
+
 /* SCHED_NEVER: not decided. */
-static uint64_t latency_of(const struct system *system, uint32_t index) {
+static uint64_t latency_of(const struct system *system, const struct system_plan *plan, uint32_t index) {
     const struct sched_placement *place = &system->placements[index];
     const struct sched_core_load *load = &system->loads[place->core];
     struct sched_latency latency;
@@ -164,6 +169,9 @@ static uint64_t latency_of(const struct system *system, uint32_t index) {
     if (place->second < 0) {
         uint32_t i = index_of(load, &system->requests[index].task);
 
+        if (plan->reclaim && may_reclaim(load)) {
+            return sched_reclaim_latency(load->tasks, load->task_count, load->sources, load->source_count, 0, i);
+        }
         return sched_start_latency(load->tasks, load->task_count, load->sources, load->source_count, 0, i, &latency)
                    ? latency.longest
                    : SCHED_NEVER;
@@ -196,12 +204,13 @@ static bool play_group(const struct system *system, const struct system_plan *pl
             (place->second >= 0 && !sim_split(machine, vcpu, local[place->second], &place->pieces[1], task))) {
             return false;
         }
-        if (plan->latency) { vcpu->latency = latency_of(system, i); }
+        if (plan->latency) { vcpu->latency = latency_of(system, plan, i); }
         longest = longest_of(task, longest);
     }
     if (longest == 0) { return true; }
     for (uint32_t i = 0; i < system->machine.core_count; i++) {
         if (group[i] != first) { continue; }
+        if (plan->reclaim && may_reclaim(&system->loads[i])) { sim_reclaim(machine, local[i]); }
         add_best_effort(machine, local[i], &random);
         if (system->sources[i].cost != 0) { add_source(machine, local[i], &system->sources[i], &random); }
     }
@@ -233,6 +242,7 @@ bool system_play_core(const struct sched_core_load *load, const struct system_pl
     for (uint32_t i = 0; i < load->task_count; i++) {
         if (sim_add_reserved(machine, 0, &load->tasks[i], choose(&cast)) == NULL) { return false; }
     }
+    if (plan->reclaim && may_reclaim(load)) { sim_reclaim(machine, 0); }
     add_best_effort(machine, 0, &random);
     if (load->source_count != 0) { add_source(machine, 0, &load->sources[0], &random); }
     sim_run(machine, end, cast.apart);

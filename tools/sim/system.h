@@ -20,6 +20,7 @@ struct system_plan {
     bool sources;       /* some cores have an interrupt source */
     bool overload;      /* VCPUs are dealt out to the cores in turn, admitted or not */
     bool whole;         /* nobody is split */
+    bool reclaim;       /* on every core where that is sound */
     bool latency;       /* wake-ups are compared with the latency that is computed for them */
     uint32_t windows;   /* a core is played for so many times its longest period */
     uint64_t overhead, migration;
