@@ -13,6 +13,7 @@
 #define KERNEL_CONTROL_H
 
 #include "kernel/types.h"
+#include "takt/control.h"
 
 struct board;
 struct cpu;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a VM with `controller` in its description may ask; the contract is include/takt/hypercall.h. A call notes what is asked,
+// What a VM with `controller` in its description may ask; the contract is include/takt/control.h. A call notes what is asked,
 // or reads a few words: the work is the job's. Whoever asks is told once, and only in the life in which it asked.
 #include "kernel/arch.h"
 #include "kernel/control_plan.h"
 #include "kernel/string.h"
-#include "takt/hypercall.h"
+#include "takt/control.h"
 
 _Static_assert(TAKT_CONTROL_STOPPED == VM_STOPPED && TAKT_CONTROL_LOADING == VM_LOADING &&
                    TAKT_CONTROL_RUNNING == VM_RUNNING && TAKT_CONTROL_STOPPING == VM_STOPPING,

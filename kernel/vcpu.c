@@ -310,9 +310,8 @@ void vcpu_timer_pending(struct vcpu *vcpu, uint64_t expiry) {
         return;
     }
     if (vcpu->state == VCPU_BLOCKED) { vcpu_attend(vcpu, vcpu->device_timer.when); }
-    if (vcpu->state == VCPU_READY) {
-        vcpu->timer_due = expiry;
-    } // else it does not let the interrupt in, or its VM ends
+    // Else it does not let the interrupt in, or its VM ends.
+    if (vcpu->state == VCPU_READY) { vcpu->timer_due = expiry; }
 }
 
 COLD int vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, const struct vcpu_desc *desc, struct cpu *cpu) {

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sched/sched.h"
 
-#include "sched/fraction.h"
-#include "sched/reclaim.h"
 #include "sched/server.h"
 #include "sched/share.h"
+#if TAKT_RECLAIM
+#include "sched/fraction.h"
+#include "sched/reclaim.h"
+
+#define APART __attribute__((cold, noinline))
+#endif
 
 #include <stddef.h>
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
-#define APART         __attribute__((cold, noinline))
 
 static inline void publish(uint64_t *word, uint64_t value) { __atomic_store_n(word, value, __ATOMIC_RELAXED); }
 

@@ -11,7 +11,7 @@
 # A file of several parts is left out where all of them are; TAKT_ADVICE and TAKT_MOVES say that one of them is there;
 # two of them need analysis and another.
 PART_analysis := sched/advice.c sched/latency.c sched/latency_reclaim.c sched/latency_split.c sched/supply.c kernel/promise.c kernel/report_test.c kernel/sysdesc_tasks.c
-PART_control  := kernel/hand_over.c sched/advice.c sched/change.c kernel/control.c kernel/control_apply.c kernel/control_call.c kernel/control_plan.c kernel/monitor_control.c kernel/sysdesc_control.c
+PART_control  := include/takt/control.h kernel/hand_over.c sched/advice.c sched/change.c kernel/control.c kernel/control_apply.c kernel/control_call.c kernel/control_plan.c kernel/monitor_control.c kernel/sysdesc_control.c
 PART_reclaim  := kernel/sysdesc_reclaim.c sched/latency_reclaim.c sched/reclaim.c
 PART_split    := kernel/hand_over.c kernel/pieces.c kernel/report_split.c kernel/sysdesc_split.c sched/split.c
 PART_timers   := kernel/call_timer.c

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changing the system from a VM that its description names `controller` (include/takt/hypercall.h): other reservations, VCPUs
+// Changing the system from a VM that its description names `controller` (include/takt/control.h): other reservations, VCPUs
 // on other cores, VMs that come and go.
 //
 // One request at a time: control_ask() returns at once, and control_wait() when it has been decided and done. All calls are
@@ -9,7 +9,7 @@
 
 #include "guest.h"
 
-#include <takt/hypercall.h>
+#include <takt/control.h>
 
 struct control_outcome {
     int64_t status;   // 0, or TAKT_HC_BUSY, TAKT_HC_INVALID, TAKT_HC_DENIED: it was not even noted

@@ -11,7 +11,7 @@
 #include "arch/host/model.h"
 #include "kernel/cpu.h"
 #include "kernel/vm.h"
-#include "takt/hypercall.h"
+#include "takt/control.h"
 
 enum { WORLD_VCPUS = 3 };
 #define WORLD_RAM_GPA  0x40000000ull

@@ -2,7 +2,7 @@
 // What a controller VM may ask by hypercall, and what it is told.
 #include "tests/unit/control_world.h"
 
-#include "takt/hypercall.h"
+#include "takt/control.h"
 
 bool arch_vcpu_interrupt_free(const struct vcpu *vcpu, unsigned id) {
     (void)vcpu;
