@@ -192,9 +192,11 @@ static APART uint64_t come_back(struct sched_core *core, struct sched_entity *en
 void sched_wake(struct sched_core *core, struct sched_entity *entity, uint64_t at) {
     if (entity->state != SCHED_BLOCKED) {
 #if TAKT_RECLAIM
-        if (entity->state == SCHED_AWAY) { at = come_back(core, entity, at); }
+        if (entity->state != SCHED_AWAY) { return; }
+        at = come_back(core, entity, at);
+#else
+        return;
 #endif
-        if (entity->state != SCHED_BLOCKED) { return; }
     }
     if (entity->class == SCHED_BEST_EFFORT) {
         account(core, at); /* the virtual time at which it starts must be that of now */

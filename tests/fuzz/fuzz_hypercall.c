@@ -43,9 +43,12 @@ static void describe(void) {
         load->weight += desc->weight;
         load->member_count++;
     }
+    system_desc.cores[1].sources[system_desc.cores[1].source_count++] =
+        (struct sched_source){.cost = 10000, .distance = 1000000};
     world.desc.vcpu_count = WORLD_VCPUS;
     system_desc.vms[0] = world.desc;
     system_desc.vm_count = 1;
+    world.vm.desc = &system_desc.vms[0];
     vms[0] = &world.vm;
     vm_count = 1;
     cpu_count = 2;
@@ -167,7 +170,7 @@ static void change_things(uint64_t slices) {
         for (unsigned k = 0; k < cpu_count; k++) {
             struct job *job = &control->cores[k].job;
             host_cpu = cpus[k];
-            host_cpu->todo = 0;
+            host_cpu->todo = host_cpu->todo_remote = 0; // it has decided
             if (control->cores[k].wanted != PHASE_NONE && cpus[k]->current == NULL) { (void)job->run(job); }
         }
         host_cpu = own;
@@ -187,8 +190,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct input in = {data, data + size};
 
     restart();
-    world.desc.observer = take(&in, 1) & 1;
-    world.desc.controller = take(&in, 1) & 1;
+    system_desc.vms[0].observer = take(&in, 1) & 1;
+    system_desc.vms[0].controller = take(&in, 1) & 1;
     while (in.at < in.end && world.vm.state == VM_RUNNING && world.vcpu[0].state == VCPU_READY) {
         if (take(&in, 1) % 4 == 0) {
             pass_time(&in);

@@ -210,16 +210,23 @@ static void a_wake_up_waits_for_what_others_use_and_reclaim(void **state) {
 #define LENGTH      400u
 
 struct guest {
-    struct sched_entity entity; /* first: a decision names it */
-    uint64_t timer;             /* while it waits; SCHED_NEVER: what wakes it nobody knows of */
-    uint64_t back;              /* of what it ran for, all */
-    bool waits;                 /* after it ran */
+    struct sched_entity entity;
+    uint64_t timer; /* while it waits; SCHED_NEVER: what wakes it nobody knows of */
+    uint64_t back;  /* of what it ran for, all */
+    bool waits;     /* after it ran */
 };
 
 static struct guest guests[SERVERS_MAX];
 static uint32_t guest_count;
 
-static uint64_t timer_of(struct sched_entity *entity) { return ((struct guest *)(void *)entity)->timer; }
+static struct guest *guest_of(const struct sched_entity *entity) {
+    for (uint32_t i = 0; i < SERVERS_MAX; i++) {
+        if (&guests[i].entity == entity) { return &guests[i]; }
+    }
+    return NULL;
+}
+
+static uint64_t timer_of(struct sched_entity *entity) { return guest_of(entity)->timer; }
 
 static void random_core(struct random *random) {
     struct sched_task tasks[SERVERS_MAX];
@@ -284,7 +291,7 @@ static void play_core(struct random *random, uint64_t *reclaimed) {
     uint64_t since = 0, spared = 0, had = 0;
 
     for (uint64_t now = 0; now < LENGTH; now++) {
-        struct guest *run = (struct guest *)(void *)decision.run;
+        struct guest *run = guest_of(decision.run);
         bool waits = run != NULL && now > since && random_in(random, 0, 15) == 0;
         bool again = wake_some(random, now);
 
@@ -307,7 +314,7 @@ static void play_core(struct random *random, uint64_t *reclaimed) {
             had = decision.run != NULL ? decision.run->remaining : 0;
         }
         if (decision.run != NULL) {
-            run = (struct guest *)(void *)decision.run;
+            run = guest_of(decision.run);
             run->back = run->entity.release + run->entity.period;
             spared += spare_in(now);
         }

@@ -184,7 +184,7 @@ static uint64_t latency_of(const struct system *system, const struct system_plan
 
 static bool play_group(const struct system *system, const struct system_plan *plan, struct sim_machine *machine,
                        const uint32_t *group, uint32_t first, struct random random, struct sim_counts *counts) {
-    uint32_t local[SYSTEM_CORES_MAX], cores = 0;
+    uint32_t local[SYSTEM_CORES_MAX] = {0}, cores = 0;
     uint64_t longest = 0;
 
     for (uint32_t i = 0; i < system->machine.core_count; i++) {
