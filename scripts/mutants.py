@@ -31,7 +31,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # The tests that know a file, the quickest first.
-CORE = ("sched_core", "sched_edges", "sched_server", "sched_refills", "sched_refused", "dispatch", "vcpu", "core_states",
+CORE = ("sched_core", "sched_edges", "sched_server", "sched_refills", "sched_refused", "reclaim", "dispatch", "vcpu", "core_states",
         "server_states", "dispatch_random", "sched_simulation")
 TESTS = {
     "sched/admission.c": ("admission_sources", "placement", "admission"),
