@@ -98,15 +98,21 @@ def metadata(trace):
         CTF_EVENT.format(name=name, id=number) for number, name in enumerate(takt_trace.KINDS))
 
 
-def stream(trace, core):
-    """One packet with all that a core has."""
-    events = [event for event in trace.of_core[core] if event]
+def packet(core, events, begin, discarded):
+    """One packet of a core; `discarded` counts what was lost before its end."""
     size = HEADER.size + CONTEXT.size + EVENT.size * len(events)
-    first, last = (events[0].time, events[-1].time) if events else (0, 0)
+    end = events[-1].time if events else begin
     return b"".join([
-        HEADER.pack(MAGIC, TRACE_UUID.bytes, 0), CONTEXT.pack(first, last, 8 * size, 8 * size, trace.lost[core], core),
+        HEADER.pack(MAGIC, TRACE_UUID.bytes, 0), CONTEXT.pack(begin, end, 8 * size, 8 * size, discarded, core),
         *(EVENT.pack(takt_trace.KINDS.index(event.kind), event.time, event.who, event.other, event.detail, event.value)
           for event in events)])
+
+
+def stream(trace, core):
+    """All that a core has. An empty packet comes first: of what was lost before the first one some readers do not tell."""
+    events = [event for event in trace.of_core[core] if event]
+    begin = events[0].time if events else 0
+    return packet(core, [], begin, 0) + packet(core, events, begin, trace.lost[core])
 
 
 def write_ctf(trace, folder):
