@@ -99,15 +99,22 @@ install_packages() {
     done
     [ -z "$emulators" ] || add_backports
     apt_quietly "read the package lists" apt-get -q update
-    if [ -n "$emulators" ]; then
-        # With one, all: both come from one source package and share their data, which must be of one version.
-        qemu_from=
-        [ "$version" != 12 ] || qemu_from="-t $codename-backports"
-        # shellcheck disable=SC2086 # an option and its value, a list of words
-        apt_quietly "install QEMU" apt-get -q -y --no-install-recommends install $qemu_from $qemu
-    fi
+    # Before QEMU, which would bring newer ones of libraries that others need at the release's version.
     # shellcheck disable=SC2086 # a list of words
-    [ -z "$plain" ] || apt_quietly "install the packages" apt-get -q -y --no-install-recommends install $plain
+    [ -z "$plain" ] || apt_quietly "install the packages" apt-get -q -y --no-install-recommends install $plain $(libdw1)
+    [ -n "$emulators" ] || return 0
+    # With one, all: both come from one source package and share their data, which must be of one version.
+    qemu_from=
+    [ "$version" != 12 ] || qemu_from="-t $codename-backports"
+    # shellcheck disable=SC2086 # an option and its value, a list of words
+    apt_quietly "install QEMU" apt-get -q -y --no-install-recommends install $qemu_from $qemu
+}
+
+# babeltrace2 wants it of libelf1's very version, and that is of the backports where QEMU was there first.
+libdw1() {
+    case $(dpkg-query -W -f '${Version}' libelf1 2>/dev/null) in
+    *~bpo*) echo "libdw1/$codename-backports" ;;
+    esac
 }
 
 add_backports() {
