@@ -33,8 +33,9 @@ static APART bool refuse_instruction(struct vcpu *vcpu, unsigned vector) {
 }
 
 static APART bool end_vm(struct vcpu *vcpu, const char *what) {
-    return vm_end(vcpu->vm, VM_END_FAULT, "VCPU %u: %s at RIP 0x%lx (%s exit 0x%lx)", vcpu->index, what, vcpu->arch.rip,
-                  virt->name, virt->get(vcpu, FIELD_EXIT));
+    return vm_end(vcpu->vm, VM_END_FAULT, "VCPU %u: %s at RIP 0x%lx (%s exit 0x%lx), CR0 %lx, used %lx", vcpu->index,
+                  what, vcpu->arch.rip, virt->name, virt->get(vcpu, FIELD_EXIT), virt->get(vcpu, FIELD_CR0),
+                  virt->get(vcpu, FIELD_USED_CR0));
 }
 
 // What a failed emulation means for the guest. An exception in real mode has no error code.

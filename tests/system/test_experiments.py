@@ -67,7 +67,8 @@ def children_of(pid):
 
 
 def test_a_run_that_is_stopped_ends_at_once_and_leaves_no_emulator(takt):
-    command = [sys.executable, "scripts/experiments.py", "sleep", "--build", str(takt.build), "--out", str(takt.folder),
+    # Who started the tests in the background has it ignored, and so would its children.
+    command = ["env", "--default-signal=INT", sys.executable, "scripts/experiments.py", "sleep", "--build", str(takt.build), "--out", str(takt.folder),
                "--hypervisor", str(takt.hypervisor), "--jobs", "1"]
     with subprocess.Popen(command, cwd=libtakt.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         log, until = takt.folder / "sleep/rtprobe-decoding-on-takt.log", time.monotonic() + SECONDS
