@@ -139,6 +139,17 @@ static enum job_result live(struct control *c, int (*act)(struct vm *vm)) {
     return act(vms[c->request.vm]) == OK ? control_finish(c) : control_refuse(c, "not in the state that the VM is in");
 }
 
+// What a core promises holds for those alone that it had at boot.
+static bool is_fixed(const struct control *c, unsigned core) {
+    return sysdesc_reclaims(c->system, core) || sysdesc_has_piece(c->system, core);
+}
+
+static enum job_result refuse_fixed(struct control *c, unsigned core) {
+    return control_refuse(c, "core %u stays as it was at boot, since %s", core,
+                          sysdesc_reclaims(c->system, core) ? "somebody reclaims there"
+                                                            : "it has a piece of a VCPU in two");
+}
+
 enum job_result control_prepare(struct control *c) {
     static int (*const acts[CONTROL_OPERATIONS])(struct vm *) = {
         [CONTROL_START] = vm_start, [CONTROL_STOP] = vm_stop, [CONTROL_RESTART] = vm_restart};
@@ -147,6 +158,10 @@ enum job_result control_prepare(struct control *c) {
     const char *why = prepare(c);
 
     if (why != NULL) { return control_refuse(c, "%s", why); }
+    for (unsigned i = 0; i < c->change_count; i++) {
+        unsigned from = c->changes[i].from;
+        if (from != CORE_AUTO && is_fixed(c, from)) { return refuse_fixed(c, from); }
+    }
     c->at = c->core = 0;
     c->concerned = 0;
     c->phase = PHASE_NONE;
@@ -171,17 +186,6 @@ static void take_out(struct sched_core_load *load, const struct vcpu_desc *desc,
 
 static enum job_result place(struct control *c);
 
-// What a core promises holds for those alone that it had at boot.
-static bool is_fixed(const struct control *c, unsigned core) {
-    return sysdesc_reclaims(c->system, core) || sysdesc_has_piece(c->system, core);
-}
-
-static enum job_result refuse_fixed(struct control *c, unsigned core) {
-    return control_refuse(c, "core %u stays as it was at boot, since %s", core,
-                          sysdesc_reclaims(c->system, core) ? "somebody reclaims there"
-                                                            : "it has a piece of a VCPU in two");
-}
-
 static enum job_result take_picture(struct control *c) {
     c->work[c->core] = c->system->cores[c->core];
     if (++c->core < cpu_count) { return JOB_AGAIN; }
@@ -189,7 +193,6 @@ static enum job_result take_picture(struct control *c) {
         const struct control_change *change = &c->changes[i];
         const struct vm *vm = change->vcpu->vm;
         if (change->from == CORE_AUTO) { continue; }
-        if (is_fixed(c, change->from)) { return refuse_fixed(c, change->from); }
         take_out(&c->work[change->from], &vm->desc->vcpus[change->vcpu->index], vm->id);
         c->concerned |= (uint32_t)BIT(change->from);
     }

@@ -51,6 +51,39 @@ static void a_refusal_says_why_and_changes_nothing(void **state) {
     assert_int_equal(try_to_ask(&(struct control_request){.core = 2}), ERR_RANGE);
 }
 
+// Who reclaims, or is in two pieces, counts on those that its cores had at boot.
+static void core_0_is_fixed(void) {
+    assert_false(reserve(B, 100, 10000, 10000));
+    assert_non_null(strstr(control->text, "core 0 stays as it was at boot, since "));
+    assert_false(move(C, 1));
+    assert_false(destroy(B)); // it goes on
+    assert_true(vms[B]->state == VM_RUNNING && !vms[B]->absent);
+    assert_int_equal(control->stats.done, 0);
+    assert_true(create(D));
+    assert_int_equal(world.system.vms[D].vcpus[0].placed, 1); // the only one that may change
+    assert_false(move(D, 0));
+    assert_non_null(strstr(control->text, "core 0 stays as it was at boot, since "));
+    all_agrees();
+    core_run(host_clock + US(100000));
+    nobody_missed();
+}
+
+static void a_core_where_somebody_reclaims_stays(void **state) {
+    (void)state;
+    world.system.vms[A].vcpus[0].reclaim = true;
+    core_0_is_fixed();
+    assert_true(destroy(D));
+    world.system.vms[FULL].vcpus[0].reclaim = true; // of core 1: none is left
+    assert_false(create(D));
+    assert_non_null(strstr(control->text, "core 0 stays as it was at boot, since somebody reclaims there"));
+}
+
+static void a_core_with_a_piece_stays(void **state) {
+    (void)state;
+    world.system.vms[A].vcpus[0].second = 0; // its two cores are one here
+    core_0_is_fixed();
+}
+
 static void one_is_worked_off_at_a_time_and_one_waits(void **state) {
     (void)state;
     struct control_request request = {.operation = CONTROL_MOVE, .vm = B, .core = 1},
@@ -176,6 +209,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_reservation_changes, setup),
         cmocka_unit_test_setup(a_refusal_says_why_and_changes_nothing, setup),
+        cmocka_unit_test_setup(a_core_where_somebody_reclaims_stays, setup),
+        cmocka_unit_test_setup(a_core_with_a_piece_stays, setup),
         cmocka_unit_test_setup(one_is_worked_off_at_a_time_and_one_waits, setup),
         cmocka_unit_test_setup(a_vcpu_moves_and_comes_back, setup),
         cmocka_unit_test_setup(a_vm_comes_and_goes, setup),

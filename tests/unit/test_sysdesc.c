@@ -846,6 +846,9 @@ static void who_reclaims_makes_nobody_late(void **state) {
     without(LX0, "period-us");
     flag(LX0, "reclaim");
     only(AT(LX0) ":reclaim", "has no meaning for best effort", "give budget-us");
+    reserve(LX0, 400, 1000);
+    flag("/vms/linux", "on-demand");
+    only(AT(LX0) ":reclaim", "a core where somebody reclaims does not change", "remove it, or on-demand");
 }
 
 #define TASKS RT0 "/tasks"
