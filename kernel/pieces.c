@@ -135,6 +135,7 @@ COLD bool pieces_arrive(struct vcpu *vcpu) {
     uint64_t now = arch_clock();
 
     if (!vcpu->arriving) { return p->leaving; }
+    p->arrived = now;
     unpark(vcpu);
     if (unlikely(now - p->since > cpu->late_limit)) {
         sched_distorted(&cpu->sched, now);
@@ -184,4 +185,14 @@ COLD const struct sched_entity *pieces_on(const struct vcpu *vcpu, const struct 
     unsigned piece = p->core[SECOND] == cpu ? SECOND : FIRST;
     if (p->core[piece] != cpu) { return NULL; }
     return piece == p->current ? &vcpu->entity : &p->parked[piece];
+}
+
+COLD bool pieces_lost_time(const struct vcpu *vcpu, uint64_t since) {
+    bool lost = false;
+
+    for (unsigned i = FIRST; i <= SECOND; i++) {
+        const struct sched_core *core = &vcpu->pieces->core[i]->sched;
+        lost |= core->behind || (core->distortions != 0 && core->distorted_at >= since);
+    }
+    return lost;
 }

@@ -22,6 +22,7 @@ struct vcpu_pieces {
     uint64_t returned;             // back_at of the last time; 0: never
     struct timer_event back;       // in the queue of the second core
     uint64_t moves;                // from either core to the other, ever
+    uint64_t arrived;              // on its core
 };
 
 #if TAKT_SPLIT
@@ -44,6 +45,12 @@ bool pieces_leave(struct vcpu *vcpu);
 bool pieces_off(struct vcpu *vcpu);
 // The piece on that core, or of a whole one all; NULL: it has none there. Any core, a picture.
 const struct sched_entity *pieces_on(const struct vcpu *vcpu, const struct cpu *cpu);
+// Has it come to its core since then? Its core.
+static inline bool pieces_moved_since(const struct vcpu *vcpu, uint64_t since) {
+    return vcpu_moves(vcpu) && vcpu->pieces->arrived >= since;
+}
+// Has the machine lost time on one of its cores since then, or before without having caught up? Any core, a picture.
+bool pieces_lost_time(const struct vcpu *vcpu, uint64_t since);
 // How often it went from one core to the other; 0 of who does not. Any core, a picture.
 static inline uint64_t pieces_moves(const struct vcpu *vcpu) { return vcpu_moves(vcpu) ? vcpu->pieces->moves : 0; }
 #else
@@ -58,6 +65,8 @@ static inline bool pieces_off(UNUSED struct vcpu *vcpu) { return false; }
 static inline const struct sched_entity *pieces_on(const struct vcpu *vcpu, const struct cpu *cpu) {
     return vcpu->cpu == cpu ? &vcpu->entity : NULL;
 }
+static inline bool pieces_moved_since(UNUSED const struct vcpu *vcpu, UNUSED uint64_t since) { return false; }
+static inline bool pieces_lost_time(UNUSED const struct vcpu *vcpu, UNUSED uint64_t since) { return false; }
 static inline uint64_t pieces_moves(UNUSED const struct vcpu *vcpu) { return 0; }
 #endif
 

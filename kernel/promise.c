@@ -3,6 +3,8 @@
 
 #include "kernel/log.h"
 #include "kernel/monitor_commands.h"
+#include "kernel/pieces.h"
+#include "kernel/trace.h"
 
 static uint64_t to_ns(uint64_t ticks) { return clock_ticks_to_ns_up(&clock_rate, ticks); }
 
@@ -24,18 +26,25 @@ static bool machine_lost(const struct vcpu *vcpu) {
     const struct cpu *cpu = vcpu->cpu;
     uint64_t late = cpu->stats.timer.late_sum - vcpu->promise.late_sum;
 
+    if (pieces_moved_since(vcpu, vcpu->promise.from)) { return pieces_lost_time(vcpu, vcpu->promise.from); }
     return cpu->sched.behind || late > (cpu->stats.timer.expiries - vcpu->promise.expiries) * cpu->stats.masked_max;
 }
 
 void promise_late(struct vcpu *vcpu) {
     struct vcpu_promise *promise = &vcpu->promise;
-    bool lost = machine_lost(vcpu);
+    const struct vcpu_desc *desc = &vcpu->vm->desc->vcpus[vcpu->index];
+    bool moved = pieces_moved_since(vcpu, promise->from), lost = machine_lost(vcpu);
+    uint64_t wait = moved ? clock_ns_to_ticks_up(&clock_rate, promise_wait_us(desc) * 1000) : 0;
     uint64_t excess = vcpu->timer_late - promise->allowed;
 
+    if (excess <= wait) { return; }
+    excess -= wait;
+
     if (excess > promise->worst) { promise->worst = excess; }
+    trace(vcpu->cpu, TRACE_LATE, vcpu, lost, excess);
     if (promise->breaches[lost]++ != 0) { return; }
     log_line("%s: vcpu %u: a timer came %s us later than its promise of %s us, %s", vcpu->vm->name, vcpu->index,
-             format_thousandths(to_ns(excess)).text, format_thousandths(to_ns(promise->latency)).text,
+             format_thousandths(to_ns(excess)).text, format_thousandths(to_ns(promise->latency + wait)).text,
              lost ? "after the machine lost time"
                   : "by no fault of the machine that is known: see masked-max-ns of `cpus`, and the board's constants");
 }

@@ -4,7 +4,8 @@
 // A reserved VCPU's promise is the longest time from a wake-up that finds budget to its interrupt vector: the start latency of
 // sched/latency.h under the longest section that the board's data allows with interrupts masked, and the way into the
 // guest (`injection-ns`). What is watched are wake-ups by its own timer: how late they arrive is measured anyhow. One that
-// had no budget when its timer expired counts from when it had.
+// had no budget when its timer expired counts from when it had. Who came to its other
+// piece since then may have had none in either, and is held against the longest time with or without.
 #ifndef KERNEL_PROMISE_H
 #define KERNEL_PROMISE_H
 
@@ -25,18 +26,13 @@ static inline uint64_t promise_wait_us(const struct vcpu_desc *vcpu) {
 #define PROMISE_HEAD "  latency-us   always-us"
 void promise_text(char *text, size_t size, const struct system_desc *desc, const struct vcpu_desc *vcpu);
 
-// The wake-up that has just been counted was later than its promise: counts that by cause, and says so once for each. Own
-// core, handler context.
+// The wake-up that has just been counted was later than a promise with budget left: where that is a breach, counts it by cause,
+// and says so once for each. Own core, handler context.
 void promise_late(struct vcpu *vcpu);
 
-// A VCPU gets its promise. One in two pieces is not watched: where it waits no core knows when it has budget. VM creation.
+// A VCPU gets its promise. VM creation.
 static inline void promise_init(struct vcpu *vcpu, const struct vcpu_desc *desc) {
-    bool watched = desc->reserved && desc->latency != 0;
-
-#if TAKT_SPLIT
-    watched = watched && desc->second == CORE_AUTO;
-#endif
-    vcpu->promise.latency = watched ? desc->latency : UINT64_MAX;
+    vcpu->promise.latency = desc->reserved && desc->latency != 0 ? desc->latency : UINT64_MAX;
     vcpu->promise.allowed = UINT64_MAX;
 }
 

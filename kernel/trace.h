@@ -37,6 +37,8 @@ enum trace_kind {
     TRACE_MARK,   // hypercall MARK; 0; the guest's value
     TRACE_DISTORTION, // the machine lost time; 0; the time up to which it did
     TRACE_MIGRATE,    // goes on elsewhere; the other core; 0
+    TRACE_LATE, // when it leaves its core: its timer brought it there later than promised; 1: after the machine lost time; by how
+                // much, ticks
     TRACE_KINDS,
 };
 

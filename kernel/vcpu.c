@@ -289,27 +289,28 @@ static COLD bool attend_unusual(struct vcpu *vcpu, uint64_t now) {
     return !stop && !start && !(vcpu_moves(vcpu) && pieces_go(vcpu));
 }
 
+// It waits: for this?
+static void wake_for_interrupt(struct vcpu *vcpu, uint64_t at) {
+    if (!arch_vcpu_has_interrupt(vcpu)) { return; }
+    if (timer_queue_queued(&vcpu->guest_timer)) { timer_queue_remove(&vcpu->cpu->timers, &vcpu->guest_timer); }
+    wake(vcpu, at);
+}
+
 void vcpu_attend(struct vcpu *vcpu, uint64_t now) {
     if (unlikely(vcpu->unusual != 0) && !attend_unusual(vcpu, now)) { return; }
     if (vcpu->state == VCPU_BLOCKED) {
-        if (arch_vcpu_has_interrupt(vcpu)) {
-            struct timer_event *own = &vcpu->guest_timer;
-            if (timer_queue_queued(own)) { timer_queue_remove(&vcpu->cpu->timers, own); }
-            wake(vcpu, now);
-        }
+        wake_for_interrupt(vcpu, now);
     } else if (vcpu == vcpu->cpu->current) {
         vcpu->cpu->todo |= TODO_INTERRUPTS;
     }
 }
 
 void vcpu_timer_pending(struct vcpu *vcpu, uint64_t expiry) {
-    struct cpu *cpu = vcpu->cpu;
-
-    if (vcpu == cpu->current) {
-        cpu->todo |= TODO_INTERRUPTS;
+    if (vcpu == vcpu->cpu->current) {
+        vcpu->cpu->todo |= TODO_INTERRUPTS;
         return;
     }
-    if (vcpu->state == VCPU_BLOCKED) { vcpu_attend(vcpu, vcpu->device_timer.when); }
+    if (vcpu->state == VCPU_BLOCKED) { wake_for_interrupt(vcpu, vcpu->device_timer.when); }
     // Else it does not let the interrupt in, or its VM ends.
     if (vcpu->state == VCPU_READY) { vcpu->timer_due = expiry; }
 }

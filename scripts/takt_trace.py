@@ -18,7 +18,7 @@ NEVER = (1 << 64) - 1
 OWN_TIMER = 0xFFFF
 # The numbers of enum trace_kind, exit_reason and vm_end.
 KINDS = ("none", "on", "off", "dispatch", "wake", "block", "start", "stop", "activation", "exhausted", "miss", "inject", "exit",
-         "mark", "distortion", "migrate")
+         "mark", "distortion", "migrate", "late")
 EXITS = ("other", "ipi", "device-irq", "vtimer", "maintenance", "hypercall", "firmware", "wait", "sysreg", "mmio", "undefined", "abort")
 CAUSES = ("timer", "interrupt")
 
@@ -192,4 +192,6 @@ def describe(trace, event):
         "exit": lambda: f"{who} left the guest: {EXITS[detail] if detail < len(EXITS) else detail}",
         "mark": lambda: f"{who} marks {value:#x}", "distortion": lambda: "the machine lost time",
         "migrate": lambda: f"{who} goes on on core {detail}",
+        "late": lambda: (f"{who}: its timer came {value * 1e6 / trace.hz:.2f} us later than promised"
+                         + (", after the machine lost time" if detail else "")),
     }[event.kind]()

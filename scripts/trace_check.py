@@ -105,6 +105,10 @@ class Core:
         return [] if event.detail else [f"{self.at(event.time)}: {self.trace.name(event.who)} had its budget too late, as the "
                                         "hypervisor itself counted"]
 
+    def late(self, event):
+        return [] if event.detail else [f"{self.at(event.time)}: {takt_trace.describe(self.trace, event)}, as the hypervisor "
+                                        "itself counted"]
+
 
 def order(trace):
     for number, events in enumerate(trace.of_core):

@@ -138,7 +138,7 @@ def bars(trace):
             if run.who in trace.vcpus:
                 found.append((name, begin, end, name, tip))
     found += [(trace.name(event.who), trace.us(event.time), trace.us(event.time), event.kind, takt_trace.describe(trace, event))
-              for event in trace.events if event.kind in ("wake", "start", "miss")]
+              for event in trace.events if event.kind in ("wake", "start", "miss", "late")]
     return sorted(found, key=lambda bar: bar[1])
 
 

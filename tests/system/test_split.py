@@ -22,8 +22,8 @@ def system(takt, split, others=True):
         *(takt.vm(f"load{core}", load, [libtakt.on_core(core)], f"seed={core + 1}") for core in (0, 1) if others), split))
 
 
-def split_row(console):
-    header, *lines = console.monitor("vcpus", 60).splitlines()
+def split_row(console, table="vcpus"):
+    header, *lines = console.monitor(table, 60).splitlines()
     return next(row for row in (dict(zip(header.split(), line.split())) for line in lines)
                 if row["vm"] == SPLIT and row["vcpu"] == "0")
 
@@ -92,4 +92,20 @@ def test_alone_it_misses_nothing(takt):
         for _ in range(2):
             console.expect_vm(SPLIT, r"fpcheck: \d+ ok", 100)
         assert int(split_row(console)["moves"]) >= 2 * 40
+        assert [row.own for row in takt_console.budget_rows(console.monitor("misses", 60))] == [0, 0, 0]
+
+
+def test_alone_its_timers_come_as_promised_on_both_cores(takt):
+    """The same with a player: a frame's 4 ms of work are more than its first piece, so that the sleep behind it begins on the second
+    core, and the next frame on the first."""
+    large = libtakt.reserved(None, 6500, 10000)
+    text = libtakt.system(*(takt.vm(f"large{n}", takt.program("rtprobe"), [large], "mode=idle") for n in (0, 1)),
+                          takt.vm(SPLIT, takt.program("rtprobe"), [libtakt.reserved(None, 5000, 10000)],
+                                  "mode=bench-s decode samples=100"))
+    with takt.boot(takt.write("player.dts", text), 240, icount=True, cores=2) as console:
+        console.seen("piece 1 of 2", 60)
+        console.expect_vm(SPLIT, "BENCH-DONE", 200)
+        promise = split_row(console, "promises")
+        assert int(promise["checked"]) > 100 and (promise["own"], promise["platform"]) == ("0", "0"), promise
+        assert int(split_row(console)["moves"]) > 100
         assert [row.own for row in takt_console.budget_rows(console.monitor("misses", 60))] == [0, 0, 0]

@@ -19,7 +19,7 @@
 #include "kernel/log.h"
 #include "kernel/vm.h"
 
-enum { WORLD_CORES = 3, TIMER_IRQ = 27, OTHER_IRQ = 20, JOB_SLICE = 10000, NEVER_ENDS = 1000000 };
+enum { WORLD_CORES = 3, TIMER_IRQ = 27, OTHER_IRQ = 20, APIC_IRQ = 5, JOB_SLICE = 10000, NEVER_ENDS = 1000000 };
 #define WORLD_RAM_GPA  0x40000000ull
 #define WORLD_RAM_SIZE 0x200000ull
 #define US(n)          ((n) * 1000ull)
@@ -35,7 +35,7 @@ struct guest {
     unsigned expired;   // times that an expiry was injected while it did not run
     unsigned taken[32]; // interrupts
     uint64_t taken_at;  // the last one
-    uint64_t mark;      // compare value of an emulated timer, for tests that have one
+    uint64_t mark;      // compare value of an emulated timer
 };
 
 struct core {
@@ -56,6 +56,7 @@ static struct {
         uint64_t inject, attend, save, resume, sync, move; // ticks that these take
     } cost;
     uint64_t late;                // the next timer interrupt comes so much later
+    bool emulated;                // guests' timers are, as a local APIC's: always an event
     void (*check)(unsigned core); // after each handler
 } world;
 

@@ -144,8 +144,29 @@ static inline void guest_wait(struct vcpu *vcpu) {
     }
 }
 
+// What an architecture does when its emulated timer expires.
+static inline void guest_emulated_fired(struct timer_event *event, uint64_t now) {
+    struct vcpu *vcpu = container_of(event, struct vcpu, device_timer);
+
+    WORLD_ASSERT(guest_of(vcpu)->mark <= now); // never early
+    host_clock += world.cost.inject;
+    guest_of(vcpu)->pending |= BIT(APIC_IRQ);
+    vcpu_timer_pending(vcpu, guest_of(vcpu)->mark);
+}
+
+static inline void guest_set_timer(struct vcpu *vcpu, uint64_t when) {
+    if (!world.emulated) {
+        guest_of(vcpu)->timer = when;
+        return;
+    }
+    guest_of(vcpu)->mark = when;
+    vcpu->device_timer.fire = guest_emulated_fired;
+    vcpu->device_timer.slack = vcpu_running_slack(vcpu);
+    WORLD_ASSERT(timer_queue_add(&vcpu->cpu->timers, &vcpu->device_timer, when) == TIMER_QUEUE_OK);
+}
+
 static inline void guest_sleep(struct vcpu *vcpu, uint64_t until) {
-    guest_of(vcpu)->timer = until;
+    guest_set_timer(vcpu, until);
     guest_wait(vcpu);
 }
 

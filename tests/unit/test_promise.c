@@ -13,42 +13,14 @@
 #include "sched/latency.h"
 #include "tests/unit/core_check.h"
 
-enum { A, B, C, OWN = 0, LOST = 1, APIC_IRQ = 5, INJECTION_NS = 4000, MASKED_NS = 10000 };
+enum { A, B, C, OWN = 0, LOST = 1, INJECTION_NS = 4000, MASKED_NS = 10000 };
 
 static const struct sched_task tasks[] = {{US(200), US(500), US(1000)}, {US(3000), US(10000), US(10000)}};
 static uint64_t start, log_start;
-static bool emulated;
 static char log_text[65536];
-
-// What an architecture does when its emulated timer expires.
-static void emulated_fired(struct timer_event *event, uint64_t now) {
-    struct vcpu *vcpu = container_of(event, struct vcpu, device_timer);
-
-    assert_true(guest_of(vcpu)->mark <= now); // never early
-    host_clock += world.cost.inject;
-    guest_of(vcpu)->pending |= BIT(APIC_IRQ);
-    vcpu_timer_pending(vcpu, guest_of(vcpu)->mark);
-}
-
-static void set_timer(struct vcpu *vcpu, uint64_t when) {
-    if (!emulated) {
-        guest_of(vcpu)->timer = when;
-        return;
-    }
-    guest_of(vcpu)->mark = when;
-    vcpu->device_timer.fire = emulated_fired;
-    vcpu->device_timer.slack = vcpu_running_slack(vcpu);
-    assert_int_equal(timer_queue_add(&vcpu->cpu->timers, &vcpu->device_timer, when), TIMER_QUEUE_OK);
-}
-
-static void doze(struct vcpu *vcpu, uint64_t until) {
-    set_timer(vcpu, until);
-    guest_wait(vcpu);
-}
 
 static int setup(void **state) {
     (void)state;
-    emulated = false;
     world_reset(1);
     world.check = world_check;
     world_reserved(world_vm("a"), 0, 200, 500, 1000);
@@ -67,7 +39,7 @@ static int setup(void **state) {
 
 static int setup_emulated(void **state) {
     setup(state);
-    emulated = true;
+    world.emulated = true;
     return 0;
 }
 
@@ -82,7 +54,7 @@ static unsigned times_logged(const char *text) {
 
 // `a` sleeps until then and is back; whoever else wants the core has it meanwhile.
 static void sleep_and_run(struct vcpu *vcpu, uint64_t until, uint64_t later) {
-    doze(vcpu, until);
+    guest_sleep(vcpu, until);
     core_run(later);
     guest_wait(vcpu); // what was late is counted when it leaves
 }
@@ -103,7 +75,7 @@ static void true_constants_are_kept(void **state) {
     world.cost.inject = INJECTION_NS / 2;
     for (unsigned i = 1; i <= 50; i++) {
         uint64_t now = start + i * US(1000);
-        doze(a, now + US(i)); // b has the core then, or is preempted
+        guest_sleep(a, now + US(i)); // b has the core then, or is preempted
         core_run(now + US(i) + US(5));
         assert_ptr_equal(cpus[0]->current, a);
     }
@@ -129,7 +101,7 @@ static void an_injection_that_takes_longer_than_the_board_says_is_a_breach(void 
     assert_int_equal(times_logged("a: vcpu 0: a timer came 0.001 us later than its promise of"), 1);
     assert_int_equal(times_logged("by no fault of the machine that is known"), 1);
     core_interrupt(0, a);
-    doze(a, start + US(4000)); // counted each time, said once
+    guest_sleep(a, start + US(4000)); // counted each time, said once
     core_run(start + US(4050));
     guest_wait(a);
     assert_promise(a, 2, 2, 0);
@@ -145,7 +117,7 @@ static void a_timer_interrupt_that_comes_late_is_the_machine_s(void **state) {
     a = world_on(A, 0);
     a->promise.latency = MASKED_NS + INJECTION_NS;
     cpus[0]->stats.masked_max = MASKED_NS;
-    doze(a, start + US(3000));
+    guest_sleep(a, start + US(3000));
     core_run(start + US(2999));
     world.late = US(40);
     core_run(start + US(3060));
@@ -157,7 +129,7 @@ static void a_timer_interrupt_that_comes_late_is_the_machine_s(void **state) {
 
 // Somebody else's handler keeps interrupts masked for so long, from before the expiry on.
 static void mask(struct vcpu *a, uint64_t length) {
-    doze(a, start + US(2000));
+    guest_sleep(a, start + US(2000));
     core_run(start + US(1999));
     core_enter(0);
     host_clock += length;
@@ -202,7 +174,7 @@ static void what_the_machine_lost_is_counted_apart(void **state) {
     assert_promise(a, 1, 0, 1);
     assert_int_equal(times_logged("after the machine lost time"), 1);
     core_interrupt(0, a); // the next one is its own again
-    doze(a, start + US(4000));
+    guest_sleep(a, start + US(4000));
     world.cost.inject = cpus[0]->stats.masked_max = US(40);
     core_run(start + US(4050));
     guest_wait(a);
@@ -219,7 +191,7 @@ static void a_wait_for_budget_is_no_breach(void **state) {
     a = world_on(A, 0);
     core_run(start + US(199));
     host_clock += US(1);
-    doze(a, start + US(210));
+    guest_sleep(a, start + US(210));
     core_run(start + US(1100));
     assert_ptr_equal(cpus[0]->current, a);
     guest_wait(a);
@@ -235,26 +207,14 @@ static void an_expiry_out_of_turn_is_not_checked(void **state) {
     world_on(C, 0);
     b = world_on(B, 0);
     b->promise.latency = US(1);
-    set_timer(b, start + US(100));
+    guest_set_timer(b, start + US(100));
     a = world_on(A, 0);
     core_run(start + US(300));
     assert_ptr_equal(cpus[0]->current, b);
     guest_wait(b);
-    assert_true(b->stats.lateness.max == (emulated ? 0 : US(100))); // an event of who runs already
+    assert_true(b->stats.lateness.max == (world.emulated ? 0 : US(100))); // an event of who runs already
     assert_promise(a, 0, 0, 0);
     assert_promise(b, 0, 0, 0);
-}
-
-static void who_is_in_two_pieces_is_not_watched(void **state) {
-    struct vcpu_desc desc = {.reserved = true, .latency = 5, .second = CORE_AUTO};
-    struct vcpu vcpu = {0};
-
-    (void)state;
-    promise_init(&vcpu, &desc);
-    assert_true(vcpu.promise.latency == 5);
-    desc.second = 1;
-    promise_init(&vcpu, &desc);
-    assert_true(vcpu.promise.latency == UINT64_MAX);
 }
 
 static void best_effort_is_promised_nothing(void **state) {
@@ -263,10 +223,10 @@ static void best_effort_is_promised_nothing(void **state) {
     (void)state;
     c = world_on(C, 0);
     assert_true(c->promise.latency == UINT64_MAX);
-    set_timer(c, start + US(10));
+    guest_set_timer(c, start + US(10));
     world_on(A, 0);
     core_run(start + US(400));
-    doze(c, start + US(450));
+    guest_sleep(c, start + US(450));
     core_run(start + US(1300));
     guest_wait(c);
     assert_int_equal(c->promise.breaches[OWN] + c->promise.breaches[LOST], 0);
@@ -279,9 +239,9 @@ static void who_is_looked_at_late_is_woken_as_of_the_expiry(void **state) {
     (void)state;
     b = world_on(B, 0);
     a = world_on(A, 0);
-    doze(a, start + US(1000));
+    guest_sleep(a, start + US(1000));
     core_run(start + US(10));
-    doze(b, start + US(1050));
+    guest_sleep(b, start + US(1050));
     core_run(start + US(1100));
     assert_ptr_equal(cpus[0]->current, a);
     core_run(start + US(1300)); // its budget has ended
@@ -301,7 +261,7 @@ static void who_does_not_take_its_timer_was_not_late(void **state) {
     world_on(C, 0);
     a = world_on(A, 0);
     guest_of(a)->active = BIT(APIC_IRQ);
-    doze(a, start + US(2000));
+    guest_sleep(a, start + US(2000));
     core_run(start + US(5000));
     core_interrupt(0, a);
     core_run(start + US(5010));
@@ -320,7 +280,6 @@ static void who_does_not_take_its_timer_was_not_late(void **state) {
         cmocka_unit_test_setup(what_the_machine_lost_is_counted_apart, setup),                         \
         cmocka_unit_test_setup(a_wait_for_budget_is_no_breach, setup),                                 \
         cmocka_unit_test_setup(an_expiry_out_of_turn_is_not_checked, setup),                           \
-        cmocka_unit_test_setup(who_is_in_two_pieces_is_not_watched, setup),                            \
         cmocka_unit_test_setup(best_effort_is_promised_nothing, setup),                                \
         cmocka_unit_test_setup(who_is_looked_at_late_is_woken_as_of_the_expiry, setup)
 

@@ -316,6 +316,22 @@ static void time_that_the_machine_lost_is_told(void **state) {
     assert_int_equal(cpus[0]->sched.distortions, 1);
 }
 
+static void a_timer_that_comes_later_than_promised_is_told(void **state) {
+    struct vcpu *a;
+
+    (void)state;
+    world_on(C, 0);
+    a = world_on(A, 0);
+    a->promise.latency = US(1);
+    world.cost.inject = cpus[0]->stats.masked_max = US(3);
+    guest_sleep(a, start + US(2000));
+    core_run(start + US(2050));
+    guest_wait(a);
+    struct trace_record record = find(0, TRACE_LATE, 0);
+    assert_true(record.who == A * MAX_VCPUS && record.detail == 0 && record.value == US(2));
+    assert_int_equal(count(0, TRACE_LATE), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void) {
@@ -333,6 +349,7 @@ int main(void) {
         TEST(exits_are_told_by_reason),
         TEST(a_mark_is_the_guests_value),
         TEST(time_that_the_machine_lost_is_told),
+        TEST(a_timer_that_comes_later_than_promised_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
