@@ -36,7 +36,7 @@ CORE = ("sched_core", "sched_edges", "sched_server", "sched_refills", "sched_ref
 TESTS = {
     "sched/admission.c": ("admission_sources", "placement", "admission"),
     "sched/fraction.c": ("fraction", "admission_sources", "admission"),
-    "sched/change.c": ("sched_change", "control"),
+    "sched/change.c": ("sched_change", "change_states", "control"),
     "sched/entity_heap.h": CORE,
     "sched/query.c": CORE,
     "sched/sched.c": CORE,

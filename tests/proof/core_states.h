@@ -4,7 +4,8 @@
  *
  * In every tick each runnable VCPU may go on, block, or block and wake at once; each blocked one may wake; an interrupt
  * source may take the tick if its distance allows; and the dispatcher may have been called at that instant already for
- * another reason. All is followed until no new state appears, so what holds here holds for ever, for these reservations.
+ * another reason. Where the scope says so, the first has another reservation from some quiet instant on, or a decision stands for
+ * several ticks and who reclaims runs longer. All is followed until no new state appears, so what holds here holds for ever, for these reservations.
  * Beside each server stands what it got from each release of the last period: all that the checks need to know.
  */
 #ifndef PROOF_CORE_STATES_H
@@ -13,7 +14,9 @@
 #include "search.h"
 
 #include "sched/admission.h"
-#include "sched/sched.h"
+#include "sched/change.h"
+#include "sched/entity_heap.h"
+#include "sched/reclaim.h"
 
 #define SERVERS_MAX 3u
 #define PERIOD_MAX  16u
@@ -28,12 +31,17 @@ struct scope {
     bool debts;                 /* budgets are charged, decisions come late: not looked at is what is in time */
     uint32_t periods_kept;      /* 0: of what a server got, a period; else so many */
     uint32_t dated_back;        /* a wake-up may name a release so many ticks ago */
+    struct sched_task becomes;  /* what the first is some time; budget 0: it stays */
+    bool anytime;               /* it is so in any instant, not in a quiet one alone */
+    uint32_t reclaims;          /* who does, a bit each; 0: nobody, and each tick has a decision */
 };
 
 /* What is known of one server, times as distances from now: the key is made of these. */
 struct server_key {
     uint8_t state;
-    uint8_t age; /* of the release, while an activation is open */
+    uint8_t spares;    /* while it is away */
+    int8_t spare_from; /* while it does not spare yet */
+    uint8_t age;       /* of the release, while an activation is open */
     uint8_t remaining;
     uint8_t consumed;
     uint8_t debt;
@@ -50,6 +58,10 @@ struct core_key {
     uint8_t running; /* who + 1; 0: best effort */
     uint8_t unpaid;  /* ticks it ran that are not accounted */
     uint8_t quiet;   /* ticks since the last interrupt */
+    uint8_t changed; /* the first has become what it becomes */
+    uint8_t until;   /* the decision stands so long; of who reclaims only */
+    uint8_t chosen;  /* as `running`, by the last decision */
+    uint32_t fraction;
 };
 
 struct world {
@@ -58,8 +70,37 @@ struct world {
     struct sched_entity filler; /* best effort, never blocks */
     uint8_t got[SERVERS_MAX][PERIOD_MAX];
     uint8_t quiet;
+    bool changed;
+    uint64_t until;
+    struct sched_spare spare;
     const struct scope *scope;
 };
+
+static inline const struct sched_task *task_of(const struct world *world, uint32_t who) {
+    return who == 0 && world->changed ? &world->scope->becomes : &world->scope->tasks[who];
+}
+
+static inline uint64_t awaits_nothing(struct sched_entity *entity) {
+    (void)entity;
+    return SCHED_NEVER;
+}
+
+static inline void restore_spare(struct world *world, const struct core_key *key) {
+    sched_reclaim(&world->core, &world->spare, awaits_nothing);
+    world->core.enforced = SCHED_RECLAIMING;
+    world->spare.fraction = key->fraction;
+    world->spare.chosen = key->chosen != 0 ? &world->servers[key->chosen - 1] : NULL;
+    world->until = NOW + key->until;
+    for (uint32_t i = 0; i < world->scope->count; i++) {
+        struct sched_entity *entity = &world->servers[i];
+
+        if (entity->state != SCHED_AWAY) { continue; }
+        entity->spares = key->servers[i].spares != 0;
+        world->spare.sum += entity->spares ? entity->share : 0;
+        heap_push(entity->spares ? &world->spare.spares : &world->spare.leaving, entity,
+                  entity->spares ? SCHED_TICKS_MAX : (uint64_t)((int64_t)NOW + key->servers[i].spare_from));
+    }
+}
 
 static inline void restore_heap(struct world *world, struct sched_heap *heap, const uint8_t *who, bool ready) {
     for (uint32_t i = 0; i < SERVERS_MAX && who[i] != 0; i++) {
@@ -75,16 +116,18 @@ static inline void restore(struct world *world, const struct scope *scope, const
     memset(world, 0, sizeof(*world));
     world->scope = scope;
     world->quiet = key->quiet;
+    world->changed = key->changed != 0;
     sched_core_init(&world->core, 1000);
     sched_entity_init_best_effort(&world->filler, 1);
     sched_add(&world->core, &world->filler);
     sched_wake(&world->core, &world->filler, NOW);
     for (uint32_t i = 0; i < scope->count; i++) {
         const struct server_key *from = &key->servers[i];
-        const struct sched_task *task = &scope->tasks[i];
+        const struct sched_task *task = task_of(world, i);
         struct sched_entity *entity = &world->servers[i];
 
         sched_entity_init_reserved(entity, task->budget, task->deadline, task->period);
+        entity->reclaims = (scope->reclaims >> i & 1) != 0;
         sched_add(&world->core, entity);
         entity->state = (enum sched_state)from->state;
         entity->release = NOW - from->age;
@@ -104,6 +147,7 @@ static inline void restore(struct world *world, const struct scope *scope, const
     world->core.clock = NOW - key->unpaid;
     world->core.run_start = NOW - key->unpaid;
     world->core.running = key->running != 0 ? &world->servers[key->running - 1] : &world->filler;
+    if (scope->reclaims != 0) { restore_spare(world, key); }
 }
 
 static inline void keep_heap(const struct world *world, const struct sched_heap *heap, uint8_t *who) {
@@ -126,7 +170,7 @@ static inline void keep_server(const struct world *world, uint32_t who, uint64_t
         const struct sched_refill *refill = &entity->refills[(entity->refill_head + i) % SCHED_REFILLS_MAX];
         int64_t time = (int64_t)(refill->time - now);
 
-        if (entity->state == SCHED_BLOCKED && time <= oldest) {
+        if (entity->state <= SCHED_AWAY && time <= oldest) {
             time = oldest;
             if (key->refill_count == 1 && key->refill_time[0] == oldest) {
                 key->refill_amount[0] = (uint8_t)(key->refill_amount[0] + refill->amount);
@@ -137,6 +181,10 @@ static inline void keep_server(const struct world *world, uint32_t who, uint64_t
         key->refill_amount[key->refill_count++] = (uint8_t)refill->amount;
     }
     memcpy(key->got, world->got[who], PERIOD_MAX);
+    if (entity->state == SCHED_AWAY) {
+        key->spares = entity->spares;
+        key->spare_from = entity->spares ? 0 : (int8_t)(entity->key - now);
+    }
 }
 
 static inline void keep(const struct world *world, uint64_t now, struct core_key *key) {
@@ -147,15 +195,23 @@ static inline void keep(const struct world *world, uint64_t now, struct core_key
     key->running = world->core.running == &world->filler ? 0 : (uint8_t)(world->core.running - world->servers + 1);
     key->unpaid = (uint8_t)(now - world->core.run_start);
     key->quiet = world->quiet;
+    key->changed = world->changed;
+    if (world->scope->reclaims != 0) {
+        const struct sched_entity *chosen = world->spare.chosen;
+
+        key->until = (uint8_t)(world->until - now < UINT8_MAX ? world->until - now : UINT8_MAX);
+        key->chosen = chosen != NULL ? (uint8_t)(chosen - world->servers + 1) : 0;
+        key->fraction = world->spare.fraction;
+    }
 }
 
 /* ---- what must hold ----------------------------------------------------------------------------------------- */
 
 /* Budget that a server has now by the rule: Q less what came from releases within the last T. */
 static inline uint64_t budget_left(const struct world *world, uint32_t who) {
-    uint64_t left = world->scope->tasks[who].budget;
+    uint64_t left = task_of(world, who)->budget;
 
-    for (uint32_t age = 0; age < world->scope->tasks[who].period; age++) { left -= world->got[who][age]; }
+    for (uint32_t age = 0; age < task_of(world, who)->period; age++) { left -= world->got[who][age]; }
     return left;
 }
 
@@ -271,11 +327,24 @@ static inline const char *wake_complaint(struct world *world, const struct sched
     return NULL;
 }
 
+/* In the shorter of both periods who changes has no more than the larger of both budgets. */
+static inline const char *change_complaint(const struct world *world) {
+    const struct sched_task *old = &world->scope->tasks[0];
+    const struct sched_task *new = &world->scope->becomes;
+    uint64_t got = world->servers[0].remaining;
+
+    for (uint32_t age = 0; age < (old->period < new->period ? old->period : new->period); age++) {
+        got += world->got[0][age];
+    }
+    return got > (old->budget > new->budget ? old->budget : new->budget) ? "more than either reservation" : NULL;
+}
+
 static inline const char *complaint_about(struct world *world, const struct sched_decision *decision) {
     const char *complaint = NULL;
 
     if (missed(world) && !world->scope->debts) { return "a deadline is missed"; }
     if (world->scope->only_misses) { return NULL; }
+    if (world->scope->becomes.budget != 0) { return change_complaint(world); }
     for (uint32_t i = 0; i < world->scope->count && complaint == NULL; i++) { complaint = server_complaint(world, i); }
     if (complaint == NULL) { complaint = choice_complaint(world, decision); }
     if (complaint == NULL && !world->scope->debts) { complaint = end_complaint(world, decision); }
@@ -287,137 +356,86 @@ static inline const char *complaint_about(struct world *world, const struct sche
 
 enum act { STAY, TURN, BLOCK_AND_WAKE, ACTS }; /* TURN: blocks when runnable, wakes when blocked */
 
-static inline bool act(struct world *world, uint32_t who, enum act what) {
-    struct sched_entity *entity = &world->servers[who];
-    bool blocked = entity->state == SCHED_BLOCKED;
+/* When the first becomes another in this instant, or that nobody calls the dispatcher. */
+enum special { USUAL, CHANGES_FIRST, CHANGES_BETWEEN, CHANGES_LAST, GOES_ON, SPECIALS };
 
-    if (what == STAY) { return true; }
-    if (blocked && what == BLOCK_AND_WAKE) { return false; }
-    if (!blocked) { sched_block(&world->core, entity, NOW); }
-    if (blocked || what == BLOCK_AND_WAKE) { sched_wake(&world->core, entity, NOW); }
-    return true;
+static inline bool change(struct world *world) {
+    const struct sched_task *new = &world->scope->becomes;
+
+    if (world->changed || (!world->scope->anytime && !sched_quiet(&world->core))) { return false; }
+    world->changed = true;
+    return sched_change(&world->servers[0], new->budget, new->deadline, new->period, NOW) == SCHED_OK;
+}
+
+static inline bool special(struct world *world, enum special wanted, enum special now) {
+    return wanted != now || (world->scope->becomes.budget != 0 && change(world));
+}
+
+static inline bool act(struct world *world, uint32_t acts, enum special when) {
+    bool wakes[SERVERS_MAX];
+
+    if (!special(world, when, CHANGES_FIRST)) { return false; }
+    for (uint32_t i = 0; i < world->scope->count; i++, acts /= ACTS) {
+        struct sched_entity *entity = &world->servers[i];
+        bool blocked = entity->state <= SCHED_AWAY;
+
+        if (blocked && acts % ACTS == BLOCK_AND_WAKE) { return false; }
+        wakes[i] = acts % ACTS == (blocked ? TURN : BLOCK_AND_WAKE);
+        if (!blocked && acts % ACTS != STAY) { sched_block(&world->core, entity, NOW); }
+        if (wakes[i] && when != CHANGES_BETWEEN) { sched_wake(&world->core, entity, NOW); }
+    }
+    if (!special(world, when, CHANGES_BETWEEN)) { return false; }
+    for (uint32_t i = 0; i < world->scope->count && when == CHANGES_BETWEEN; i++) {
+        if (wakes[i]) { sched_wake(&world->core, &world->servers[i], NOW); }
+    }
+    return special(world, when, CHANGES_LAST);
 }
 
 /* The tick from now on: to an interrupt or to what was chosen. */
 static inline void pass(struct world *world, const struct sched_decision *decision, bool interrupted) {
-    for (uint32_t i = 0; i < world->scope->count; i++) {
-        uint64_t kept =
-            world->scope->tasks[i].period * (world->scope->periods_kept != 0 ? world->scope->periods_kept : 1);
+    const struct scope *scope = world->scope;
 
+    for (uint32_t i = 0; i < scope->count && !scope->only_misses; i++) {
+        uint64_t kept = scope->tasks[i].period * (scope->periods_kept != 0 ? scope->periods_kept : 1);
+
+        if (i == 0 && kept < scope->becomes.period) { kept = scope->becomes.period; }
         if (!interrupted && decision->run == &world->servers[i]) { world->got[i][NOW - world->servers[i].release]++; }
         memmove(world->got[i] + 1, world->got[i], PERIOD_MAX - 1);
         world->got[i][0] = 0;
         memset(world->got[i] + kept, 0, PERIOD_MAX - kept);
     }
     if (interrupted) { sched_exempt(&world->core, 1); }
-    world->quiet = interrupted ? 1 : (uint8_t)(world->quiet + (world->quiet < world->scope->source.distance ? 1 : 0));
+    world->quiet = interrupted ? 1 : (uint8_t)(world->quiet + (world->quiet < scope->source.distance ? 1 : 0));
 }
 
 /* One step from a state, by number: bit 0, the dispatcher was called before; bit 1, an interrupt comes; then what each
- * does. Returns false where there is no such step. */
+ * does, then what is special. Returns false where there is no such step. */
 static inline bool step(struct world *world, uint32_t number, const char **complaint) {
     bool interrupted = (number & 2u) != 0;
-    struct sched_decision decision;
+    struct sched_decision decision = {.run = world->core.running};
     uint32_t acts = number >> 2;
+    uint32_t all = 1;
 
+    for (uint32_t i = 0; i < world->scope->count; i++) { all *= ACTS; }
+    enum special when = (enum special)(acts / all);
+
+    acts %= all;
     if (interrupted && (world->scope->source.cost == 0 || world->quiet < world->scope->source.distance)) {
         return false;
     }
-    if (acts == 0 && (number & 1u) != 0) { return false; }
-    if ((number & 1u) != 0) { sched_pick(&world->core, NOW); }
-    for (uint32_t i = 0; i < world->scope->count; i++, acts /= ACTS) {
-        if (!act(world, i, (enum act)(acts % ACTS))) { return false; }
+    if (when == GOES_ON) {
+        if (number % (all << 2) != 0 || world->until <= NOW || decision.run == &world->filler) { return false; }
+        *complaint = missed(world) ? "a deadline is missed" : NULL;
+    } else {
+        if (acts == 0 && when == USUAL && (number & 1u) != 0) { return false; }
+        if ((number & 1u) != 0) { sched_pick(&world->core, NOW); }
+        if (!act(world, acts, when)) { return false; }
+        decision = sched_pick(&world->core, NOW);
+        world->until = decision.until;
+        *complaint = complaint_about(world, &decision);
     }
-    decision = sched_pick(&world->core, NOW);
-    *complaint = complaint_about(world, &decision);
     pass(world, &decision, interrupted);
     return true;
-}
-
-static inline void print_scope(const struct scope *scope) {
-    printf("             (Q, D, T):");
-    for (uint32_t i = 0; i < scope->count; i++) {
-        const struct sched_task *task = &scope->tasks[i];
-
-        printf(" (%u, %u, %u)", (uint32_t)task->budget, (uint32_t)task->deadline, (uint32_t)task->period);
-    }
-    printf("; interrupts: %u by %u\n", (uint32_t)scope->source.cost, (uint32_t)scope->source.distance);
-}
-
-static inline void print_way(const struct search *search, uint32_t state, uint32_t last) {
-    uint32_t steps[64];
-    uint32_t count = search_way(search, state, steps, 63);
-
-    steps[count++] = last;
-    for (uint32_t i = 0; i < count; i++) {
-        printf("             %3u:", i);
-        for (uint32_t acts = steps[i] >> 2, who = 0; acts != 0; acts /= ACTS, who++) {
-            if (acts % ACTS != STAY) {
-                printf(" %c %s", 'A' + (char)who, acts % ACTS == TURN ? "turns" : "blocks and wakes");
-            }
-        }
-        printf("%s\n", (steps[i] & 2u) != 0 ? ", interrupt" : "");
-    }
-}
-
-/* Follows everything from the state in which all are blocked with full budgets. Returns what is wrong, or NULL; *states
- * grows by the states seen. `tells`: prints the way to what is wrong. */
-static inline const char *explore_core(const struct scope *scope, uint64_t *states, bool tells) {
-    static struct world world;
-    struct core_key key = {.quiet = (uint8_t)scope->source.distance};
-    struct search search;
-    const char *complaint = NULL;
-    uint32_t steps = 4;
-    uint32_t done;
-    uint32_t number = 0;
-
-    for (uint32_t i = 0; i < scope->count; i++) {
-        key.servers[i].refill_count = 1;
-        key.servers[i].refill_amount[0] = (uint8_t)scope->tasks[i].budget;
-        steps *= ACTS;
-    }
-    search_start(&search, sizeof(key), (const uint8_t *)&key);
-    for (done = 0; done < search.count && complaint == NULL; done++) {
-        for (number = 0; number < steps; number++) {
-            memcpy(&key, search_key(&search, done), sizeof(key));
-            restore(&world, scope, &key);
-            if (!step(&world, number, &complaint)) { continue; }
-            if (complaint != NULL) { break; }
-            keep(&world, NOW + 1, &key);
-            search_add(&search, (const uint8_t *)&key, done, number);
-        }
-    }
-    *states += search.count;
-    if (complaint != NULL && tells) {
-        print_scope(scope);
-        printf("             %s, by these steps:\n", complaint);
-        print_way(&search, done - 1, number);
-    }
-    search_end(&search);
-    return complaint;
-}
-
-/* ---- sets of reservations ----------------------------------------------------------------------------------- */
-
-static inline bool admitted(const struct scope *scope) {
-    struct sched_verdict verdict;
-
-    return sched_admit(scope->tasks, scope->count, &scope->source, scope->source.cost != 0 ? 1 : 0, &verdict) ==
-           SCHED_ADMITTED;
-}
-
-/* Every reservation with a period of at most `most`. */
-static inline uint32_t all_tasks(struct sched_task *tasks, uint32_t most) {
-    uint32_t count = 0;
-
-    for (uint64_t period = 1; period <= most; period++) {
-        for (uint64_t deadline = 1; deadline <= period; deadline++) {
-            for (uint64_t budget = 1; budget <= deadline; budget++) {
-                tasks[count++] = (struct sched_task){budget, deadline, period};
-            }
-        }
-    }
-    return count;
 }
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What admission accepts is kept on a core whatever its guests do: all states of small sets of reservations. */
-#include "core_states.h"
+#include "core_search.h"
 
 /* Every set of `count` servers with periods up to `most`, each once, that passes the test. */
 static void all_sets(uint32_t count, uint32_t most, struct sched_source source) {

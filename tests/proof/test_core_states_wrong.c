@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The search of core_states.h can fail: here with a constant-bandwidth server in the place of sched/server.c, which the
+ * The search of core_search.h can fail: here with a constant-bandwidth server in the place of sched/server.c, which the
  * linker then leaves out. It keeps budget and deadline over a block when they fit its bandwidth at the wake-up, which is
  * sound under the density test only (docs/scheduling.md, test vector of the scheduling model); else it is no more generous
  * than the real one. Its list holds one refill: what is left and from which release, or all of Q and when it is back.
  */
-#include "core_states.h"
+#include "core_search.h"
 
 #include "sched/server.h"
 

@@ -6,7 +6,7 @@
  * the server can still have every activation by its deadline. So what it gets, and when, is any supply that an admitted
  * core can give it. Beside the checks of core_states.h: what it gets in any window.
  */
-#include "core_states.h"
+#include "core_search.h"
 
 struct server_world {
     struct world world;
@@ -119,7 +119,7 @@ static bool server_step(struct server_world *w, enum act what, enum variant vari
     if (entity->state == SCHED_READY && NOW - entity->release > BEHIND_MAX) { return false; }
     if (variant == WOKEN_LATE) {
         sched_wake(&world->core, entity, NOW - 1);
-    } else if (!act(world, 0, what)) {
+    } else if (!act(world, what, USUAL)) {
         return false;
     }
     if (variant == CHARGED) { sched_charge(&world->core, entity, 1); }
@@ -159,7 +159,7 @@ static void follow(struct search *search, uint32_t state, const struct scope *sc
         if (complaint != NULL) {
             printf("             %s, by these steps and then variant %u:\n", complaint, variant);
             print_scope(scope);
-            print_way(search, state, (uint32_t)what << 2);
+            print_way(search, scope, state, (uint32_t)what << 2);
             fail();
         }
         if (!there) { continue; }
