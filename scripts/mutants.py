@@ -38,10 +38,14 @@ TESTS = {
     "sched/fraction.c": ("fraction", "admission_sources", "admission"),
     "sched/change.c": ("sched_change", "change_states", "control"),
     "sched/entity_heap.h": CORE,
+    "sched/latency.c": ("latency_offsets", "latency"),
+    "sched/latency_reclaim.c": ("latency_reclaim",),
+    "sched/latency_split.c": ("latency_split",),
     "sched/query.c": CORE,
     "sched/sched.c": CORE,
     "sched/server.c": CORE,
     "sched/share.h": CORE,
+    "sched/supply.c": ("supply_limits", "supply"),
     "timer/clock.c": ("timer_clock",),
     "timer/timer_queue.c": ("timer_queue", "timer_queue_states", "dispatch"),
 }
@@ -49,8 +53,6 @@ TESTS = {
 MORE_TESTS = {
     "sched/placement.c": ("placement_choice", "placement"),
     "sched/reclaim.c": ("reclaim",),
-    "sched/latency_reclaim.c": ("reclaim",),
-    "sched/latency_split.c": ("latency_split",),
     "sched/split.c": ("placement_split",),
     "sched/advice.c": ("placement_choice", "placement"),
     "kernel/vm.c": ("vm_life", "vm_policy", "vcpu", "dispatch_random"),

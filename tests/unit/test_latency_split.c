@@ -39,6 +39,24 @@ static void a_turn_comes_as_soon_as_a_budget_with_one_more_would_start(void **st
     assert_in_range(latency(3), 31 + 39 + 2 * 3, 40 + 39 + 2 * 3);
 }
 
+/* A deadline behind the period's end there is not: with the other's 10 before it, it has its turn by then. */
+static void a_piece_may_be_due_when_its_period_ends(void **state) {
+    (void)state;
+    loads[0].tasks[0] = (struct sched_task){10, 100, 100};
+    loads[0].tasks[1] = (struct sched_task){40, 100, 100};
+    assert_int_equal(latency(0), 10 + 39);
+}
+
+/* All others are due as early as the piece, and before it. */
+static void a_core_may_be_full_of_servers(void **state) {
+    (void)state;
+    loads[0].task_count = SCHED_TASKS_MAX;
+    for (uint32_t i = 0; i < SCHED_TASKS_MAX; i++) { loads[0].tasks[i] = (struct sched_task){1, 40, 1000}; }
+    loads[0].tasks[SCHED_TASKS_MAX - 1] = (struct sched_task){9, 40, 1000};
+    split.index[0] = SCHED_TASKS_MAX - 1;
+    assert_int_equal(latency(0), SCHED_TASKS_MAX - 1 + 39);
+}
+
 /* It waits on the second core until it has to go back, to a first piece that may wait as long as on the second. */
 static void a_return_makes_it_wait_on_both(void **state) {
     struct sched_latency first, second;
@@ -65,6 +83,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(it_is_both_pieces_and_a_move, setup),
         cmocka_unit_test_setup(a_turn_comes_as_soon_as_a_budget_with_one_more_would_start, setup),
+        cmocka_unit_test_setup(a_piece_may_be_due_when_its_period_ends, setup),
+        cmocka_unit_test_setup(a_core_may_be_full_of_servers, setup),
         cmocka_unit_test_setup(a_return_makes_it_wait_on_both, setup),
         cmocka_unit_test_setup(what_is_not_decided_starts_by_its_deadline, setup),
     };
