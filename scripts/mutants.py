@@ -116,10 +116,11 @@ def changes(code, line):
 
 def mutants_of(name, numbers):
     text = (ROOT / name).read_text(encoding="utf-8")
-    in_function = False
+    in_function, head = False, ""  # a head may stand on several lines
     for number, (code, line) in enumerate(zip(masked(text).splitlines(), text.splitlines()), 1):
+        head = code if re.match(r"\w", code) else head if re.match(r"\s", code) else ""
         in_function = (in_function and not code.startswith("}")) or code.startswith("{") or \
-            bool(re.match(r"\S.*\)\s*\{$", code))
+            ("(" in head and bool(re.search(r"\)\s*\{$", code)))
         if in_function:
             for kind, after in changes(code, line):
                 yield Mutant(next(numbers), name, number, kind, line.strip(), after.strip())

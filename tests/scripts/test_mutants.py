@@ -57,6 +57,12 @@ def test_mistakes_are_made_in_code_only(tree):
                      (6, "+ becomes -"), (6, "off by one")}
 
 
+def test_a_head_may_stand_on_several_lines(tree):
+    (tree / "sched/f.c").write_text("int f(int a,\n      int b) {\n    return a < b;\n}\n\nint g(int a,\n      int b);\n"
+                                    "static int h[] = {\n    1,\n};\n", encoding="utf-8")
+    assert [(mutant.line, mutant.kind) for mutant in all_of()] == [(3, "< becomes <=")]
+
+
 def test_all_killed_is_well(tree, monkeypatch, capsys):
     status, told = run(monkeypatch, capsys, (), "")
     assert tree.exists() and status == 0 and "6 of 6 killed" in told and "sched/g.c" not in told
