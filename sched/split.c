@@ -40,16 +40,12 @@ static uint64_t least_piece(const struct sched_machine *machine) {
     return machine->switch_cost == 0 ? 1 : PIECE_SWITCHES * machine->switch_cost;
 }
 
+/* Below 2^63 where they leave the core any time. Elsewhere any number will do: the exact test refuses. */
 static uint64_t interrupts(const struct sched_core_load *load, uint64_t t) {
     uint64_t sum = 0;
 
     for (uint32_t i = 0; i < load->source_count; i++) {
-        const struct sched_source *source = &load->sources[i];
-        uint64_t count = t / source->distance + 1;
-
-        if (count > SCHED_TICKS_MAX / source->cost) { return SCHED_TICKS_MAX; }
-        sum += count * source->cost;
-        if (sum >= SCHED_TICKS_MAX) { return SCHED_TICKS_MAX; }
+        sum += (t / load->sources[i].distance + 1) * load->sources[i].cost;
     }
     return sum;
 }
@@ -77,17 +73,18 @@ static uint64_t room(const struct sched_core_load *load, uint64_t period) {
 
 static bool passes(struct sched_core_load *load, struct sched_task *piece, uint64_t budget, uint64_t limit,
                    struct sched_verdict *verdict) {
-    *verdict = (struct sched_verdict){.outcome = SCHED_UNDECIDED};
     piece->budget = budget;
-    piece->deadline = done_by(load, budget, limit);
-    return piece->deadline != 0 && placement_test(load, piece, verdict) == SCHED_ADMITTED;
+    piece->deadline = done_by(load, budget, limit); /* 0: malformed */
+    return placement_test(load, piece, verdict) == SCHED_ADMITTED;
 }
 
 /* Where the test failed at t, k jobs of the piece were due. A smaller piece is due earlier, so at least as many of its jobs
- * are, and none larger than its share of what the others leave at t can pass. 0: no piece can. */
+ * are, and none larger than its share of what the others leave at t can pass. 0: no piece can. A 64th less where no such t is
+ * known, as where nothing shows by how little utilisation is above one. */
 static uint64_t next_lower(const struct sched_task *piece, const struct sched_verdict *verdict) {
-    if (verdict->outcome != SCHED_REFUSED || verdict->at == 0) { return piece->budget - piece->budget / 64 - 1; }
-    if (verdict->at < piece->deadline || verdict->demand == UINT64_MAX) { return 0; }
+    if (verdict->outcome != SCHED_REFUSED || verdict->at < piece->deadline) {
+        return piece->budget - piece->budget / 64 - 1;
+    }
 
     uint64_t jobs = (verdict->at - piece->deadline) / piece->period + 1;
 
@@ -135,7 +132,7 @@ static bool rest_passes(const struct sched_machine *machine, struct sched_core_l
     return verdict->outcome == SCHED_ADMITTED;
 }
 
-/* The least used core but one that passes with the second piece; -1: none. */
+/* The least used core but one that passes with the second piece; -1: none, as where that has too little time. */
 static int32_t core_for_rest(struct sched_machine *machine, uint32_t not, const struct sched_task *rest,
                              struct sched_verdict *best_verdict) {
     int32_t best = -1;
@@ -188,9 +185,8 @@ void split_place(struct sched_machine *machine, const struct sched_request *requ
         struct sched_task rest = {whole->budget - firsts[core].budget + 2 * machine->migration_cost +
                                       machine->switch_cost,
                                   whole->deadline - firsts[core].deadline, whole->period};
-        int32_t second = -1;
+        int32_t second = core_for_rest(machine, core, &rest, &placement->verdict);
 
-        if (rest.budget <= rest.deadline) { second = core_for_rest(machine, core, &rest, &placement->verdict); }
         if (second >= 0) {
             placement->step = SCHED_STEP_SPLIT;
             placement->core = (int32_t)core;

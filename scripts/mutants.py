@@ -6,7 +6,7 @@
 
 Each mutant is one small mistake in one line: a comparison, an off-by-one, a dropped statement, a swapped field or
 argument. It is compiled below DIR/mutants and linked before libtakt.a with the tests of its file, which run until the
-first fails. One whose object code does not differ is not counted.
+first fails. One whose object code does not differ is not counted. Of a header, its room and these tests are compiled.
 
 tests/proof/survivors.txt lists the mutants that may survive and why. Ends with a non-zero status when another one
 survives, when the list names one that there is not, or when fewer than PERCENT of all were killed. A sample leaves out
@@ -33,28 +33,38 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # The tests that know a file, the quickest first.
 CORE = ("sched_core", "sched_edges", "sched_server", "sched_refills", "sched_refused", "reclaim", "dispatch", "vcpu", "core_states",
         "server_states", "dispatch_random", "sched_simulation")
+PLACING = ("placement_choice", "placement_edges", "placement", "placement_split")
 TESTS = {
-    "sched/admission.c": ("admission_sources", "placement", "admission"),
+    "sched/admission.c": ("admission_sources", "placement", "reclaim", "admission"),
+    "sched/advice.c": PLACING,
+    "sched/advice.h": PLACING,
     "sched/fraction.c": ("fraction", "admission_sources", "admission"),
+    "sched/fraction.h": ("fraction", "admission_sources", "admission"),
     "sched/change.c": ("sched_change", "change_states", "control"),
+    "sched/change.h": ("sched_change", "change_states", "control"),
     "sched/entity_heap.h": CORE,
     "sched/latency.c": ("latency_offsets", "latency"),
     "sched/latency_reclaim.c": ("latency_reclaim",),
     "sched/latency_split.c": ("latency_split",),
+    "sched/placement.c": PLACING,
     "sched/query.c": CORE,
+    "sched/reclaim.c": ("reclaim_edges", "reclaim"),
     "sched/sched.c": CORE,
+    "sched/sched.h": CORE,
     "sched/server.c": CORE,
+    "sched/server.h": CORE,
     "sched/share.h": CORE,
+    "sched/split.c": PLACING,
+    "sched/split.h": PLACING,
     "sched/supply.c": ("supply_limits", "supply"),
     "timer/clock.c": ("timer_clock",),
+    "timer/clock.h": ("timer_clock",),
     "timer/timer_queue.c": ("timer_queue", "timer_queue_states", "dispatch"),
+    "timer/timer_queue.h": ("timer_queue", "timer_queue_states", "dispatch"),
 }
+ROOMS = ("sched", "timer")  # where every file that has mutants needs a row
 # Not mutated unless named.
 MORE_TESTS = {
-    "sched/placement.c": ("placement_choice", "placement"),
-    "sched/reclaim.c": ("reclaim",),
-    "sched/split.c": ("placement_split",),
-    "sched/advice.c": ("placement_choice", "placement"),
     "kernel/vm.c": ("vm_life", "vm_policy", "vcpu", "dispatch_random"),
     "kernel/*.c": ("dispatch", "vcpu", "vm_life", "vm_policy", "dispatch_random"),
 }
@@ -75,6 +85,7 @@ LITERAL = r"(?<![\w.])\d+u?(?![\w.])"
 CALL_OF_TWO = r"(?<=\w)\(([^(),]+), ([^(),]+)\)"
 NO_STATEMENT = r"return|break|continue|case|default|goto|const |struct |uint|int |bool |wide |static |_Static|\w+ \w+ ="
 STATEMENT = rf"^\s+(?!{NO_STATEMENT})[\w*(].*;$"
+FUNCTION_OF_A_LINE = r"\S.*\)\s*\{.*\}$"
 EXITS = r"^\s+(return|break|continue)\b.*;$"
 
 WRONG_TYPES = ("-Werror=incompatible-pointer-types", "-Werror=int-conversion")
@@ -121,9 +132,13 @@ def mutants_of(name, numbers):
         head = code if re.match(r"\w", code) else head if re.match(r"\s", code) else ""
         in_function = (in_function and not code.startswith("}")) or code.startswith("{") or \
             ("(" in head and bool(re.search(r"\)\s*\{$", code)))
-        if in_function:
+        if in_function or re.match(FUNCTION_OF_A_LINE, code):
             for kind, after in changes(code, line):
                 yield Mutant(next(numbers), name, number, kind, line.strip(), after.strip())
+
+
+def files_of_rooms():
+    return sorted(path.relative_to(ROOT) for room in ROOMS for path in ROOT.glob(f"{room}/*.[ch]"))
 
 
 def tests_of(name):
@@ -163,7 +178,7 @@ class Bench:
     def __init__(self, args):
         self.args = args
         self.folder = args.build / "mutants"
-        self.flags = [*shlex.split(args.cflags), "-O1", "-w", "-g0", *WRONG_TYPES]
+        self.flags = [*shlex.split(args.cflags), "-O1", "-g0", *WRONG_TYPES]
         self.objects = {}
         self.seconds = {}
         self.measuring = threading.Lock()
@@ -179,6 +194,10 @@ class Bench:
         room = name.split("/", maxsplit=1)[0]
         return [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob(f"{room}/*.c"))]
 
+    def tests(self, name):
+        """(test, whether it is compiled, too, for it may include the file)."""
+        return [(test, name.endswith(".h")) for test in tests_of(name)]
+
     def original(self, source):
         if source not in self.objects:
             out = self.folder / ("original-" + source.replace("/", "-") + ".o")
@@ -187,10 +206,10 @@ class Bench:
             self.objects[source] = out.read_bytes()
         return self.objects[source]
 
-    def link(self, folder, test, objects):
+    def link(self, folder, test, test_object, objects):
         program = folder / test
         own = self.args.build / "host/obj"
-        parts = [own / f"{test_source(test)}.o", *objects, *sorted(own.glob("tests/unit/helpers/*.o")),
+        parts = [test_object or own / f"{test_source(test)}.o", *objects, *sorted(own.glob("tests/unit/helpers/*.o")),
                  self.args.build / "host/libtakt.a"]
         command = [self.args.cc, "-O1", "-o", str(program), *map(str, parts), "-lcmocka"]
         linked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -217,8 +236,9 @@ class Bench:
             return self.seconds[test]
 
     def prepare(self, names):
-        for source in {source for name in names for source in self.sources(name)}:
-            self.original(source)
+        for name in names:
+            for source in [*self.sources(name), *(f"{test_source(test)}.c" for test, compiled in self.tests(name) if compiled)]:
+                self.original(source)
 
     def judge(self, mutant):
         """'killed by TEST', 'survived', 'does not compile' or 'equivalent'."""
@@ -232,16 +252,20 @@ class Bench:
         objects, differs = [], False
         for number, source in enumerate(self.sources(mutant.file)):
             out = folder / f"{number}.o"
-            if not self.compile(path if source == mutant.file else ROOT / source, out, f"-I{folder}"):
+            if not self.compile(path if source == mutant.file else source, out, f"-I{folder}"):
                 return "does not compile"
             differs = differs or out.read_bytes() != self.original(source)
             objects.append(out)
-        if not differs:
-            return "equivalent"
-        for test in tests_of(mutant.file):
-            if not self.passes(self.link(folder, test, objects), self.patience(test)):
+        for test, compiled in self.tests(mutant.file):
+            test_object = folder / f"{test}.o" if compiled else None
+            if compiled:
+                source = f"{test_source(test)}.c"
+                if not self.compile(source, test_object, f"-I{folder}"):
+                    return "does not compile"
+                differs = differs or test_object.read_bytes() != self.original(source)
+            if differs and not self.passes(self.link(folder, test, test_object, objects), self.patience(test)):
                 return f"killed by {test}"
-        return "survived"
+        return "survived" if differs else "equivalent"
 
     def run(self, mutant):
         try:
@@ -262,6 +286,9 @@ def main():
     parser.add_argument("files", nargs="*", help="patterns; default: " + " ".join(TESTS))
     args = parser.parse_args()
     args.build = args.build.resolve()
+    forgotten = [name for name in map(str, files_of_rooms()) if name not in TESTS and any(mutants_of(name, itertools.count()))]
+    if forgotten:
+        raise SystemExit(f"mutants: no row in TESTS of scripts/mutants.py: {', '.join(forgotten)}; which tests know it?")
     names = sorted({str(path.relative_to(ROOT)) for pattern in args.files or TESTS for path in ROOT.glob(pattern)})
     numbers = itertools.count(1)
     mutants = [mutant for name in names for mutant in mutants_of(name, numbers)]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What counts as a mutant, and as one that may survive."""
+import argparse
 import itertools
 import pathlib
 import sys
@@ -22,9 +23,9 @@ int f(int a) {
 
 @pytest.fixture(name="tree")
 def one_file(monkeypatch, tmp_path):
-    (tmp_path / "sched").mkdir()
-    (tmp_path / "sched/f.c").write_text(SOURCE, encoding="utf-8")
-    (tmp_path / "sched/g.c").write_text(SOURCE, encoding="utf-8")
+    for name in ("sched/f.c", "kernel/g.c"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(SOURCE, encoding="utf-8")
     monkeypatch.setattr(mutants, "ROOT", tmp_path)
     monkeypatch.setattr(mutants, "TESTS", {"sched/f.c": ("f",)})
     monkeypatch.setattr(mutants, "SURVIVORS", tmp_path / "survivors.txt")
@@ -63,9 +64,15 @@ def test_a_head_may_stand_on_several_lines(tree):
     assert [(mutant.line, mutant.kind) for mutant in all_of()] == [(3, "< becomes <=")]
 
 
+def test_a_function_may_stand_on_one_line(tree):
+    (tree / "sched/f.h").write_text("struct s { int a[7]; };\nstatic inline int f(int a) { return a + 1; }\n"
+                                    "extern int g(int a, int b);\n", encoding="utf-8")
+    assert {(mutant.line, mutant.kind) for mutant in all_of("sched/f.h")} == {(2, "+ becomes -"), (2, "off by one")}
+
+
 def test_all_killed_is_well(tree, monkeypatch, capsys):
     status, told = run(monkeypatch, capsys, (), "")
-    assert tree.exists() and status == 0 and "6 of 6 killed" in told and "sched/g.c" not in told
+    assert tree.exists() and status == 0 and "6 of 6 killed" in told and "kernel/g.c" not in told
 
 
 def test_an_unlisted_survivor_fails(tree, monkeypatch, capsys):
@@ -103,6 +110,40 @@ def test_an_entry_without_reason_or_form_is_refused(listed):
 def test_a_file_without_a_row_is_named():
     with pytest.raises(SystemExit, match="sched/new.c"):
         mutants.tests_of("sched/new.c")
+
+
+def test_no_file_of_the_rooms_is_forgotten(tree, monkeypatch, capsys):
+    (tree / "sched/new.h").write_text("struct s {\n    int a[7];\n};\n", encoding="utf-8")
+    assert run(monkeypatch, capsys, (), "")[0] == 0
+    (tree / "sched/new.h").write_text("int f(void) { return 1; }\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match="no row in TESTS of scripts/mutants.py: sched/new.h;"):
+        run(monkeypatch, capsys, (), "", "sched/f.c")
+
+
+@pytest.mark.parametrize("name", ["sched/f.c", "sched/f.h"])
+def test_what_includes_a_header_is_compiled_with_it(tree, monkeypatch, name):
+    """A mutant that only the test's own code holds; nobody else is compiled twice."""
+    monkeypatch.setattr(mutants, "TESTS", {name: ("f", "h")})
+    (tree / name).write_text("int f(int a) { return a + 1; }\n", encoding="utf-8")
+    for test in "fh":
+        path = tree / f"tests/unit/test_{test}.c"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("", encoding="utf-8")
+    compiled = []
+
+    def compile_it(_self, source, out, *include):
+        compiled.append(str(source))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text("mutant" if include and "test_h" in str(source) else "", encoding="utf-8")
+        return True
+
+    monkeypatch.setattr(mutants.Bench, "compile", compile_it)
+    monkeypatch.setattr(mutants.Bench, "link", lambda _self, folder, *_rest: folder)
+    monkeypatch.setattr(mutants.Bench, "passes", lambda *_: True)
+    arguments = argparse.Namespace(build=tree / "build", cflags="", cc="cc")
+    verdict = mutants.Bench(arguments).judge(all_of(name)[0])
+    assert verdict == ("equivalent" if name == "sched/f.c" else "survived")
+    assert ("tests/unit/test_h.c" in compiled) == (name == "sched/f.h")
 
 
 def test_the_list_names_mutants_that_there_are():

@@ -184,6 +184,11 @@ static void a_core_may_reclaim_when_time_is_left_behind_its_interrupts(void **st
     assert_false(sched_may_reclaim(tasks, 2, &source, 1));
     tasks[0].deadline = 99;
     assert_false(sched_may_reclaim(tasks, 2, NULL, 0));
+    tasks[0] = (struct sched_task){40, 100, 100};
+    tasks[1].deadline = 199;
+    assert_false(sched_may_reclaim(tasks, 2, NULL, 0));
+    assert_true(sched_may_reclaim(tasks, 1, NULL, 0));
+    tasks[1].deadline = 200;
     tasks[0] = (struct sched_task){51, 100, 100};
     assert_false(sched_may_reclaim(tasks, 2, NULL, 0));
     tasks[0].budget = 0;

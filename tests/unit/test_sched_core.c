@@ -102,6 +102,31 @@ static void a_sole_owner_is_not_held_to_its_budget(void **state) {
     assert_int_equal(owner.stats.supplied, 5110 + 3880);
 }
 
+static void the_horizon_is_that_of_the_last_pick_or_an_earlier_one(void **state) {
+    struct sched_core core;
+    struct sched_entity near, running, far;
+
+    (void)state;
+    sched_core_init(&core, TURN);
+    add_reserved(&core, &running, 100, 500, 1000);
+    sched_wake(&core, &running, 0);
+    sched_pick(&core, 0);
+    assert_int_equal(sched_horizon(&core), SCHED_NEVER); /* alone */
+    add_reserved(&core, &near, 10, 200, 1000);
+    add_reserved(&core, &far, 10, 600, 1000);
+    sched_pick(&core, 0);
+    assert_int_equal(sched_horizon(&core), 500);
+    sched_wake(&core, &far, 50);
+    assert_int_equal(sched_horizon(&core), 500);
+    sched_wake(&core, &near, 60);
+    assert_int_equal(sched_horizon(&core), 260);
+    sched_block(&core, &near, 70);
+    sched_block(&core, &running, 70);
+    assert_int_equal(sched_horizon(&core), 500); /* 650 would let more timers matter; the next pick says so */
+    sched_pick(&core, 70);
+    assert_int_equal(sched_horizon(&core), 650);
+}
+
 static void a_restarted_server_gets_no_second_budget(void **state) {
     struct sched_core core;
     struct sched_entity server;
@@ -336,6 +361,7 @@ int main(void) {
         cmocka_unit_test(an_empty_core_idles),
         cmocka_unit_test(population_is_bounded_and_an_entity_has_one_core),
         cmocka_unit_test(a_sole_owner_is_not_held_to_its_budget),
+        cmocka_unit_test(the_horizon_is_that_of_the_last_pick_or_an_earlier_one),
         cmocka_unit_test(a_restarted_server_gets_no_second_budget),
         cmocka_unit_test(best_effort_shares_by_weight_in_background),
         cmocka_unit_test(an_interrupted_turn_goes_on),
