@@ -124,7 +124,6 @@ int control_init(const struct board *board, struct system_desc *desc) {
     for (unsigned i = 0; i < vm_count; i++) { vms[i]->absent = desc->vms[i].on_demand; }
     c->check = (struct sysdesc_check){.board = board, .sys = desc, .sink = &c->sink, .file = "", .rate = clock_rate};
 #if TAKT_ANALYSIS
-    c->masked = clock_ns_to_ticks_up(&clock_rate, desc->masked_ns);
     c->injection =
         clock_ns_to_ticks_up(&clock_rate, (uint64_t)desc->injection_ns + MIN(board->overhead_ns, OVERHEAD_NS_MAX));
 #endif

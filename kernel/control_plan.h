@@ -64,7 +64,7 @@ struct control {
     struct sched_advice advice;
 #if TAKT_ANALYSIS
     struct sched_latency_search search;
-    uint64_t masked, injection;
+    uint64_t injection;
 #endif
     uint64_t latency[MAX_VMS][MAX_VCPUS]; // of reservations on a core that is concerned; 0: not decided
     uint32_t concerned;                   // cores, a bit each

@@ -98,6 +98,7 @@ static void add_trace(struct system_desc *sys) {
     sys->irq_cost_ns += more;
     sys->injection_ns += more;
     sys->masked_ns += more;
+    sys->masked_vcpu_ns += more;
     sys->migration_ns += sys->migration_ns != 0 ? more : 0;
 }
 #endif

@@ -121,14 +121,15 @@ struct sysdesc_part {
 };
 
 struct system_desc {
-    const char *source;    // name of the description's source file, for messages
-    bool deterministic;    // seeds are fixed: bench and tests only
-    bool smt;              // every thread of a core is used as a core; no bound holds then
-    uint32_t overhead_ns;  // added to every budget: measured by `make bench`, from the board's data
-    uint32_t migration_ns; // added to each piece of a split VCPU, from the board's data; 0: nobody is split
-    uint32_t irq_cost_ns;  // of one interrupt at EL2 not charged elsewhere, from the board's data
-    uint32_t injection_ns; // from a timer's expiry to the guest's vector, when nothing is in the way
-    uint32_t masked_ns;    // the longest section with interrupts masked
+    const char *source;      // name of the description's source file, for messages
+    bool deterministic;      // seeds are fixed: bench and tests only
+    bool smt;                // every thread of a core is used as a core; no bound holds then
+    uint32_t overhead_ns;    // added to every budget: measured by `make bench`, from the board's data
+    uint32_t migration_ns;   // added to each piece of a split VCPU, from the board's data; 0: nobody is split
+    uint32_t irq_cost_ns;    // of one interrupt at EL2 not charged elsewhere, from the board's data
+    uint32_t injection_ns;   // from a timer's expiry to the guest's vector, when nothing is in the way
+    uint32_t masked_ns;      // the longest section with interrupts masked
+    uint32_t masked_vcpu_ns; // what each further VCPU of a VM adds to it where that ends, on the core that they share
     uint32_t trace_ns;     // more for each of the five above where tracing is on from the start, from the board's data
     uint32_t console_core; // where the board's data says the console's interrupt goes
     uint32_t console_irq_distance_us; // the least distance that the console keeps

@@ -252,6 +252,7 @@ static const struct property board_properties[] = {
     {"irq-cost-ns", CELL, true, FIELD(system_desc, irq_cost_ns), RANGE(1, 1000000)},
     {"injection-ns", CELL, true, FIELD(system_desc, injection_ns), RANGE(1, 1000000)},
     {"masked-ns", CELL, true, FIELD(system_desc, masked_ns), RANGE(1, 1000000)},
+    {"masked-vcpu-ns", CELL, true, FIELD(system_desc, masked_vcpu_ns), RANGE(1, 1000000)},
     {"trace-ns", CELL, false, FIELD(system_desc, trace_ns), RANGE(1, 1000000)},
     {"console-core", CELL, false, FIELD(system_desc, console_core), RANGE(0, MAX_CORES - 1)},
     {"console-irq-distance-us", CELL, true, FIELD(system_desc, console_irq_distance_us), RANGE(1, PERIOD_US_MAX)},

@@ -152,8 +152,28 @@ static bool start_latency(const struct sysdesc_check *c, const struct vcpu_desc 
     return true;
 }
 
+static bool is_on(const struct vcpu_desc *vcpu, unsigned core) {
+#if TAKT_SPLIT
+    if (vcpu->second == core) { return true; }
+#endif
+    return vcpu->placed == core;
+}
+
+// The longest section on a core with interrupts masked: all VCPUs that a VM has there may leave in one.
+static uint64_t masked_on(const struct sysdesc_check *c, unsigned core) {
+    unsigned most = 1;
+
+    for (unsigned v = 0; v < c->sys->vm_count; v++) {
+        const struct vm_desc *vm = &c->sys->vms[v];
+        unsigned here = 0;
+        for (unsigned i = 0; i < vm->vcpu_count; i++) { here += is_on(&vm->vcpus[i], core); }
+        most = MAX(most, here);
+    }
+    return clock_ns_to_ticks_up(&c->rate, c->sys->masked_ns + (uint64_t)(most - 1) * c->sys->masked_vcpu_ns);
+}
+
 static uint64_t latency_of(const struct sysdesc_check *c, const struct vcpu_desc *vcpu) {
-    uint64_t masked = clock_ns_to_ticks_up(&c->rate, c->sys->masked_ns), longest;
+    uint64_t masked = masked_on(c, vcpu->placed), longest;
     uint64_t injection =
         clock_ns_to_ticks_up(&c->rate, (uint64_t)c->sys->injection_ns + MIN(c->board->overhead_ns, OVERHEAD_NS_MAX));
 
@@ -162,7 +182,7 @@ static uint64_t latency_of(const struct sysdesc_check *c, const struct vcpu_desc
         struct sched_split split = {.load = {&c->sys->cores[vcpu->placed], &c->sys->cores[vcpu->second]},
                                     .migration = clock_ns_to_ticks_up(&c->rate, c->sys->migration_ns)};
         for (unsigned i = 0; i < 2; i++) { split.index[i] = index_of(split.load[i], &vcpu->pieces[i]); }
-        return sched_split_latency(&split, masked) + injection;
+        return sched_split_latency(&split, MAX(masked, masked_on(c, vcpu->second))) + injection;
     }
 #endif
     return start_latency(c, vcpu, masked, &longest) ? longest + injection : 0;

@@ -115,9 +115,7 @@ bool vm_end(struct vm *vm, enum vm_end end, const char *format, ...) {
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         if (kick[i]) { vcpu_kick(vm->vcpus[i]); }
     }
-    if (nobody) { // its first VCPU was about to start
-        job_submit(vm->home, &vm->job);
-    }
+    if (nobody) { job_submit(vm->home, &vm->job); } // its first VCPU was about to start
     return true;
 }
 

@@ -140,7 +140,7 @@ struct vm {
     struct vm_devices *devices; // virtual devices with state: see kernel/devices.h
     struct vm_load *load;       // progress of the load job, private to vm_load.c
     struct vm_stats stats;
-    char reason[96]; // how it ended last, for people
+    char reason[128]; // how it ended last, for people
 };
 
 extern struct vm *vms[MAX_VMS];

@@ -11,6 +11,7 @@
 #include "kernel/guest_mem.h"
 #include "kernel/hypercall.h"
 #include "kernel/log.h"
+#include "kernel/string.h"
 #include "takt/hypercall.h"
 
 // Rare, and not inlined: the handlers that may come to it keep small frames.
@@ -33,26 +34,24 @@ static APART bool refuse_instruction(struct vcpu *vcpu, unsigned vector) {
 }
 
 static APART bool end_vm(struct vcpu *vcpu, const char *what) {
-    return vm_end(vcpu->vm, VM_END_FAULT, "VCPU %u: %s at RIP 0x%lx (%s exit 0x%lx), CR0 %lx, used %lx", vcpu->index,
-                  what, vcpu->arch.rip, virt->name, virt->get(vcpu, FIELD_EXIT), virt->get(vcpu, FIELD_CR0),
-                  virt->get(vcpu, FIELD_USED_CR0));
+    return vm_end(vcpu->vm, VM_END_FAULT, "VCPU %u: %s at RIP 0x%lx (%s exit 0x%lx), CR0 %lx, used %lx, CR4 %lx",
+                  vcpu->index, what, vcpu->arch.rip, virt->name, virt->get(vcpu, FIELD_EXIT),
+                  virt->get(vcpu, FIELD_CR0), virt->get(vcpu, FIELD_USED_CR0), virt->get(vcpu, FIELD_CR4));
 }
 
 // What a failed emulation means for the guest. An exception in real mode has no error code.
 static APART void refuse(struct vcpu *vcpu, const struct guest_state_view *view, enum emulate_outcome outcome,
                          const struct emulate_result *result) {
-    char bytes[3 * DECODE_MAX_LENGTH + 1] = "";
-
     if (outcome == EMULATE_FAULT) {
         if (result->vector == EXCEPTION_PF) { virt->set(vcpu, FIELD_CR2, result->address); }
         inject_exception(vcpu, result->vector, result->vector != EXCEPTION_UD && (view->paging.cr0 & CR0_PE) != 0,
                          result->error);
     } else if (outcome == EMULATE_UNKNOWN) {
-        for (unsigned i = 0; i < result->count; i++) {
-            format_string(bytes + 3 * i, sizeof(bytes) - 3 * i, " %02x", result->bytes[i]);
-        }
+        uint64_t bytes[2] = {0};
+        memcpy(bytes, result->bytes, result->count);
         end_vm(vcpu, result->reason);
-        log_line("  instruction%s", bytes);
+        log_line("  instruction, %u bytes: %016lx%016lx", result->count, __builtin_bswap64(bytes[0]),
+                 __builtin_bswap64(bytes[1]));
     }
 }
 
@@ -413,7 +412,7 @@ static COLD bool exit_end(struct vcpu *vcpu, struct vm_exit *exit) {
     bool ended = end_vm(vcpu, shutdown  ? "triple fault"
                               : invalid ? "a processor state that does not exist"
                                         : "an exit that no table has");
-    if (ended && !shutdown) { vcpu_dump(vcpu); } // it takes longer than what guests do at will may
+    if (ended && !shutdown && !invalid) { vcpu_dump(vcpu); } // it takes longer than what guests do at will may
     return false;
 }
 

@@ -49,7 +49,7 @@ SYSTEM = {
               "vcpus": {"vcpu@0": {"reg": 0, **RESERVATION}, "vcpu@1": {"reg": 1, "weight": 7, "core": "auto"}}},
     },
 }
-BOARD_DATA = {"compatible": "takt,board-1", "overhead-ns": 1000, "irq-cost-ns": 1000, "injection-ns": 1500, "masked-ns": 2500,
+BOARD_DATA = {"compatible": "takt,board-1", "overhead-ns": 1000, "irq-cost-ns": 1000, "injection-ns": 1500, "masked-ns": 2500, "masked-vcpu-ns": 500,
               "console-irq-distance-us": 1000}
 BOARD_TREE = {
     "model": "m", "#address-cells": 2, "#size-cells": 2,

@@ -90,6 +90,7 @@ void make_board_data(void *fdt, size_t size) {
     CELLS(fdt, "irq-cost-ns", 1000);
     CELLS(fdt, "injection-ns", 1500);
     CELLS(fdt, "masked-ns", 2500);
+    CELLS(fdt, "masked-vcpu-ns", 500);
     CELLS(fdt, "console-irq-distance-us", 1000);
     end_tree(fdt);
 }
