@@ -77,9 +77,7 @@ static uint64_t next_offset(const struct sched_latency_search *load, uint32_t qu
     for (uint32_t i = 0; i < load->task_count; i++) {
         const struct sched_task *task = &load->tasks[i];
         uint64_t ahead = own->deadline + (response == 0 ? 0 : carried(load, task, response));
-        uint64_t first = task->deadline >= ahead
-                             ? task->deadline - ahead
-                             : (task->deadline + task->period - ahead % task->period) % task->period;
+        uint64_t first = (task->deadline + task->period - ahead % task->period) % task->period;
 
         if (i != load->index) { next = least(next, not_before(from, first, task->period)); }
     }

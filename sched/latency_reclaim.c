@@ -62,11 +62,14 @@ uint64_t sched_reclaim_latency(const struct sched_task *tasks, uint32_t task_cou
     const struct sched_task *own = &tasks[index];
     struct load load = {tasks, task_count, sources, source_count, blocking, own};
     uint64_t limit = own->deadline + blocking;
-    uint64_t idle =
-        SCHED_UTILISATION_ONE - least(fraction_ratio_up(own->budget, own->period), SCHED_UTILISATION_ONE - 1);
+
+    /* Its own part would be used up behind the period's end, if at all. */
+    if (own->budget > own->period / 2) { return limit; }
+
+    uint64_t idle = SCHED_UTILISATION_ONE - fraction_ratio_up(own->budget, own->period);
     uint64_t whole = own->budget - 1;
     uint64_t used_up = whole / idle * SCHED_UTILISATION_ONE + (whole % idle) * SCHED_UTILISATION_ONE / idle + 1;
-    uint64_t longest = used_up >= own->period ? limit : wait_at(&load, used_up, limit);
+    uint64_t longest = wait_at(&load, used_up, limit);
 
     for (uint32_t i = 0; i < task_count; i++) {
         if (tasks[i].period <= own->period + used_up) { continue; }

@@ -10,8 +10,9 @@
  *     s = blocking + I(s) + min(o, Q - 1 + U o) + sum over the others (t = o + T < Ti ? Ui s : min(Qi + Ui s, Ui t))
  *
  * with I(s) = sum cost + s cost/distance. Between the offsets at which a period of another starts to count, s - o grows until
- * o = Q - 1 + U o, and not beyond it; so few offsets are looked at. It is never better than sched_start_latency() on a core
- * where nobody reclaims, and never worse than the deadline.
+ * o = Q - 1 + U o, and not beyond it; so few offsets are looked at. Where that is behind the period, with U > 1/2, the bound
+ * is the deadline. It is never better than sched_start_latency() on a core where nobody reclaims, and never worse than the
+ * deadline.
  *
  * Units: ticks below 2^62. Context: any; a pure function; 34 offsets, up to 1,024 rounds for each: boot, or a job.
  */

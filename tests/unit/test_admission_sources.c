@@ -131,6 +131,32 @@ static void a_demand_beyond_64_bits_stays_at_their_end(void **state) {
     assert_true(verdict.at == 10 && verdict.demand == UINT64_MAX);
 }
 
+static bool may_reclaim(void) { return sched_may_reclaim(tasks, 3, sources, 3); }
+
+/* 990 of the tasks and 2 * 5 of the sources, which come at once in the first period, are all of 1,000. */
+static void a_core_may_reclaim_by_all_its_deadlines_and_its_density(void **state) {
+    (void)state;
+    for (uint32_t i = 0; i < 3; i++) {
+        light();
+        tasks[3].deadline--; /* not of this core */
+        tasks[i].budget = 988;
+        sources[i].cost = 3;
+        assert_true(may_reclaim());
+        tasks[i].budget++;
+        assert_false(may_reclaim());
+        tasks[i].budget = 987;
+        assert_true(may_reclaim());
+        sources[i].cost++;
+        assert_false(may_reclaim());
+        sources[i].cost = 1;
+        tasks[i].deadline--;
+        assert_false(may_reclaim());
+        light();
+        tasks[i].budget = 0;
+        assert_false(may_reclaim());
+    }
+}
+
 /* ---- nearly full cores, where the bound by utilisation is what ends the search ------------------------------ */
 
 __extension__ typedef unsigned __int128 wide;
@@ -222,6 +248,7 @@ int main(void) {
         cmocka_unit_test(the_shortcut_needs_no_step),
         cmocka_unit_test(overload_is_shown_at_the_first_and_at_the_last_instant),
         cmocka_unit_test(a_demand_beyond_64_bits_stays_at_their_end),
+        cmocka_unit_test(a_core_may_reclaim_by_all_its_deadlines_and_its_density),
         cmocka_unit_test(nearly_full_cores_are_decided_from_their_bound),
     };
     return cmocka_run_group_tests_name("admission with several sources", tests_of_sources, NULL, NULL);

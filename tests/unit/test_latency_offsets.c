@@ -178,6 +178,16 @@ static void alone_it_waits_for_interrupts_and_the_section(void **state) {
     assert_int_equal(latency.offset, 0);
 }
 
+/* One finds the busy period, two the end of its tick, and one each that it never waits for what it ran before. */
+static void with_one_tick_alone_it_is_known_in_five_steps(void **state) {
+    (void)state;
+    l.tasks[0] = (struct sched_task){1, 10, 10};
+    set(1, 0);
+    assert_true(decided());
+    assert_int_equal(latency.longest, 0);
+    assert_int_equal(latency.steps, 5);
+}
+
 /* Due together at 100, as it was before, for 39 of its 40, since 0: woken at 60 it waits for the other's 60. */
 static void what_it_ran_before_makes_it_wait(void **state) {
     (void)state;
@@ -298,6 +308,7 @@ static void what_comes_first_is_less_than_2_to_the_62(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(alone_it_waits_for_interrupts_and_the_section),
+        cmocka_unit_test(with_one_tick_alone_it_is_known_in_five_steps),
         cmocka_unit_test(what_it_ran_before_makes_it_wait),
         cmocka_unit_test(in_steps_it_is_the_same),
         cmocka_unit_test(no_offset_between_those_looked_at_waits_longer),

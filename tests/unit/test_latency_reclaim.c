@@ -119,6 +119,31 @@ static void it_waits_longest_when_a_longer_period_ends_with_its_own(void **state
     assert_true(found(0) == (UINT64_C(192) + 16 + 16 - 128) * (UINT64_C(1) << 34) - 1);
 }
 
+/* Half of the core is used up at 15, and only the section is left to wait for. With more it is not before the period ends,
+ * and nothing is known but the deadline; not in very small ticks either. */
+static void with_more_than_half_of_the_core_it_starts_by_its_deadline(void **state) {
+    (void)state;
+    set((struct sched_task){8, 16, 16}, (struct sched_task){0});
+    task_count = 1;
+    blocking = 2;
+    assert_int_equal(found(0), 2);
+    for (tasks[0].budget = 9; tasks[0].budget <= 16; tasks[0].budget++) { assert_int_equal(found(0), 16 + 2); }
+
+    uint64_t period = (UINT64_C(255) << 32) + (1 << 16);
+
+    set((struct sched_task){(UINT64_C(255) << 32) + 1, period, period}, (struct sched_task){1, 1 << 25, 1 << 25});
+    assert_true(found(0) == period);
+}
+
+/* Its own 2 and a quarter last until 3, with eleven sixteenths for the other until 10. Woken at 5 it would have, in whole
+ * ticks, 4 of its own and wait until 13; but no period of this core starts to count there. */
+static void only_periods_of_this_core_make_an_offset(void **state) {
+    (void)state;
+    set((struct sched_task){3, 12, 12}, (struct sched_task){88, 128, 128});
+    tasks[2] = (struct sched_task){1, 12 + 5, 12 + 5};
+    assert_int_equal(found(0), 7);
+}
+
 /* One of each at the start, and what comes while they last. */
 static void interrupts_are_those_of_the_wait_and_one(void **state) {
     (void)state;
@@ -147,6 +172,8 @@ int main(void) {
     const struct CMUnitTest all[] = {
         cmocka_unit_test(others_have_their_share_until_the_deadline),
         cmocka_unit_test(it_waits_longest_when_a_longer_period_ends_with_its_own),
+        cmocka_unit_test(with_more_than_half_of_the_core_it_starts_by_its_deadline),
+        cmocka_unit_test(only_periods_of_this_core_make_an_offset),
         cmocka_unit_test(interrupts_are_those_of_the_wait_and_one),
         cmocka_unit_test(a_search_of_more_than_1024_rounds_ends_with_the_deadline),
         cmocka_unit_test(no_offset_waits_longer_than_the_few),

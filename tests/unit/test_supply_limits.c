@@ -51,6 +51,7 @@ static void what_is_always_supplied_can_be_wanted(void **state) {
     assert_int_equal(outcome(1), SCHED_ADMITTED);
     supply.blackout = 1;
     assert_int_equal(outcome(1), SCHED_REFUSED);
+    assert_int_equal(verdict.at, 1);
 }
 
 static void a_value_out_of_its_range_is_malformed(void **state) {
@@ -118,7 +119,8 @@ static void the_deadlines_are_walked_in_1024_steps(void **state) {
     }
 }
 
-/* More than half of the core in each period of 2^61: the first deadline shows it, and no later one is looked at. */
+/* More than half of the core in each period of 2^61: the first deadline shows it, and no later one is looked at, not even
+ * if it is the first. */
 static void a_witness_may_be_as_late_as_2_to_the_61(void **state) {
     (void)state;
     supply = (struct sched_supply){.blackout = 1, .budget = 1, .period = 2};
@@ -126,6 +128,20 @@ static void a_witness_may_be_as_late_as_2_to_the_61(void **state) {
     assert_int_equal(outcome(1), SCHED_REFUSED);
     assert_true(verdict.at == INSTANT_MAX / 2);
     assert_int_equal(verdict.excess, 1);
+    tasks[0] = (struct sched_task){INSTANT_MAX / 4 + 2, INSTANT_MAX / 2 + 1, INSTANT_MAX / 2 + 1};
+    assert_int_equal(outcome(1), SCHED_UNDECIDED);
+    assert_int_equal(verdict.steps, 0);
+}
+
+/* 2 in every tick, the first by 2: nothing is due at 1, all is supplied at 2, and the next instant is 4, not 3. */
+static void a_witness_is_looked_for_twice_as_late_each_time(void **state) {
+    (void)state;
+    supply = (struct sched_supply){.blackout = 0, .budget = 1, .period = 1};
+    tasks[0] = (struct sched_task){2, 2, 1};
+    assert_int_equal(outcome(1), SCHED_REFUSED);
+    assert_int_equal(verdict.at, 4);
+    assert_int_equal(verdict.demand, 3 * 2);
+    assert_int_equal(verdict.steps, 2);
 }
 
 int main(void) {
@@ -137,6 +153,7 @@ int main(void) {
         cmocka_unit_test(the_longest_busy_time_is_found_in_1024_rounds),
         cmocka_unit_test(the_deadlines_are_walked_in_1024_steps),
         cmocka_unit_test(a_witness_may_be_as_late_as_2_to_the_61),
+        cmocka_unit_test(a_witness_is_looked_for_twice_as_late_each_time),
     };
 
     return cmocka_run_group_tests(all, NULL, NULL);
