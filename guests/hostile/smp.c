@@ -108,7 +108,8 @@ static void other_crashes(void) {
     if (!enough_vcpus()) return;
     nowhere = (uintptr_t)window(memory_end() + BEYOND, true, true);
     smp_stop = false;
-    for (unsigned number = 1; number < vcpu_count(); number++) vcpu_start(number, number + 1 < vcpu_count() ? stay : crash);
+    for (unsigned number = 1; number < vcpu_count(); number++)
+        vcpu_start(number, number + 1 < vcpu_count() ? stay : crash);
     uint64_t end = clock_now() + clock_hz;
     while (clock_now() < end) turn();
 }
