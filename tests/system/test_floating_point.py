@@ -6,15 +6,16 @@ import pytest
 
 def keep_their_state(takt, cores, icount, storm, switches):
     image = takt.program("matmul")
-    # In real time an emulator that has to share its machine spends a core on switches, and best effort gets nothing.
-    slower = 1 if icount else 10
+    # In real time an emulator that has to share its machine spends a core on switches and on what is reserved, and best effort gets
+    # nothing.
+    slower, less = (1, 1) if icount else (10, 4)
     description = takt.write("fp.dts", libtakt.system(
         takt.vm("regs1", image, [libtakt.on_core(0)], "mode=fpcheck seed=1"),
-        takt.vm("regs2", image, [libtakt.reserved(0, 300 * slower, 1000 * slower)], "mode=fpcheck seed=2"),
+        takt.vm("regs2", image, [libtakt.reserved(0, 300 * slower // less, 1000 * slower)], "mode=fpcheck seed=2"),
         takt.vm("product1", image, [libtakt.on_core(0)], "seed=3"),
-        takt.vm("product2", image, [libtakt.reserved(0, 200 * slower, 900 * slower)], "seed=4"),
+        takt.vm("product2", image, [libtakt.reserved(0, 200 * slower // less, 900 * slower)], "seed=4"),
         *([takt.vm("storm", image, [libtakt.on_core(0)], "storm quiet")] if storm else []),
-        takt.vm("rt", takt.program("rtprobe"), [libtakt.reserved(0, 100 * slower, 1000 * slower)], "mode=probe")))
+        takt.vm("rt", takt.program("rtprobe"), [libtakt.reserved(0, 100 * slower // less, 1000 * slower)], "mode=probe")))
     with takt.boot(description, 240, cores=cores, icount=icount) as console:
         for vm in ("regs1", "regs2"):
             for _ in range(2):
