@@ -130,8 +130,8 @@ struct system_desc {
     uint32_t injection_ns;   // from a timer's expiry to the guest's vector, when nothing is in the way
     uint32_t masked_ns;      // the longest section with interrupts masked
     uint32_t masked_vcpu_ns; // what each further VCPU of a VM adds to it where that ends, on the core that they share
-    uint32_t trace_ns;     // more for each of the five above where tracing is on from the start, from the board's data
-    uint32_t console_core; // where the board's data says the console's interrupt goes
+    uint32_t trace_ns;       // more for each of the six above where tracing is on from the start, from the board's data
+    uint32_t console_core;   // where the board's data says the console's interrupt goes
     uint32_t console_irq_distance_us; // the least distance that the console keeps
     const char *console_focus;        // name of the VM that has the input first, or NULL
 #if TAKT_SPLIT

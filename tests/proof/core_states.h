@@ -4,9 +4,10 @@
  *
  * In every tick each runnable VCPU may go on, block, or block and wake at once; each blocked one may wake; an interrupt
  * source may take the tick if its distance allows; and the dispatcher may have been called at that instant already for
- * another reason. Where the scope says so, the first has another reservation from some quiet instant on, or a decision stands for
- * several ticks and who reclaims runs longer. All is followed until no new state appears, so what holds here holds for ever, for these reservations.
- * Beside each server stands what it got from each release of the last period: all that the checks need to know.
+ * another reason. Where the scope says so, the first has another reservation from some quiet instant on, or a decision
+ * stands for several ticks and who reclaims runs longer. All is followed until no new state appears, so what holds here
+ * holds for ever, for these reservations. Beside each server stands what it got from each release of the last period: all
+ * that the checks need to know.
  */
 #ifndef PROOF_CORE_STATES_H
 #define PROOF_CORE_STATES_H
