@@ -166,10 +166,11 @@ COLD bool pieces_go(struct vcpu *vcpu) {
 
 COLD bool pieces_leave(struct vcpu *vcpu) {
     struct vcpu_pieces *p = vcpu->pieces;
+    bool goes = p->current == SECOND || p->parked[SECOND].core != NULL;
 
-    p->leaving = p->current == SECOND || p->parked[SECOND].core != NULL;
-    if (p->leaving) { go(vcpu); }
-    return p->leaving;
+    p->leaving = goes;
+    if (goes) { go(vcpu); } // and is the other core's, which may be through with it already
+    return goes;
 }
 
 COLD bool pieces_off(struct vcpu *vcpu) {

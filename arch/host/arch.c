@@ -23,6 +23,7 @@ uint64_t host_clock;
 bool host_irqs_masked;
 bool host_irq_pending;
 bool host_in_handler;
+void (*host_meanwhile)(void);
 
 struct host_record host_record;
 bool host_has_interrupt;
@@ -51,6 +52,7 @@ void host_reset(void) {
     host_irqs_masked = false;
     host_irq_pending = false;
     host_in_handler = false;
+    host_meanwhile = NULL;
     host_has_interrupt = false;
     host_timer_deadline = UINT64_MAX;
     host_pa_range = 2;

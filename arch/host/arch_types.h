@@ -21,6 +21,7 @@ extern uint64_t host_clock;
 extern bool host_irqs_masked;
 extern bool host_irq_pending;
 extern bool host_in_handler;
+extern void (*host_meanwhile)(void); // at every full barrier, where other cores may do something; NULL: they do nothing
 
 static inline struct cpu *arch_this_cpu(void) { return host_cpu; }
 
@@ -38,7 +39,10 @@ static inline bool arch_interrupt_pending(void) { return host_irq_pending; }
 
 static inline void arch_relax(void) {}
 
-static inline void arch_barrier_full(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+static inline void arch_barrier_full(void) {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (host_meanwhile != NULL) { host_meanwhile(); }
+}
 
 static inline void arch_idle(void) {}
 

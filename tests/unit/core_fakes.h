@@ -57,6 +57,7 @@ static struct {
     } cost;
     uint64_t late;                // the next timer interrupt comes so much later
     bool emulated;                // guests' timers are, as a local APIC's: always an event
+    uint32_t inside;              // cores that are in the middle of a handler: core_meanwhile
     void (*check)(unsigned core); // after each handler
 } world;
 

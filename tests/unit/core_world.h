@@ -44,13 +44,31 @@ static inline void core_leave(void) {
         core_take(cpu->current);
     }
     host_irqs_masked = host_in_handler = false;
-    if (world.check != NULL) { world.check(cpu->id); }
+    if (world.check != NULL && world.inside == 0) { world.check(cpu->id); }
 }
 
 // A trap or interrupt without a cause of its own: what is to be done is done.
 static inline void core_trap(unsigned core) {
     core_enter(core);
     core_leave();
+}
+
+// For host_meanwhile: in the middle of one core's handler the others are told something, and are through with it before that
+// handler goes on.
+static inline void core_meanwhile(void) {
+    struct cpu *cpu = host_cpu;
+    bool masked = host_irqs_masked, in_handler = host_in_handler, pending = host_irq_pending;
+    uint32_t was_inside = world.inside;
+
+    world.inside |= 1u << cpu->id;
+    for (unsigned i = 0; i < cpu_count; i++) {
+        if ((world.inside >> i & 1) == 0 && cpus[i]->todo_remote != 0) { core_trap(i); }
+    }
+    world.inside = was_inside;
+    host_cpu = cpu;
+    host_irqs_masked = masked;
+    host_in_handler = in_handler;
+    host_irq_pending = pending;
 }
 
 void arch_thread_yield(void) {

@@ -180,10 +180,15 @@ static void nobody_missed(void) {
     }
 }
 
+static void sometimes_meanwhile(void) {
+    if (random_in(&rng, 0, 1)) { core_meanwhile(); }
+}
+
 static void live(uint64_t seed) {
     rng = random_start(quiet ? "lives in which handlers take no time" : "lives", seed);
     for (unsigned i = 0; i < ROUNDS(SYSTEMS); i++) {
         build();
+        if (random_in(&rng, 0, 1)) { host_meanwhile = sometimes_meanwhile; }
         for (unsigned n = 0; n < (quiet ? STEPS_QUIET : STEPS); n++) {
             step();
             nobody_missed();

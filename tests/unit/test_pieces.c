@@ -214,10 +214,10 @@ static void assert_gone(const struct vcpu *p) {
     }
 }
 
-static void it_can_be_stopped_in_any_moment_of_its_period(void **state) {
-    (void)state;
+static void stopped_in_any_moment(void (*meanwhile)(void)) {
     for (unsigned at = 0; at <= PERIOD; at += 50) {
         setup_costing(at % 100 == 0 ? US(1) : 0, 0);
+        host_meanwhile = meanwhile;
         struct vcpu *p = world_on(P, 0);
         world_on(FULL0, 0);
         world_on(FULL1, 0);
@@ -235,6 +235,17 @@ static void it_can_be_stopped_in_any_moment_of_its_period(void **state) {
         assert_int_equal(vms[P]->state, VM_RUNNING);
         assert_int_not_equal(p->state, VCPU_OFF);
     }
+}
+
+static void it_can_be_stopped_in_any_moment_of_its_period(void **state) {
+    (void)state;
+    stopped_in_any_moment(NULL);
+}
+
+// It is handed over to its other core, which has it go off before the first one is through with its handler.
+static void it_can_be_stopped_however_quick_the_other_core_is(void **state) {
+    (void)state;
+    stopped_in_any_moment(core_meanwhile);
 }
 
 static void it_can_go_off_on_either_core(void **state) {
@@ -328,6 +339,10 @@ static void nothing_is_lost(void) {
     }
 }
 
+static void sometimes_meanwhile(void) {
+    if (random_in(&rng, 0, 1)) { core_meanwhile(); }
+}
+
 static void in_any_order_nothing_is_lost(void **state) {
     uint64_t moves = 0;
 
@@ -335,6 +350,7 @@ static void in_any_order_nothing_is_lost(void **state) {
     rng = random_start("split VCPUs, handler by handler", 0x9d1e);
     for (unsigned i = 0; i < ROUNDS(SYSTEMS); i++) {
         setup_costing(random_in(&rng, 0, 1) ? random_in(&rng, 0, 3000) : 0, 6000);
+        if (random_in(&rng, 0, 1)) { host_meanwhile = sometimes_meanwhile; }
         for (unsigned n = 0; n < VMS; n++) { world_on(n, 0); }
         for (unsigned n = 0; n < STEPS; n++) {
             uint64_t next = host_clock + US(5000);
@@ -365,6 +381,7 @@ int main(void) {
         cmocka_unit_test_setup(a_late_return_is_the_machines_fault, setup),
         cmocka_unit_test_setup(a_guest_that_cuts_its_budget_moves_once_in_a_period, setup),
         cmocka_unit_test(it_can_be_stopped_in_any_moment_of_its_period),
+        cmocka_unit_test(it_can_be_stopped_however_quick_the_other_core_is),
         cmocka_unit_test(it_can_go_off_on_either_core),
         cmocka_unit_test(in_any_order_nothing_is_lost),
     };
