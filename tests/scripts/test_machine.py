@@ -16,6 +16,8 @@ def everything_is_installed(monkeypatch):
     monkeypatch.setattr(machine.shutil, "which", lambda name: f"/usr/bin/{name}")
     exists = pathlib.Path.exists
     monkeypatch.setattr(pathlib.Path, "exists", lambda path: path.is_relative_to("/usr/share") or exists(path))
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda process: {5, 3})
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw1")
 
 
 def options_of(medium=None, **options):
@@ -60,9 +62,19 @@ def test_the_arm_machine():
 
 def test_the_pc_by_multiboot_1():
     command = options_of(board=X86, bootargs="a b")
-    assert command[0] == "qemu-system-x86_64" and after(command, "-M") == "q35" and after(command, "-cpu") == "max"
+    assert "qemu-system-x86_64" in command and after(command, "-M") == "q35" and after(command, "-cpu") == "max"
     assert (after(command, "-kernel"), after(command, "-initrd"), after(command, "-append")) == ("takt.Image", "my.itb", "a b")
     assert after(command, "-serial") == "chardev:console" and "-no-reboot" in command and "-icount" not in command
+
+
+def test_the_cores_of_the_pc_share_a_processor_of_the_host(monkeypatch):
+    assert options_of(board=X86)[:4] == ["taskset", "--cpu-list", "5", "qemu-system-x86_64"]
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw2")
+    assert options_of(board=X86, cores=1, threads=2)[2] == "3"
+    monkeypatch.delenv("PYTEST_XDIST_WORKER")
+    assert options_of(board=X86)[2] in ("3", "5")
+    for alone in ({"board": X86, "cores": 1}, {"board": X86, "icount": True}, {"cores": 2}):
+        assert "taskset" not in options_of(**alone)
 
 
 def test_the_pc_deterministic():
