@@ -133,7 +133,7 @@ def stage_fuzz(tally, args):
 
 
 def stage_lint(tally, args):
-    result = subprocess.run(["scripts/lint.sh", "--build", str(args.build)], cwd=ROOT, text=True, capture_output=True,
+    result = subprocess.run(["scripts/lint.sh", "--build", str(args.build_as_given)], cwd=ROOT, text=True, capture_output=True,
                             check=False)
     for match in re.finditer(r"^(ok|FAILED): (.*)$", result.stdout, re.MULTILINE):
         tally.add(match.group(2), None if match.group(1) == "ok" else "see below")
