@@ -47,6 +47,27 @@ struct gic_ops {
     uint32_t (*empty_lrs)(void); // bitmap (ELRSR, EISR): neither pending nor active
 };
 
+// The record of one kind, in its file: the functions there have the names of its members.
+#define GIC_OPS(number)                     \
+    {                                       \
+        .version = (number),                \
+        .init = init,                       \
+        .cpu_init = cpu_init,               \
+        .acknowledge = acknowledge,         \
+        .drop = drop,                       \
+        .deactivate = deactivate,           \
+        .send_kick = send_kick,             \
+        .send_stop = send_stop,             \
+        .route = route,                     \
+        .virtual_load = virtual_load,       \
+        .virtual_save = virtual_save,       \
+        .virtual_control = virtual_control, \
+        .read_hcr = read_hcr,               \
+        .write_lr = write_lr,               \
+        .read_lr = read_lr,                 \
+        .empty_lrs = empty_lrs,             \
+    }
+
 extern const struct gic_ops gicv2_ops, gicv3_ops;
 
 // The same for both kinds (gic.c).

@@ -141,21 +141,4 @@ static void virtual_control(uint32_t hcr) { gic_write(v2.gich, GICH_HCR, hcr); }
 
 static uint32_t read_hcr(void) { return gic_read(v2.gich, GICH_HCR); }
 
-const struct gic_ops gicv2_ops = {
-    .version = 2,
-    .init = init,
-    .cpu_init = cpu_init,
-    .acknowledge = acknowledge,
-    .drop = drop,
-    .deactivate = deactivate,
-    .send_kick = send_kick,
-    .send_stop = send_stop,
-    .route = route,
-    .virtual_load = virtual_load,
-    .virtual_save = virtual_save,
-    .virtual_control = virtual_control,
-    .read_hcr = read_hcr,
-    .write_lr = write_lr,
-    .read_lr = read_lr,
-    .empty_lrs = empty_lrs,
-};
+const struct gic_ops gicv2_ops = GIC_OPS(2);

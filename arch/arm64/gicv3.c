@@ -256,21 +256,4 @@ static void virtual_control(uint32_t hcr) { write_sysreg(ich_hcr_el2, hcr); }
 
 static uint32_t read_hcr(void) { return (uint32_t)read_sysreg(ich_hcr_el2); }
 
-const struct gic_ops gicv3_ops = {
-    .version = 3,
-    .init = init,
-    .cpu_init = cpu_init,
-    .acknowledge = acknowledge,
-    .drop = drop,
-    .deactivate = deactivate,
-    .send_kick = send_kick,
-    .send_stop = send_stop,
-    .route = route,
-    .virtual_load = virtual_load,
-    .virtual_save = virtual_save,
-    .virtual_control = virtual_control,
-    .read_hcr = read_hcr,
-    .write_lr = write_lr,
-    .read_lr = read_lr,
-    .empty_lrs = empty_lrs,
-};
+const struct gic_ops gicv3_ops = GIC_OPS(3);
