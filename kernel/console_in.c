@@ -8,8 +8,6 @@
 #include "kernel/sysdesc.h"
 
 enum {
-    KEY_ESCAPE = 0x1d, // Ctrl-]
-    KEY_INTERRUPT = 0x03,
     SLICE_KEYS = 16,
     RETRY_MS = 1,
     STUCK_MS = 1000,
@@ -32,7 +30,7 @@ void console_set_focus(unsigned focus, uint64_t now) {
 static void push(char c) {
     struct console_input *in = &console.in;
 
-    if (in->focus == FOCUS_MONITOR && c == KEY_INTERRUPT && monitor_busy()) {
+    if (in->focus == FOCUS_MONITOR && c == CTRL_C && monitor_busy()) {
         monitor_cancel();
     } else if (in->pending_count < INPUT_PENDING_MAX) {
         in->pending[in->pending_count++] = c;
@@ -64,7 +62,7 @@ static void command_key(char c, uint64_t now) {
     case '0': console_set_focus(FOCUS_MONITOR, now); break;
     case 'n': step_focus(1, now); break;
     case 'p': step_focus(console.desc->vm_count, now); break;
-    case KEY_ESCAPE: push(KEY_ESCAPE); break;
+    case CTRL_BRACKET: push(CTRL_BRACKET); break;
     default:
         if (vm < MIN(console.desc->vm_count, 9u)) {
             console_set_focus(vm, now);
@@ -80,7 +78,7 @@ static void key(char c, uint64_t now) {
     if (in->escape) {
         in->escape = false;
         command_key(c, now);
-    } else if (c == KEY_ESCAPE) {
+    } else if (c == CTRL_BRACKET) {
         in->escape = true;
     } else {
         push(c);

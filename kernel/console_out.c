@@ -18,8 +18,6 @@ enum {
 
 enum escape_state { ESCAPE_NONE, ESCAPE_BEGUN, ESCAPE_CSI, ESCAPE_STRING };
 
-static const char ESC = 0x1b, BEL = 0x07, BS = 0x08, DEL = 0x7f;
-
 static bool in_focus(unsigned source) {
     return source < SOURCE_VMS || (source - SOURCE_VMS) / CONSOLE_CHANNELS == console.in.focus;
 }

@@ -8,6 +8,9 @@
 #include "kernel/job.h"
 #include "kernel/types.h"
 
+// Control characters, by their names in ASCII or by the keys that send them.
+enum { CTRL_C = 0x03, BEL = 0x07, BS = 0x08, CTRL_U = 0x15, ESC = 0x1b, CTRL_BRACKET = 0x1d, DEL = 0x7f };
+
 // Sources of output, in this order: the log, the monitor, then every channel of every VM.
 enum {
     SOURCE_LOG,

@@ -13,14 +13,6 @@ struct monitor *monitor;
 
 enum { ROW_ROOM = 3 * LOG_LINE_MAX }; // what a row may need of the ring
 
-enum {
-    KEY_CTRL_C = 0x03,
-    KEY_BS = 0x08,
-    KEY_CTRL_U = 0x15,
-    KEY_ESC = 0x1b,
-    KEY_DEL = 0x7f,
-};
-
 static bool row_help(unsigned row);
 
 static const struct monitor_command commands[] = {
@@ -208,16 +200,16 @@ void monitor_key(char c) {
     switch (c) {
     case '\r':
     case '\n': execute(); break;
-    case KEY_BS:
-    case KEY_DEL: erase(1); break;
-    case KEY_CTRL_U: erase(MONITOR_LINE); break;
-    case KEY_CTRL_C:
+    case BS:
+    case DEL: erase(1); break;
+    case CTRL_U: erase(MONITOR_LINE); break;
+    case CTRL_C:
         monitor_write("^C\n", 3);
         monitor_prompt();
         break;
-    case KEY_ESC: monitor->escape = 1; break;
+    case ESC: monitor->escape = 1; break;
     default:
-        if (c >= ' ' && c < KEY_DEL && monitor->length < MONITOR_LINE - 1) {
+        if (c >= ' ' && c < DEL && monitor->length < MONITOR_LINE - 1) {
             monitor->line[monitor->length++] = c;
             monitor_write(&c, 1);
         }
