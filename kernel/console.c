@@ -62,16 +62,12 @@ void console_uart_interrupt(void) {
     console_wake();
 }
 
-// Of this ring, and of the log's, the job is the only producer: no lock, and interrupts stay open.
-void console_monitor_write(const char *text, size_t length) {
-    console_ring_put(&console.sources[SOURCE_MONITOR].ring, text, length);
-}
-
 size_t console_monitor_room(void) { return console_ring_room(&console.sources[SOURCE_MONITOR].ring); }
 
 // ---- the job ----------------------------------------------------------------------------------------------
 
-// True: there was something, and there may be more.
+// True: there was something, and there may be more. The job is the only producer of this ring: no lock, and interrupts stay
+// open.
 static bool fetch_log(void) {
     struct console_ring *ring = &console.sources[SOURCE_LOG].ring;
     char chunk[LOG_LINE_MAX];

@@ -22,17 +22,13 @@ static bool in_focus(unsigned source) {
     return source < SOURCE_VMS || (source - SOURCE_VMS) / CONSOLE_CHANNELS == console.in.focus;
 }
 
-static uint64_t written_at(const struct console_source *source) {
-    return __atomic_load_n(&source->written_at, __ATOMIC_RELAXED);
-}
-
 // ---- whose turn it is -------------------------------------------------------------------------------------
 
 // Sets *wake_at to the time at which an unready source becomes ready, if that is earlier.
 static bool ready(unsigned index, uint64_t now, uint64_t *wake_at) {
     const struct console_source *source = &console.sources[index];
     uint32_t used = console_ring_used(&source->ring);
-    uint64_t quiet = written_at(source) + QUIET_MS * console.ms;
+    uint64_t quiet = __atomic_load_n(&source->written_at, __ATOMIC_RELAXED) + QUIET_MS * console.ms;
 
     if (used == 0) { return false; }
     if (in_focus(index) || console_ring_has_line(&source->ring) || used >= CONSOLE_RING_SIZE / 2 || now >= quiet) {

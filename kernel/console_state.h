@@ -90,8 +90,7 @@ void console_input_step(uint64_t now, struct console_progress *progress);
 void console_set_focus(unsigned focus, uint64_t now);
 
 // ---- for the monitor (console job) --------------------------------------------------------------------------
-// Puts text into the monitor's ring; cut when it does not fit: callers leave room first.
-void console_monitor_write(const char *text, size_t length);
+// Of the monitor's ring: what does not fit is cut, so whoever writes there asks first.
 size_t console_monitor_room(void);
 
 #endif

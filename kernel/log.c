@@ -18,8 +18,6 @@ static struct {
     char text[LOG_SIZE];
 } ring;
 
-static char text_at(uint64_t place) { return ring.text[place % LOG_SIZE]; }
-
 // With the lock held. Bounded by the ring; a UART is slow, so only for boot and panic.
 static void print_direct(void) {
     bool line_start = true;
@@ -27,7 +25,7 @@ static void print_direct(void) {
     if (console_uart == NULL) { return; }
     if (ring.head - ring.direct > LOG_SIZE) { ring.direct = ring.head - LOG_SIZE; }
     for (; ring.direct != ring.head; ring.direct++) {
-        char c = text_at(ring.direct);
+        char c = ring.text[ring.direct % LOG_SIZE];
 
         for (const char *p = "[takt] "; line_start && *p != '\0'; p++) { console_uart->put_now(*p); }
         line_start = c == '\n';
