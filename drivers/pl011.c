@@ -2,30 +2,11 @@
 // The machine's UART when it is a PL011. Source: Arm PrimeCell UART (PL011) Technical Reference Manual, DDI 0183.
 #include <libfdt.h>
 
+#include "drivers/pl011.h"
 #include "kernel/arch.h"
 #include "kernel/board_irq.h"
 #include "kernel/console.h"
 #include "kernel/space.h"
-
-// Register offsets and bits (DDI 0183, chapter 3)
-enum {
-    UARTDR = 0x00,
-    UARTFR = 0x18,
-    UARTLCR_H = 0x2c,
-    UARTCR = 0x30,
-    UARTIMSC = 0x38,
-    UARTICR = 0x44,
-    FR_RXFE = 1 << 4, // receive FIFO empty
-    FR_TXFF = 1 << 5, // transmit FIFO full
-    LCR_H_FEN = 1 << 4,
-    LCR_H_WLEN_8 = 3 << 5,
-    CR_UARTEN = 1 << 0,
-    CR_TXE = 1 << 8,
-    CR_RXE = 1 << 9,
-    INT_RX = 1 << 4,
-    INT_RT = 1 << 6, // receive timeout: characters wait below the FIFO's trigger level
-    INT_ALL = 0x7ff,
-};
 
 static volatile uint32_t *registers;
 

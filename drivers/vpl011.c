@@ -3,6 +3,7 @@
 // VM's console ring; those that find it full wait in the transmit FIFO until there is room.
 #include <libfdt.h>
 
+#include "drivers/pl011.h"
 #include "drivers/virtual.h"
 #include "kernel/arch.h"
 #include "kernel/console.h"
@@ -10,28 +11,7 @@
 #include "kernel/memory.h"
 #include "kernel/string.h"
 
-enum pl011_offset {
-    UARTDR = 0x000,
-    UARTFR = 0x018,
-    UARTILPR = 0x020,
-    UARTIBRD = 0x024,
-    UARTFBRD = 0x028,
-    UARTLCR_H = 0x02c,
-    UARTCR = 0x030,
-    UARTIFLS = 0x034,
-    UARTIMSC = 0x038,
-    UARTRIS = 0x03c,
-    UARTMIS = 0x040,
-    UARTICR = 0x044,
-    UARTDMACR = 0x048,
-    PLAIN_END = 0x04c,
-    UART_ID = 0xfe0, // UARTPeriphID0..3, UARTPCellID0..3
-    UART_ID_END = 0x1000,
-};
-
-enum { FR_BUSY = 1 << 3, FR_RXFE = 1 << 4, FR_TXFF = 1 << 5, FR_RXFF = 1 << 6, FR_TXFE = 1 << 7 };
-enum { INT_RX = 1 << 4, INT_TX = 1 << 5, INT_RT = 1 << 6, INT_ALL = 0x7ff };
-enum { LCR_H_FEN = 1 << 4, CR_RESET = 0x300, IFLS_RESET = 0x12, FIFO = 32, ID_REGISTERS = 8 };
+enum { PLAIN_END = UARTDMACR + 4, CR_RESET = 0x300, IFLS_RESET = 0x12, FIFO = 32, ID_REGISTERS = 8 };
 
 // r1p5: 32 characters deep.
 static const uint8_t id_values[ID_REGISTERS] = {0x11, 0x10, 0x34, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
