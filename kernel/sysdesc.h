@@ -37,7 +37,7 @@ enum {
 };
 // Guest memory and assigned devices lie below: what three levels of 4 KiB granule stage-2 tables reach.
 #define GUEST_ADDRESS_MAX (1ull << 39)
-// Guest memory is given out in blocks of this size and alignment, on both sides.
+// Guest memory is given out in blocks of this size and alignment, on both sides: stage 2 has them in one entry each.
 #define GUEST_BLOCK       (2ull << 20)
 // What the hypervisor keeps for itself of the board's memory: image, tables, stacks, buffers.
 #define HYPERVISOR_SHARE  (16ull << 20)

@@ -12,8 +12,6 @@
 struct vm *vms[MAX_VMS];
 unsigned vm_count;
 
-#define VM_BLOCK (2ul << 20) // guest memory is aligned so that stage 2 can use blocks of this size
-
 // How the log begins with it; a guest's own end says all in its reason.
 static const char *const end_names[] = {
     [VM_END_NONE] = "",         [VM_END_OFF] = "",          [VM_END_RESET] = "",
@@ -27,7 +25,7 @@ static int create_memory(struct vm *vm) {
         struct vm_memory *m = &vm->memory[i];
         m->gpa = vm->desc->memory[i].base;
         m->size = vm->desc->memory[i].size;
-        int status = memory_alloc_guest(m->size, VM_BLOCK, &m->pa);
+        int status = memory_alloc_guest(m->size, GUEST_BLOCK, &m->pa);
         if (status == OK) { status = arch_vm_map(vm, m->gpa, m->pa, m->size, STAGE2_RAM); }
         if (status != OK) { return status; }
         vm->memory_count++;
