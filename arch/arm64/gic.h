@@ -97,6 +97,4 @@ int gic_find_ppis(const void *board_fdt, int node);
 // a log line.
 int gic_init(const void *board_fdt);
 
-static inline unsigned gic_spi_limit(void) { return gic_machine.spi_limit; }
-
 #endif

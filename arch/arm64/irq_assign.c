@@ -34,7 +34,7 @@ void arch_irq_claim(unsigned irq, struct cpu *cpu) {
 }
 
 int arch_irq_assign(unsigned irq, struct vcpu *vcpu, bool edge, uint64_t distance) {
-    if (irq < GIC_SPI_FIRST || irq >= gic_spi_limit() || irq >= VGIC_PRIVATE + vcpu->vm->desc->spi_count) {
+    if (irq < GIC_SPI_FIRST || irq >= gic_machine.spi_limit || irq >= VGIC_PRIVATE + vcpu->vm->desc->spi_count) {
         return ERR_RANGE;
     }
     if (irq_owners[irq] != NULL) { return ERR_BUSY; }

@@ -147,11 +147,8 @@ bool vgic_lr_offer(struct vcpu *vcpu, uint32_t urgency, uint32_t *who);
 // Takes everything out of the list registers of a VCPU that is not loaded. Returns a kick set.
 uint32_t vgic_evacuate(struct vcpu *vcpu);
 
-// The VCPU with this affinity (Aff3..Aff0 as in IROUTER, packed to 32 bits), or vcpu_count.
-static inline unsigned vgic_affinity_index(const struct vm *vm, uint32_t affinity) {
-    return affinity < vm->vcpu_count ? affinity : vm->vcpu_count;
-}
-// SPI `spi` (0 = INTID 32) goes to VCPU `index` from now on; nowhere when there is none. Returns a kick set.
+// SPI `spi` (0 = INTID 32) goes to VCPU `index`, which is its affinity too, from now on; nowhere when there is none.
+// Returns a kick set.
 uint32_t vgic_route(struct vm *vm, unsigned spi, unsigned index);
 
 // GICD_CTLR's group enables. Returns a kick set.

@@ -44,7 +44,7 @@ static void router_access(struct vm *vm, unsigned spi, struct mmio_access *acces
     if (access->write) {
         uint64_t value = (now & ~mask) | (access->value << shift & mask);
         *route = (uint32_t)(value >> 32 & 0xff) << 24 | (value & 0xffffff);
-        who = vgic_route(vm, spi, vgic_affinity_index(vm, *route));
+        who = vgic_route(vm, spi, *route);
     } else {
         access->value = now >> shift;
     }
