@@ -5,7 +5,6 @@
 #define KERNEL_BOOT_H
 
 #include "kernel/board.h"
-#include "kernel/sysdesc.h"
 
 // Makes the per-core structures and stacks of every core of the board, its threads included: who uses them decides later.
 int cpus_create(const struct board *board);

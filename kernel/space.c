@@ -3,7 +3,6 @@
 
 #include "kernel/arch.h"
 #include "kernel/log.h"
-#include "kernel/memory.h"
 
 enum { WINDOW_SHIFT = 21, TABLE_ENTRIES = 512 };
 

@@ -7,7 +7,6 @@
 #include "arch/arm64/vgic.h"
 #include "kernel/pagetable.h"
 #include "kernel/types.h"
-#include "timer/timer_queue.h"
 
 // Saved by entry.S on every way into the hypervisor; order and offsets are known there.
 struct regs {

@@ -8,7 +8,6 @@
 #include "arch/arm64/layout.h"
 #include "arch/arm64/maintenance.h"
 #include "kernel/arch.h"
-#include "kernel/log.h"
 #include "kernel/memory.h"
 #include "kernel/space.h"
 
