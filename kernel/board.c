@@ -14,9 +14,8 @@ enum { CELL = sizeof(fdt32_t) };
 // What a node says about its children's addresses.
 struct bus {
     uint32_t address_cells, size_cells;
-    const uint8_t *ranges;
+    const uint8_t *ranges; // NULL: it has none
     uint32_t ranges_size;
-    bool has_ranges;
 };
 
 static const struct bus default_bus = {.address_cells = 2, .size_cells = 1};
@@ -29,7 +28,6 @@ static void bus_property(struct bus *bus, const struct tree *tree) {
     } else if (tree_name_is(tree, "ranges")) {
         bus->ranges = tree->data;
         bus->ranges_size = tree->size;
-        bus->has_ranges = true;
     }
 }
 
@@ -50,7 +48,7 @@ static int reg_entry(const struct bus *bus, const uint8_t *reg, uint32_t size, u
 
 // From addresses of `bus` to those of its parent (2.3.8): no ranges, no way up; empty ranges, the same addresses.
 static int translate(const struct bus *bus, const struct bus *parent, struct range *range) {
-    if (!bus->has_ranges || parent->address_cells > 2) { return ERR_RANGE; }
+    if (bus->ranges == NULL || parent->address_cells > 2) { return ERR_RANGE; }
     if (bus->ranges_size == 0) { return OK; }
     uint32_t entry = (bus->address_cells + parent->address_cells + bus->size_cells) * CELL;
     for (uint32_t at = 0; bus->ranges_size - at >= entry; at += entry) {

@@ -29,9 +29,7 @@ static void begin_image(struct scan *s, const struct tree *tree) {
         return;
     }
     s->part = &sys->parts[sys->part_count++];
-    memset(s->part, 0, sizeof(*s->part));
-    s->part->name = tree->name;
-    s->part->type = "";
+    *s->part = (struct sysdesc_part){.name = tree->name, .type = ""};
 }
 
 static void image_property(struct sysdesc_part *part, const struct tree *tree) {
