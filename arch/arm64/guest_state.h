@@ -30,8 +30,9 @@ struct fpsimd_state {
 // A generic timer of a guest (DDI 0487, chapter D12): the compare value is kept bit for bit.
 struct guest_timer {
     uint64_t cval;
-    uint32_t ctl; // ENABLE 0, IMASK 1; ISTATUS is computed
+    uint32_t ctl; // without ISTATUS, which is computed
 };
+enum { TIMER_ENABLE = 1, TIMER_IMASK = 2, TIMER_ISTATUS = 4 }; // CNT*_CTL_EL*
 
 struct arch_vcpu {
     struct regs regs; // first

@@ -7,17 +7,15 @@
 #include "kernel/log.h"
 #include "kernel/vm.h"
 
-enum { CTL_ENABLE = 1, CTL_IMASK = 2, CTL_ISTATUS = 4 };
-
 static bool expired(const struct guest_timer *timer, uint64_t now) {
-    return (timer->ctl & CTL_ENABLE) != 0 && now >= timer->cval;
+    return (timer->ctl & TIMER_ENABLE) != 0 && now >= timer->cval;
 }
 
 // Sets the interrupt's level as it is at `now`.
 static void set_level(struct vcpu *vcpu, uint64_t now) {
     const struct guest_timer *timer = &vcpu->arch.ptimer;
 
-    vgic_set_line(vcpu, GIC_PPI_PTIMER, expired(timer, now) && (timer->ctl & CTL_IMASK) == 0);
+    vgic_set_line(vcpu, GIC_PPI_PTIMER, expired(timer, now) && (timer->ctl & TIMER_IMASK) == 0);
 }
 
 static void fired(struct timer_event *event, uint64_t now) {
@@ -31,7 +29,7 @@ static void update(struct vcpu *vcpu) {
     uint64_t now = arch_clock();
 
     set_level(vcpu, now);
-    if ((timer->ctl & (CTL_ENABLE | CTL_IMASK)) != CTL_ENABLE || expired(timer, now)) {
+    if ((timer->ctl & (TIMER_ENABLE | TIMER_IMASK)) != TIMER_ENABLE || expired(timer, now)) {
         timer_queue_remove(&cpu->timers, &vcpu->device_timer);
         return;
     }
@@ -48,7 +46,7 @@ uint64_t ptimer_read(struct vcpu *vcpu, enum ptimer_register which) {
 
     switch (which) {
     case PTIMER_TVAL: return (uint32_t)(timer->cval - now);
-    case PTIMER_CTL: return timer->ctl | (expired(timer, now) ? CTL_ISTATUS : 0);
+    case PTIMER_CTL: return timer->ctl | (expired(timer, now) ? TIMER_ISTATUS : 0);
     default: return timer->cval;
     }
 }
@@ -58,7 +56,7 @@ void ptimer_write(struct vcpu *vcpu, enum ptimer_register which, uint64_t value)
 
     switch (which) {
     case PTIMER_TVAL: timer->cval = arch_clock() + (uint64_t)(int64_t)(int32_t)value; break;
-    case PTIMER_CTL: timer->ctl = (uint32_t)value & (CTL_ENABLE | CTL_IMASK); break;
+    case PTIMER_CTL: timer->ctl = (uint32_t)value & (TIMER_ENABLE | TIMER_IMASK); break;
     default: timer->cval = value; break;
     }
     update(vcpu);

@@ -27,9 +27,6 @@ void fpsimd_restore(const struct fpsimd_state *state);
 #define SPSR_EL2T_OPEN   0x348
 #define SCTLR_EL1_RES1   0x30d00800ull // MMU and caches off
 #define HCR_TWI          BIT(13)
-#define TIMER_ENABLE     1u
-#define TIMER_IMASK      2u
-#define TIMER_ISTATUS    4u
 
 // Every register of struct el1_state with its name, two by two as they lie there: a pair moves with one load or store.
 // clang-format off
