@@ -12,6 +12,7 @@
 #include "kernel/guest_mem.h"
 #include "kernel/guest_platform.h"
 #include "kernel/memory.h"
+#include "kernel/string.h"
 
 static const struct guest_platform *platform(void) { return arch_guest_platform(NULL); }
 
@@ -53,8 +54,8 @@ enum { STEP_BYTES = 16, SLICE_STEPS = 8, INPUT_STEPS = 35 };
 struct virtio_console {
     struct spinlock lock; // everything below
     struct vm *vm;
-    bool wake; // the console has not been told yet of what was sent
-    uint32_t status, interrupts;
+    bool wake;                   // the console has not been told yet of what was sent
+    uint32_t status, interrupts; // from here on: what a reset clears
     uint32_t device_select, driver_select, queue_select;
     uint32_t driver_features[2];
     struct virtqueue queue[QUEUES];
@@ -72,12 +73,9 @@ static void needs_reset(struct virtio_console *dev) {
     raise_interrupt(dev, INTERRUPT_CONFIG);
 }
 
+// Everything from `status` on.
 static void reset(struct virtio_console *dev) {
-    dev->status = 0;
-    dev->interrupts = 0;
-    dev->device_select = dev->driver_select = dev->queue_select = 0;
-    dev->driver_features[0] = dev->driver_features[1] = 0;
-    for (unsigned i = 0; i < QUEUES; i++) { dev->queue[i] = (struct virtqueue){0}; }
+    memset(&dev->status, 0, sizeof(*dev) - offsetof(struct virtio_console, status));
 }
 
 // ---- queues -----------------------------------------------------------------------------------------------
