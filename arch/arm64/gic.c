@@ -52,13 +52,19 @@ bool gic_wait_clear(const void *frame, unsigned offset, uint32_t bits) {
 
 void gic_wait_distributor(void) { gic_wait_clear(gic_machine.gicd, GICD_CTLR, GICD_CTLR_RWP); }
 
-int gic_map_distributor(const void *fdt, int node) {
+int gic_map_frame(const void *fdt, int node, unsigned index, void **frame) {
     struct range range;
-    int status = board_reg(fdt, node, 0, &range);
+    int status = board_reg(fdt, node, index, &range);
 
     if (status != OK) { return status; }
-    gic_machine.gicd = space_map(SPACE_DEVICES, range.base, range.size);
-    if (gic_machine.gicd == NULL) { return ERR_NO_MEMORY; }
+    *frame = space_map(SPACE_DEVICES, range.base, range.size);
+    return *frame != NULL ? OK : ERR_NO_MEMORY;
+}
+
+int gic_map_distributor(const void *fdt, int node) {
+    int status = gic_map_frame(fdt, node, 0, &gic_machine.gicd);
+
+    if (status != OK) { return status; }
     gic_machine.spi_limit =
         MIN(32 * ((gic_read(gic_machine.gicd, GICD_TYPER) & GICD_TYPER_LINES) + 1), (unsigned)GIC_MAX_IRQ);
     return OK;

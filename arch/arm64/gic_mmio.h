@@ -22,6 +22,8 @@ static inline void gic_write(void *frame, unsigned offset, uint32_t value) {
 // Waits until `bits` are clear; false after longer than any controller takes.
 bool gic_wait_clear(const void *frame, unsigned offset, uint32_t bits);
 
+// Maps frame `index` of the node's registers. ERR_NO_MEMORY, or as board_reg(). Boot core.
+int gic_map_frame(const void *fdt, int node, unsigned index, void **frame);
 // Maps the distributor, the first of the node's frames, and sets gic_machine.gicd and spi_limit. Boot core.
 int gic_map_distributor(const void *fdt, int node);
 

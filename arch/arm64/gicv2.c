@@ -8,7 +8,6 @@
 #include "arch/arm64/gic_mmio.h"
 #include "kernel/arch.h"
 #include "kernel/log.h"
-#include "kernel/space.h"
 
 enum { GICH_VTR_LRS = 0x3f };
 
@@ -20,23 +19,12 @@ static struct {
 
 // ---- start ------------------------------------------------------------------------------------------------
 
-static int map_frame(const void *fdt, int node, unsigned index, void **frame) {
-    struct range range;
-    int status = board_reg(fdt, node, index, &range);
-
-    if (status == OK) {
-        *frame = space_map(SPACE_DEVICES, range.base, range.size);
-        status = *frame != NULL ? OK : ERR_NO_MEMORY;
-    }
-    return status;
-}
-
 static int init(const void *fdt, int node) {
     struct range gicv;
     int status = gic_map_distributor(fdt, node);
 
-    status = status == OK ? map_frame(fdt, node, 1, &v2.gicc) : status;
-    status = status == OK ? map_frame(fdt, node, 2, &v2.gich) : status;
+    status = status == OK ? gic_map_frame(fdt, node, 1, &v2.gicc) : status;
+    status = status == OK ? gic_map_frame(fdt, node, 2, &v2.gich) : status;
     status = status == OK ? board_reg(fdt, node, 3, &gicv) : status;
     if (status != OK || gicv.size < VGIC_GICC_SIZE) {
         log_line("board: %s: reg has to list GICD, GICC, GICH and GICV (%d)", fdt_get_name(fdt, node, NULL), status);
