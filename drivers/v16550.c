@@ -196,12 +196,7 @@ static bool v16550_drained(void *device) {
 void v16550_reset(struct v16550 *uart) {
     unsigned long flags = spin_lock(&uart->lock);
 
-    *uart = (struct v16550){
-        .lock = uart->lock,
-        .vm = uart->vm,
-        .line = uart->line,
-        .context = uart->context,
-    };
+    memset(uart->registers, 0, sizeof(*uart) - offsetof(struct v16550, registers));
     spin_unlock(&uart->lock, flags);
 }
 

@@ -25,7 +25,7 @@ struct v16550 {
     struct vm *vm;
     void (*line)(void *context, bool asserted);
     void *context;
-    uint8_t registers[8]; // as written: IER, FCR, LCR, MCR, SCR at their offsets
+    uint8_t registers[8]; // as written: IER, FCR, LCR, MCR, SCR at their offsets. From here on: what a reset clears
     uint8_t divisor[2];
     bool thr_empty; // the interrupt for it waits: until IIR has told of it, or THR is written
     bool overrun;

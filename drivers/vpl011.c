@@ -25,9 +25,9 @@ static const uint16_t plain_bits[PLAIN_END / 4] = {
 struct vpl011 {
     struct spinlock lock; // everything below
     struct vm *vm;
-    uint16_t plain[PLAIN_END / 4];
-    bool tx_event; // room came: UARTRIS.TXRIS, until cleared
-    bool level;    // of the interrupt
+    uint16_t plain[PLAIN_END / 4]; // from here on: what a reset clears
+    bool tx_event;                 // room came: UARTRIS.TXRIS, until cleared
+    bool level;                    // of the interrupt
     uint8_t tx_count, rx_head, rx_count;
     char tx[FIFO], rx[FIFO];
 };
@@ -164,7 +164,8 @@ static void vpl011_reset(struct vm *vm, void *state) {
     struct vpl011 *uart = state;
     unsigned long flags = spin_lock(&uart->lock);
 
-    *uart = (struct vpl011){.lock = uart->lock, .vm = vm};
+    uart->vm = vm;
+    memset(uart->plain, 0, sizeof(*uart) - offsetof(struct vpl011, plain));
     uart->plain[UARTCR / 4] = CR_RESET;
     uart->plain[UARTIFLS / 4] = IFLS_RESET;
     spin_unlock(&uart->lock, flags);

@@ -4,7 +4,7 @@
 
     check_rooms.py [ROOT]
 
-The rooms and their directions are those of docs/design.md: (arch, drivers, iommu) -> kernel -> (sched, timer).
+The rooms and their directions are those of docs/design.md: (arch, drivers, iommu) -> kernel -> sched -> timer.
 """
 import pathlib
 import re
@@ -34,6 +34,8 @@ SUPPLIED_TO = ("kernel/", "arch/")
 
 ARCHITECTURE_CONDITION = re.compile(
     r"^\s*#\s*(?:if|ifdef|ifndef|elif)\b.*(?:__aarch64__|__arm__|__x86_64__|__i386__|CONFIG_ARM|CONFIG_X86|\bARCH_)")
+# Whoever draws a ticket between its reading and its writing waits for ever.
+LOCK_COPIED = re.compile(r"\block = \*?\w[\w.>-]*\block\b")
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
 
 FILE_LINES = 500
@@ -138,6 +140,10 @@ def faults(root, files):
                 for number, line in enumerate(text.splitlines(), 1):
                     if ARCHITECTURE_CONDITION.match(line):
                         yield f"{path}:{number}: a condition on an architecture belongs below arch/"
+            if not path.startswith("tests/"):
+                for number, line in enumerate(text.splitlines(), 1):
+                    if LOCK_COPIED.search(line):
+                        yield f"{path}:{number}: a lock is copied, for which others may wait; clear what stands behind it"
         if path.endswith(SOURCES + (".py",)):
             yield from size_faults(path, text)
     yield from circles(graph)

@@ -37,6 +37,8 @@ def test_a_clean_tree_passes(tmp_path):
     ("kernel/a.c", "#if defined(__x86_64__)\n#endif\n", "belongs below arch/"),
     ("kernel/a.c", "int f(void)\n{\n" + "    g();\n" * 81 + "}\n", "a function of 81 lines"),
     ("kernel/a.c", "int a;\n" * 500, "501 lines"),
+    ("drivers/a.c", "    *uart = (struct uart){.lock = uart->lock, .vm = vm};\n", "a lock is copied"),
+    ("kernel/a.c", "    vm->lock = other.lock;\n", "a lock is copied"),
 ])
 def test_each_rule(tmp_path, path, text, complaint):
     found = faults(tmp_path, files={path: LICENCE + text})
