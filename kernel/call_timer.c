@@ -8,8 +8,8 @@ static uint64_t least_distance(const struct vcpu *vcpu) {
     return clock_ns_to_ticks_up(&clock_rate, vcpu->vm->desc->timer_distance_us * 1000ull);
 }
 
-// Sets the one event to the first slot that is armed, but not before `earliest`. Fails only where it was not queued.
-static int arm_first(struct vcpu *vcpu, uint64_t earliest) {
+// Sets the one event to the first slot that is armed, but not before `earliest`.
+static void arm_first(struct vcpu *vcpu, uint64_t earliest) {
     const struct call_slot *first = NULL;
 
     vcpu->cpu->todo |= TODO_DISPATCH; // programs the hardware timer
@@ -19,9 +19,9 @@ static int arm_first(struct vcpu *vcpu, uint64_t earliest) {
     }
     if (first == NULL) {
         timer_queue_remove(&vcpu->cpu->timers, &vcpu->call_timer);
-        return TIMER_QUEUE_OK;
+        return;
     }
-    return timer_queue_add(&vcpu->cpu->timers, &vcpu->call_timer, MAX(first->when, MAX(vcpu->call_earliest, earliest)));
+    timer_queue_add(&vcpu->cpu->timers, &vcpu->call_timer, MAX(first->when, MAX(vcpu->call_earliest, earliest)));
 }
 
 static void fire_slots(struct vcpu *vcpu, uint64_t now) {
@@ -51,12 +51,11 @@ static void call_timer_fired(struct timer_event *event, uint64_t now) {
         vcpu_attend(vcpu, event->when);
         if (vcpu->state == VCPU_READY) { event->slack = TIMER_SLACK_BEST_EFFORT; } // until it is its turn
     }
-    // There is room: it has just left the queue.
-    (void)arm_first(vcpu, vcpu->state == VCPU_BLOCKED ? sched_eligible_at(&vcpu->entity, now) : 0);
+    arm_first(vcpu, vcpu->state == VCPU_BLOCKED ? sched_eligible_at(&vcpu->entity, now) : 0);
 }
 
 int64_t call_timer_set(struct vcpu *vcpu, uint64_t *x) {
-    struct call_slot *slot = &vcpu->call_slots[x[1] % TAKT_HC_TIMER_SLOTS], before = *slot;
+    struct call_slot *slot = &vcpu->call_slots[x[1] % TAKT_HC_TIMER_SLOTS];
     uint64_t offset = arch_vcpu_clock_offset(vcpu);
     uint64_t interrupt = x[3] == 0 ? TAKT_HC_TIMER_INTID : x[3];
 
@@ -67,10 +66,7 @@ int64_t call_timer_set(struct vcpu *vcpu, uint64_t *x) {
     slot->interrupt = (uint8_t)interrupt;
     vcpu->call_timer.fire = call_timer_fired;
     vcpu->call_timer.slack = vcpu_running_slack(vcpu);
-    if (arm_first(vcpu, 0) != TIMER_QUEUE_OK) {
-        *slot = before;
-        return TAKT_HC_DENIED;
-    }
+    arm_first(vcpu, 0);
     x[1] = slot->when - offset;
     return TAKT_HC_OK;
 }
@@ -81,7 +77,7 @@ int64_t call_timer_cancel(struct vcpu *vcpu, uint64_t *x) {
     if (x[1] >= TAKT_HC_TIMER_SLOTS) { return TAKT_HC_INVALID; }
     x[1] = slot->interrupt != 0;
     slot->interrupt = 0;
-    (void)arm_first(vcpu, 0);
+    arm_first(vcpu, 0);
     return TAKT_HC_OK;
 }
 
@@ -99,5 +95,5 @@ int64_t call_timer_report(struct vcpu *vcpu, uint64_t *x) {
 COLD void call_timer_forget(struct vcpu *vcpu) {
     memset(vcpu->call_slots, 0, sizeof(vcpu->call_slots));
     vcpu->call_earliest = 0;
-    (void)arm_first(vcpu, 0);
+    arm_first(vcpu, 0);
 }

@@ -37,8 +37,9 @@ COLD void vcpu_hand_over(struct vcpu *vcpu, struct cpu *to) {
     vcpu->carried = 0;
     for (unsigned i = 0; i < TIMERS; i++) {
         struct timer_event *event = timer_of(vcpu, i);
-        if (timer_queue_queued(event)) { vcpu->carried |= (uint8_t)(1u << i); }
+        if (!timer_queue_queued(event)) { continue; }
         timer_queue_remove(&cpu->timers, event);
+        vcpu->carried |= (uint8_t)(1u << i);
     }
     arch_vcpu_leave_core(vcpu);
     trace(cpu, TRACE_MIGRATE, vcpu, to->id, 0);
@@ -60,9 +61,7 @@ COLD void vcpu_take_over(struct vcpu *vcpu) {
         struct timer_event *event = timer_of(vcpu, i);
         if ((vcpu->carried >> i & 1) == 0) { continue; }
         event->slack = TIMER_SLACK_BEST_EFFORT; // until its turn comes
-        if (timer_queue_add(&cpu->timers, event, event->when) != TIMER_QUEUE_OK) {
-            panic("core %u: more timers than its VCPUs can have", cpu->id);
-        }
+        timer_queue_add(&cpu->timers, event, event->when);
     }
     if (vcpu->state == VCPU_BLOCKED) { vcpu_arm_timers(vcpu, arch_clock()); }
     cpu->todo |= TODO_DISPATCH;

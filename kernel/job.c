@@ -95,24 +95,24 @@ static struct job *take(struct cpu *cpu) {
     return job;
 }
 
-// False: it cannot sleep, because the core's timer queue is full; it polls instead.
-static bool sleep_until(struct cpu *cpu, struct job *job) {
+static void sleep_until(struct cpu *cpu, struct job *job) {
     if (job->wake_at != UINT64_MAX) {
         job->timer.slack = TIMER_SLACK_BEST_EFFORT;
         job->timer.fire = timer_fired;
-        if (timer_queue_add(&cpu->timers, &job->timer, job->wake_at) != TIMER_QUEUE_OK) { return false; }
+        timer_queue_add(&cpu->timers, &job->timer, job->wake_at);
         cpu->todo |= TODO_DISPATCH; // to program the hardware
     }
     job->state = JOB_SLEEPING;
-    return true;
 }
 
 // A job that is done may be gone or on another core as soon as the lock is open.
 static void settle(struct cpu *cpu, struct job *job, enum job_result result) {
     unsigned long flags = spin_lock(&cpu->thread.lock);
 
-    if (result == JOB_AGAIN || job->state == JOB_RUNNING_SUBMITTED || (result == JOB_SLEEP && !sleep_until(cpu, job))) {
+    if (result == JOB_AGAIN || job->state == JOB_RUNNING_SUBMITTED) {
         append(&cpu->thread, job);
+    } else if (result == JOB_SLEEP) {
+        sleep_until(cpu, job);
     } else if (result == JOB_DONE) {
         job->state = JOB_IDLE;
     }

@@ -145,9 +145,7 @@ COLD bool pieces_arrive(struct vcpu *vcpu) {
         vcpu->entity.tells = true;
     } else {
         vcpu->entity.elsewhere = p->back_at;
-        if (!p->leaving && timer_queue_add(&cpu->timers, &p->back, p->back_at) != TIMER_QUEUE_OK) {
-            panic("core %u: more timers than its VCPUs can have", cpu->id);
-        }
+        if (!p->leaving) { timer_queue_add(&cpu->timers, &p->back, p->back_at); }
     }
     vcpu_take_over(vcpu);
     if (vcpu->state == VCPU_READY && !p->leaving) { sched_wake(&cpu->sched, &vcpu->entity, p->since); }

@@ -7,15 +7,9 @@
 #include "kernel/promise.h"
 #include "kernel/trace.h"
 
-static bool is_reserved(const struct vcpu *vcpu) { return vcpu->entity.class == SCHED_RESERVED; }
-
 struct vcpu *vcpu_of_entity(const struct cpu *cpu, struct sched_entity *entity) {
     if (entity == NULL || entity == &cpu->thread.entity) { return NULL; }
     return container_of(entity, struct vcpu, entity);
-}
-
-uint64_t vcpu_timer_slack(const struct vcpu *vcpu) {
-    return is_reserved(vcpu) ? vcpu->entity.deadline : TIMER_SLACK_BEST_EFFORT;
 }
 
 // ---- waiting and waking -----------------------------------------------------------------------------------
@@ -48,9 +42,7 @@ static void guest_timer_fired(struct timer_event *event, UNUSED uint64_t now) {
 // A waiting VCPU's timers count from the moment at which it has budget to act on them.
 static void park(struct vcpu *vcpu, struct timer_event *event, uint64_t when, uint64_t eligible) {
     event->slack = vcpu_timer_slack(vcpu);
-    if (timer_queue_add(&vcpu->cpu->timers, event, MAX(when, eligible)) != TIMER_QUEUE_OK) {
-        panic("core %u: more timers than its VCPUs can have", vcpu->cpu->id);
-    }
+    timer_queue_add(&vcpu->cpu->timers, event, MAX(when, eligible));
 }
 
 static inline __attribute__((always_inline)) void arm_timers(struct vcpu *vcpu, uint64_t now) {
@@ -76,8 +68,8 @@ void vcpu_out(struct vcpu *vcpu, uint64_t now) {
     }
     if (vcpu->state != VCPU_BLOCKED) {
         vcpu->ready_since = now;
-        vcpu->device_timer.slack = TIMER_SLACK_BEST_EFFORT;
-        vcpu->call_timer.slack = TIMER_SLACK_BEST_EFFORT;
+        timer_queue_set_slack(&vcpu->cpu->timers, &vcpu->device_timer, TIMER_SLACK_BEST_EFFORT);
+        timer_queue_set_slack(&vcpu->cpu->timers, &vcpu->call_timer, TIMER_SLACK_BEST_EFFORT);
         return;
     }
     arm_timers(vcpu, now);
@@ -104,7 +96,7 @@ void vcpu_block(struct vcpu *vcpu) {
 }
 
 static uint64_t claim(const struct vcpu *vcpu, struct timer_event *event) {
-    event->slack = vcpu_running_slack(vcpu);
+    timer_queue_set_slack(&vcpu->cpu->timers, event, vcpu_running_slack(vcpu));
     return timer_queue_queued(event) ? event->when : UINT64_MAX;
 }
 

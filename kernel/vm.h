@@ -185,7 +185,7 @@ void vcpu_block(struct vcpu *vcpu);
 int vcpu_start(struct vcpu *vcpu, gpa_t entry, uint64_t arg);
 
 // What this VCPU's own timer events must have as slack while it waits: the deadline that a wake-up gives it.
-uint64_t vcpu_timer_slack(const struct vcpu *vcpu);
+static inline uint64_t vcpu_timer_slack(const struct vcpu *vcpu) { return vcpu->entity.deadline; }
 // The same while it runs. Who has woken to take the core from best effort does not wait for the timers of that.
 static inline uint64_t vcpu_running_slack(const struct vcpu *vcpu) {
     return vcpu->entity.class == SCHED_RESERVED ? 0 : TIMER_SLACK_BEST_EFFORT;

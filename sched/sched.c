@@ -14,6 +14,12 @@
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
+static inline uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+static struct sched_entity *entity_of(struct timer_event *refill) {
+    return (struct sched_entity *)((char *)refill - offsetof(struct sched_entity, refill));
+}
+
 static inline void publish(uint64_t *word, uint64_t value) { __atomic_store_n(word, value, __ATOMIC_RELAXED); }
 
 /* Counts the activation as missed when its budget came, or has still to come, after its deadline.
@@ -31,7 +37,8 @@ static inline void check_deadline(const struct sched_core *core, struct sched_en
 
 static __attribute__((noinline)) void throttle(struct sched_core *core, struct sched_entity *entity) {
     entity->state = SCHED_THROTTLED;
-    heap_push(&core->throttled, entity, server_next_refill(entity));
+    entity->refill.slack = entity->deadline;
+    timer_queue_add(&core->throttled, &entity->refill, server_next_refill(entity));
 #if TAKT_SPLIT
     core->told |= entity->tells;
 #endif
@@ -103,6 +110,7 @@ void sched_core_init(struct sched_core *core, uint64_t turn) {
                 : turn < SHARE_TURN_MAX ? turn
                                         : SHARE_TURN_MAX,
     };
+    timer_queue_init(&core->throttled);
 }
 
 int sched_entity_init_reserved(struct sched_entity *entity, uint64_t budget, uint64_t deadline, uint64_t period) {
@@ -126,7 +134,8 @@ int sched_entity_init_reserved(struct sched_entity *entity, uint64_t budget, uin
 
 int sched_entity_init_best_effort(struct sched_entity *entity, uint32_t weight) {
     if (weight == 0 || weight > SCHED_WEIGHT_MAX) { return SCHED_EINVAL; }
-    *entity = (struct sched_entity){.class = SCHED_BEST_EFFORT, .state = SCHED_BLOCKED, .weight = weight};
+    *entity = (struct sched_entity){
+        .class = SCHED_BEST_EFFORT, .state = SCHED_BLOCKED, .deadline = SCHED_NEVER, .weight = weight};
     entity->inverse_weight = SHARE_SCALE / weight;
     return SCHED_OK;
 }
@@ -169,7 +178,10 @@ uint64_t sched_remove(struct sched_core *core, struct sched_entity *entity, uint
 #if TAKT_SPLIT
 void sched_relocate(struct sched_core *core, struct sched_entity *from, struct sched_entity *to) {
     for (uint32_t i = 0; i < core->population; i++) {
-        if (core->member[i] == from) { core->member[i] = to; }
+        if (core->member[i] == from) {
+            core->member[i] = to;
+            break;
+        }
     }
     *to = *from;
     from->core = NULL;
@@ -218,7 +230,7 @@ void sched_block(struct sched_core *core, struct sched_entity *entity, uint64_t 
         heap_remove(&core->ready, entity);
         server_close(entity, now);
         break;
-    case SCHED_THROTTLED: heap_remove(&core->throttled, entity); break;
+    case SCHED_THROTTLED: timer_queue_remove(&core->throttled, &entity->refill); break;
     default: share_leave(core, entity); break;
     }
     entity->state = SCHED_BLOCKED;
@@ -250,7 +262,7 @@ static __attribute__((cold, noinline)) void begin_enforcing(struct sched_core *c
         if (entity->state == SCHED_READY) {
             heap_remove(&core->ready, entity);
         } else if (entity->state == SCHED_THROTTLED) {
-            heap_remove(&core->throttled, entity);
+            timer_queue_remove(&core->throttled, &entity->refill);
         }
         server_reset(entity, now);
         if (entity->state != SCHED_BLOCKED) {
@@ -270,46 +282,12 @@ static struct sched_decision decide_sole(struct sched_core *core) {
     };
 }
 
-/* Refills that became eligible open activations with their own release, however late this call is.
- * The loop ends: a server comes back at once only while it pays debt, and that is at most Q. */
-static void replenish(struct sched_core *core, uint64_t now) {
-    do {
-        struct sched_entity *entity = core->throttled.slot[0];
-
-        heap_remove(&core->throttled, entity);
-        if (server_open(entity, entity->key)) {
-            make_ready(core, entity);
-        } else {
-            throttle(core, entity);
-        }
-    } while (core->throttled.count > 0 && !sched_before(now, core->throttled.slot[0]->key));
-}
-
-#define PENDING_MAX 7u
-
-_Static_assert(SCHED_ENTITIES_MAX < (1u << (PENDING_MAX - 1)), "the search stack holds one node per level");
-
-/* Earliest refill before `until` whose activation would preempt one with this deadline. Subtrees
- * that start later than the best found are skipped. */
-static ALWAYS_INLINE uint64_t next_preemption(const struct sched_heap *throttled, uint64_t deadline, uint64_t until) {
-    uint32_t pending[PENDING_MAX];
-    uint32_t depth = 0;
-    uint32_t index = 0;
-
-    for (;;) {
-        if (index < throttled->count && sched_before(throttled->slot[index]->key, until)) {
-            const struct sched_entity *entity = throttled->slot[index];
-
-            if (sched_before(entity->key + entity->deadline, deadline)) {
-                until = entity->key;
-            } else {
-                pending[depth++] = 2 * index + 2;
-                index = 2 * index + 1;
-                continue;
-            }
-        }
-        if (depth == 0) { return until; }
-        index = pending[--depth];
+/* A refill that became eligible opens an activation with its own release, however late this call is. */
+static void replenish(struct sched_core *core, struct sched_entity *entity) {
+    if (server_open(entity, entity->refill.when)) {
+        make_ready(core, entity);
+    } else {
+        throttle(core, entity);
     }
 }
 
@@ -318,24 +296,23 @@ static ALWAYS_INLINE uint64_t next_preemption(const struct sched_heap *throttled
 static APART uint64_t stretched(struct sched_core *core, struct sched_entity *run, uint64_t until, uint64_t now) {
     reclaim_chosen(core, run, now);
     if (run == NULL || !run->reclaims || until != now + run->remaining) { return until; }
-    return next_preemption(&core->throttled, run->key, reclaim_end(core, now, run->remaining));
+    return earlier(reclaim_end(core, now, run->remaining), timer_queue_next(&core->throttled, run->key));
 }
 #endif
 
 static inline struct sched_decision decide(struct sched_core *core, uint64_t now) {
-    struct sched_decision decision = {.until = SCHED_NEVER, .deadline = SCHED_NEVER};
+    struct sched_decision decision = {.deadline = SCHED_NEVER};
 
     if (core->ready.count > 0) {
         decision.run = core->ready.slot[0];
         decision.deadline = decision.run->key;
-        decision.until = now + decision.run->remaining;
-        if (core->throttled.count > 0) {
-            decision.until = core->told ? now : next_preemption(&core->throttled, decision.deadline, decision.until);
-        }
-        return decision;
     }
-    if (core->throttled.count > 0) { decision.until = core->told ? now : core->throttled.slot[0]->key; }
-    decision.run = share_pick(core, now, &decision.until);
+    decision.until = core->told ? now : timer_queue_next(&core->throttled, decision.deadline);
+    if (decision.run != NULL) {
+        decision.until = earlier(decision.until, now + decision.run->remaining);
+    } else {
+        decision.run = share_pick(core, now, &decision.until);
+    }
     return decision;
 }
 
@@ -345,7 +322,10 @@ struct sched_decision sched_pick(struct sched_core *core, uint64_t now) {
     account(core, now);
     if (!core->enforced && core->population > 1) { begin_enforcing(core, now); }
     if (core->enforced) {
-        if (core->throttled.count > 0 && !sched_before(now, core->throttled.slot[0]->key)) { replenish(core, now); }
+        /* The loop ends: a server comes back at once only while it pays debt, and that is at most Q. */
+        for (struct timer_event *refill; (refill = timer_queue_pop(&core->throttled, now, SCHED_NEVER)) != NULL;) {
+            replenish(core, entity_of(refill));
+        }
         decision = decide(core, now);
 #if TAKT_RECLAIM
         if (core->enforced == SCHED_RECLAIMING) { decision.until = stretched(core, decision.run, decision.until, now); }

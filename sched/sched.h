@@ -25,12 +25,13 @@
  * Context: a sched_core and its entities belong to one core and are used on that core with
  * interrupts masked, except sched_remote_preempts(). Nothing blocks, allocates or takes a lock.
  *
- * Costs, n entities on the core: wake, block and charge O(log n); pick O(log n) for each refill
- * that became eligible since the last one, and a search over the throttled servers whose refill
- * comes before the end of the chosen budget.
+ * Costs, n entities on the core: wake, block and charge O(log n); pick O(log n), and that again for
+ * each refill that became eligible since the last one.
  */
 #ifndef SCHED_SCHED_H
 #define SCHED_SCHED_H
+
+#include "timer/timer_queue.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -84,12 +85,13 @@ struct sched_entity {
     enum sched_class class;
     enum sched_state state;
     uint64_t budget;   /* Q, as enforced */
-    uint64_t deadline; /* D, relative */
+    uint64_t deadline; /* D, relative; SCHED_NEVER: best effort */
     uint64_t period;   /* T */
     uint32_t weight;
 
     uint32_t position; /* index in the heap of its state */
-    uint64_t key;      /* what that heap is ordered by: absolute deadline, refill time or virtual time */
+    uint64_t key;      /* what that heap is ordered by: absolute deadline or virtual time */
+    struct timer_event refill;
     struct sched_core *core;
 
     /* The open activation; `remaining` is 0 when none is. Its absolute deadline is release + D. */
@@ -151,9 +153,9 @@ struct sched_core {
     uint64_t vtime;        /* virtual time at which a newcomer starts when nobody shares */
     uint64_t distorted_at; /* last time of sched_distorted, valid while or after `behind` was set */
     uint64_t distortions;
-    struct sched_heap ready;     /* by absolute deadline */
-    struct sched_heap throttled; /* by time of the next refill */
-    struct sched_heap sharing;   /* by virtual time */
+    struct sched_heap ready;      /* by absolute deadline */
+    struct sched_heap sharing;    /* by virtual time */
+    struct timer_queue throttled; /* next refills, each with the slack D: it opens a deadline, as a wake-up does */
     struct sched_entity *member[SCHED_ENTITIES_MAX];
     bool told; /* one that `tells` was throttled; the owner clears it. Until then decisions hold for no time */
 #if TAKT_RECLAIM

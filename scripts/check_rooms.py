@@ -15,7 +15,7 @@ FREESTANDING = {"stdint.h", "stddef.h", "stdbool.h", "stdarg.h", "limits.h", "st
 
 # room: (rooms whose headers it may include, system headers it may include; None: any)
 ROOMS = {
-    "sched": ({"sched"}, FREESTANDING),
+    "sched": ({"sched", "timer"}, FREESTANDING),
     "timer": ({"timer"}, FREESTANDING),
     "kernel": ({"kernel", "sched", "timer", "include"}, FREESTANDING | {"libfdt.h"}),
     "iommu": ({"iommu", "kernel"}, FREESTANDING | {"libfdt.h"}),

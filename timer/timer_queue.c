@@ -3,123 +3,144 @@
 
 #include <stddef.h>
 
-/* A node that is passed over leaves at most one sibling waiting per level; TIMER_QUEUE_MAX nodes
- * have 8 levels. */
-#define PENDING_MAX 9u
+static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
-_Static_assert(TIMER_QUEUE_MAX < (1u << (PENDING_MAX - 1)), "the search stack holds one node per level");
+static inline void refresh(struct timer_event *event) {
+    const struct timer_event *first = event->child[0], *second = event->child[1];
 
-static void place(struct timer_queue *queue, uint32_t index, struct timer_event *event) {
-    queue->heap[index] = event;
-    event->position = index + 1;
+    event->height = 1 + (first->height > second->height ? first->height : second->height);
+    event->least = earlier(event->due, earlier(first->least, second->least));
 }
 
-static void sift_up(struct timer_queue *queue, uint32_t index, struct timer_event *event) {
-    while (index > 0) {
-        uint32_t parent = (index - 1) / 2;
+/* `other` stands where `event` stood. */
+static void replace(const struct timer_event *event, struct timer_event *other) {
+    struct timer_event *up = event->up;
 
-        if (queue->heap[parent]->when <= event->when) { break; }
-        place(queue, index, queue->heap[parent]);
-        index = parent;
-    }
-    place(queue, index, event);
+    up->child[up->child[1] == event] = other;
+    other->up = up;
 }
 
-static void sift_down(struct timer_queue *queue, uint32_t index, struct timer_event *event) {
-    for (;;) {
-        uint32_t child = 2 * index + 1;
+/* Its child of that side comes to stand above it. */
+static struct timer_event *rotate(struct timer_event *event, unsigned side) {
+    struct timer_event *child = event->child[side];
 
-        if (child >= queue->count) { break; }
-        if (child + 1 < queue->count && queue->heap[child + 1]->when < queue->heap[child]->when) { child++; }
-        if (event->when <= queue->heap[child]->when) { break; }
-        place(queue, index, queue->heap[child]);
-        index = child;
-    }
-    place(queue, index, event);
+    replace(event, child);
+    event->child[side] = child->child[!side];
+    event->child[side]->up = event;
+    child->child[!side] = event;
+    event->up = child;
+    refresh(event);
+    return child;
 }
 
-/* Puts an event with a new `when` where it belongs; `index` is its place or a free one. */
-static void settle(struct timer_queue *queue, uint32_t index, struct timer_event *event) {
-    if (index > 0 && queue->heap[(index - 1) / 2]->when > event->when) {
-        sift_up(queue, index, event);
-    } else {
-        sift_down(queue, index, event);
-    }
+/* Its child of the heavy side is two higher than the other one. Returns who stands in its place then. */
+static __attribute__((noinline)) struct timer_event *rebalance(struct timer_event *event, unsigned heavy) {
+    struct timer_event *child = event->child[heavy];
+
+    if (child->child[!heavy]->height > child->child[heavy]->height) { refresh(rotate(child, !heavy)); }
+    event = rotate(event, heavy);
+    refresh(event);
+    return event;
 }
 
-void timer_queue_init(struct timer_queue *queue) { queue->count = 0; }
+/* Something below `event`, or its `due`, has changed: it and all above it are put right. */
+static void settle(struct timer_queue *queue, struct timer_event *event) {
+    do {
+        uint32_t lean = event->child[1]->height - event->child[0]->height + 1;
 
-int timer_queue_add(struct timer_queue *queue, struct timer_event *event, uint64_t when) {
+        if (lean <= 2) {
+            refresh(event);
+        } else {
+            event = rebalance(event, lean == 3);
+        }
+        event = event->up;
+    } while (event != &queue->end);
+}
+
+static void set_due(struct timer_event *event) {
+    event->due = event->when + event->slack;
+    if (event->due < event->when || event->due == UINT64_MAX) { event->due = UINT64_MAX - 1; }
+}
+
+void timer_queue_init(struct timer_queue *queue) {
+    struct timer_event *end = &queue->end;
+
+    *end = (struct timer_event){.when = UINT64_MAX, .least = UINT64_MAX, .up = end, .child = {end, end}};
+}
+
+void timer_queue_add(struct timer_queue *queue, struct timer_event *event, uint64_t when) {
+    struct timer_event *up = &queue->end;
+    unsigned side = 0;
+
     if (timer_queue_queued(event)) {
-        event->when = when;
-        settle(queue, event->position - 1, event);
-        return TIMER_QUEUE_OK;
+        if (event->when == when) {
+            timer_queue_update(queue, event);
+            return;
+        }
+        timer_queue_remove(queue, event);
     }
-    if (queue->count == TIMER_QUEUE_MAX) { return TIMER_QUEUE_FULL; }
+    for (struct timer_event *at = up->child[0]; at != &queue->end; at = at->child[side]) {
+        up = at;
+        side = when >= at->when;
+    }
     event->when = when;
-    sift_up(queue, queue->count++, event);
-    return TIMER_QUEUE_OK;
+    set_due(event);
+    event->up = up;
+    event->child[0] = event->child[1] = &queue->end;
+    event->least = event->due;
+    event->height = 1;
+    up->child[side] = event;
+    queue->end.when = earlier(queue->end.when, when);
+    if (up != &queue->end) { settle(queue, up); }
 }
 
 void timer_queue_remove(struct timer_queue *queue, struct timer_event *event) {
+    struct timer_event *changed = event->up, *next = event->child[1];
+
     if (!timer_queue_queued(event)) { return; }
-
-    uint32_t index = event->position - 1;
-    struct timer_event *last = queue->heap[--queue->count];
-
-    event->position = 0;
-    if (last != event) { settle(queue, index, last); }
-}
-
-static bool matters(const struct timer_event *event, uint64_t horizon) {
-    uint64_t deadline = event->when + event->slack;
-
-    if (deadline < event->when) { deadline = UINT64_MAX; }
-    return deadline < horizon || horizon == UINT64_MAX;
-}
-
-/* The earliest event before `limit` that matters, the head having been passed over. No descendant
- * of a node is earlier than the node: a subtree that starts at or behind the best found so far, or
- * behind the horizon, is skipped. */
-static struct timer_event *search(const struct timer_queue *queue, uint64_t limit, uint64_t horizon) {
-    struct timer_event *best = NULL;
-    uint64_t bound = limit < horizon ? limit : horizon;
-    uint32_t pending[PENDING_MAX];
-    uint32_t depth = 0;
-    uint32_t index = 0;
-
-    for (;;) {
-        if (index < queue->count && queue->heap[index]->when < bound) {
-            if (matters(queue->heap[index], horizon)) {
-                best = queue->heap[index];
-                bound = best->when;
-            } else {
-                pending[depth++] = 2 * index + 2;
-                index = 2 * index + 1;
-                continue;
-            }
+    if (next == &queue->end) {
+        replace(event, event->child[0]);
+    } else { /* the next one takes its place */
+        while (next->child[0] != &queue->end) { next = next->child[0]; }
+        changed = next->up == event ? next : next->up;
+        replace(next, next->child[1]);
+        replace(event, next);
+        for (unsigned side = 0; side < 2; side++) {
+            next->child[side] = event->child[side];
+            next->child[side]->up = next;
         }
-        if (depth == 0) { return best; }
-        index = pending[--depth];
+    }
+    event->height = 0;
+    if (changed != &queue->end) { settle(queue, changed); }
+    if (event->when != queue->end.when) { return; }
+    queue->end.when = UINT64_MAX;
+    for (next = queue->end.child[0]; next != &queue->end; next = next->child[0]) { queue->end.when = next->when; }
+}
+
+void timer_queue_update(struct timer_queue *queue, struct timer_event *event) {
+    set_due(event);
+    settle(queue, event);
+}
+
+struct timer_event *timer_queue_find(const struct timer_queue *queue, uint64_t horizon) {
+    struct timer_event *at = queue->end.child[0];
+
+    if (at->least >= horizon) { return NULL; }
+    for (;;) {
+        if (at->child[0]->least < horizon) {
+            at = at->child[0];
+        } else if (at->due < horizon) {
+            return at;
+        } else {
+            at = at->child[1];
+        }
     }
 }
 
-static struct timer_event *earliest(const struct timer_queue *queue, uint64_t limit, uint64_t horizon) {
-    if (queue->count == 0 || queue->heap[0]->when >= limit) { return NULL; }
-    if (matters(queue->heap[0], horizon)) { return queue->heap[0]; }
-    return search(queue, limit, horizon);
-}
+struct timer_event *timer_queue_take(struct timer_queue *queue, uint64_t now, uint64_t horizon) {
+    struct timer_event *event = timer_queue_find(queue, horizon);
 
-uint64_t timer_queue_next(const struct timer_queue *queue, uint64_t horizon) {
-    const struct timer_event *event = earliest(queue, UINT64_MAX, horizon);
-
-    return event == NULL ? UINT64_MAX : event->when;
-}
-
-struct timer_event *timer_queue_pop(struct timer_queue *queue, uint64_t now, uint64_t horizon) {
-    uint64_t limit = now == UINT64_MAX ? now : now + 1;
-    struct timer_event *event = earliest(queue, limit, horizon);
-
-    if (event != NULL) { timer_queue_remove(queue, event); }
+    if (event == NULL || event->when > now) { return NULL; }
+    timer_queue_remove(queue, event);
     return event;
 }

@@ -2,7 +2,9 @@
 /*
  * The per-core queue of one-shot timer events.
  *
- * A binary heap of pointers to events that live inside their owners: no allocation, fixed capacity.
+ * A balanced tree (AVL) by time of events that live inside their owners: no allocation, no limit. Each node knows the earliest
+ * deadline below it, so that the horizon rule is asked on one way down.
+ *
  * Times are absolute counter ticks. The queue belongs to one core and is used with that core's
  * interrupts masked; it has no lock and no other state than the structure itself.
  *
@@ -19,57 +21,72 @@
  *   0                         matters whenever it lies before the horizon: the next scheduling
  *                             decision, watchdogs, every event of the reserved VCPU that runs now
  *
- * Costs, n queued events: add, remove and pop of the head O(log n). When the head does not matter,
- * next and pop also visit events that are earlier than the best found so far and than the horizon:
- * all n in the worst case (nothing before the horizon matters), and n <= TIMER_QUEUE_MAX.
- * Events with equal `when` fire in no particular order.
+ * Costs, n queued events: everything O(log n); the tree is at most 1.45 log2(n) nodes deep (Adelson-Velsky & Landis 1962).
+ * Of events with equal `when` that matter the one that was queued first comes first.
  */
 #ifndef TIMER_TIMER_QUEUE_H
 #define TIMER_TIMER_QUEUE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#define TIMER_QUEUE_MAX         192u /* three for each of a core's entities, the rest for jobs and devices */
 #define TIMER_SLACK_BEST_EFFORT UINT64_MAX
 
-enum timer_queue_error { TIMER_QUEUE_OK = 0, TIMER_QUEUE_FULL = -1 };
-
-/* Zero-initialised means "not queued". The owner sets `slack` and `fire`; it may change `slack` at
- * any time, also while queued. `when` and `position` belong to the queue. An event is in at most
- * one queue. */
+/* Zero-initialised means "not queued". The owner sets `slack` and `fire`; of a queued event it changes `slack` by
+ * timer_queue_set_slack() only. `when` and what follows `owner` belong to the queue. An event is in at most one queue. */
 struct timer_event {
     uint64_t when;
     uint64_t slack;
     /* Called by whoever pops it, never by the queue. */
     void (*fire)(struct timer_event *event, uint64_t now);
-    void *owner;       /* who pays for handling it; not read by the queue */
-    uint32_t position; /* heap index + 1; 0: not queued */
+    void *owner; /* who pays for handling it; not read by the queue */
+
+    uint64_t due;   /* when + slack, below UINT64_MAX: every event matters to that */
+    uint64_t least; /* `due` of it and all below it */
+    struct timer_event *up;
+    struct timer_event *child[2]; /* earlier, later */
+    uint32_t height;              /* of the tree that it heads; 0: not queued */
 };
 
 struct timer_queue {
-    uint32_t count;
-    struct timer_event *heap[TIMER_QUEUE_MAX];
+    struct timer_event
+        end; /* stands wherever there is no event; above all, with the tree as its first child and the earliest time */
 };
 
 void timer_queue_init(struct timer_queue *queue);
 
-/* Queues the event for `when`; a queued event moves to the new time (and never fails).
- * Returns TIMER_QUEUE_OK, or TIMER_QUEUE_FULL and leaves event and queue untouched. */
-int timer_queue_add(struct timer_queue *queue, struct timer_event *event, uint64_t when);
+/* Queues the event for `when`; a queued event moves to the new time. */
+void timer_queue_add(struct timer_queue *queue, struct timer_event *event, uint64_t when);
 
 /* Takes the event out; does nothing when it is not queued. */
 void timer_queue_remove(struct timer_queue *queue, struct timer_event *event);
 
-static inline bool timer_queue_queued(const struct timer_event *event) { return event->position != 0; }
+static inline bool timer_queue_queued(const struct timer_event *event) { return event->height != 0; }
+
+static inline bool timer_queue_empty(const struct timer_queue *queue) { return queue->end.child[0] == &queue->end; }
+
+/* Gives the event another slack, queued or not. */
+void timer_queue_update(struct timer_queue *queue, struct timer_event *event);
+static inline void timer_queue_set_slack(struct timer_queue *queue, struct timer_event *event, uint64_t slack) {
+    event->slack = slack;
+    if (timer_queue_queued(event)) { timer_queue_update(queue, event); }
+}
 
 /* The earliest `when` among the events that matter to `horizon`; UINT64_MAX when there is none. May
  * lie in the past. This is the value for the hardware timer. */
-uint64_t timer_queue_next(const struct timer_queue *queue, uint64_t horizon);
+struct timer_event *timer_queue_find(const struct timer_queue *queue, uint64_t horizon); /* who that is */
+static inline uint64_t timer_queue_next(const struct timer_queue *queue, uint64_t horizon) {
+    if (horizon == UINT64_MAX) { return queue->end.when; }
+    return queue->end.child[0]->least < horizon ? timer_queue_find(queue, horizon)->when : UINT64_MAX;
+}
 
 /* Takes out and returns the earliest event with when <= now that matters to `horizon`; NULL when
  * there is none. The caller then calls event->fire(event, now), which may queue it or others again.
  */
-struct timer_event *timer_queue_pop(struct timer_queue *queue, uint64_t now, uint64_t horizon);
+struct timer_event *timer_queue_take(struct timer_queue *queue, uint64_t now, uint64_t horizon); /* some have expired */
+static inline struct timer_event *timer_queue_pop(struct timer_queue *queue, uint64_t now, uint64_t horizon) {
+    return queue->end.when <= now ? timer_queue_take(queue, now, horizon) : NULL;
+}
 
 #endif

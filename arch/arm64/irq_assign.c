@@ -73,10 +73,7 @@ bool irq_forward(uint32_t intid) {
     if (owner->distance != 0) {
         gic_enable(intid, false);
         owner->unmask.slack = vcpu_timer_slack(owner->vcpu);
-        if (timer_queue_add(&cpu->timers, &owner->unmask, clock_add_saturating(since, owner->distance)) !=
-            TIMER_QUEUE_OK) {
-            panic("core %u: more timers than its interrupts and VCPUs can have", cpu->id);
-        }
+        timer_queue_add(&cpu->timers, &owner->unmask, clock_add_saturating(since, owner->distance));
     }
     vgic_inject_hw(owner->vcpu, intid, intid);
     cpu_account_event(cpu, &owner->vcpu->entity, since);

@@ -34,9 +34,7 @@ static void update(struct vcpu *vcpu) {
         return;
     }
     vcpu->device_timer.slack = vcpu_running_slack(vcpu);
-    if (timer_queue_add(&cpu->timers, &vcpu->device_timer, timer->cval) != TIMER_QUEUE_OK) {
-        panic("core %u: more timers than its VCPUs can have", cpu->id);
-    }
+    timer_queue_add(&cpu->timers, &vcpu->device_timer, timer->cval);
     cpu->todo |= TODO_DISPATCH; // programs the hardware timer
 }
 

@@ -44,6 +44,7 @@ void host_reset(void) {
 
     model_reset();
     memset(&fake_cpu, 0, sizeof(fake_cpu));
+    timer_queue_init(&fake_cpu.timers);
     memset(&host_record, 0, sizeof(host_record));
     memset(window_open, 0, sizeof(window_open));
     host_record.timer = UINT64_MAX;

@@ -208,9 +208,7 @@ static void lapic_timer_arm(void *context, uint64_t when) {
     }
     vcpu->device_timer.fire = timer_fired;
     vcpu->device_timer.slack = vcpu_running_slack(vcpu);
-    if (timer_queue_add(&cpu->timers, &vcpu->device_timer, when) != TIMER_QUEUE_OK) {
-        panic("core %u: more timers than its VCPUs can have", cpu->id);
-    }
+    timer_queue_add(&cpu->timers, &vcpu->device_timer, when);
     cpu->todo |= TODO_DISPATCH; // programs the hardware timer
 }
 

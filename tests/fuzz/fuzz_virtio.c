@@ -166,7 +166,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (take(&in, 1) & 1) { set_up(); }
     for (unsigned i = 0; in.at < in.end && i < MAX_STEPS; i++) {
         steps[take(&in, 1) % ARRAY_SIZE(steps)](&in);
-        require(!host_irqs_masked && host_cpu->timers.count == 0 && world.most_accesses <= 2);
+        require(!host_irqs_masked && timer_queue_empty(&host_cpu->timers) && world.most_accesses <= 2);
     }
     // Whatever was left over ends by itself.
     device_room(CONSOLE_VIRTIO, CONSOLE_RING_SIZE);

@@ -18,6 +18,7 @@
 #include "sched/change.h"
 #include "sched/entity_heap.h"
 #include "sched/reclaim.h"
+#include "tests/unit/queue_check.h"
 
 #define SERVERS_MAX 3u
 #define PERIOD_MAX  16u
@@ -54,14 +55,14 @@ struct server_key {
 
 struct core_key {
     struct server_key servers[SERVERS_MAX];
-    uint8_t ready[SERVERS_MAX]; /* the heaps: who + 1 */
-    uint8_t throttled[SERVERS_MAX];
-    uint8_t running; /* who + 1; 0: best effort */
-    uint8_t unpaid;  /* ticks it ran that are not accounted */
-    uint8_t quiet;   /* ticks since the last interrupt */
-    uint8_t changed; /* the first has become what it becomes */
-    uint8_t until;   /* the decision stands so long; of who reclaims only */
-    uint8_t chosen;  /* as `running`, by the last decision */
+    uint8_t ready[SERVERS_MAX];     /* the heap: who + 1 */
+    uint8_t throttled[SERVERS_MAX]; /* the same in order */
+    uint8_t running;                /* who + 1; 0: best effort */
+    uint8_t unpaid;                 /* ticks it ran that are not accounted */
+    uint8_t quiet;                  /* ticks since the last interrupt */
+    uint8_t changed;                /* the first has become what it becomes */
+    uint8_t until;                  /* the decision stands so long; of who reclaims only */
+    uint8_t chosen;                 /* as `running`, by the last decision */
     uint32_t fraction;
 };
 
@@ -103,13 +104,21 @@ static inline void restore_spare(struct world *world, const struct core_key *key
     }
 }
 
-static inline void restore_heap(struct world *world, struct sched_heap *heap, const uint8_t *who, bool ready) {
-    for (uint32_t i = 0; i < SERVERS_MAX && who[i] != 0; i++) {
-        struct sched_entity *entity = &world->servers[who[i] - 1];
+static inline void restore_queues(struct world *world, const struct core_key *key) {
+    struct sched_core *core = &world->core;
 
-        heap->slot[heap->count++] = entity;
+    for (uint32_t i = 0; i < SERVERS_MAX && key->ready[i] != 0; i++) {
+        struct sched_entity *entity = &world->servers[key->ready[i] - 1];
+
+        core->ready.slot[core->ready.count++] = entity;
         entity->position = i;
-        entity->key = ready ? entity->release + entity->deadline : entity->refills[entity->refill_head].time;
+        entity->key = entity->release + entity->deadline;
+    }
+    for (uint32_t i = 0; i < SERVERS_MAX && key->throttled[i] != 0; i++) {
+        struct sched_entity *entity = &world->servers[key->throttled[i] - 1];
+
+        entity->refill.slack = entity->deadline;
+        timer_queue_add(&core->throttled, &entity->refill, entity->refills[entity->refill_head].time);
     }
 }
 
@@ -142,8 +151,7 @@ static inline void restore(struct world *world, const struct scope *scope, const
         }
         memcpy(world->got[i], from->got, PERIOD_MAX);
     }
-    restore_heap(world, &world->core.ready, key->ready, true);
-    restore_heap(world, &world->core.throttled, key->throttled, false);
+    restore_queues(world, key);
     world->core.enforced = true;
     world->core.clock = NOW - key->unpaid;
     world->core.run_start = NOW - key->unpaid;
@@ -151,8 +159,18 @@ static inline void restore(struct world *world, const struct scope *scope, const
     if (scope->reclaims != 0) { restore_spare(world, key); }
 }
 
-static inline void keep_heap(const struct world *world, const struct sched_heap *heap, uint8_t *who) {
-    for (uint32_t i = 0; i < heap->count; i++) { who[i] = (uint8_t)(heap->slot[i] - world->servers + 1); }
+static inline void keep_queues(const struct world *world, struct core_key *key) {
+    const struct sched_core *core = &world->core;
+    const struct timer_event *refill = NULL;
+
+    for (uint32_t i = 0; i < core->ready.count; i++) {
+        key->ready[i] = (uint8_t)(core->ready.slot[i] - world->servers + 1);
+    }
+    for (uint32_t i = 0; (refill = queue_after(&core->throttled, refill)) != NULL; i++) {
+        for (uint32_t who = 0; who < world->scope->count; who++) {
+            if (refill == &world->servers[who].refill) { key->throttled[i] = (uint8_t)(who + 1); }
+        }
+    }
 }
 
 /* A blocked server's refills that have come are one as far as any wake-up from now on can tell. */
@@ -191,8 +209,7 @@ static inline void keep_server(const struct world *world, uint32_t who, uint64_t
 static inline void keep(const struct world *world, uint64_t now, struct core_key *key) {
     memset(key, 0, sizeof(*key));
     for (uint32_t i = 0; i < world->scope->count; i++) { keep_server(world, i, now, &key->servers[i]); }
-    keep_heap(world, &world->core.ready, key->ready);
-    keep_heap(world, &world->core.throttled, key->throttled);
+    keep_queues(world, key);
     key->running = world->core.running == &world->filler ? 0 : (uint8_t)(world->core.running - world->servers + 1);
     key->unpaid = (uint8_t)(now - world->core.run_start);
     key->quiet = world->quiet;

@@ -68,6 +68,7 @@ static inline void world_init(void) {
     for (unsigned i = 0; i < WORLD_VCPUS; i++) {
         struct cpu *cpu = i == 0 ? host_cpu : &world.other;
         sched_core_init(&cpu->sched, 1000);
+        timer_queue_init(&cpu->timers);
         if (vcpu_init(&world.vcpu[i], &world.vm, i, &best_effort, cpu) != OK) { __builtin_trap(); }
         world.vm.vcpus[i] = &world.vcpu[i];
         world.vm.vcpu_count++;

@@ -180,7 +180,7 @@ static inline void guest_set_timer(struct vcpu *vcpu, uint64_t when) {
     guest_of(vcpu)->mark = when;
     vcpu->device_timer.fire = guest_emulated_fired;
     vcpu->device_timer.slack = vcpu_running_slack(vcpu);
-    WORLD_ASSERT(timer_queue_add(&vcpu->cpu->timers, &vcpu->device_timer, when) == TIMER_QUEUE_OK);
+    timer_queue_add(&vcpu->cpu->timers, &vcpu->device_timer, when);
 }
 
 static inline void guest_sleep(struct vcpu *vcpu, uint64_t until) {

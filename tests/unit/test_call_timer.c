@@ -80,7 +80,7 @@ static void each_slot_expires_once_in_its_time(void **state) {
 
     (void)state;
     for (unsigned i = 0; i < TAKT_HC_TIMER_SLOTS; i++) { set(c, i, start + US(due_us[i])); }
-    assert_int_equal(cpus[0]->timers.count, 1);
+    assert_int_equal(queue_count(&cpus[0]->timers), 1);
     for (unsigned us = 1; us <= 1000; us++) {
         core_run(start + US(us) - 1);
         for (unsigned i = 0; i < TAKT_HC_TIMER_SLOTS; i++) { assert_int_equal(taken(c, i), due_us[i] < us); }
@@ -157,7 +157,7 @@ static void what_is_cancelled_or_replaced_does_not_come(void **state) {
     core_run(start + US(600));
     assert_int_equal(taken(c, 2), 1);
     assert_false(cancel(c, 2));
-    assert_int_equal(cpus[0]->timers.count, 0);
+    assert_int_equal(queue_count(&cpus[0]->timers), 0);
 }
 
 // ---- the VCPU that waits ----------------------------------------------------------------------------------
@@ -255,7 +255,7 @@ static void nothing_is_left_when_it_is_off(void **state) {
     core_run(start + US(150));
     guest_off(b);
     assert_ptr_equal(running(), c);
-    assert_int_equal(cpus[0]->timers.count, 0);
+    assert_int_equal(queue_count(&cpus[0]->timers), 0);
     for (unsigned i = 0; i < TAKT_HC_TIMER_SLOTS; i++) { assert_report(b, i, 0, 0, 0); }
 }
 

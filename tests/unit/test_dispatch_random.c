@@ -164,7 +164,7 @@ static void all_can_be_stopped(void) {
     core_run(host_clock + US(1000));
     for (unsigned i = 0; i < WORLD_CORES; i++) {
         WORLD_ASSERT(cpus[i]->current == NULL && cpus[i]->loaded == NULL);
-        WORLD_ASSERT(cpus[i]->timers.count == 0 && cpus[i]->sched.population == 0);
+        WORLD_ASSERT(timer_queue_empty(&cpus[i]->timers) && cpus[i]->sched.population == 0);
         WORLD_ASSERT(world.core[i].timer == OFF);
     }
 }

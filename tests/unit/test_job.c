@@ -286,7 +286,7 @@ static int run_to_the_end(void) {
     assert_null(sim.core.thread.head);
     assert_null(sim.core.thread.tail);
     assert_false(sim.core.thread.awake);
-    assert_int_equal(sim.core.timers.count, 0);
+    assert_true(timer_queue_empty(&sim.core.timers));
     return sim.points;
 }
 
@@ -397,18 +397,6 @@ static void no_wake_up_is_lost_beside_a_guest(void **state) {
     every_moment(BUSY_GUEST, sleeper, ARRAY_SIZE(sleeper));
 }
 
-static void a_job_polls_when_the_timer_queue_is_full(void **state) {
-    static struct timer_event others[TIMER_QUEUE_MAX];
-
-    (void)state;
-    set_up(NO_GUEST, sleeper, ARRAY_SIZE(sleeper));
-    for (unsigned i = 0; i < TIMER_QUEUE_MAX; i++) { timer_queue_add(&sim.core.timers, &others[i], 1000000); }
-    submit(&sim.jobs[0].job);
-    for (unsigned i = 0; i < 3; i++) { job_step(&sim.core); }
-    assert_int_equal(sim.jobs[0].runs, 3);
-    assert_int_equal(sim.jobs[0].job.state, JOB_IDLE);
-}
-
 // A core with as many members as it can have runs its jobs when nobody else wants to.
 static void jobs_run_without_a_place_among_the_members(void **state) {
     static struct sched_entity members[SCHED_ENTITIES_MAX];
@@ -433,7 +421,6 @@ int main(void) {
         cmocka_unit_test(a_sleeper_is_woken_beside_a_busy_job),
         cmocka_unit_test(no_wake_up_is_lost_on_an_idle_core),
         cmocka_unit_test(no_wake_up_is_lost_beside_a_guest),
-        cmocka_unit_test(a_job_polls_when_the_timer_queue_is_full),
         cmocka_unit_test(jobs_run_without_a_place_among_the_members),
     };
 

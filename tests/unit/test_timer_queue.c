@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test_sched_support.h"
 
-#include "timer/timer_queue.h"
+#include "queue_check.h"
 
-#define EVENTS (TIMER_QUEUE_MAX + 8)
+#include <string.h>
 
-static void queue_is_a_heap_that_knows_its_events(const struct timer_queue *queue, const struct timer_event *events,
+#define EVENTS 200
+
+static void queue_is_a_tree_that_knows_its_events(const struct timer_queue *queue, const struct timer_event *events,
                                                   size_t count) {
     uint32_t queued = 0;
 
-    for (uint32_t i = 0; i < queue->count; i++) {
-        assert_int_equal(queue->heap[i]->position, i + 1);
-        assert_true(i == 0 || queue->heap[(i - 1) / 2]->when <= queue->heap[i]->when);
-    }
     for (size_t i = 0; i < count; i++) { queued += timer_queue_queued(&events[i]) ? 1 : 0; }
-    assert_int_equal(queued, queue->count);
+    assert_int_equal(queue_count(queue), queued);
+    assert_int_equal(timer_queue_empty(queue), queued == 0);
+    for (const struct timer_event *event = NULL; (event = queue_after(queue, event)) != NULL; queued--) {
+        assert_true(event >= events && event < events + count && queued > 0);
+    }
+    assert_int_equal(queued, 0);
 }
 
 /* The rule in its plainest form, over all events. */
@@ -69,7 +72,7 @@ static void random_use_equals_a_plain_list(void **state) {
             uint64_t when = now + random_in(&random, 0, span);
             uint64_t horizon = random_in(&random, 0, 4) == 0 ? UINT64_MAX : now + random_in(&random, 0, 800);
 
-            switch (random_in(&random, 0, 5)) {
+            switch (random_in(&random, 0, 6)) {
             case 0:
                 timer_queue_remove(&queue, event);
                 assert_false(timer_queue_queued(event));
@@ -78,16 +81,14 @@ static void random_use_equals_a_plain_list(void **state) {
                 now += random_in(&random, 0, 40);
                 pop_and_compare(&queue, events, now, horizon);
                 break;
-            default: {
-                bool room = timer_queue_queued(event) || queue.count < TIMER_QUEUE_MAX;
-
+            case 2: timer_queue_set_slack(&queue, event, random_slack(&random)); break;
+            default:
                 event->slack = random_slack(&random);
-                assert_int_equal(timer_queue_add(&queue, event, when), room ? TIMER_QUEUE_OK : TIMER_QUEUE_FULL);
-                assert_int_equal(timer_queue_queued(event), room);
+                timer_queue_add(&queue, event, when);
+                assert_true(timer_queue_queued(event) && event->when == when);
                 break;
             }
-            }
-            queue_is_a_heap_that_knows_its_events(&queue, events, EVENTS);
+            queue_is_a_tree_that_knows_its_events(&queue, events, EVENTS);
             assert_int_equal(timer_queue_next(&queue, horizon), earliest_that_matters(events, EVENTS, horizon));
         }
     }
@@ -96,16 +97,16 @@ static void random_use_equals_a_plain_list(void **state) {
 static void everything_fires_in_order(void **state) {
     struct random random = random_start("firing order", 0x0f1e);
     struct timer_queue queue;
-    struct timer_event events[TIMER_QUEUE_MAX] = {0};
+    struct timer_event events[EVENTS] = {0};
     uint64_t last = 0;
 
     (void)state;
     timer_queue_init(&queue);
-    for (size_t i = 0; i < TIMER_QUEUE_MAX; i++) {
+    for (size_t i = 0; i < EVENTS; i++) {
         events[i].slack = random_slack(&random);
         timer_queue_add(&queue, &events[i], random_in(&random, 1, 100));
     }
-    for (size_t i = 0; i < TIMER_QUEUE_MAX; i++) {
+    for (size_t i = 0; i < EVENTS; i++) {
         const struct timer_event *event = timer_queue_pop(&queue, 1000, UINT64_MAX);
 
         assert_non_null(event);
@@ -116,20 +117,60 @@ static void everything_fires_in_order(void **state) {
     assert_int_equal(timer_queue_next(&queue, UINT64_MAX), UINT64_MAX);
 }
 
-static void a_full_queue_refuses_and_keeps_what_it_has(void **state) {
+/* In whatever order they come and go: no way down is longer than 1.45 log2(n) nodes. */
+static void the_tree_stays_low(void **state) {
+    struct random random = random_start("orders of coming and going", 0x10e);
+    static struct timer_event events[1 << 12];
     struct timer_queue queue;
-    struct timer_event events[TIMER_QUEUE_MAX + 1] = {0};
+
+    (void)state;
+    for (uint32_t order = 0; order < 4; order++) {
+        memset(events, 0, sizeof(events));
+        timer_queue_init(&queue);
+        for (uint32_t i = 0; i < 1 << 12; i++) {
+            const uint64_t when[] = {i, 9999 - i, 7, random_in(&random, 0, 99999)};
+
+            timer_queue_add(&queue, &events[i], when[order]);
+        }
+        assert_int_equal(queue_count(&queue), 1 << 12);
+        assert_true(queue.end.child[0]->height <= 17); /* 1.45 * 12 */
+        for (uint32_t i = 0; i < 1 << 12; i++) {
+            if (i % 64 != 0) { timer_queue_remove(&queue, &events[i]); }
+        }
+        assert_int_equal(queue_count(&queue), 64);
+        assert_true(queue.end.child[0]->height <= 8);
+    }
+}
+
+/* Then nobody else's timer waits for one that was queued later. */
+static void of_equal_times_the_first_that_matters_comes_first(void **state) {
+    struct timer_event events[20] = {0};
+    struct timer_queue queue;
 
     (void)state;
     timer_queue_init(&queue);
-    for (uint32_t i = 0; i < TIMER_QUEUE_MAX; i++) {
-        assert_int_equal(timer_queue_add(&queue, &events[i], 100 + i), TIMER_QUEUE_OK);
+    for (uint32_t i = 0; i < 20; i++) {
+        events[i].slack = i % 2 == 0 ? TIMER_SLACK_BEST_EFFORT : 0;
+        timer_queue_add(&queue, &events[i], 50);
     }
-    assert_int_equal(timer_queue_add(&queue, &events[TIMER_QUEUE_MAX], 1), TIMER_QUEUE_FULL);
-    assert_false(timer_queue_queued(&events[TIMER_QUEUE_MAX]));
-    assert_int_equal(timer_queue_next(&queue, UINT64_MAX), 100);
-    assert_int_equal(timer_queue_add(&queue, &events[9], 5), TIMER_QUEUE_OK);
-    assert_int_equal(timer_queue_next(&queue, UINT64_MAX), 5);
+    timer_queue_add(&queue, &events[1], 50); /* keeps its turn */
+    for (uint32_t i = 1; i < 20; i += 2) { assert_ptr_equal(timer_queue_pop(&queue, 50, 1000), &events[i]); }
+    for (uint32_t i = 0; i < 20; i += 2) { assert_ptr_equal(timer_queue_pop(&queue, 50, UINT64_MAX), &events[i]); }
+}
+
+/* At the ends of time: a sum that is too long matters to the horizon of best effort only. */
+static void deadlines_beyond_all_times_saturate(void **state) {
+    struct timer_event events[3] = {{.slack = UINT64_MAX - 5}, {.slack = UINT64_MAX - 6}, {.slack = 0}};
+    struct timer_queue queue;
+
+    (void)state;
+    timer_queue_init(&queue);
+    for (uint32_t i = 0; i < 2; i++) { timer_queue_add(&queue, &events[i], 5); }
+    timer_queue_add(&queue, &events[2], UINT64_MAX - 1);
+    assert_int_equal(timer_queue_next(&queue, UINT64_MAX - 1), UINT64_MAX);
+    for (uint32_t i = 0; i < 2; i++) { assert_ptr_equal(timer_queue_pop(&queue, 5, UINT64_MAX), &events[i]); }
+    assert_int_equal(timer_queue_next(&queue, UINT64_MAX), UINT64_MAX - 1);
+    assert_int_equal(queue_count(&queue), 1);
 }
 
 /* A reservation runs until 1000 at the latest. What could not take the core from it does not
@@ -166,7 +207,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_use_equals_a_plain_list),
         cmocka_unit_test(everything_fires_in_order),
-        cmocka_unit_test(a_full_queue_refuses_and_keeps_what_it_has),
+        cmocka_unit_test(the_tree_stays_low),
+        cmocka_unit_test(of_equal_times_the_first_that_matters_comes_first),
+        cmocka_unit_test(deadlines_beyond_all_times_saturate),
         cmocka_unit_test(the_horizon_hides_what_cannot_preempt),
     };
 

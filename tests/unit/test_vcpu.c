@@ -260,7 +260,7 @@ static void what_left_starts_afresh(void **state) {
     assert_int_equal(e->state, VCPU_OFF);
     assert_ptr_not_equal(running(1), e);
     assert_ptr_not_equal(cpus[1]->loaded, e);
-    assert_int_equal(cpus[1]->timers.count, 0);
+    assert_int_equal(queue_count(&cpus[1]->timers), 0);
     assert_int_equal(vms[C]->running_vcpus, 1);
     assert_int_equal(vms[C]->state, VM_RUNNING);
     assert_int_equal(guest_cpu_on(c, e), OK);
@@ -311,7 +311,7 @@ static void a_waiting_vcpu_leaves_with_its_timers(void **state) {
     core_settle();
     assert_int_equal(a->state, VCPU_OFF);
     assert_false(timer_queue_queued(&a->guest_timer));
-    assert_int_equal(cpus[0]->timers.count, 0);
+    assert_int_equal(queue_count(&cpus[0]->timers), 0);
 }
 
 static void what_admission_counted_is_what_is_enforced(void **state) {

@@ -162,7 +162,7 @@ static void ending_leaves_the_cores_clean(void **state) {
     for (unsigned i = 0; i < 2; i++) {
         assert_null(cpus[i]->current);
         assert_null(cpus[i]->loaded);
-        assert_int_equal(cpus[i]->timers.count, 0);
+        assert_int_equal(queue_count(&cpus[i]->timers), 0);
         assert_int_equal(cpus[i]->sched.population, 0);
         assert_null(cpus[i]->inbox.head);
         assert_true(world.core[i].timer == OFF);

@@ -61,6 +61,7 @@ static inline void world_init(unsigned version, unsigned lrs, unsigned vcpus, un
     world.vm.vcpu_count = (uint8_t)vcpus;
     for (unsigned i = 0; i < vcpus; i++) {
         world.core[i].id = i;
+        timer_queue_init(&world.core[i].timers);
         world.vcpu[i].vm = &world.vm;
         world.vcpu[i].cpu = &world.core[i];
         world.vcpu[i].index = (uint8_t)i;

@@ -182,6 +182,15 @@ static bool matters(const struct timer_event *event, uint64_t deadline) {
     return deadline == SCHED_NEVER || (!far && event->when + event->slack < deadline);
 }
 
+/* An event that waits on this core and matters does not come before the hardware's timer. */
+static void check_event(struct sim_core *core, const struct timer_event *event, uint64_t deadline) {
+    const struct timer_event *top = event;
+
+    while (timer_queue_queued(top)) { top = top->up; }
+    if (top != &core->timers.end) { return; }
+    if (event->when < core->armed && matters(event, deadline)) { fault(core, SIM_FAULT_TIMER); }
+}
+
 void sim_check_decision(struct sim_core *core, const struct sched_decision *decision) {
     uint64_t now = core->machine->now;
 
@@ -189,16 +198,15 @@ void sim_check_decision(struct sim_core *core, const struct sched_decision *deci
         const struct sched_entity *entity = &core->pieces[i]->entity;
         bool sooner = entity->state == SCHED_READY && entity->release + entity->deadline < decision->deadline;
         bool throttled = entity->state == SCHED_THROTTLED;
-        bool preempts =
-            throttled && (decision->deadline == SCHED_NEVER || entity->key + entity->deadline < decision->deadline);
+        bool preempts = throttled && (decision->deadline == SCHED_NEVER ||
+                                      entity->refill.when + entity->deadline < decision->deadline);
 
-        if (sooner || (throttled && entity->key <= now)) { fault(core, SIM_FAULT_ORDER); }
-        if (preempts && core->armed > entity->key) { fault(core, SIM_FAULT_TIMER); }
+        if (sooner || (throttled && entity->refill.when <= now)) { fault(core, SIM_FAULT_ORDER); }
+        if (preempts && core->armed > entity->refill.when) { fault(core, SIM_FAULT_TIMER); }
     }
-    for (uint32_t i = 0; i < core->timers.count; i++) {
-        const struct timer_event *event = core->timers.heap[i];
-
-        if (event->when < core->armed && matters(event, decision->deadline)) { fault(core, SIM_FAULT_TIMER); }
+    for (uint32_t i = 0; i < core->piece_count; i++) {
+        check_event(core, &core->pieces[i]->vcpu->alarm, decision->deadline);
+        check_event(core, &core->pieces[i]->vcpu->home, decision->deadline);
     }
     if (core->armed <= now) { fault(core, SIM_FAULT_TIMER); }
     if (core->run != NULL && core->run->vcpu->active != core->run) { fault(core, SIM_FAULT_TWICE); }

@@ -49,7 +49,7 @@ static void enter_second(struct sim_vcpu *vcpu, uint64_t at) {
     uint64_t now = machine_of(vcpu)->now, eligible = sched_eligible_at(&first->entity, at);
 
     vcpu->home.slack = first->entity.deadline;
-    (void)timer_queue_add(&first->core->timers, &vcpu->home, eligible > now ? eligible : now);
+    timer_queue_add(&first->core->timers, &vcpu->home, eligible > now ? eligible : now);
     first->core->dirty = true;
     enter(vcpu, &vcpu->pieces[1], at);
 }
@@ -120,7 +120,7 @@ static void set_alarm(struct sim_vcpu *vcpu, uint64_t when) {
         at = sched_eligible_at(&best->entity, when);
     }
     vcpu->alarm.slack = sim_is_reserved(vcpu) ? best->entity.deadline : TIMER_SLACK_BEST_EFFORT;
-    (void)timer_queue_add(&best->core->timers, &vcpu->alarm, at);
+    timer_queue_add(&best->core->timers, &vcpu->alarm, at);
     best->core->dirty = true;
 }
 
