@@ -133,10 +133,21 @@ static const struct {
     char letter;
     void (*measure)(void);
 } rows[] = {
-    {'a', null_hypercall},    {'b', machine_rows},       {'c', timer_running}, {'d', timer_asleep},
-    {'e', sleep_shared},      {'f', sleep_shared_storm}, {'p', periodic},      {'g', ipi_remote},
-    {'i', cost_of_interrupt}, {'o', cost_of_both},       {'s', film},          {'r', cost_of_budget},
-    {'m', cost_of_moves},     {'u', cost_of_console},
+    {'a', null_hypercall},
+    {'b', machine_rows},
+    {'c', timer_running},
+    {'d', timer_asleep},
+    {'e', sleep_shared},
+    {'f', sleep_shared_storm},
+    {'p', periodic},
+    {'g', ipi_remote},
+    {'i', cost_of_interrupt},
+    {'o', cost_of_both},
+    {'s', film},
+    {'r', cost_of_budget},
+    {'m', cost_of_moves},
+    {'u', cost_of_console},
+    {'w', cost_in_a_crowd},
 };
 
 // What the hypervisor counted on this core while the rows were measured.

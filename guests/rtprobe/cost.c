@@ -14,7 +14,8 @@
 #define PERIOD_US 1000
 #define TYPED_US  30000000 // after which too little was typed
 #define KEYS      200
-#define GAP_NS    30 // a turn of the watching loop takes less, anything of the hypervisor more
+#define CROWD_US  2500000 // after which who only has to use its budget up has done so
+#define GAP_NS    30      // a turn of the watching loop takes less, anything of the hypervisor more
 
 static struct row *activation_row, *dispatch_row, *interrupt_row;
 static volatile bool activations_over, interrupts_over;
@@ -86,7 +87,7 @@ static void reserved_vcpu(void) {
     irq_enable(TIMER_INTERRUPT);
     for (unsigned i = 0; activation_row && i < ROUNDS; i++) pause_reserved();
     activations_over = true;
-    for (unsigned i = 0; i < ROUNDS; i++) {
+    for (unsigned i = 0; interrupt_row && i < ROUNDS; i++) {
         alarm_prepare(PAUSE_US + WATCH_US / 2);
         pause_reserved();
         row_add(interrupt_row, alarm_taken());
@@ -99,23 +100,47 @@ static void reserved_vcpu(void) {
 }
 
 static void measure(void) {
-    if (!alarm_init(on_alarm)) return;
-    interrupt_row = row_begin("cost_interrupt", "ns");
     irq_handle(TIMER_INTERRUPT, on_timer);
     if (vcpu_start(RESERVED, reserved_vcpu) != 0) {
-        say("rtprobe: rows i and o need a second VCPU\n");
+        say("rtprobe: rows i, o and w need a second VCPU\n");
         return;
     }
     if (activation_row) watch_activations();
     while (!interrupts_over) nap();
 }
 
-void cost_of_interrupt(void) { measure(); }
+void cost_of_interrupt(void) {
+    if (!alarm_init(on_alarm)) return;
+    interrupt_row = row_begin("cost_interrupt", "ns");
+    measure();
+}
 
 void cost_of_both(void) {
     activation_row = row_begin("cost_activation", "ns");
     dispatch_row = row_begin("cost_dispatch", "ns");
+    cost_of_interrupt();
+}
+
+void cost_in_a_crowd(void) {
+    sleep_until(clock_now() + us_to_ticks(CROWD_US));
+    activation_row = row_begin("cost_activation_crowd", "ns");
+    dispatch_row = row_begin("cost_dispatch_crowd", "ns");
     measure();
+}
+
+// ---- mode=crowd: the others of that core ---------------------------------------------------------
+
+// Each second VCPU uses its budget up and waits for the next one, the others for a timer. All that comes while the probe's
+// budget would last, and with later deadlines than the probe's.
+static void one_of_many(void) {
+    if (vcpu_self() % 2 == 0) timer_set(clock_now() + us_to_ticks(arg_number("wake-us", 0)));
+    while (vcpu_self() % 2 == 0) wait_for_interrupt();
+    for (;;) spin_pause();
+}
+
+void crowd_run(void) {
+    for (unsigned i = 1; i < vcpu_count(); i++) vcpu_start(i, one_of_many);
+    one_of_many();
 }
 
 // ---- an interrupt of the console, watched by VCPU 0, whose budget is most of its period ----------

@@ -22,6 +22,8 @@ void guest_main(void) {
         bench_boot();
     else if (strcmp(mode, "probe") == 0)
         probe_run();
+    else if (strcmp(mode, "crowd") == 0)
+        crowd_run();
     else if (strcmp(mode, "pingpong") == 0)
         pingpong_run();
     else if (strcmp(mode, "idle") == 0)

@@ -75,12 +75,15 @@ void machine_rows(void);
 // The rows of the hypervisor's own costs, which admission is told as constants.
 void cost_of_interrupt(void);
 void cost_of_both(void);
+void cost_in_a_crowd(void);
 void cost_of_budget(void);
 void cost_of_moves(void);
 void cost_of_console(void);
 
 // mode=probe.
 void probe_run(void);
+// mode=crowd.
+void crowd_run(void);
 // mode=pingpong.
 void pingpong_run(void);
 
