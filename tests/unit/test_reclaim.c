@@ -156,6 +156,9 @@ static void who_is_left_alone_is_not_away(void **state) {
     sleep_from_10();
     assert_int_equal(sleeper.state, SCHED_AWAY);
     sched_remove(&core, &busy, 70);
+    sched_block(&core, &sleeper, 70); /* it is blocked */
+    assert_int_equal(sleeper.state, SCHED_AWAY);
+    assert_int_equal(core.sharing.count, 1);
     sched_remove(&core, &filler, 70);
     assert_int_equal(sleeper.state, SCHED_BLOCKED);
     assert_null(sched_pick(&core, 80).run);

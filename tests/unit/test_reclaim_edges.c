@@ -40,6 +40,18 @@ static uint64_t earned(uint64_t from, uint64_t to, uint64_t exempted) {
     return runner.remaining - before;
 }
 
+/* The largest part of 2^32 that is not more. */
+static void a_share_is_rounded_down(void **state) {
+    struct sched_entity third, half;
+
+    (void)state;
+    assert_int_equal(sched_entity_init_reserved(&third, 10, 20, 30), SCHED_OK);
+    assert_int_equal(third.share, UINT32_MAX / 3);
+    assert_int_equal(sched_entity_init_reserved(&half, 10, 20, 20), SCHED_OK);
+    assert_int_equal(half.share,
+                     (UINT32_C(1) << 31) - 1); /* one less where it is exact, so that all of one is one less too */
+}
+
 /* Three ticks of a third, rounded down, are a little less than one. */
 static void parts_of_a_tick_are_kept_for_one_decision(void **state) {
     (void)state;
@@ -124,6 +136,7 @@ static void nobody_is_away_where_one_is_alone(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_share_is_rounded_down, begin),
         cmocka_unit_test_setup(parts_of_a_tick_are_kept_for_one_decision, begin),
         cmocka_unit_test_setup(what_was_exempted_counts_as_if_most_was_spare, begin),
         cmocka_unit_test_setup(a_long_budget_is_stretched_as_a_short_one_and_a_very_long_one_is_not, begin),

@@ -156,6 +156,35 @@ static void who_is_two_turns_ahead_keeps_its_place(void **state) {
     }
 }
 
+/* What the machine lost lies before the end of the budget: that came when the time was over, and so too late. */
+static void what_the_machine_lost_can_make_it_late(void **state) {
+    (void)state;
+    for (uint64_t lost = 31; lost <= 32; lost++) {
+        begin(20, 51, 100);
+        sched_wake(&core, &server, 0);
+        sched_pick(&core, 0);
+        sched_distorted(&core, 20 + lost);
+        assert_int_equal(server.stats.forgiven, lost);
+        assert_int_equal(server.debt, 0);
+        assert_int_equal(server.stats.misses[SCHED_MISS_PLATFORM], lost == 31 ? 0 : 1);
+    }
+}
+
+#if TAKT_SPLIT
+/* It is where it was in all respects but its place. */
+static void who_lives_elsewhere_now_has_left_the_old_place(void **state) {
+    (void)state;
+    begin(20, 50, 100);
+    sched_relocate(&core, &server, &other);
+    assert_null(server.core);
+    assert_ptr_equal(other.core, &core);
+    assert_int_equal(sched_add(&core, &other), SCHED_EINVAL);
+    sched_wake(&core, &other, 10);
+    assert_ptr_equal(sched_pick(&core, 10).run, &other);
+    assert_int_equal(core.population, 2);
+}
+#endif
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_overrun_of_one_tick_is_owed_and_paid),
@@ -167,6 +196,10 @@ int main(void) {
         cmocka_unit_test(a_turn_has_a_length),
         cmocka_unit_test(a_wake_up_from_another_core_at_the_first_tick_preempts),
         cmocka_unit_test(who_is_two_turns_ahead_keeps_its_place),
+        cmocka_unit_test(what_the_machine_lost_can_make_it_late),
+#if TAKT_SPLIT
+        cmocka_unit_test(who_lives_elsewhere_now_has_left_the_old_place),
+#endif
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,7 +81,13 @@ static void random_use_equals_a_plain_list(void **state) {
                 now += random_in(&random, 0, 40);
                 pop_and_compare(&queue, events, now, horizon);
                 break;
-            case 2: timer_queue_set_slack(&queue, event, random_slack(&random)); break;
+            case 2: {
+                uint64_t slack = random_slack(&random);
+
+                timer_queue_set_slack(&queue, event, slack);
+                assert_true(event->slack == slack);
+                break;
+            }
             default:
                 event->slack = random_slack(&random);
                 timer_queue_add(&queue, event, when);
