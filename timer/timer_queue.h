@@ -16,7 +16,8 @@
  * popped when a later decision has a later horizon.
  *
  *   slack                     meaning
- *   D of the reservation      event of a waiting VCPU; the wake-up's release is `when`
+ *   D of the reservation      event of a waiting VCPU; the wake-up's release is `when`. Also the next refill of a server that
+ *                             has no budget (sched_core.throttled)
  *   TIMER_SLACK_BEST_EFFORT   event of a best-effort VCPU: matters when no reservation runs
  *   0                         matters whenever it lies before the horizon: the next scheduling
  *                             decision, watchdogs, every event of the reserved VCPU that runs now
@@ -49,9 +50,9 @@ struct timer_event {
     uint32_t height;              /* of the tree that it heads; 0: not queued */
 };
 
+/* `end` stands wherever there is no event. It is also above all of them: the tree is its first child, its `when` the earliest. */
 struct timer_queue {
-    struct timer_event
-        end; /* stands wherever there is no event; above all, with the tree as its first child and the earliest time */
+    struct timer_event end;
 };
 
 void timer_queue_init(struct timer_queue *queue);
@@ -67,7 +68,7 @@ static inline bool timer_queue_queued(const struct timer_event *event) { return 
 static inline bool timer_queue_empty(const struct timer_queue *queue) { return queue->end.child[0] == &queue->end; }
 
 /* Gives the event another slack, queued or not. */
-void timer_queue_update(struct timer_queue *queue, struct timer_event *event);
+void timer_queue_update(struct timer_queue *queue, struct timer_event *event); /* of one that is queued */
 static inline void timer_queue_set_slack(struct timer_queue *queue, struct timer_event *event, uint64_t slack) {
     event->slack = slack;
     if (timer_queue_queued(event)) { timer_queue_update(queue, event); }
