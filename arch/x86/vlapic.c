@@ -193,10 +193,8 @@ bool vlapic_take_nmi(struct vlapic *vlapic) {
 COLD void vlapic_reset_state(struct vlapic *vlapic) {
     uint32_t *registers = vlapic->registers, id = registers[APIC_ID];
 
-    for (unsigned number = 0; number < APIC_REGISTERS; number++) {
-        bool is_lvt = number - APIC_LVT_TIMER < VLAPIC_LVTS;
-        if (number != APIC_ID) { vlapic_publish(&registers[number], is_lvt ? APIC_LVT_MASKED : 0); }
-    }
+    for (unsigned i = APIC_ID + 1; i < APIC_REGISTERS; i++) { vlapic_publish(&registers[i], 0); } // below it are none
+    for (unsigned i = 0; i < VLAPIC_LVTS; i++) { vlapic_publish(&registers[APIC_LVT_TIMER + i], APIC_LVT_MASKED); }
     registers[APIC_VERSION] = APIC_VERSION_INTEGRATED | (VLAPIC_LVTS - 1) << APIC_MAX_LVT_SHIFT;
     vlapic_publish(&registers[APIC_LDR], vlapic_is_x2apic(vlapic) ? vlapic_x2apic_ldr(id) : 0);
     vlapic_publish(&registers[APIC_DFR], APIC_DFR_FLAT | APIC_DFR_ONES);

@@ -29,7 +29,7 @@ enum { PRIORITY_SHIFT = 4 };
 static COLD void svm_reset(struct vcpu *vcpu) {
     struct vmcb *vmcb = vmcb_of(vcpu);
 
-    memset(vmcb, 0, sizeof(*vmcb));
+    memset(vmcb, 0, offsetof(struct vmcb, reserved12)); // behind that it is as it was allocated
     vmcb->exceptions = EXCEPTIONS;
     vmcb->intercepts[0] = INTERCEPTS_0 | INTERCEPT(HLT);
     vmcb->intercepts[1] = INTERCEPTS_1;
