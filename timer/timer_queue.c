@@ -68,36 +68,10 @@ void timer_queue_init(struct timer_queue *queue) {
     *end = (struct timer_event){.when = UINT64_MAX, .least = UINT64_MAX, .up = end, .child = {end, end}};
 }
 
-void timer_queue_add(struct timer_queue *queue, struct timer_event *event, uint64_t when) {
-    struct timer_event *up = &queue->end;
-    unsigned side = 0;
-
-    if (timer_queue_queued(event)) {
-        if (event->when == when) {
-            timer_queue_update(queue, event);
-            return;
-        }
-        timer_queue_remove(queue, event);
-    }
-    for (struct timer_event *at = up->child[0]; at != &queue->end; at = at->child[side]) {
-        up = at;
-        side = when >= at->when;
-    }
-    event->when = when;
-    set_due(event);
-    event->up = up;
-    event->child[0] = event->child[1] = &queue->end;
-    event->least = event->due;
-    event->height = 1;
-    up->child[side] = event;
-    queue->end.when = earlier(queue->end.when, when);
-    if (up != &queue->end) { settle(queue, up); }
-}
-
-void timer_queue_remove(struct timer_queue *queue, struct timer_event *event) {
+/* Of a queued event. Returns it. */
+static __attribute__((noinline)) struct timer_event *take_out(struct timer_queue *queue, struct timer_event *event) {
     struct timer_event *changed = event->up, *next = event->child[1];
 
-    if (!timer_queue_queued(event)) { return; }
     if (next == &queue->end) {
         replace(event, event->child[0]);
     } else { /* the next one takes its place */
@@ -112,9 +86,41 @@ void timer_queue_remove(struct timer_queue *queue, struct timer_event *event) {
     }
     event->height = 0;
     if (changed != &queue->end) { settle(queue, changed); }
-    if (event->when != queue->end.when) { return; }
-    queue->end.when = UINT64_MAX;
-    for (next = queue->end.child[0]; next != &queue->end; next = next->child[0]) { queue->end.when = next->when; }
+    if (event->when == queue->end.when) {
+        queue->end.when = UINT64_MAX;
+        for (next = queue->end.child[0]; next != &queue->end; next = next->child[0]) { queue->end.when = next->when; }
+    }
+    return event;
+}
+
+void timer_queue_remove(struct timer_queue *queue, struct timer_event *event) {
+    if (timer_queue_queued(event)) { take_out(queue, event); }
+}
+
+void timer_queue_add(struct timer_queue *queue, struct timer_event *event, uint64_t when) {
+    struct timer_event *up = &queue->end;
+    unsigned side = 0;
+
+    if (timer_queue_queued(event)) {
+        if (event->when == when) {
+            timer_queue_update(queue, event);
+            return;
+        }
+        take_out(queue, event);
+    }
+    for (struct timer_event *at = up->child[0]; at != &queue->end; at = at->child[side]) {
+        up = at;
+        side = when >= at->when;
+    }
+    event->when = when;
+    set_due(event);
+    event->up = up;
+    event->child[0] = event->child[1] = &queue->end;
+    event->least = event->due;
+    event->height = 1;
+    up->child[side] = event;
+    queue->end.when = earlier(queue->end.when, when);
+    if (up != &queue->end) { settle(queue, up); }
 }
 
 void timer_queue_update(struct timer_queue *queue, struct timer_event *event) {
@@ -140,7 +146,5 @@ struct timer_event *timer_queue_find(const struct timer_queue *queue, uint64_t h
 struct timer_event *timer_queue_take(struct timer_queue *queue, uint64_t now, uint64_t horizon) {
     struct timer_event *event = timer_queue_find(queue, horizon);
 
-    if (event == NULL || event->when > now) { return NULL; }
-    timer_queue_remove(queue, event);
-    return event;
+    return event != NULL && event->when <= now ? take_out(queue, event) : NULL;
 }
