@@ -4,7 +4,7 @@
 
     check_rooms.py [ROOT]
 
-The rooms and their directions are those of docs/design.md: (arch, drivers, iommu) -> kernel -> (sched, timer).
+The rooms and their directions are those of docs/design.md: (arch, drivers, iommu) -> kernel -> sched -> timer.
 """
 import pathlib
 import re
