@@ -59,7 +59,7 @@ static void set_promises(UNUSED struct control *c, UNUSED bool longer_only) {}
 // Nothing that has happened waits to be told to the scheduler, and no activation is open. Interrupts masked.
 static bool is_quiet(const struct cpu *cpu, uint64_t now) {
     return !arch_interrupt_pending() && (cpu->todo & TODO_DISPATCH) == 0 &&
-           __atomic_load_n(&cpu->todo_remote, __ATOMIC_RELAXED) == 0 && sched_quiet(&cpu->sched) &&
+           __atomic_load_n(&cpu->todo_remote, __ATOMIC_RELAXED) == 0 && sched_quiet(&cpu->sched, now) &&
            timer_queue_next(&cpu->timers, SCHED_NEVER) > now;
 }
 

@@ -22,12 +22,9 @@ void cpu_notify(struct cpu *cpu, uint32_t bits, bool now) {
 
 void cpu_check_time(struct cpu *cpu, uint64_t now) {
     uint64_t told = cpu->sched.distorted_at; // what the machine lost until then is not counted twice
-    uint64_t armed = MAX(cpu->armed, told), entered = MAX(cpu->entered, told);
+    uint64_t since = MAX(MIN(cpu->armed, cpu->entered), told);
 
-    if (unlikely((now > armed && now - armed > cpu->late_limit) ||
-                 (now > entered && now - entered > cpu->late_limit))) {
-        sched_distorted(&cpu->sched, now);
-    }
+    if (unlikely((int64_t)(now - since) > (int64_t)cpu->late_limit)) { sched_distorted(&cpu->sched, now); }
 }
 
 void cpu_timer_expired(struct cpu *cpu) {
@@ -72,14 +69,23 @@ static void arm(struct cpu *cpu, uint64_t when) {
     }
 }
 
-// Fires what has expired and matters to what the core would run, and what expires meanwhile; reservations come first. Each
-// comes once, since none comes back before its owner has run. Returns the time at which it was done.
+// Fires what has expired and matters to what the core would run, and what expires meanwhile: the most urgent first, which as a
+// rule leaves no other that matters. Best effort's all do, so interrupts come in between. Each comes once, since none comes back
+// before its owner has run. Returns the time at which it was done.
 static uint64_t fire_timers(struct cpu *cpu) {
-    for (;;) {
-        uint64_t now = arch_clock(), horizon = sched_horizon(&cpu->sched);
+    for (bool fired = false;; fired = true) {
+        uint64_t now = arch_clock();
+        if (timer_queue_next(&cpu->timers, SCHED_NEVER) > now) { return now; }
+        uint64_t horizon = sched_horizon(&cpu->sched);
         struct timer_event *event = timer_queue_pop(&cpu->timers, now, MIN(horizon, SCHED_NEVER - 1));
-        if (event == NULL && horizon == SCHED_NEVER) { event = timer_queue_pop(&cpu->timers, now, SCHED_NEVER); }
-        if (event == NULL) { return now; }
+        if (event == NULL) {
+            if (horizon != SCHED_NEVER) { return now; }
+            if (fired && unlikely(cpu_must_yield(cpu))) {
+                arch_interrupt_take(cpu);
+                continue;
+            }
+            event = timer_queue_pop(&cpu->timers, now, SCHED_NEVER);
+        }
         event->fire(event, now);
         cpu_account_event(cpu, event->owner, now);
     }

@@ -56,7 +56,7 @@ static void park(struct vcpu *vcpu) {
     const struct sched_entity *other = &p->parked[1 - p->current];
 
     sched_relocate(&vcpu->cpu->sched, &vcpu->entity, parked);
-    parked->stats = (struct sched_stats){0};
+    parked->stats.charged = parked->stats.forgiven = 0; // while it is parked; no others change
     parked->elsewhere = SCHED_NEVER;
     parked->tells = false;
     vcpu->entity.deadline = other->deadline; // what others ask about is the piece to come
@@ -106,16 +106,16 @@ static void unpark(struct vcpu *vcpu) {
     struct vcpu_pieces *p = vcpu->pieces;
     struct cpu *cpu = vcpu->cpu;
     struct sched_entity *parked = &p->parked[cpu == p->core[SECOND] ? SECOND : FIRST];
-    struct sched_stats stats = vcpu->entity.stats;
+    uint64_t charged = parked->stats.charged, forgiven = parked->stats.forgiven;
 
     p->current = cpu == p->core[SECOND] ? SECOND : FIRST;
-    stats.charged += parked->stats.charged;
-    stats.forgiven += parked->stats.forgiven;
+    parked->stats = vcpu->entity.stats;
+    parked->stats.charged += charged;
+    parked->stats.forgiven += forgiven;
     if (parked->core == NULL && sched_add(&cpu->sched, parked) != SCHED_OK) {
         panic("core %u: more VCPUs than admission let in", cpu->id);
     }
     sched_relocate(&cpu->sched, parked, &vcpu->entity);
-    vcpu->entity.stats = stats;
 }
 
 // Who was taken out of the inbox has its link still; here it is bent back.

@@ -18,7 +18,9 @@
 
 /* No reservation of this core has an open activation: what was released so far is supplied. For the caller to add: no
  * wake-up that has happened waits to be told. */
-static inline bool sched_quiet(const struct sched_core *core) { return core->ready.count == 0; }
+static inline bool sched_quiet(const struct sched_core *core, uint64_t now) {
+    return core->ready.count == 0 && timer_queue_next(&core->throttled, SCHED_NEVER) > now;
+}
 
 /* The server is of another reservation from `now` on: 0 < budget <= deadline <= period < SCHED_TICKS_MAX, admitted beside
  * all others of its core, which is quiet (above), or of none: then the entity has left the last one at such an instant.

@@ -35,10 +35,11 @@ static inline void check_deadline(const struct sched_core *core, struct sched_en
     }
 }
 
+/* Until there is more than is owed: no decision has to look at a refill that only pays. */
 static __attribute__((noinline)) void throttle(struct sched_core *core, struct sched_entity *entity) {
     entity->state = SCHED_THROTTLED;
     entity->refill.slack = entity->deadline;
-    timer_queue_add(&core->throttled, &entity->refill, server_next_refill(entity));
+    timer_queue_add(&core->throttled, &entity->refill, server_next_budget(entity, 0));
 #if TAKT_SPLIT
     core->told |= entity->tells;
 #endif
@@ -65,9 +66,10 @@ static inline void consume(struct sched_core *core, struct sched_entity *entity,
         entity->remaining = 0;
         server_exhaust(entity);
         heap_remove(&core->ready, entity);
-        throttle(core, entity);
+        entity->state = SCHED_THROTTLED;
     }
     if (over != 0) { server_owe(entity, over); }
+    if (entity->state == SCHED_THROTTLED) { throttle(core, entity); }
 }
 
 #if TAKT_RECLAIM
@@ -230,7 +232,10 @@ void sched_block(struct sched_core *core, struct sched_entity *entity, uint64_t 
         heap_remove(&core->ready, entity);
         server_close(entity, now);
         break;
-    case SCHED_THROTTLED: timer_queue_remove(&core->throttled, &entity->refill); break;
+    case SCHED_THROTTLED:
+        timer_queue_remove(&core->throttled, &entity->refill);
+        if (entity->debt != 0) { server_pay(entity, now); }
+        break;
     default: share_leave(core, entity); break;
     }
     entity->state = SCHED_BLOCKED;
@@ -282,12 +287,16 @@ static struct sched_decision decide_sole(struct sched_core *core) {
     };
 }
 
-/* A refill that became eligible opens an activation with its own release, however late this call is. */
-static void replenish(struct sched_core *core, struct sched_entity *entity) {
-    if (server_open(entity, entity->refill.when)) {
-        make_ready(core, entity);
-    } else {
-        throttle(core, entity);
+/* Of the refills that are eligible the one with the earliest deadline, if that changes the decision, opens an activation with its
+ * own release, however late this call is. The others would change nothing and wait in the queue. */
+static ALWAYS_INLINE void replenish(struct sched_core *core, uint64_t now) {
+    uint64_t horizon = core->ready.count > 0 ? core->ready.slot[0]->key : SCHED_NEVER;
+    struct timer_event *refill = timer_queue_pop(&core->throttled, now, horizon);
+
+    if (refill != NULL) {
+        if (entity_of(refill)->debt != 0) { server_pay(entity_of(refill), refill->when); }
+        server_open(entity_of(refill), refill->when);
+        make_ready(core, entity_of(refill));
     }
 }
 
@@ -322,10 +331,7 @@ struct sched_decision sched_pick(struct sched_core *core, uint64_t now) {
     account(core, now);
     if (!core->enforced && core->population > 1) { begin_enforcing(core, now); }
     if (core->enforced) {
-        /* The loop ends: a server comes back at once only while it pays debt, and that is at most Q. */
-        for (struct timer_event *refill; (refill = timer_queue_pop(&core->throttled, now, SCHED_NEVER)) != NULL;) {
-            replenish(core, entity_of(refill));
-        }
+        replenish(core, now);
         decision = decide(core, now);
 #if TAKT_RECLAIM
         if (core->enforced == SCHED_RECLAIMING) { decision.until = stretched(core, decision.run, decision.until, now); }

@@ -89,9 +89,9 @@ struct sched_entity {
     uint64_t period;   /* T */
     uint32_t weight;
 
-    uint32_t position; /* index in the heap of its state */
-    uint64_t key;      /* what that heap is ordered by: absolute deadline or virtual time */
-    struct timer_event refill;
+    uint32_t position; /* index in the heap of its state, if that has one */
+    uint64_t key;      /* what that heap is ordered by: absolute deadline, virtual time, or what sched_spare says */
+    struct timer_event refill; /* in sched_core.throttled: when more is back than it owes */
     struct sched_core *core;
 
     /* The open activation; `remaining` is 0 when none is. Its absolute deadline is release + D. */
@@ -153,9 +153,11 @@ struct sched_core {
     uint64_t vtime;        /* virtual time at which a newcomer starts when nobody shares */
     uint64_t distorted_at; /* last time of sched_distorted, valid while or after `behind` was set */
     uint64_t distortions;
-    struct sched_heap ready;      /* by absolute deadline */
-    struct sched_heap sharing;    /* by virtual time */
-    struct timer_queue throttled; /* next refills, each with the slack D: it opens a deadline, as a wake-up does */
+    struct sched_heap ready;   /* by absolute deadline */
+    struct sched_heap sharing; /* by virtual time */
+    struct timer_queue
+        throttled; /* refills, each with the slack D: it opens a deadline, as a wake-up does. One that has
+                                     come stays as long as that deadline is not the earliest of the core */
     struct sched_entity *member[SCHED_ENTITIES_MAX];
     bool told; /* one that `tells` was throttled; the owner clears it. Until then decisions hold for no time */
 #if TAKT_RECLAIM
@@ -215,8 +217,8 @@ void sched_charge(struct sched_core *core, struct sched_entity *owner, uint64_t 
 /* What runs does not pay for the last `ticks`. */
 void sched_exempt(struct sched_core *core, uint64_t ticks);
 
-/* Accounts what runs, makes refills eligible, decides. The result is what the core runs from `now`
- * on. */
+/* Accounts what runs, opens the activation of at most one refill, decides. The result is what the core runs from `now`
+ * on. O(log n). */
 struct sched_decision sched_pick(struct sched_core *core, uint64_t now);
 
 /* The deadline of what a pick would choose now, SCHED_NEVER for best effort: that of the last pick, or an earlier one that

@@ -5,7 +5,6 @@ void server_reset(struct sched_entity *entity, uint64_t now) {
     entity->refill_head = 0;
     entity->refill_count = 1;
     entity->refills[0] = (struct sched_refill){.time = now, .amount = entity->budget};
-    entity->remaining = 0;
     entity->consumed = 0;
     entity->debt = 0;
 }
@@ -38,7 +37,7 @@ static void append(struct sched_entity *entity, uint64_t time, uint64_t amount) 
 bool server_open(struct sched_entity *entity, uint64_t at) {
     uint64_t amount = 0;
 
-    while (entity->refill_count > 0 && !sched_before(at, server_next_refill(entity))) {
+    while (entity->refill_count > 0 && !sched_before(at, server_refill(entity, 0)->time)) {
         amount += server_refill(entity, 0)->amount;
         entity->refill_head++;
         entity->refill_count--;
@@ -59,6 +58,18 @@ bool server_open(struct sched_entity *entity, uint64_t at) {
         }
     }
     return true;
+}
+
+void server_pay(struct sched_entity *entity, uint64_t until) {
+    while (entity->debt != 0 && server_refill(entity, 0)->amount <= entity->debt &&
+           !sched_before(until, server_refill(entity, 0)->time)) {
+        const struct sched_refill paid = *server_refill(entity, 0);
+
+        entity->debt -= paid.amount;
+        entity->refill_head++;
+        entity->refill_count--;
+        append(entity, paid.time + entity->period, paid.amount);
+    }
 }
 
 /* Opening took at least one refill off the list, so there is room. */
@@ -94,30 +105,13 @@ void server_owe(struct sched_entity *entity, uint64_t ticks) {
     entity->stats.forgiven += ticks - owed;
 }
 
-/* What is eligible at `time` here may be so sooner elsewhere, but not before now. */
-static uint64_t soonest(const struct sched_entity *entity, uint64_t time, uint64_t now) {
+/* What is eligible then here may be so sooner elsewhere, but not before now. Who is throttled need not be woken first. */
+uint64_t server_eligible_at(const struct sched_entity *entity, uint64_t now) {
+    uint64_t time = entity->state == SCHED_THROTTLED ? entity->refill.when : now;
+
+    if (entity->state < SCHED_READY) { time = server_next_budget(entity, now); }
 #if TAKT_SPLIT
     time = entity->elsewhere < time ? entity->elsewhere : time;
-#else
-    (void)entity;
 #endif
     return sched_before(time, now) ? now : time;
-}
-
-uint64_t server_eligible_at(const struct sched_entity *entity, uint64_t now) {
-    uint64_t sum = 0;
-    uint64_t time = now;
-
-    if (entity->remaining != 0) { return now; }
-    for (uint32_t i = 0; i < entity->refill_count; i++) {
-        const struct sched_refill *refill = &entity->refills[(entity->refill_head + i) & (SCHED_REFILLS_MAX - 1)];
-
-        sum += refill->amount;
-        time = refill->time;
-        if (sum > entity->debt) { return soonest(entity, time, now); }
-    }
-    /* Everything is owed: the debt takes the whole list, whose first part is back one period later.
-     */
-    time = entity->refills[entity->refill_head & (SCHED_REFILLS_MAX - 1)].time;
-    return soonest(entity, (sched_before(time, now) ? now : time) + entity->period, now);
 }

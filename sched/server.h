@@ -18,8 +18,21 @@ static inline struct sched_refill *server_refill(struct sched_entity *entity, ui
     return &entity->refills[(entity->refill_head + index) & (SCHED_REFILLS_MAX - 1)];
 }
 
-/* Time of the next refill. Valid while no activation is open: the list then holds all of Q. */
-static inline uint64_t server_next_refill(struct sched_entity *entity) { return server_refill(entity, 0)->time; }
+/* When refills are back that are more than is owed. Where everything is owed the debt takes the whole list, whose first part is
+ * back one period later, or after `from` if that is later. Nothing is open, so the list holds all of Q. */
+static inline __attribute__((always_inline)) uint64_t server_next_budget(const struct sched_entity *entity,
+                                                                         uint64_t from) {
+    const struct sched_refill *refill;
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < entity->refill_count; i++) {
+        refill = &entity->refills[(entity->refill_head + i) & (SCHED_REFILLS_MAX - 1)];
+        sum += refill->amount;
+        if (sum > entity->debt) { return refill->time; }
+    }
+    refill = &entity->refills[entity->refill_head & (SCHED_REFILLS_MAX - 1)];
+    return (sched_before(refill->time, from) ? from : refill->time) + entity->period;
+}
 
 static inline uint64_t server_deadline(const struct sched_entity *entity) { return entity->release + entity->deadline; }
 
@@ -39,6 +52,10 @@ void server_close(struct sched_entity *entity, uint64_t now);
 
 /* Notes ticks that no open activation could pay. */
 void server_owe(struct sched_entity *entity, uint64_t ticks);
+
+/* Refills that have been back `until` then and are owed wholly pay, each as of its own time: it comes back at that + T. Nothing is
+ * open, and something owed. */
+void server_pay(struct sched_entity *entity, uint64_t until);
 
 /* Earliest time >= now at which a wake-up finds budget, debt paid. */
 uint64_t server_eligible_at(const struct sched_entity *entity, uint64_t now);

@@ -77,7 +77,7 @@ SWAPS = (  # of one pair, each for the other
     (r"(?<![-\w])--", "++"), (r"(?<=\w\s)\+(?=\s)", "-"), (r"(?<=[\w\])]\s)-(?=\s)", "+"), (r"(?<=\s)/(?=\s)", "*"),
     (r"(?<=\s)%(?=\s)", "/"), (r"\btrue\b", "false"), (r"\bfalse\b", "true"), (r"!(?=[\w(])", ""),
 )
-FIELDS = (("deadline", "period"), ("remaining", "consumed"), ("time", "amount"), ("ready", "throttled"),
+FIELDS = (("deadline", "period"), ("remaining", "consumed"), ("time", "amount"), ("ready", "sharing"),
           ("when", "slack"), ("num", "den"), ("numerator", "denominator"), ("cost", "distance"),
           ("to_ticks", "to_ns"), ("at", "demand"), ("budget", "debt"), ("release", "key"), ("turn", "turn_left"),
           ("task_count", "source_count"))

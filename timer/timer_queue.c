@@ -65,7 +65,8 @@ static void set_due(struct timer_event *event) {
 void timer_queue_init(struct timer_queue *queue) {
     struct timer_event *end = &queue->end;
 
-    *end = (struct timer_event){.when = UINT64_MAX, .least = UINT64_MAX, .up = end, .child = {end, end}};
+    *end = (struct timer_event){
+        .when = UINT64_MAX, .due = UINT64_MAX, .least = UINT64_MAX, .up = end, .child = {end, end}};
 }
 
 /* Of a queued event. Returns it. */
@@ -131,7 +132,6 @@ void timer_queue_update(struct timer_queue *queue, struct timer_event *event) {
 struct timer_event *timer_queue_find(const struct timer_queue *queue, uint64_t horizon) {
     struct timer_event *at = queue->end.child[0];
 
-    if (at->least >= horizon) { return NULL; }
     for (;;) {
         if (at->child[0]->least < horizon) {
             at = at->child[0];
@@ -143,8 +143,45 @@ struct timer_event *timer_queue_find(const struct timer_queue *queue, uint64_t h
     }
 }
 
-struct timer_event *timer_queue_take(struct timer_queue *queue, uint64_t now, uint64_t horizon) {
-    struct timer_event *event = timer_queue_find(queue, horizon);
+/* Of the tree below `at` the first one with this deadline, which some of them has. */
+static inline struct timer_event *with_due(struct timer_event *at, uint64_t due) {
+    for (;;) {
+        if (at->child[0]->least == due) {
+            at = at->child[0];
+        } else if (at->due == due) {
+            return at;
+        } else {
+            at = at->child[1];
+        }
+    }
+}
 
-    return event != NULL && event->when <= now ? take_out(queue, event) : NULL;
+/* The same of those that have expired, if it is before `horizon`. */
+static __attribute__((noinline)) struct timer_event *most_urgent(struct timer_event *at, uint64_t now,
+                                                                 uint64_t horizon) {
+    struct timer_event *tree = NULL; /* that it is in, or it itself */
+
+    while (at->height != 0) {
+        bool expired = at->when <= now;
+
+        if (expired && at->child[0]->least < horizon) {
+            tree = at->child[0];
+            horizon = tree->least;
+        }
+        if (expired && at->due < horizon) {
+            tree = at;
+            horizon = at->due;
+        }
+        at = at->child[expired];
+    }
+    return tree == NULL ? NULL : with_due(tree, horizon);
+}
+
+struct timer_event *timer_queue_take(struct timer_queue *queue, uint64_t now, uint64_t horizon) {
+    struct timer_event *root = queue->end.child[0], *event;
+
+    if (root->least >= horizon) { return NULL; }
+    event = with_due(root, root->least);
+    if (event->when > now) { event = most_urgent(root, now, horizon); }
+    return event == NULL ? NULL : take_out(queue, event);
 }

@@ -22,8 +22,7 @@
  *   0                         matters whenever it lies before the horizon: the next scheduling
  *                             decision, watchdogs, every event of the reserved VCPU that runs now
  *
- * Costs, n queued events: everything O(log n); the tree is at most 1.45 log2(n) nodes deep (Adelson-Velsky & Landis 1962).
- * Of events with equal `when` that matter the one that was queued first comes first.
+ * Costs, n queued events: everything O(log n); the tree is at most 1.45 log2(n + 2) nodes deep (Adelson-Velsky & Landis 1962).
  */
 #ifndef TIMER_TIMER_QUEUE_H
 #define TIMER_TIMER_QUEUE_H
@@ -76,14 +75,15 @@ static inline void timer_queue_set_slack(struct timer_queue *queue, struct timer
 
 /* The earliest `when` among the events that matter to `horizon`; UINT64_MAX when there is none. May
  * lie in the past. This is the value for the hardware timer. */
-struct timer_event *timer_queue_find(const struct timer_queue *queue, uint64_t horizon); /* who that is */
+struct timer_event *timer_queue_find(const struct timer_queue *queue, uint64_t horizon); /* who that is: there is one */
 static inline uint64_t timer_queue_next(const struct timer_queue *queue, uint64_t horizon) {
     if (horizon == UINT64_MAX) { return queue->end.when; }
     return queue->end.child[0]->least < horizon ? timer_queue_find(queue, horizon)->when : UINT64_MAX;
 }
 
-/* Takes out and returns the earliest event with when <= now that matters to `horizon`; NULL when
- * there is none. The caller then calls event->fire(event, now), which may queue it or others again.
+/* Takes out and returns, of the events with when <= now that matter to `horizon`, the one with the earliest when + slack, of
+ * those the earliest, of those the one that was queued first; NULL when there is none. What it wakes has that deadline, so that of
+ * many that expired together no other matters then. The caller calls event->fire(event, now), which may queue it or others again.
  */
 struct timer_event *timer_queue_take(struct timer_queue *queue, uint64_t now, uint64_t horizon); /* some have expired */
 static inline struct timer_event *timer_queue_pop(struct timer_queue *queue, uint64_t now, uint64_t horizon) {

@@ -18,6 +18,7 @@
 #include "sched/change.h"
 #include "sched/entity_heap.h"
 #include "sched/reclaim.h"
+#include "sched/server.h"
 #include "tests/unit/queue_check.h"
 
 #define SERVERS_MAX 3u
@@ -118,7 +119,7 @@ static inline void restore_queues(struct world *world, const struct core_key *ke
         struct sched_entity *entity = &world->servers[key->throttled[i] - 1];
 
         entity->refill.slack = entity->deadline;
-        timer_queue_add(&core->throttled, &entity->refill, entity->refills[entity->refill_head].time);
+        timer_queue_add(&core->throttled, &entity->refill, server_next_budget(entity, 0));
     }
 }
 
@@ -248,6 +249,11 @@ static inline uint64_t budget_comes(struct world *world, uint32_t who) {
     return at;
 }
 
+/* Of the activation that its refill will open, or could have opened already. */
+static inline uint64_t throttled_deadline(const struct sched_entity *entity) {
+    return entity->refill.when + entity->deadline;
+}
+
 static inline const char *server_complaint(struct world *world, uint32_t who) {
     const struct sched_entity *entity = &world->servers[who];
     uint64_t eligible = entity->remaining;
@@ -267,7 +273,10 @@ static inline const char *server_complaint(struct world *world, uint32_t who) {
     if (entity->debt > (world->scope->debts ? entity->budget : 0)) { return "more debt than there can be"; }
     if (eligible > budget_left(world, who)) { return "budget came back too early"; }
     if (eligible < budget_left(world, who) && !world->scope->joins) { return "budget came back too late"; }
-    if (entity->state == SCHED_THROTTLED && eligible != 0) { return "throttled with budget"; }
+    if (entity->state == SCHED_THROTTLED && eligible > entity->debt &&
+        throttled_deadline(entity) < world->core.current_deadline) {
+        return "throttled with budget that matters";
+    }
     if (sched_eligible_at(entity, NOW) != budget_comes(world, who)) { return "eligible at another time than told"; }
     if (entity->state != SCHED_READY) { return entity->remaining == 0 ? NULL : "open while it cannot run"; }
     if (entity->remaining == 0) { return "ready without budget"; }
@@ -284,6 +293,7 @@ static inline bool missed(const struct world *world) {
 
         if (entity->stats.misses[SCHED_MISS_DISPATCH] != 0) { return true; }
         if (entity->state == SCHED_READY && NOW >= entity->release + entity->deadline) { return true; }
+        if (entity->state == SCHED_THROTTLED && NOW >= throttled_deadline(entity)) { return true; }
     }
     return false;
 }
@@ -296,7 +306,12 @@ static inline const char *choice_complaint(const struct world *world, const stru
         const struct sched_entity *entity = &world->servers[i];
         uint64_t deadline = entity->release + entity->deadline;
 
-        if (entity->state == SCHED_READY && deadline < earliest) { earliest = deadline; }
+        if (entity->state == SCHED_THROTTLED && entity->refill.when <= NOW) {
+            deadline = throttled_deadline(entity);
+        } else if (entity->state != SCHED_READY) {
+            continue;
+        }
+        earliest = deadline < earliest ? deadline : earliest;
     }
     if (decision->deadline != earliest || world->core.current_deadline != earliest) {
         return "not the earliest deadline";
@@ -380,7 +395,7 @@ enum special { USUAL, CHANGES_FIRST, CHANGES_BETWEEN, CHANGES_LAST, GOES_ON, SPE
 static inline bool change(struct world *world) {
     const struct sched_task *new = &world->scope->becomes;
 
-    if (world->changed || (!world->scope->anytime && !sched_quiet(&world->core))) { return false; }
+    if (world->changed || (!world->scope->anytime && !sched_quiet(&world->core, NOW))) { return false; }
     world->changed = true;
     return sched_change(&world->servers[0], new->budget, new->deadline, new->period, NOW) == SCHED_OK;
 }

@@ -49,6 +49,11 @@ void server_owe(struct sched_entity *entity, uint64_t ticks) {
     (void)ticks;
 }
 
+void server_pay(struct sched_entity *entity, uint64_t until) {
+    (void)entity;
+    (void)until;
+}
+
 uint64_t server_eligible_at(const struct sched_entity *entity, uint64_t now) {
     return sched_before(now, entity->refills[0].time) ? entity->refills[0].time : now;
 }

@@ -165,7 +165,7 @@ static uint64_t play(struct random *random) {
             }
             decision = sched_pick(&m.core, m.now);
             if (m.changing == NULL && random_in(random, 0, 7) == 0) { plan_change(&m); }
-            if (m.changing == NULL || !sched_quiet(&m.core)) { break; }
+            if (m.changing == NULL || !sched_quiet(&m.core, m.now)) { break; }
             change(&m);
         } while (true);
         (void)decision;
@@ -205,7 +205,7 @@ static void without_the_instant_somebody_would_miss(void **state) {
     sched_wake(&core, &changing, 0);
     assert_ptr_equal(sched_pick(&core, 0).run, &changing);
     assert_ptr_equal(sched_pick(&core, 50).run, &steady);
-    assert_false(sched_quiet(&core));
+    assert_false(sched_quiet(&core, 50));
     assert_true(sched_remove(&core, &changing, 100) == 100); /* its share could be given away, one would think */
     assert_int_equal(sched_entity_init_reserved(&changing, 50, 50, 1000), SCHED_OK);
     assert_int_equal(sched_add(&core, &changing), SCHED_OK);

@@ -2,6 +2,7 @@
 /* Where a rule of sched/ begins and ends: one tick, one turn, one entity more or less. */
 #include "test_sched_support.h"
 
+#include "sched/change.h"
 #include "sched/sched.h"
 #include "sched/share.h"
 
@@ -170,7 +171,98 @@ static void what_the_machine_lost_can_make_it_late(void **state) {
     }
 }
 
+static uint64_t activations(const struct sched_entity *many, uint32_t count) {
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < count; i++) { sum += many[i].stats.activations; }
+    return sum;
+}
+
+/* However many refills came while they did not matter: each decision opens one, the most urgent, as of when it came. */
+static void a_decision_opens_one_activation(void **state) {
+    static struct sched_entity many[20];
+
+    (void)state;
+    begin(500, 600, 2000);
+    for (uint32_t i = 0; i < 20; i++) {
+        assert_int_equal(sched_entity_init_reserved(&many[i], 5, 1500 - 10 * i, 2000), SCHED_OK);
+        assert_int_equal(sched_add(&core, &many[i]), SCHED_OK);
+        sched_wake(&core, &many[i], 0);
+    }
+    for (uint64_t now = 0; now < 100; now += 5) { assert_ptr_not_equal(sched_pick(&core, now).run, &filler); }
+    assert_ptr_equal(sched_pick(&core, 100).run, &filler);
+    sched_wake(&core, &server, 1990);
+    for (uint64_t now = 1990; now < 2100; now += 10) { assert_ptr_equal(sched_pick(&core, now).run, &server); }
+    assert_true(activations(many, 20) == 20);
+    sched_block(&core, &server, 2100);
+    assert_false(sched_quiet(&core, 2100));
+    for (uint32_t i = 0; i < 20; i++) {
+        struct sched_decision decision = sched_pick(&core, 2100 + 5 * i);
+
+        assert_ptr_equal(decision.run, &many[19 - i]);
+        assert_true(decision.deadline == 2000 + many[19 - i].deadline && decision.until == 2105 + 5 * i);
+        assert_true(activations(many, 20) == 21 + i);
+    }
+    assert_ptr_equal(sched_pick(&core, 2200).run, &filler);
+    assert_true(sched_quiet(&core, 2200));
+}
+
+/* Not for a refill that pays a debt only, of however many. */
+static void nobody_is_looked_at_who_only_pays(void **state) {
+    struct sched_decision decision;
+
+    (void)state;
+    begin(20, 50, 100);
+    sched_wake(&core, &server, 0);
+    sched_pick(&core, 0);
+    sched_block(&core, &server, 5); /* 5 come back at 100 */
+    sched_wake(&core, &server, 40);
+    sched_pick(&core, 40);
+    assert_int_equal(sched_pick(&core, 55).until, 100);
+    sched_charge(&core, &server, 4);
+    assert_int_equal(sched_pick(&core, 60).until, 100);
+    sched_charge(&core, &server, 1);
+    decision = sched_pick(&core, 61);
+    assert_ptr_equal(decision.run, &filler);
+    assert_int_equal(decision.until, 140);
+    sched_charge(&core, &server, 15);
+    assert_int_equal(sched_pick(&core, 62).until, 200); /* the 5 of 100, a period later */
+    assert_int_equal(server.stats.activations, 2);
+    decision = sched_pick(&core, 200);
+    assert_ptr_equal(decision.run, &server);
+    assert_int_equal(decision.until, 205);
+    assert_int_equal(sched_pick(&core, 205).until, 240); /* paid as of 140 */
+}
+
+/* What it owed when a refill came is paid as of then, also when it is not asked before it waits and wakes. */
+static void a_debt_is_paid_in_time_over_a_block(void **state) {
+    (void)state;
+    begin(20, 50, 100);
+    sched_wake(&core, &server, 0);
+    sched_pick(&core, 0);
+    sched_pick(&core, 20);
+    sched_charge(&core, &server, 20);
+    sched_block(&core, &server, 150);
+    assert_int_equal(server.debt, 0);
+    assert_int_equal(sched_eligible_at(&server, 150), 200);
+    sched_wake(&core, &server, 150);
+    assert_int_equal(sched_pick(&core, 150).until, 200);
+    assert_ptr_equal(sched_pick(&core, 200).run, &server);
+}
+
 #if TAKT_SPLIT
+static void budget_elsewhere_is_budget(void **state) {
+    (void)state;
+    begin(20, 50, 100);
+    sched_wake(&core, &server, 0);
+    sched_pick(&core, 0);
+    sched_block(&core, &server, 20);
+    assert_int_equal(sched_eligible_at(&server, 20), 100);
+    server.elsewhere = 60;
+    assert_int_equal(sched_eligible_at(&server, 20), 60);
+    assert_int_equal(sched_eligible_at(&server, 70), 70);
+}
+
 /* It is where it was in all respects but its place. */
 static void who_lives_elsewhere_now_has_left_the_old_place(void **state) {
     (void)state;
@@ -197,7 +289,11 @@ int main(void) {
         cmocka_unit_test(a_wake_up_from_another_core_at_the_first_tick_preempts),
         cmocka_unit_test(who_is_two_turns_ahead_keeps_its_place),
         cmocka_unit_test(what_the_machine_lost_can_make_it_late),
+        cmocka_unit_test(a_decision_opens_one_activation),
+        cmocka_unit_test(nobody_is_looked_at_who_only_pays),
+        cmocka_unit_test(a_debt_is_paid_in_time_over_a_block),
 #if TAKT_SPLIT
+        cmocka_unit_test(budget_elsewhere_is_budget),
         cmocka_unit_test(who_lives_elsewhere_now_has_left_the_old_place),
 #endif
     };

@@ -172,7 +172,7 @@ static void debt_is_paid_by_as_many_refills_as_it_takes(void **state) {
     sched_charge(&b.core, &b.server, 8);
     assert_int_equal(sched_eligible_at(&b.server, 60), 140);
     expect(&b, 110, &b.filler, 140, SCHED_NEVER);
-    assert_int_equal(b.server.debt, 3);
+    assert_int_equal(b.server.debt, 8);
     expect(&b, 140, &b.server, 152, 190);
     assert_int_equal(b.server.debt, 0);
     expect(&b, 152, &b.filler, 210, SCHED_NEVER);

@@ -201,7 +201,7 @@ void sim_check_decision(struct sim_core *core, const struct sched_decision *deci
         bool preempts = throttled && (decision->deadline == SCHED_NEVER ||
                                       entity->refill.when + entity->deadline < decision->deadline);
 
-        if (sooner || (throttled && entity->refill.when <= now)) { fault(core, SIM_FAULT_ORDER); }
+        if (sooner || (preempts && entity->refill.when <= now)) { fault(core, SIM_FAULT_ORDER); }
         if (preempts && core->armed > entity->refill.when) { fault(core, SIM_FAULT_TIMER); }
     }
     for (uint32_t i = 0; i < core->piece_count; i++) {
