@@ -3,6 +3,7 @@
 #include "test_sched_support.h"
 
 #include "sched/change.h"
+#include "sched/entity_heap.h"
 #include "sched/sched.h"
 #include "sched/share.h"
 
@@ -234,6 +235,22 @@ static void nobody_is_looked_at_who_only_pays(void **state) {
     assert_int_equal(sched_pick(&core, 205).until, 240); /* paid as of 140 */
 }
 
+/* Who takes the place of one that leaves may belong further up. */
+static void the_last_of_a_heap_finds_its_place(void **state) {
+    static const uint64_t keys[] = {1, 10, 2, 11, 12, 3, 4};
+    static struct sched_entity entities[7];
+    static struct sched_heap heap;
+
+    (void)state;
+    for (uint32_t i = 0; i < 7; i++) { heap_push(&heap, &entities[i], keys[i]); }
+    heap_remove(&heap, &entities[3]);
+    assert_int_equal(heap.count, 6);
+    for (uint32_t i = 0; i < 6; i++) {
+        assert_int_equal(heap.slot[i]->position, i);
+        assert_true(i == 0 || heap.slot[(i - 1) / 2]->key <= heap.slot[i]->key);
+    }
+}
+
 /* What it owed when a refill came is paid as of then, also when it is not asked before it waits and wakes. */
 static void a_debt_is_paid_in_time_over_a_block(void **state) {
     (void)state;
@@ -291,6 +308,7 @@ int main(void) {
         cmocka_unit_test(what_the_machine_lost_can_make_it_late),
         cmocka_unit_test(a_decision_opens_one_activation),
         cmocka_unit_test(nobody_is_looked_at_who_only_pays),
+        cmocka_unit_test(the_last_of_a_heap_finds_its_place),
         cmocka_unit_test(a_debt_is_paid_in_time_over_a_block),
 #if TAKT_SPLIT
         cmocka_unit_test(budget_elsewhere_is_budget),
