@@ -155,9 +155,9 @@ struct sched_core {
     uint64_t distortions;
     struct sched_heap ready;   /* by absolute deadline */
     struct sched_heap sharing; /* by virtual time */
-    struct timer_queue
-        throttled; /* refills, each with the slack D: it opens a deadline, as a wake-up does. One that has
-                                     come stays as long as that deadline is not the earliest of the core */
+    /* Refills, each with the slack D: it opens a deadline, as a wake-up does. One that has come stays as long as that deadline
+     * is not the earliest of the core. */
+    struct timer_queue throttled;
     struct sched_entity *member[SCHED_ENTITIES_MAX];
     bool told; /* one that `tells` was throttled; the owner clears it. Until then decisions hold for no time */
 #if TAKT_RECLAIM
