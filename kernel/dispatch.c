@@ -70,16 +70,26 @@ static void arm(struct cpu *cpu, uint64_t when) {
 }
 
 // Fires what has expired and matters to what the core would run, and what expires meanwhile: the most urgent first, which as a
-// rule leaves no other that matters; best effort's all do. Each comes once, since none comes back before its owner has run.
-// Returns the time at which it was done.
+// rule leaves no other that matters. Best effort's all do, so interrupts come in between. Each comes once, since none comes back
+// before its owner has run. Returns the time at which it was done.
 static uint64_t fire_timers(struct cpu *cpu) {
-    for (;;) {
+    for (bool fired = false;; fired = true) {
         uint64_t now = arch_clock();
         if (timer_queue_next(&cpu->timers, SCHED_NEVER) > now) { return now; }
         uint64_t horizon = sched_horizon(&cpu->sched);
         struct timer_event *event = timer_queue_pop(&cpu->timers, now, MIN(horizon, SCHED_NEVER - 1));
-        if (event == NULL && horizon == SCHED_NEVER) { event = timer_queue_pop(&cpu->timers, now, SCHED_NEVER); }
-        if (event == NULL) { return now; }
+        if (event == NULL) {
+            if (horizon != SCHED_NEVER) { return now; }
+            if (fired) {
+                cpu_check_time(cpu, now);
+                arm(cpu, SCHED_NEVER); // or its own interrupt, where that stays until then, would be one of those
+                if (unlikely(cpu_must_yield(cpu))) {
+                    arch_interrupt_take(cpu);
+                    continue;
+                }
+            }
+            event = timer_queue_pop(&cpu->timers, now, SCHED_NEVER);
+        }
         event->fire(event, now);
         cpu_account_event(cpu, event->owner, now);
     }

@@ -42,6 +42,7 @@ struct core {
     uint64_t timer; // hardware; OFF
     bool ipi;       // on the way
     unsigned ipis, arms;
+    unsigned again; // times that the same expiry has been taken
     uint64_t slice_at; // the thread's next slice
     struct vcpu *resumed;
 };
@@ -83,12 +84,14 @@ void arch_ipi(struct cpu *target) {
     core_of(target)->ipis++;
 }
 
+// The timer's stays until it is set anew.
 void arch_interrupt_take(struct cpu *cpu) {
     struct core *core = core_of(cpu);
 
-    host_irq_pending = false;
     cpu->entered = host_clock;
-    if (core->timer <= host_clock) {
+    host_irq_pending = core->timer <= host_clock;
+    if (host_irq_pending) {
+        WORLD_ASSERT(core->again++ < SCHED_ENTITIES_MAX);
         cpu_timer_expired(cpu);
     } else {
         core->ipi = false;
@@ -96,8 +99,12 @@ void arch_interrupt_take(struct cpu *cpu) {
 }
 
 void arch_timer_arm(uint64_t when) {
-    core_of(this_cpu())->timer = when;
-    core_of(this_cpu())->arms++;
+    struct core *core = core_of(this_cpu());
+
+    if (core->timer <= host_clock && when > host_clock) { host_irq_pending = core->ipi; }
+    core->timer = when;
+    core->again = 0;
+    core->arms++;
 }
 
 void arch_vcpu_reset(struct vcpu *vcpu) {

@@ -208,6 +208,56 @@ static void of_timers_that_expired_together_the_urgent_one_fires_alone(void **st
     assert_true(b->entity.release == start + US(2000));
 }
 
+static void fire_and_be_interrupted(struct timer_event *event, uint64_t now) {
+    (void)event, (void)now;
+    assert_false(host_irq_pending);
+    host_irq_pending = world.core[0].ipi = fired_for_c++ == 0;
+}
+
+// However many VCPUs without a reservation have set one to the same time; and not the timer's own, which is there until it is
+// set anew.
+static void an_interrupt_does_not_wait_for_all_best_effort_timers(void **state) {
+    struct vcpu *c, *d;
+
+    (void)state;
+    c = world_on(C, 0);
+    d = world_on(D, 0);
+    core_run(start + US(50));
+    fired_for_c = 0;
+    core_enter(0);
+    c->device_timer.fire = d->device_timer.fire = fire_and_be_interrupted;
+    c->device_timer.slack = d->device_timer.slack = TIMER_SLACK_BEST_EFFORT;
+    timer_queue_add(&cpus[0]->timers, &c->device_timer, start + US(51));
+    timer_queue_add(&cpus[0]->timers, &d->device_timer, start + US(51));
+    cpus[0]->todo |= TODO_DISPATCH;
+    core_leave();
+    core_run(start + US(51));
+    assert_int_equal(fired_for_c, 2);
+    assert_false(world.core[0].ipi);
+}
+
+// What the machine lost until then is found before the timer, whose lateness says it, is set anew.
+static void what_the_machine_lost_is_found_between_best_effort_timers(void **state) {
+    struct vcpu *c, *d;
+
+    (void)state;
+    c = world_on(C, 0);
+    d = world_on(D, 0);
+    core_run(start + US(50));
+    fired_for_c = 0;
+    core_enter(0);
+    c->device_timer.fire = d->device_timer.fire = fire_for_c;
+    c->device_timer.slack = d->device_timer.slack = TIMER_SLACK_BEST_EFFORT;
+    timer_queue_add(&cpus[0]->timers, &c->device_timer, start + US(51));
+    timer_queue_add(&cpus[0]->timers, &d->device_timer, start + US(51));
+    cpus[0]->todo |= TODO_DISPATCH;
+    core_leave();
+    world.late = 2 * cpus[0]->late_limit;
+    core_run(start + US(51) + world.late);
+    assert_int_equal(fired_for_c, 2);
+    assert_int_equal(cpus[0]->sched.distortions, 1);
+}
+
 // An interrupt from another core for a VCPU that waits for its turn: nobody is told, and it is there when the turn comes.
 static void an_interrupt_out_of_turn_disturbs_nobody(void **state) {
     struct vcpu *a, *c;
@@ -604,6 +654,8 @@ int main(void) {
         cmocka_unit_test_setup(what_expires_while_another_fires_is_in_the_same_decision, setup),
         cmocka_unit_test_setup(a_reservation_does_not_wait_for_best_effort_timers, setup),
         cmocka_unit_test_setup(of_timers_that_expired_together_the_urgent_one_fires_alone, setup),
+        cmocka_unit_test_setup(an_interrupt_does_not_wait_for_all_best_effort_timers, setup),
+        cmocka_unit_test_setup(what_the_machine_lost_is_found_between_best_effort_timers, setup),
         cmocka_unit_test_setup(an_interrupt_out_of_turn_disturbs_nobody, setup),
         cmocka_unit_test_setup(a_budget_that_ends_during_a_switch_leaves_the_core_to_the_thread, setup),
         cmocka_unit_test_setup(what_comes_during_the_question_is_looked_at, setup),
