@@ -109,11 +109,13 @@ static void measure(void) {
     while (!interrupts_over) nap();
 }
 
-void cost_of_interrupt(void) {
+static void measure_interrupts(const char *name) {
     if (!alarm_init(on_alarm)) return;
-    interrupt_row = row_begin("cost_interrupt", "ns");
+    interrupt_row = row_begin(name, "ns");
     measure();
 }
+
+void cost_of_interrupt(void) { measure_interrupts("cost_interrupt"); }
 
 void cost_of_both(void) {
     activation_row = row_begin("cost_activation", "ns");
@@ -125,7 +127,7 @@ void cost_in_a_crowd(void) {
     sleep_until(clock_now() + us_to_ticks(CROWD_US));
     activation_row = row_begin("cost_activation_crowd", "ns");
     dispatch_row = row_begin("cost_dispatch_crowd", "ns");
-    measure();
+    measure_interrupts("cost_interrupt_crowd");
 }
 
 // ---- mode=crowd: the others of that core ---------------------------------------------------------
