@@ -234,7 +234,7 @@ void sched_block(struct sched_core *core, struct sched_entity *entity, uint64_t 
         break;
     case SCHED_THROTTLED:
         timer_queue_remove(&core->throttled, &entity->refill);
-        if (entity->debt != 0) { server_pay(entity, now); }
+        server_pay(entity, now);
         break;
     default: share_leave(core, entity); break;
     }

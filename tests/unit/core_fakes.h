@@ -42,7 +42,7 @@ struct core {
     uint64_t timer; // hardware; OFF
     bool ipi;       // on the way
     unsigned ipis, arms;
-    unsigned again; // times that the same expiry has been taken
+    unsigned again;    // times that the same expiry has been taken
     uint64_t slice_at; // the thread's next slice
     struct vcpu *resumed;
 };

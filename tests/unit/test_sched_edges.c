@@ -235,6 +235,14 @@ static void nobody_is_looked_at_who_only_pays(void **state) {
     assert_int_equal(sched_pick(&core, 205).until, 240); /* paid as of 140 */
 }
 
+static void check_heap(const struct sched_heap *heap, uint32_t count) {
+    assert_int_equal(heap->count, count);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(heap->slot[i]->position, i);
+        assert_true(i == 0 || heap->slot[(i - 1) / 2]->key <= heap->slot[i]->key);
+    }
+}
+
 /* Who takes the place of one that leaves may belong further up. */
 static void the_last_of_a_heap_finds_its_place(void **state) {
     static const uint64_t keys[] = {1, 10, 2, 11, 12, 3, 4};
@@ -244,10 +252,30 @@ static void the_last_of_a_heap_finds_its_place(void **state) {
     (void)state;
     for (uint32_t i = 0; i < 7; i++) { heap_push(&heap, &entities[i], keys[i]); }
     heap_remove(&heap, &entities[3]);
-    assert_int_equal(heap.count, 6);
-    for (uint32_t i = 0; i < 6; i++) {
-        assert_int_equal(heap.slot[i]->position, i);
-        assert_true(i == 0 || heap.slot[(i - 1) / 2]->key <= heap.slot[i]->key);
+    check_heap(&heap, 6);
+}
+
+static void a_heap_stays_one_whoever_leaves(void **state) {
+    static struct sched_entity entities[SCHED_ENTITIES_MAX];
+    static struct sched_heap heap;
+    bool in[SCHED_ENTITIES_MAX] = {false};
+    uint64_t random = 1;
+    uint32_t count = 0;
+
+    (void)state;
+    for (unsigned turn = 0; turn < 10000; turn++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        uint32_t which = (uint32_t)(random >> 33) % SCHED_ENTITIES_MAX;
+        if (in[which]) {
+            heap_remove(&heap, &entities[which]);
+            count--;
+        } else {
+            entities[which].release = random >> 50;
+            heap_push(&heap, &entities[which], (random >> 40) % 100);
+            count++;
+        }
+        in[which] = !in[which];
+        check_heap(&heap, count);
     }
 }
 
@@ -309,6 +337,7 @@ int main(void) {
         cmocka_unit_test(a_decision_opens_one_activation),
         cmocka_unit_test(nobody_is_looked_at_who_only_pays),
         cmocka_unit_test(the_last_of_a_heap_finds_its_place),
+        cmocka_unit_test(a_heap_stays_one_whoever_leaves),
         cmocka_unit_test(a_debt_is_paid_in_time_over_a_block),
 #if TAKT_SPLIT
         cmocka_unit_test(budget_elsewhere_is_budget),
