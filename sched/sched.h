@@ -25,8 +25,8 @@
  * Context: a sched_core and its entities belong to one core and are used on that core with
  * interrupts masked, except sched_remote_preempts(). Nothing blocks, allocates or takes a lock.
  *
- * Costs, n entities on the core: wake, block and charge O(log n); pick O(log n), and that again for
- * each refill that became eligible since the last one.
+ * Costs, n entities on the core: wake, block, charge and pick O(log n), however many refills became
+ * eligible since the last pick. With reclaiming a pick is so over time: it can change all shares.
  */
 #ifndef SCHED_SCHED_H
 #define SCHED_SCHED_H

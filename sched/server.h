@@ -54,7 +54,7 @@ void server_close(struct sched_entity *entity, uint64_t now);
 void server_owe(struct sched_entity *entity, uint64_t ticks);
 
 /* Refills that have been back `until` then and are owed wholly pay, each as of its own time: it comes back at that + T. Nothing is
- * open, and something owed. */
+ * open; where nothing is owed nothing changes. */
 void server_pay(struct sched_entity *entity, uint64_t until);
 
 /* Earliest time >= now at which a wake-up finds budget, debt paid. */

@@ -208,6 +208,22 @@ static void of_timers_that_expired_together_the_urgent_one_fires_alone(void **st
     assert_true(b->entity.release == start + US(2000));
 }
 
+// Two VCPUs without a reservation have one to the same time.
+static void set_best_effort_timers(void (*fire)(struct timer_event *event, uint64_t now), uint64_t when) {
+    struct vcpu *owners[] = {world_on(C, 0), world_on(D, 0)};
+
+    core_run(start + US(50));
+    fired_for_c = 0;
+    core_enter(0);
+    for (unsigned i = 0; i < ARRAY_SIZE(owners); i++) {
+        owners[i]->device_timer.fire = fire;
+        owners[i]->device_timer.slack = TIMER_SLACK_BEST_EFFORT;
+        timer_queue_add(&cpus[0]->timers, &owners[i]->device_timer, when);
+    }
+    cpus[0]->todo |= TODO_DISPATCH;
+    core_leave();
+}
+
 static void fire_and_be_interrupted(struct timer_event *event, uint64_t now) {
     (void)event, (void)now;
     assert_false(host_irq_pending);
@@ -217,20 +233,8 @@ static void fire_and_be_interrupted(struct timer_event *event, uint64_t now) {
 // However many VCPUs without a reservation have set one to the same time; and not the timer's own, which is there until it is
 // set anew.
 static void an_interrupt_does_not_wait_for_all_best_effort_timers(void **state) {
-    struct vcpu *c, *d;
-
     (void)state;
-    c = world_on(C, 0);
-    d = world_on(D, 0);
-    core_run(start + US(50));
-    fired_for_c = 0;
-    core_enter(0);
-    c->device_timer.fire = d->device_timer.fire = fire_and_be_interrupted;
-    c->device_timer.slack = d->device_timer.slack = TIMER_SLACK_BEST_EFFORT;
-    timer_queue_add(&cpus[0]->timers, &c->device_timer, start + US(51));
-    timer_queue_add(&cpus[0]->timers, &d->device_timer, start + US(51));
-    cpus[0]->todo |= TODO_DISPATCH;
-    core_leave();
+    set_best_effort_timers(fire_and_be_interrupted, start + US(51));
     core_run(start + US(51));
     assert_int_equal(fired_for_c, 2);
     assert_false(world.core[0].ipi);
@@ -238,20 +242,8 @@ static void an_interrupt_does_not_wait_for_all_best_effort_timers(void **state) 
 
 // What the machine lost until then is found before the timer, whose lateness says it, is set anew.
 static void what_the_machine_lost_is_found_between_best_effort_timers(void **state) {
-    struct vcpu *c, *d;
-
     (void)state;
-    c = world_on(C, 0);
-    d = world_on(D, 0);
-    core_run(start + US(50));
-    fired_for_c = 0;
-    core_enter(0);
-    c->device_timer.fire = d->device_timer.fire = fire_for_c;
-    c->device_timer.slack = d->device_timer.slack = TIMER_SLACK_BEST_EFFORT;
-    timer_queue_add(&cpus[0]->timers, &c->device_timer, start + US(51));
-    timer_queue_add(&cpus[0]->timers, &d->device_timer, start + US(51));
-    cpus[0]->todo |= TODO_DISPATCH;
-    core_leave();
+    set_best_effort_timers(fire_for_c, start + US(51));
     world.late = 2 * cpus[0]->late_limit;
     core_run(start + US(51) + world.late);
     assert_int_equal(fired_for_c, 2);
