@@ -89,7 +89,8 @@ static enum emulate_outcome decode(const struct job *j, struct decoded *out) {
         if (outcome != EMULATE_DONE) { return outcome; }
         status = decode_instruction(j->result->bytes, j->result->count, j->view->mode, out);
     } while (status == DECODE_NEEDS_MORE);
-    return status == DECODE_OK ? EMULATE_DONE : unknown(j, "an instruction that is not emulated");
+    if (status != DECODE_OK) { return unknown(j, "an instruction that is not emulated"); }
+    return j->ops->must_yield(j->context) ? EMULATE_RETRY : EMULATE_DONE;
 }
 
 enum emulate_outcome emulate_decode(const struct guest_state_view *view, const struct emulate_ops *ops, void *context,

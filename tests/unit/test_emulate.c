@@ -674,9 +674,10 @@ static void a_busy_port_is_asked_again(void **state) {
     assert_int_equal(ports.accesses, 1);
 }
 
-// At each entry of four tables for code and memory of two pages each, each piece of them, and before the first effect.
+// At each entry of four tables for code and memory of two pages each, each piece of them, when the instruction is decoded,
+// and before the first effect.
 static void what_waits_ends_an_attempt_that_had_no_effect(void **state) {
-    enum { QUESTIONS = 4 * (4 + 1) + 1 };
+    enum { QUESTIONS = 4 * (4 + 1) + 2 };
 
     (void)state;
     for (unsigned yes = 1; yes <= QUESTIONS; yes++) {
