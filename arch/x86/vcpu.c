@@ -315,14 +315,11 @@ static int msr_apic_write(void *context, uint32_t msr, uint64_t value) {
     return OK;
 }
 
-// Saying so takes longer than all the rest of such an access: an interrupt comes in before it and after it.
 static COLD void msr_unknown(void *context, uint32_t msr, bool write) {
-    struct vcpu *vcpu = context;
+    const struct vcpu *vcpu = context;
 
-    if (cpu_must_yield(vcpu->cpu)) { arch_interrupt_take(vcpu->cpu); }
     log_line("%s: VCPU %u: %s of MSR 0x%x, which it has not, at RIP 0x%lx", vcpu->vm->name, vcpu->index,
              write ? "write" : "read", msr, vcpu->arch.rip);
-    if (cpu_must_yield(vcpu->cpu)) { arch_interrupt_take(vcpu->cpu); }
 }
 
 const struct msr_ops vcpu_msr_ops = {
