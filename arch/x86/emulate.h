@@ -47,8 +47,9 @@ struct emulate_ops {
     int (*mmio)(void *context, gpa_t gpa, unsigned size, bool write, uint64_t *value);
     // One access of 1, 2 or 4 bytes to a port, for emulate_port_string. The same results.
     int (*port)(void *context, uint16_t port, unsigned size, bool write, uint64_t *value);
-    // Asked when all is known and nothing done: true ends this attempt with EMULATE_RETRY, as ERR_BUSY of memory.read does,
-    // which comes before any effect too. Whoever says so sees to it that an instruction is done at last.
+    // Asked when the instruction is decoded, and again when all is known and nothing done: true ends this attempt with
+    // EMULATE_RETRY, as ERR_BUSY of memory.read does, which comes before any effect too. Whoever says so sees to it that an
+    // instruction is done at last.
     bool (*must_yield)(void *context);
 };
 
